@@ -1,0 +1,144 @@
+"""What every engine promises: containers (or processes) made from engine-free `RoleSpec`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from loadgenctl.model import RoleSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What run.json says about the engine."""
+
+    kind: str
+    version: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A made container: its name and the engine's own id."""
+
+    name: str
+    id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleState:
+    """How a container is doing."""
+
+    status: str
+    """`created`, `running`, `exited` or `gone`."""
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+    started_at: float | None = None
+    """Epoch seconds."""
+
+    @property
+    def running(self) -> bool:
+        """True while the main process lives."""
+        return self.status == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """A finished command inside a container; output is stdout and stderr together."""
+
+    exit_code: int
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something on the engine that carries our labels."""
+
+    kind: str
+    """`container`, `network` or `volume`."""
+    id: str
+    name: str
+    labels: Mapping[str, str]
+
+
+class LogFollower(Protocol):
+    """A container's log from its start, taken without blocking."""
+
+    def poll(self) -> bytes:
+        """What came since the last call; b"" when nothing did."""
+        ...
+
+    def close(self) -> None:
+        """Stop following; idempotent."""
+        ...
+
+
+class Engine(Protocol):
+    """Where roles run. Calls raise `EngineError`; `EngineUnavailable` when nothing answers."""
+
+    def info(self) -> EngineInfo:
+        """Kind and version; the cheapest call that proves the engine answers."""
+        ...
+
+    def create(self, spec: RoleSpec) -> Handle:
+        """Make the container, not started. A name that exists is an error."""
+        ...
+
+    def start(self, handle: Handle) -> None:
+        """Start it."""
+        ...
+
+    def state(self, handle: Handle) -> RoleState:
+        """Its state; cheap enough to be asked several times a second."""
+        ...
+
+    def wait(self, handle: Handle, timeout: float) -> RoleState:
+        """Block until it has exited or `timeout` seconds went by; the state either way."""
+        ...
+
+    def signal(self, handle: Handle, name: str) -> None:
+        """Send e.g. `SIGINT` to the main process; nothing happens when it has ended."""
+        ...
+
+    def remove(self, handle: Handle) -> None:
+        """Kill if need be and remove with its anonymous volumes; idempotent."""
+        ...
+
+    def exec(self, handle: Handle, argv: Sequence[str], *, timeout: float = 60.0) -> ExecResult:
+        """Run a command inside, as the container's user, and wait for it."""
+        ...
+
+    def exec_detached(self, handle: Handle, argv: Sequence[str]) -> None:
+        """Start a command inside and leave it running."""
+        ...
+
+    def logs(self, handle: Handle) -> Iterator[bytes]:
+        """The whole log so far, in chunks (stdout and stderr together)."""
+        ...
+
+    def tail(self, handle: Handle, lines: int) -> list[str]:
+        """The last lines of the log, decoded, without control characters."""
+        ...
+
+    def follow(self, handle: Handle) -> LogFollower:
+        """The log from its start, growing."""
+        ...
+
+    def stats(self, handle: Handle) -> Mapping[str, object] | None:
+        """The engine's raw statistics of a running container (Docker's stats document); None if it cannot say."""
+        ...
+
+    def leftovers(self) -> list[Leftover]:
+        """Everything that carries our labels, whoever owns it."""
+        ...
+
+    def remove_leftover(self, item: Leftover) -> None:
+        """Remove one; idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Release connections and threads; containers stay."""
+        ...

@@ -1,0 +1,120 @@
+"""The error tree. Every class owns its exit code; a message says what happened, `hint` what to do next.
+
+    LoadgenError                 1    internal error
+    ├── UsageError               2    bad usage or input: option, file, revision, output folder
+    │   ├── RevisionNotFound     2    no such commit, tag or branch in the SDK's repository
+    │   └── OutputFolderError    2    the results folder cannot be made, written or read
+    ├── EngineError              2    no usable engine (`EngineUnavailable`), or 4 when it fails in mid-run
+    │   └── EngineUnavailable    2    nothing answers where the container engine should be
+    ├── BuildError               3    the image or the SDK did not build
+    ├── RunError                 4    a role died, never became ready, or the load failed
+    │   ├── RoleDied             4    a role's process ended while it was needed
+    │   ├── DeadlineExceeded     4    something awaited did not come in time
+    │   └── LoadFailed           4    the load ran but a task failed or nothing was loaded
+    └── Interrupted              130  a person or the system asked to stop
+
+They are raised where something is known to be wrong and turned into an exit once, in `cli.app.main`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LoadgenError(Exception):
+    """Base of all errors that loadgenctl raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
+        """`message` is one sentence; `hint` says what to do; `detail` is evidence (last log lines)."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+
+class UsageError(LoadgenError):
+    """What the person asked for cannot be done as asked."""
+
+    exit_code = 2
+
+
+class RevisionNotFound(UsageError):
+    """No commit, tag or branch of that name."""
+
+
+class OutputFolderError(UsageError):
+    """The results folder cannot be created, written or read."""
+
+
+class EngineError(LoadgenError):
+    """The engine refused or failed a call in the middle of the work."""
+
+    exit_code = 4
+
+
+class EngineUnavailable(EngineError):
+    """No engine answers."""
+
+    exit_code = 2
+
+
+class BuildError(LoadgenError):
+    """The image or the SDK did not build; `detail` holds the failing step's last lines."""
+
+    exit_code = 3
+
+
+class RunError(LoadgenError):
+    """The run failed; `role` and `step` name where."""
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        role: str | None = None,
+        step: str | None = None,
+        hint: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """See `LoadgenError`; `role` is the failing role, `step` what was going on."""
+        super().__init__(message, hint=hint, detail=detail)
+        self.role = role
+        self.step = step
+
+
+class RoleDied(RunError):
+    """A role's main process ended while the run needed it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        role: str,
+        exit_code_of_role: int | None = None,
+        oom_killed: bool = False,
+        step: str | None = None,
+        hint: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """`exit_code_of_role` as the engine reports it (137 = SIGKILL), `oom_killed` likewise."""
+        super().__init__(message, role=role, step=step, hint=hint, detail=detail)
+        self.exit_code_of_role = exit_code_of_role
+        self.oom_killed = oom_killed
+
+
+class DeadlineExceeded(RunError):
+    """Something that was waited for did not happen in time."""
+
+
+class LoadFailed(RunError):
+    """The load generator could not be configured, a task failed, or nothing was loaded."""
+
+
+class Interrupted(LoadgenError):
+    """A signal asked the run to stop."""
+
+    exit_code = 130

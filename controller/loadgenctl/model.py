@@ -1,0 +1,139 @@
+"""The nouns of a run, as frozen dataclasses without behaviour or engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRevision:
+    """An SDK revision pinned down, wherever it comes from."""
+
+    family: str
+    """`agoric` or `sim`."""
+    requested: str
+    """What the person typed."""
+    commit: str | None
+    """Full commit id; None for a directory that is not a git checkout."""
+    commit_time: int | None
+    """Committer time in seconds since the epoch; None when unknown."""
+    content_id: str
+    """What a build is cached by: the commit, or a hash of the tree."""
+    repository: str
+    """Where it comes from: a URL or a path, without credentials."""
+    dirty: bool = False
+    """True for a checkout with uncommitted changes."""
+
+    @property
+    def short(self) -> str:
+        """A name of at most 12 characters for tables and labels."""
+        return (self.commit or self.content_id)[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """One stage of a run, every default applied."""
+
+    index: int
+    chain_only: bool
+    duration: float
+    """Seconds from the stage's start; negative: until interrupted."""
+    save_storage: bool
+    load: Mapping[str, Any] | None = None
+    """Load config as PUT to the load service; None where nothing is configured."""
+    cycles: int | None = None
+    """End the stage's load after so many finished cycles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a role's container may use; None is unlimited."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host folder or named volume inside a container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line inside a container."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    timeout: float | None = None
+    """Seconds a one-shot command may take; None for a role's main process."""
+    label: str = ""
+    """What a person would call it, for progress and errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSpec:
+    """A container to be made, described without an engine."""
+
+    name: str
+    """Unique on the engine: `loadgenctl-RUN-ROLE…`."""
+    role: str
+    """`holder`, `chain`, `solo`, `loadgen`, `builder` or a one-shot's name."""
+    image: str
+    command: Command
+    mounts: tuple[Mount, ...] = ()
+    user: str | None = None
+    """`uid:gid`."""
+    network: Literal["none", "own", "host"] | str = "none"
+    """`own`: a network namespace with an uplink; `none`: only loopback; else the name of the container to join."""
+    publish: Mapping[int, int] = field(default_factory=dict)
+    """Container port → host port on 127.0.0.1; only for roles with their own network."""
+    limits: Limits = field(default_factory=Limits)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "SIGTERM"
+    read_only_root: bool = False
+    hardened: bool = True
+    """Drop all capabilities and forbid new privileges."""
+    log_max_bytes: int = 256 * 1024 * 1024
+    """Upper bound of the engine's log of this container."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """Everything a run will do, decided before anything is done."""
+
+    sdk: str
+    revision: str | None
+    """Revision as asked; None with `source_dir` or for the bundled simulated SDK."""
+    repository: str | None
+    source_dir: Path | None
+    profile: str
+    output_dir: Path
+    state_dir: Path
+    stages: tuple[StageSpec, ...]
+    monitor: bool
+    monitor_interval: float
+    """Seconds between full samples."""
+    light_interval: float
+    """Seconds between light samples (container totals)."""
+    reset: bool
+    limits: Mapping[str, Limits]
+    """Per role."""
+    publish: bool
+    """Publish RPC, solo and load ports on 127.0.0.1."""
+    test_data: Mapping[str, Any]
+    sim_config: Path | None
+    """TOML of the simulated SDK's speeds and faults."""
+    fail_fast: bool = False
+    keep_state: bool = False
+    slog_codec: Literal["gzip", "zstd"] = "gzip"
+    ready_timeouts: Mapping[str, float] = field(default_factory=dict)
+    """Seconds each role may take to be ready."""

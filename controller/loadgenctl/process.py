@@ -1,0 +1,119 @@
+"""The only user of subprocess: run to the end, or start and shut down gracefully."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgenctl.errors import LoadgenError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A finished command."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+    def text(self) -> str:
+        """Standard output, decoded and stripped."""
+        return self.stdout.decode("utf-8", "replace").strip()
+
+    def last_lines(self, count: int = 20) -> str:
+        """The end of standard error (or output, when there is none), for an error's detail."""
+        text = (self.stderr or self.stdout).decode("utf-8", "replace")
+        return "\n".join(text.strip().splitlines()[-count:])
+
+
+class Runner:
+    """Runs commands; a seam, so that tests give a fake one."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run to the end. `env` is added to the environment. `UsageError` if the program is not there."""
+        merged = {**os.environ, **(env or {})}
+        try:
+            done = subprocess.run(  # noqa: S603 - argv lists only, never a shell
+                list(argv),
+                cwd=cwd,
+                env=merged,
+                input=stdin,
+                stdin=subprocess.DEVNULL if stdin is None else None,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"the program {argv[0]!r} is not installed", hint=f"install {argv[0]} and try again"
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise LoadgenError(f"{argv[0]} did not finish within {timeout:.0f} s") from error
+        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+    def stream(
+        self,
+        argv: Sequence[str],
+        on_line: Callable[[bytes], None],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run to the end, handing over each line of output as it comes; the exit code."""
+        merged = {**os.environ, **(env or {})}
+        try:
+            child = subprocess.Popen(  # noqa: S603
+                list(argv),
+                cwd=cwd,
+                env=merged,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"the program {argv[0]!r} is not installed", hint=f"install {argv[0]} and try again"
+            ) from error
+        with child:
+            try:
+                for line in child.stdout or ():
+                    on_line(line.rstrip(b"\n"))
+            except BaseException:
+                shut_down(child)
+                raise
+        return child.returncode
+
+
+def shut_down(child: subprocess.Popen[bytes], *, grace: float = 10.0) -> int:
+    """Interrupt, then terminate, then kill the child's whole process group; its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if child.poll() is not None:
+            return child.returncode
+        _signal_group(child.pid, number)
+        try:
+            return child.wait(timeout=grace)
+        except subprocess.TimeoutExpired:
+            continue
+    _signal_group(child.pid, signal.SIGKILL)
+    return child.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return

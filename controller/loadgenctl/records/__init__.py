@@ -1,0 +1,1 @@
+"""A results folder: the waist between running and analysing."""

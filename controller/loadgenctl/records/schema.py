@@ -1,0 +1,61 @@
+"""The rows of a results folder: names carry units, a missing value is null, never 0.
+
+Files (see docs/results.md):
+
+    run.json        what was run and on what; written first, never changed
+    status.json     how it stands; replaced atomically
+    perf.jsonl      the original load generator's event log (`timestamp`, `stage`, `elapsed`, `type`, …)
+    events.jsonl    the load service's events as they came, with `stage`
+    blocks.jsonl    one row per block
+    cycles.jsonl    one row per finished cycle
+    samples.jsonl   tidy samples of containers, processes and storage
+    summary.json    everything computed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+RUN = "run.json"
+STATUS = "status.json"
+PERF = "perf.jsonl"
+EVENTS = "events.jsonl"
+BLOCKS = "blocks.jsonl"
+CYCLES = "cycles.jsonl"
+SAMPLES = "samples.jsonl"
+SUMMARY = "summary.json"
+
+Outcome = Literal["running", "passed", "failed", "interrupted", "died", "timeout", "error"]
+
+
+def slog_name(role: str, stage: int, codec: str) -> str:
+    """`chain-stage-1.slog.gz`; role `client` for the solo, as the original's users know it."""
+    return f"{role}-stage-{stage}.slog.{'gz' if codec == 'gzip' else 'zst'}"
+
+
+def storage_name(role: str, stage: int) -> str:
+    """`chain-storage-stage-1.tar.zst`."""
+    return f"{role}-storage-stage-{stage}.tar.zst"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of one thing. `source` says where it came from, `reason` why values are missing."""
+
+    time: float
+    """Epoch seconds of the reading."""
+    stage: int
+    source: Literal["docker", "agent"]
+    kind: Literal["container", "process", "storage"]
+    role: str
+    """`chain`, `solo`, `loadgen`."""
+    subject: str
+    """Container: the role; process: `kernel` or the vat id; storage: the file's path below the storage folder."""
+    name: str | None
+    """Vat name where known."""
+    values: dict[str, Any]
+    """Quantities by name with unit, e.g. `cpu_user_s`, `memory_rss_kib`, `disk_kib`."""
+    reason: str | None = None

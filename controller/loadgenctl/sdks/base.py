@@ -1,0 +1,158 @@
+"""What an SDK family is: how it is built and how each role is run. Pure description; nothing here touches an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from loadgenctl.model import Command, ResolvedRevision
+
+SRC = "/src"
+OUT = "/out"
+STATE = "/state"
+PROJECT = f"{STATE}/project"
+HOME = f"{STATE}/home"
+TOOLS = f"{OUT}/tools"
+
+RPC_PORT = 26657
+SOLO_PORT = 8000
+LOAD_PORT = 3352
+
+
+@dataclass(frozen=True, slots=True)
+class LogMark:
+    """A line in a role's log that says how far it has come."""
+
+    name: str
+    """`launched`, `started`, `ready` …"""
+    pattern: str
+    """A regular expression over bytes of one line (searched, not matched)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FatalMark:
+    """A line after which waiting is pointless."""
+
+    name: str
+    """What a person is told, e.g. `consensus failure`."""
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRecipe:
+    """How one role of this SDK runs. Paths are inside the container (SRC, OUT, STATE)."""
+
+    role: str
+    """`chain`, `solo` or `loadgen`."""
+    command: Command
+    prepare: tuple[Command, ...] = ()
+    """One-shots before the first start, when the role's state is not there yet (`state_probe`)."""
+    state_probe: str | None = None
+    """Path below STATE that exists once `prepare` has run."""
+    provision: tuple[Command, ...] = ()
+    """One-shots before every start, with the chain running; they must be idempotent."""
+    marks: tuple[LogMark, ...] = ()
+    """In order; the last one means ready."""
+    fatal: tuple[FatalMark, ...] = ()
+    stop_signal: str = "SIGTERM"
+    stop_grace: float = 30.0
+    """Seconds between the stop signal and SIGKILL."""
+    ready_timeout: float = 600.0
+    storage: str | None = None
+    """Folder (below STATE) whose growth is watched and which is saved at a stage's end."""
+    slog: str | None = None
+    """Path the role writes its slog to (below OUT); contains `{stage}`, as does the command's environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecipe:
+    """What `images` needs to make an image: a template, its values, and the Debian suite below it."""
+
+    name: str
+    """Repository part of the tag, e.g. `loadgenctl/sdk-2021-spring`."""
+    suite: str
+    """Debian suite of the base."""
+    template: Path
+    values: Mapping[str, object] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Name in the build context → file on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecipe:
+    """How the SDK is built in a builder container, /src mounted writable."""
+
+    steps: tuple[Command, ...]
+    """In order; a failure of one ends the build. Empty: nothing to build."""
+    caches: Mapping[str, str] = field(default_factory=dict)
+    """Cache name → folder in the container (kept between builds: yarn, Go modules …)."""
+    sparse: tuple[str, ...] = ()
+    """Patterns for `git sparse-checkout set --no-cone`; empty: everything."""
+    submodules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Submodule path → its sparse patterns (empty tuple: everything); checked out by the source at the pinned commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleContext:
+    """What a recipe may depend on in a run."""
+
+    stage: int
+    sim_config: str | None = None
+    """Path in the container of the simulated SDK's TOML."""
+    fail_fast: bool = False
+
+
+class SourceTree(Protocol):
+    """A look into a revision's files before they are checked out."""
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content at the revision; None where there is none."""
+        ...
+
+    def contains(self, commit: str) -> bool | None:
+        """True if `commit` is an ancestor of (or is) the revision, None if that cannot be known."""
+        ...
+
+
+class SdkFamily(Protocol):
+    """One SDK family at one revision (its era already chosen)."""
+
+    name: str
+    simulated: bool
+    era: str
+    notes: tuple[str, ...]
+    """Said to the person, e.g. that the revision lies outside the table of eras."""
+
+    def image(self) -> ImageRecipe:
+        """The image that builds the SDK and runs every role."""
+        ...
+
+    def build(self) -> BuildRecipe:
+        """How /src becomes runnable."""
+        ...
+
+    def chain(self, ctx: RoleContext) -> RoleRecipe:
+        """The chain node."""
+        ...
+
+    def solo(self, ctx: RoleContext) -> RoleRecipe:
+        """The client."""
+        ...
+
+    def loadgen(self, ctx: RoleContext) -> RoleRecipe:
+        """The load service with this family's driver."""
+        ...
+
+    def tools(self) -> Mapping[str, Path]:
+        """Folder name below TOOLS → folder on disk, copied for every run."""
+        ...
+
+
+class SdkFactory(Protocol):
+    """Chooses the era and makes the family object."""
+
+    def __call__(self, revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
+        """Raise `UsageError` when the tree is not of this family."""
+        ...

@@ -1,0 +1,1 @@
+"""Where an SDK comes from."""

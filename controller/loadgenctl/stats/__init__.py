@@ -1,0 +1,1 @@
+"""Records and slogs to summaries; pure."""
