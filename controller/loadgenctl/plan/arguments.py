@@ -1,0 +1,215 @@
+"""Command lines in the manner of yargs: `--a.b 1`, `--a.b=1`, `--no-a`, kebab and camel case alike.
+
+Also the parser of single values, which the options file and the environment share. Pure.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.errors import UsageError
+from loadgenctl.plan.options import Match, Option, find, names
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NEGATIVE = re.compile(r"-(?:\d+\.?\d*|\.\d+)")
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+MAX_DEPTH = 8
+MAX_ARGUMENT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option's value and where it was set."""
+
+    path: tuple[str, ...]
+    value: Any
+    origin: str
+
+
+def kebab(word: str) -> str:
+    """`outputDir` → `output-dir`."""
+    return _CAMEL.sub(lambda m: "-" + m.group(1).lower(), word).replace("_", "-")
+
+
+def parse(args: Sequence[str]) -> list[Setting]:
+    """The settings of a command line, in order. Raises `UsageError` with the nearest known name."""
+    settings: list[Setting] = []
+    rest = list(args)
+    while rest:
+        word = rest.pop(0)
+        if len(word) > MAX_ARGUMENT:
+            raise UsageError("an argument is longer than 64 KiB")
+        if not word.startswith("--") or word == "--":
+            raise UsageError(
+                f"unexpected argument {word!r}",
+                hint="options start with --; see loadgenctl run --help",
+            )
+        name, equals, inline = word[2:].partition("=")
+        match, negated = _lookup(name)
+        if negated:
+            if equals:
+                raise UsageError(f"--{name} takes no value")
+            value: Any = False
+        elif equals:
+            value = parse_value(match.option, inline, f"--{name}")
+        else:
+            value = _following(match.option, rest, name)
+        settings.append(Setting(match.path, value, f"--{name}"))
+    return settings
+
+
+def canonical(name: str) -> tuple[str, ...]:
+    """The path a dotted name stands for; free-form keys keep their spelling."""
+    words = name.split(".")
+    if len(words) > MAX_DEPTH or not all(words):
+        raise UsageError(f"unusable option name {_shown(name)}")
+    if "__proto__" in words:
+        raise UsageError(f"unusable option name {_shown(name)}")
+    path = tuple(kebab(word) for word in words)
+    match = find(path)
+    if match is not None and match.option.kind == "tree":
+        fixed = len(match.option.path) - 1
+        return (*path[:fixed], *words[fixed:])
+    return path
+
+
+def _lookup(name: str) -> tuple[Match, bool]:
+    match = find(canonical(name))
+    if match is not None:
+        return match, False
+    head, dot, tail = name.rpartition(".")
+    for positive in _positives(tail):
+        match = find(canonical(f"{head}{dot}{positive}"))
+        if match is not None and match.option.kind == "bool":
+            return match, True
+    if name.startswith("no-"):
+        match = find(canonical(name[3:]))
+        if match is not None and match.option.kind in {"bool", "tree"}:
+            return match, True
+    raise unknown(name)
+
+
+def _positives(word: str) -> list[str]:
+    return [word[3:]] if word.startswith("no-") and len(word) > 3 else []
+
+
+def unknown(name: str, origin: str = "option") -> UsageError:
+    """The error for a name nobody knows, with the nearest one."""
+    typed = re.sub(r"\.\d+\.", ".N.", kebab(name))
+    near = difflib.get_close_matches(typed, names(), n=1, cutoff=0.5)
+    flag = "--" if origin == "option" else ""
+    return UsageError(
+        f"unknown {origin} {_shown(flag + name)}",
+        hint=f"did you mean {flag}{near[0]}?" if near else "see loadgenctl run --help",
+    )
+
+
+def _shown(text: str) -> str:
+    return ascii(text[:80])[1:-1]
+
+
+def _following(option: Option, rest: list[str], name: str) -> Any:
+    following = rest[0] if rest else None
+    takes = following is not None and (
+        not following.startswith("-") or _NEGATIVE.fullmatch(following) is not None
+    )
+    if option.kind == "bool":
+        if takes and following in {"true", "false"}:
+            return rest.pop(0) == "true"
+        return True
+    if not takes or following is None:
+        if option.kind == "tree":
+            return True
+        raise UsageError(f"--{name} needs a value")
+    return parse_value(option, rest.pop(0), f"--{name}")
+
+
+def parse_value(option: Option, text: str, shown: str) -> Any:
+    """A value typed as text, as the option's kind. Raises `UsageError`."""
+    if "\x00" in text:
+        raise UsageError(f"{shown}: a value cannot hold a NUL character")
+    match option.kind:
+        case "bool":
+            if text in {"true", "1"}:
+                return True
+            if text in {"false", "0"}:
+                return False
+            raise UsageError(f"{shown} takes true or false, not {_shown(text)!r}")
+        case "tree":
+            return free_form(text)
+        case _:
+            return check(option, text, shown)
+
+
+def check(option: Option, value: Any, shown: str) -> Any:
+    """A value from a file, the environment or the command line, checked and made the option's type."""
+    match option.kind:
+        case "bool":
+            if not isinstance(value, bool):
+                raise UsageError(f"{shown} takes true or false")
+            return value
+        case "int" | "number":
+            return _check_number(option, value, shown)
+        case "bytes":
+            return _check_bytes(value, shown)
+        case "path":
+            if not isinstance(value, str) or not value:
+                raise UsageError(f"{shown} takes a path")
+            return Path(value).expanduser()
+        case "text":
+            if isinstance(value, bool | dict | list) or value in (None, ""):
+                raise UsageError(f"{shown} needs a value")
+            if option.choices and value not in option.choices:
+                raise UsageError(
+                    f"{shown} is one of {', '.join(option.choices)}, not {_shown(str(value))!r}"
+                )
+            return str(value)
+        case "tree":
+            return value
+
+
+def _check_number(option: Option, value: Any, shown: str) -> float | int:
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"{shown} takes a number, not {_shown(str(value))!r}")
+    if option.kind == "int" and value != int(value):
+        raise UsageError(f"{shown} takes a whole number, not {_shown(str(value))!r}")
+    if option.minimum is not None and value < option.minimum:
+        raise UsageError(f"{shown} must be at least {option.minimum:g}")
+    if abs(value) > 1e12:
+        raise UsageError(f"{shown} is too large")
+    return int(value) if option.kind == "int" or value == int(value) else float(value)
+
+
+def _check_bytes(value: Any, shown: str) -> int:
+    found = _BYTES.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if found is None:
+        raise UsageError(f"{shown} takes a size such as 512m or 4g, not {_shown(str(value))!r}")
+    return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+
+
+def free_form(text: str) -> Any:
+    """A free-form value as yargs would take it: number, boolean, null, JSON object, else text."""
+    if text in {"true", "false"}:
+        return text == "true"
+    if text == "null":
+        return None
+    if _NUMBER.fullmatch(text):
+        number = float(text)
+        return int(number) if number == int(number) and "e" not in text.lower() else number
+    if text.startswith("{"):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"not valid JSON: {_shown(text)}: {error.msg}") from error
+    return text

@@ -1,0 +1,200 @@
+"""Every option of a run, defined once: name, type, default, help.
+
+Keys are dotted paths of kebab-case words. `*` in a path stands for a stage number, a role or
+(at the end) for anything: such a subtree is free-form and passed on as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["bool", "int", "number", "text", "path", "bytes", "tree"]
+
+ROLES = ("chain", "solo", "loadgen")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. `default` None means: unset, the planner decides."""
+
+    key: str
+    kind: Kind
+    default: Any
+    help: str
+    group: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The key's words."""
+        return tuple(self.key.split("."))
+
+
+WHAT = "What runs"
+STAGES = "Stages and load"
+WATCH = "Watching"
+RESULTS = "Results"
+CONTAINERS = "Containers"
+
+OPTIONS: tuple[Option, ...] = (
+    Option("sdk", "text", "agoric", "SDK family", WHAT, choices=("agoric", "sim")),
+    Option(
+        "revision",
+        "text",
+        None,
+        "commit (any prefix), tag or branch of the SDK; the repository's HEAD if not given",
+        WHAT,
+    ),
+    Option("sdk-repo", "text", None, "git repository of the SDK (URL or path)", WHAT),
+    Option("src", "path", None, "use this SDK checkout as it is; it is never reset", WHAT),
+    Option(
+        "profile",
+        "text",
+        "local",
+        "network the chain node is part of; `local` makes a chain of its own",
+        WHAT,
+        choices=("local",),
+    ),
+    Option(
+        "sim-config",
+        "path",
+        None,
+        "speeds and faults of the simulated SDK (TOML), with --sdk sim",
+        WHAT,
+    ),
+    Option(
+        "stages", "int", 6, "number of stages; the chain restarts between them", STAGES, minimum=1
+    ),
+    Option("stage.duration", "number", 360, "minutes of a stage with load, from its start", STAGES),
+    Option(
+        "stage.loadgen.*",
+        "tree",
+        None,
+        "load config, e.g. --stage.loadgen.faucet.interval 10 (also .wait, .limit; tasks: faucet,"
+        " amm, vault); faucet every 60 s if not given. .cycles N ends a stage after N cycles",
+        STAGES,
+    ),
+    Option(
+        "stage.*.duration",
+        "number",
+        None,
+        "minutes of stage N; 0 if chain-only; negative: until interrupted",
+        STAGES,
+    ),
+    Option("stage.*.loadgen.*", "tree", None, "load config of stage N", STAGES),
+    Option(
+        "stage.*.chain-only",
+        "bool",
+        None,
+        "stage N runs the chain alone; true for the first and last stage unless they have a load",
+        STAGES,
+    ),
+    Option(
+        "stage.*.save-storage",
+        "bool",
+        None,
+        "save the chain's storage at the end of stage N; true with load and for stage 0",
+        STAGES,
+    ),
+    Option("chain-only", "bool", None, "every stage runs the chain alone", STAGES),
+    Option(
+        "reset",
+        "bool",
+        True,
+        "start from a fresh chain; --no-reset goes on with the state folder as it is",
+        STAGES,
+    ),
+    Option("fail-fast", "bool", False, "end the run at the first failed cycle", STAGES),
+    Option("monitor-interval", "number", 5, "minutes between full samples", WATCH, minimum=0.01),
+    Option(
+        "sample-interval",
+        "number",
+        5,
+        "seconds between light samples (containers, kernel)",
+        WATCH,
+        minimum=1,
+    ),
+    Option("slog-codec", "text", "gzip", "compression of slogs", WATCH, choices=("gzip", "zstd")),
+    Option(
+        "output-dir", "path", None, "results folder; results/run-<posix time> if not given", RESULTS
+    ),
+    Option(
+        "state-dir",
+        "path",
+        None,
+        "folder of the chain's and client's state; <output-dir>/state if not given",
+        RESULTS,
+    ),
+    Option("keep-state", "bool", False, "keep the state folder after a run that passed", RESULTS),
+    Option("test-data.*", "tree", None, "free metadata recorded with the run", RESULTS),
+    Option("publish", "bool", False, "publish ports 26657, 8000 and 3352 on 127.0.0.1", CONTAINERS),
+    Option(
+        "limit.*.cpus", "number", None, "processors of a role (chain, solo, loadgen)", CONTAINERS
+    ),
+    Option("limit.*.memory", "bytes", None, "memory of a role, e.g. 4g", CONTAINERS),
+    Option("limit.*.pids", "int", 4096, "processes of a role", CONTAINERS, minimum=16),
+    Option(
+        "timeout.*", "number", None, "seconds a role may take to be ready", CONTAINERS, minimum=1
+    ),
+)
+
+SYNONYMS: Mapping[str, str] = {
+    "OUTPUT_DIR": "output-dir",
+    "SDK_SRC": "src",
+    "SDK_REVISION": "revision",
+    "SDK_REPO": "sdk-repo",
+}
+"""Environment variables that the original's users set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A typed path, matched to its option."""
+
+    option: Option
+    path: tuple[str, ...]
+    """With the stage number, role or free-form keys filled in."""
+
+
+def find(path: tuple[str, ...]) -> Match | None:
+    """The option that a path names; None if there is none.
+
+    The most literal option wins: `stage.loadgen.x` is the shared load config, not stage "loadgen".
+    """
+    hits = [option for option in OPTIONS if _fits(option.path, path)]
+    if not hits:
+        return None
+    best = max(hits, key=lambda option: sum(word != "*" for word in option.path))
+    return Match(best, path)
+
+
+def _fits(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    if pattern[-1] == "*" and pattern[0] in {"stage", "test-data"}:
+        head = pattern[:-1]
+        return len(path) >= len(head) and _fits_words(head, path[: len(head)])
+    return len(pattern) == len(path) and _fits_words(pattern, path)
+
+
+def _fits_words(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    for want, word in zip(pattern, path, strict=True):
+        if want == "*":
+            allowed = word.isdigit() if pattern[0] == "stage" else word in ROLES
+            if not allowed:
+                return False
+        elif want != word:
+            return False
+    return True
+
+
+def names() -> list[str]:
+    """All keys as a person would type them, for suggestions and help."""
+    return [
+        option.key.replace("*", "N", 1) if _numbered(option) else option.key for option in OPTIONS
+    ]
+
+
+def _numbered(option: Option) -> bool:
+    return option.key.startswith("stage.*.")

@@ -1,0 +1,140 @@
+"""Options to a plan: every default applied, every contradiction refused, nothing done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.errors import UsageError
+from loadgenctl.model import Limits, RunPlan, StageSpec
+from loadgenctl.plan.options import ROLES
+from loadgenctl.plan.settings import Settings
+
+DEFAULT_LOAD: Mapping[str, Any] = {"faucet": {"interval": 60}}
+MAX_STAGES = 1000
+
+
+def make_plan(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
+    """`now` in epoch seconds names the default results folder. Raises `UsageError`."""
+    sdk = settings.get("sdk")
+    source_dir = settings.get("src")
+    repository = settings.get("sdk-repo")
+    revision = settings.get("revision")
+    if source_dir is not None and repository is not None:
+        raise UsageError("--src and --sdk-repo exclude each other")
+    if settings.get("sim-config") is not None and sdk != "sim":
+        raise UsageError("--sim-config goes with --sdk sim")
+    if sdk == "sim" and revision is not None and repository is None and source_dir is None:
+        raise UsageError(
+            "the bundled simulated SDK has no revisions",
+            hint="leave --revision out, or name a git repository with --sdk-repo",
+        )
+    output = _absolute(settings.get("output-dir"), cwd) or cwd / "results" / f"run-{int(now)}"
+    return RunPlan(
+        sdk=sdk,
+        revision=revision,
+        repository=repository,
+        source_dir=_absolute(source_dir, cwd),
+        profile=settings.get("profile"),
+        output_dir=output,
+        state_dir=_absolute(settings.get("state-dir"), cwd) or output / "state",
+        stages=_stages(settings),
+        monitor=True,
+        monitor_interval=float(settings.get("monitor-interval")) * 60,
+        light_interval=float(settings.get("sample-interval")),
+        reset=settings.get("reset"),
+        limits={role: _limits(settings, role) for role in ROLES},
+        publish=settings.get("publish"),
+        test_data=settings.tree("test-data") or {},
+        sim_config=_absolute(settings.get("sim-config"), cwd),
+        fail_fast=settings.get("fail-fast"),
+        keep_state=settings.get("keep-state"),
+        slog_codec=settings.get("slog-codec"),
+        ready_timeouts={
+            role: float(value)
+            for role in ROLES
+            if (value := settings.get(f"timeout.{role}")) is not None
+        },
+    )
+
+
+def _absolute(path: Path | None, cwd: Path) -> Path | None:
+    return None if path is None else (cwd / path).resolve()
+
+
+def _limits(settings: Settings, role: str) -> Limits:
+    cpus = settings.get(f"limit.{role}.cpus")
+    return Limits(
+        cpus=None if cpus is None else float(cpus),
+        memory_bytes=settings.get(f"limit.{role}.memory"),
+        pids=settings.get(f"limit.{role}.pids"),
+    )
+
+
+def _stages(settings: Settings) -> tuple[StageSpec, ...]:
+    count = settings.get("stages")
+    if count > MAX_STAGES:
+        raise UsageError(f"--stages: at most {MAX_STAGES}")
+    for path, origin in settings.origins.items():
+        if path[0] == "stage" and path[1].isdigit() and int(path[1]) >= count:
+            raise UsageError(
+                f"{origin} names stage {path[1]}, but the run has {count} stages (0 to {count - 1})"
+            )
+    return tuple(_stage(settings, index, count) for index in range(count))
+
+
+def _stage(settings: Settings, index: int, count: int) -> StageSpec:
+    own_load = settings.tree(f"stage.{index}.loadgen")
+    chain_only = _chain_only(settings, index, count, has_load=bool(own_load))
+    duration = settings.get(f"stage.{index}.duration")
+    if duration is None:
+        duration = 0 if chain_only else settings.get("stage.duration")
+        if duration < 0:
+            raise UsageError(
+                "--stage.duration cannot be negative",
+                hint="only a stage of its own runs until interrupted: --stage.N.duration -1",
+            )
+    save = settings.get(f"stage.{index}.save-storage")
+    load, cycles = _load(own_load, settings.tree("stage.loadgen"), index)
+    return StageSpec(
+        index=index,
+        chain_only=chain_only,
+        duration=float(duration) * 60,
+        save_storage=(not chain_only or index == 0) if save is None else save,
+        load=None if chain_only else load,
+        cycles=None if chain_only else cycles,
+    )
+
+
+def _chain_only(settings: Settings, index: int, count: int, *, has_load: bool) -> bool:
+    if settings.get("chain-only"):
+        return True
+    own: bool | None = settings.get(f"stage.{index}.chain-only")
+    if own is not None:
+        if own and has_load:
+            raise UsageError(
+                f"stage {index} is chain-only and has a load config",
+                hint=f"drop --stage.{index}.chain-only or --stage.{index}.loadgen.*",
+            )
+        return own
+    return not has_load and index in {0, count - 1}
+
+
+def _load(
+    own: dict[str, Any] | None, shared: dict[str, Any] | None, index: int
+) -> tuple[dict[str, Any], int | None]:
+    """Tasks and cycle limit: the stage's own tasks replace the shared ones; its limit stands alone."""
+    own_tasks, shared_tasks = dict(own or {}), dict(shared or {})
+    own_cycles = own_tasks.pop("cycles", None)
+    shared_cycles = shared_tasks.pop("cycles", None)
+    cycles = shared_cycles if own_cycles is None and not own_tasks else own_cycles
+    return own_tasks or shared_tasks or dict(DEFAULT_LOAD), _cycles(cycles, index)
+
+
+def _cycles(value: Any, index: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"stage {index}: loadgen.cycles takes a whole number from 1")
+    return value

@@ -1,0 +1,143 @@
+"""Defaults < file < environment < flags, merged, with the origin of every value.
+
+Pure but for `load_file`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.errors import UsageError
+from loadgenctl.plan.arguments import Setting, canonical, check, parse, parse_value, unknown
+from loadgenctl.plan.options import OPTIONS, SYNONYMS, find
+
+PREFIX = "LOADGENCTL_"
+CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
+NOT_OPTIONS = frozenset({CONFIG_VARIABLE, "LOADGENCTL_CACHE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Merged options: dotted path → value, and where each came from."""
+
+    values: Mapping[tuple[str, ...], Any]
+    origins: Mapping[tuple[str, ...], str]
+
+    def get(self, key: str) -> Any:
+        """A plain option's value, its default when nobody set it."""
+        path = tuple(key.split("."))
+        if path in self.values:
+            return self.values[path]
+        match = find(path)
+        return match.option.default if match else None
+
+    def tree(self, key: str) -> dict[str, Any] | None:
+        """A free-form subtree as nested dicts; None when nobody set it."""
+        root = tuple(key.split("."))
+        found: dict[str, Any] = {}
+        seen = False
+        for path, value in self.values.items():
+            if path[: len(root)] != root:
+                continue
+            seen = True
+            _graft(found, path[len(root) :], value, key)
+        return found if seen else None
+
+
+def _graft(tree: dict[str, Any], path: tuple[str, ...], value: Any, key: str) -> None:
+    if not path:
+        if isinstance(value, dict):
+            tree.update(value)
+            return
+        if value in (False, None):
+            tree.clear()
+            return
+        raise UsageError(f"--{key} takes options below it, such as --{key}.faucet.interval 10")
+    node = tree
+    for word in path[:-1]:
+        child = node.get(word)
+        if not isinstance(child, dict):
+            child = node[word] = {}
+        node = child
+    node[path[-1]] = value
+
+
+def merge(
+    args: Sequence[str],
+    environment: Mapping[str, str],
+    file: Mapping[str, Any] | None,
+    file_name: str,
+) -> Settings:
+    """All sources of options, the later ones over the earlier ones. Raises `UsageError`."""
+    values: dict[tuple[str, ...], Any] = {}
+    origins: dict[tuple[str, ...], str] = {}
+    for setting in (
+        *_defaults(),
+        *_from_table(file or {}, file_name),
+        *_from_environment(environment),
+        *parse(args),
+    ):
+        values[setting.path] = setting.value
+        origins[setting.path] = setting.origin
+    return Settings(values, origins)
+
+
+def _defaults() -> Iterable[Setting]:
+    for option in OPTIONS:
+        if option.default is not None and "*" not in option.path:
+            yield Setting(option.path, option.default, "default")
+
+
+def _from_table(
+    table: Mapping[str, Any], file_name: str, prefix: tuple[str, ...] = ()
+) -> Iterable[Setting]:
+    for name, value in table.items():
+        if not name:
+            raise UsageError(f"{file_name}: an empty option name in [run]")
+        path = (*prefix, name)
+        match = find(canonical(".".join(path)))
+        if isinstance(value, dict) and (match is None or match.option.kind == "tree"):
+            yield from _from_table(value, file_name, path)
+            continue
+        if match is None:
+            raise unknown(".".join(path), f"option in {file_name}:")
+        shown = f"{file_name}: {'.'.join(path)}"
+        yield Setting(match.path, check(match.option, value, shown), file_name)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
+    for name, text in environment.items():
+        if name in SYNONYMS and text:
+            key = SYNONYMS[name]
+        elif name.startswith(PREFIX) and name not in NOT_OPTIONS and "REAL_SDK" not in name:
+            key = name[len(PREFIX) :].lower().replace("__", ".").replace("_", "-")
+        else:
+            continue
+        match = find(canonical(key))
+        if match is None:
+            raise unknown(name, "environment variable")
+        yield Setting(match.path, parse_value(match.option, text, name), f"${name}")
+
+
+def load_file(path: Path) -> dict[str, Any]:
+    """The tables of a loadgenctl.toml. Raises `UsageError` when it cannot be read or is no TOML."""
+    try:
+        with path.open("rb") as stream:
+            tables = tomllib.load(stream)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read {path}: {error}", hint="see docs/site-settings.md for an example"
+        ) from error
+    extra = set(tables) - {"run", "site"}
+    if extra:
+        raise UsageError(
+            f"{path}: unknown table [{min(extra)}]", hint="tables are [run] and [site]"
+        )
+    for name in ("run", "site"):
+        if not isinstance(tables.get(name, {}), dict):
+            raise UsageError(f"{path}: {name} must be a table")
+    return tables
