@@ -4,7 +4,7 @@ Files (see docs/results.md):
 
     run.json        what was run and on what; written first, never changed
     status.json     how it stands; replaced atomically
-    perf.jsonl      the original load generator's event log (`timestamp`, `stage`, `elapsed`, `type`, …)
+    perf.jsonl      the original's event log (`timestamp`, `stage`, `elapsed`, `type`, …)
     events.jsonl    the load service's events as they came, with `stage`
     blocks.jsonl    one row per block
     cycles.jsonl    one row per finished cycle
@@ -28,7 +28,10 @@ CYCLES = "cycles.jsonl"
 SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
 
-Outcome = Literal["running", "passed", "failed", "interrupted", "died", "timeout", "error"]
+Outcome = Literal[
+    "running", "passed", "failed", "interrupted", "died", "timeout", "error", "killed"
+]
+"""`killed` is never written: a reader finds it when the process of a running run is gone."""
 
 
 def slog_name(role: str, stage: int, codec: str) -> str:
@@ -43,7 +46,7 @@ def storage_name(role: str, stage: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of one thing. `source` says where it came from, `reason` why values are missing."""
+    """One reading of one thing; `reason` says why values are missing."""
 
     time: float
     """Epoch seconds of the reading."""
@@ -53,9 +56,24 @@ class Sample:
     role: str
     """`chain`, `solo`, `loadgen`."""
     subject: str
-    """Container: the role; process: `kernel` or the vat id; storage: the file's path below the storage folder."""
+    """Container: the role; process: `kernel`, `vats` (totals) or the vat id; storage: the path of
+    a file below the storage folder, or `.` for the whole of it."""
     name: str | None
     """Vat name where known."""
     values: dict[str, Any]
     """Quantities by name with unit, e.g. `cpu_user_s`, `memory_rss_kib`, `disk_kib`."""
     reason: str | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """The flat row of samples.jsonl: identity, then the values as columns, then the reason."""
+        return {
+            "time": self.time,
+            "stage": self.stage,
+            "source": self.source,
+            "kind": self.kind,
+            "role": self.role,
+            "subject": self.subject,
+            "name": self.name,
+            **self.values,
+            "reason": self.reason,
+        }

@@ -1,0 +1,236 @@
+"""Reading a results folder: of a finished, running or killed run, or of the original tool."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from loadgenctl.errors import OutputFolderError
+from loadgenctl.records import schema
+from loadgenctl.records.status import Status
+
+Row = dict[str, Any]
+
+_SLOG = re.compile(r"^(?P<role>[a-z]+)-stage-(?P<stage>\d+)\.slog(?P<suffix>\.gz|\.zst|)$")
+_CODECS: Mapping[str, Literal["plain", "gzip", "zstd"]] = {
+    "": "plain",
+    ".gz": "gzip",
+    ".zst": "zstd",
+}
+
+
+@dataclass(slots=True)
+class Damage:
+    """What could not be read of one file."""
+
+    torn: int = 0
+    """1 when the last line has no end: the writer was killed, or is writing now."""
+    unreadable: int = 0
+    """Whole lines that are no JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlogFile:
+    """A slog that the folder holds."""
+
+    role: str
+    stage: int
+    codec: Literal["plain", "gzip", "zstd"]
+    path: Path
+
+
+def holds_run(folder: Path) -> bool:
+    """True if a run left its records there."""
+    return any((folder / name).exists() for name in (schema.RUN, schema.STATUS, schema.PERF))
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """A results folder as it is now; nothing is cached, so a running run can be read again."""
+
+    path: Path
+    damage: dict[str, Damage] = field(default_factory=dict)
+    """By file, filled in as files are read."""
+
+    def __post_init__(self) -> None:
+        """Raise `OutputFolderError` if there is no run, or one that a newer loadgenctl wrote."""
+        self.path = Path(self.path)
+        if not self.path.is_dir():
+            raise OutputFolderError(
+                f"there is no results folder {self.path}", hint="name the folder of a run"
+            )
+        if not holds_run(self.path):
+            raise OutputFolderError(
+                f"{self.path} holds no run: neither {schema.RUN} nor {schema.PERF} is there",
+                hint="name the folder that holds these files",
+            )
+        version = self.run.get("schema", schema.SCHEMA_VERSION)
+        if not isinstance(version, int) or version > schema.SCHEMA_VERSION:
+            raise OutputFolderError(
+                f"{self.path} was written in format {version} by loadgenctl "
+                f"{self.run.get('loadgenctl', '(unknown)')}; this one reads up to "
+                f"{schema.SCHEMA_VERSION}",
+                hint="read it with that version of loadgenctl or a later one",
+            )
+
+    @property
+    def original(self) -> bool:
+        """True for a folder of the original load generator."""
+        return not (self.path / schema.RUN).exists() and not (self.path / schema.STATUS).exists()
+
+    @property
+    def run(self) -> Row:
+        """run.json; empty when there is none or it cannot be read (`damage`)."""
+        return self._document(schema.RUN)
+
+    @property
+    def status(self) -> Status | None:
+        """status.json as written; `Status.as_found` tells a killed run from a running one."""
+        document = self._document(schema.STATUS)
+        return Status.from_json(document) if document else None
+
+    @property
+    def outcome(self) -> schema.Outcome | None:
+        """How the run stands as far as the folder tells; None for the original's folders."""
+        status = self.status
+        return None if status is None else status.as_found().outcome
+
+    @property
+    def summary(self) -> Row:
+        """summary.json; empty when the run did not come so far."""
+        return self._document(schema.SUMMARY)
+
+    def perf(self) -> Iterator[Row]:
+        """The rows of perf.jsonl."""
+        return self.rows(schema.PERF)
+
+    def events(self) -> Iterator[Row]:
+        """The rows of events.jsonl."""
+        return self.rows(schema.EVENTS)
+
+    def blocks(self) -> Iterator[Row]:
+        """The rows of blocks.jsonl."""
+        return self.rows(schema.BLOCKS)
+
+    def cycles(self) -> Iterator[Row]:
+        """The rows of cycles.jsonl."""
+        return self.rows(schema.CYCLES)
+
+    def samples(self) -> Iterator[Row]:
+        """The rows of samples.jsonl."""
+        return self.rows(schema.SAMPLES)
+
+    def rows(self, file: str) -> Iterator[Row]:
+        """The rows of any JSON-lines file of the folder, one at a time; none when it is not there.
+
+        What is damaged is left out and counted in `damage[file]`.
+        """
+        damage = self.damage[file] = Damage()
+        try:
+            stream = (self.path / file).open("rb")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unreadable(self.path / file, error) from error
+        with stream:
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    damage.torn += 1
+                    return
+                row = parse_row(line)
+                if row is not None:
+                    yield row
+                elif line.strip():
+                    damage.unreadable += 1
+
+    def follow(self, file: str) -> RowFollower:
+        """The rows of a file that is still growing."""
+        return RowFollower(self.path / file)
+
+    def slogs(self) -> list[SlogFile]:
+        """The slogs of the folder, chain before client, in the order of stages."""
+        found = []
+        for entry in self.path.iterdir():
+            match = _SLOG.match(entry.name)
+            if match:
+                codec = _CODECS[match["suffix"]]
+                found.append(SlogFile(match["role"], int(match["stage"]), codec, entry))
+        return sorted(found, key=lambda slog: (slog.role, slog.stage, slog.codec))
+
+    def _document(self, name: str) -> Row:
+        try:
+            content = (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise _unreadable(self.path / name, error) from error
+        document = parse_row(content)
+        if document is None:
+            self.damage[name] = Damage(unreadable=1)
+            return {}
+        return document
+
+
+class RowFollower:
+    """Reads a growing JSON-lines file piece by piece; an unfinished last line waits for its end."""
+
+    def __init__(self, path: Path, *, most: int = 4 * 1024 * 1024) -> None:
+        """`most` bytes are read at a poll, so that a backlog does not hold up the caller."""
+        self.path = path
+        self.unreadable = 0
+        """Whole lines so far that were no JSON object."""
+        self._most = most
+        self._offset = 0
+        self._rest = b""
+
+    @property
+    def torn(self) -> bool:
+        """True while the last line read has no end."""
+        return bool(self._rest)
+
+    def poll(self) -> list[Row]:
+        """The rows completed since the last call. A file that shrank is read from its start."""
+        try:
+            with self.path.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                if size < self._offset:
+                    self._offset, self._rest = 0, b""
+                if size == self._offset:
+                    return []
+                stream.seek(self._offset)
+                piece = stream.read(self._most)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        self._offset += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        rows = []
+        for line in lines:
+            row = parse_row(line)
+            if row is not None:
+                rows.append(row)
+            elif line.strip():
+                self.unreadable += 1
+        return rows
+
+
+def parse_row(line: bytes) -> Row | None:
+    """A line's JSON object; None if it is not one."""
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _unreadable(path: Path, error: OSError) -> OutputFolderError:
+    return OutputFolderError(
+        f"{path} cannot be read: {error.strerror or error}", hint="check its owner and permissions"
+    )

@@ -1,0 +1,346 @@
+"""Writing a results folder while a run is going on.
+
+Rows are appended and reach the kernel at once, so that a killed run leaves whole lines; status.json
+is replaced as a whole. The first failure to write raises `OutputFolderError`; after that the store
+stays quiet (`broken` is true, `dropped` counts), so that the way out of a run does not fail again
+at every record it would still like to leave.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from loadgenctl import __version__
+from loadgenctl.clock import Clock
+from loadgenctl.errors import OutputFolderError
+from loadgenctl.records import schema
+from loadgenctl.records.encode import document_bytes, row_bytes
+from loadgenctl.records.reader import RunFolder, holds_run
+from loadgenctl.records.status import Owner, Status
+
+_MINIMUM_FREE = 16 * 1024 * 1024
+"""Bytes below which starting a run makes no sense."""
+
+_OUTSIDE = -1
+"""The stage of rows that belong to none, as the original writes it."""
+
+_LEFT_BY_A_RUN = (
+    schema.RUN,
+    schema.STATUS,
+    schema.PERF,
+    schema.EVENTS,
+    schema.BLOCKS,
+    schema.CYCLES,
+    schema.SAMPLES,
+    schema.SUMMARY,
+    "*-stage-*.slog",
+    "*-stage-*.slog.*",
+    "*-storage-stage-*.tar.*",
+)
+
+
+class RunStore:
+    """The only writer of one results folder; safe to be called from several threads."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """See `create`, which also makes the folder ready."""
+        self.folder = folder
+        self.stage = _OUTSIDE
+        self.broken = False
+        self.dropped = 0
+        """Rows and status changes lost since the folder became unwritable."""
+        self.started_at = clock.wall()
+        self._clock = clock
+        self._origin = clock.monotonic()
+        self._stage_origin = self._origin
+        self._files: dict[str, int] = {}
+        self._lock = threading.RLock()
+        self._status = Status(started_at=self.started_at, owner=Owner.current())
+        self._closed = False
+
+    @classmethod
+    def create(cls, folder: Path, clock: Clock, *, replace_run: bool = False) -> RunStore:
+        """Make `folder` (parents too) ready for a new run, whose time starts now.
+
+        Raises `OutputFolderError` when it cannot be made or written, has no room, or holds a run;
+        with `replace_run` the records of a finished run there are removed first.
+        """
+        folder = folder.absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if holds_run(folder):
+                _make_way(folder, replace_run=replace_run)
+            _probe(folder)
+        except OSError as error:
+            raise _folder_error(folder, error) from error
+        return cls(folder, clock)
+
+    @property
+    def status(self) -> Status:
+        """The status as last set."""
+        return self._status
+
+    def path(self, *parts: str) -> Path:
+        """A path below the folder; folders between are made."""
+        target = self.folder.joinpath(*parts)
+        with self._writing():
+            # The folder itself is not made again: when it is gone, so is the run.
+            self.folder.stat()
+            target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def timestamp(self) -> float:
+        """Seconds since the run's start, by the monotonic clock."""
+        return self._clock.monotonic() - self._origin
+
+    def write_run(self, document: Mapping[str, Any]) -> None:
+        """Write run.json, once; `schema`, the writing version and the start time are added."""
+        target = self.folder / schema.RUN
+        if target.exists():
+            raise OutputFolderError(f"{target} is already written", hint="run.json never changes")
+        head = {
+            "schema": schema.SCHEMA_VERSION,
+            "loadgenctl": __version__,
+            "started_at": self.started_at,
+        }
+        with self._writing():
+            _replace_file(target, document_bytes({**head, **document}))
+        with self._lock:
+            self._write_status(self._status)
+
+    def set_status(self, **changes: Any) -> Status:
+        """Change fields of `Status` and replace status.json; `stage` and times are filled in.
+
+        An outcome other than `running` ends the run. Costs a disk flush: for steps, not for blocks.
+        """
+        with self._lock:
+            now = self._clock.wall()
+            changed = replace(self._status, **changes, updated_at=now)
+            if "stage" not in changes:
+                changed = replace(changed, stage=self._stage_of(changed))
+            if changed.finished and changed.finished_at is None:
+                changed = replace(changed, finished_at=now)
+            self._status = changed
+            self._write_status(changed)
+            return changed
+
+    def _stage_of(self, status: Status) -> int | None:
+        if self.stage != _OUTSIDE:
+            return self.stage
+        # A run that fails has usually left its stage when it says so; the stage still tells where.
+        return status.stage if status.finished else None
+
+    def begin_stage(self, number: int) -> None:
+        """Rows belong to stage `number` from now on and `elapsed` counts from here."""
+        with self._lock:
+            self.stage = number
+            self._stage_origin = self._clock.monotonic()
+
+    def end_stage(self) -> None:
+        """Rows belong to no stage (-1) and `elapsed` counts from the run's start again."""
+        with self._lock:
+            self.stage = _OUTSIDE
+            self._stage_origin = self._origin
+
+    def perf_start(self) -> None:
+        """The first perf event. Process ages are taken on the machine's clock, hence offset 0."""
+        self.perf("perf-start", cpuTimeOffset=0, timeOrigin=round(self.started_at, 6))
+
+    def perf(self, type: str, /, **fields: Any) -> None:  # noqa: A002 - the original's name
+        """Append to perf.jsonl; `type` with or without its `perf-`."""
+        now = self._clock.monotonic()
+        name = type if type.startswith("perf-") else f"perf-{type}"
+        with self._lock:
+            row = {
+                "timestamp": round(now - self._origin, 6),
+                "stage": self.stage,
+                "elapsed": round(now - self._stage_origin, 6),
+                "type": name,
+                **fields,
+            }
+            self.append(schema.PERF, row)
+
+    def sample(self, sample: schema.Sample) -> None:
+        """Append one reading to samples.jsonl, flattened to a row."""
+        self.append(schema.SAMPLES, sample.to_row())
+
+    def append(self, file: str, row: Mapping[str, Any]) -> None:
+        """Append a row to a JSON-lines file of the folder, whole or not at all."""
+        line = row_bytes(row)
+        with self._lock:
+            if self._unusable():
+                return
+            try:
+                self._append_line(file, line)
+            except OSError as error:
+                self._break(error)
+
+    def append_many(self, file: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Like `append` for several rows, in one write."""
+        if not rows:
+            return
+        lines = b"".join(row_bytes(row) for row in rows)
+        with self._lock:
+            if self._unusable(len(rows)):
+                return
+            try:
+                self._append_line(file, lines)
+            except OSError as error:
+                self._break(error)
+
+    def write_document(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write or replace a whole JSON file, e.g. summary.json."""
+        with self._writing():
+            _replace_file(self.folder / name, document_bytes(document))
+
+    def close(self) -> None:
+        """Close the files; what is appended later is dropped. Idempotent."""
+        with self._lock:
+            self._closed = True
+            for descriptor in self._files.values():
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+            self._files.clear()
+
+    def __enter__(self) -> RunStore:
+        """For `with`."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close."""
+        self.close()
+
+    def _unusable(self, rows: int = 1) -> bool:
+        if self.broken or self._closed:
+            self.dropped += rows
+            return True
+        return False
+
+    def _append_line(self, file: str, line: bytes) -> None:
+        descriptor = self._files.get(file)
+        if descriptor is None:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.folder / file, flags, 0o644)
+            self._files[file] = descriptor
+        before = os.fstat(descriptor)
+        if before.st_nlink == 0:
+            # Writing to a deleted file succeeds and is lost: somebody removed the folder.
+            raise FileNotFoundError(errno.ENOENT, "removed while the run was going on", file)
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, before.st_size)
+            raise
+
+    def _write_status(self, status: Status) -> None:
+        if self._closed:
+            self.dropped += 1
+            return
+        try:
+            _replace_file(self.folder / schema.STATUS, document_bytes(status.to_json()))
+        except OSError as error:
+            if self.broken:
+                # Tried all the same: there may be room again, and the outcome is worth it.
+                self.dropped += 1
+                return
+            self._break(error)
+
+    def _break(self, error: OSError) -> None:
+        self.broken = True
+        self.dropped += 1
+        raise _folder_error(self.folder, error) from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except OSError as error:
+                if self.broken:
+                    self.dropped += 1
+                    return
+                self._break(error)
+
+
+def _make_way(folder: Path, *, replace_run: bool) -> None:
+    status = RunFolder(folder).status
+    if status is not None and status.as_found().outcome == "running":
+        raise OutputFolderError(
+            f"{folder} is being written by a run that is still going on",
+            hint="give another --output-dir, or wait for that run",
+        )
+    if not replace_run:
+        raise OutputFolderError(
+            f"{folder} already holds a run",
+            hint="give another --output-dir, or remove the folder",
+        )
+    for pattern in _LEFT_BY_A_RUN:
+        for left in folder.glob(pattern):
+            left.unlink()
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+
+
+def _probe(folder: Path) -> None:
+    """Find out now, not an hour into a run, that the folder cannot be written."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-") as probe:
+        probe.write(b"\0" * 65536)
+        probe.flush()
+        os.fsync(probe.fileno())
+    usage = os.statvfs(folder)
+    # Some file systems tell no sizes; there the probe alone has to do.
+    if usage.f_blocks and usage.f_bavail * usage.f_frsize < _MINIMUM_FREE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _replace_file(target: Path, content: bytes) -> None:
+    """Put `content` at `target` so that a reader, or a crash, sees the old file or the new one."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _folder_error(folder: Path, error: OSError) -> OutputFolderError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputFolderError(
+            f"there is no room left for results in {folder}",
+            hint="free some space, or give an --output-dir on another disk",
+            detail=str(error),
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputFolderError(
+            f"the results folder {folder} cannot be written: {error.strerror}",
+            hint="give an --output-dir that you may write, or change its owner",
+            detail=str(error),
+        )
+    if error.errno == errno.ENOENT:
+        return OutputFolderError(
+            f"the results folder {folder} was removed during the run",
+            hint="the run's records are lost; run again and leave its folder alone",
+            detail=str(error),
+        )
+    return OutputFolderError(
+        f"the results folder {folder} cannot be used: {error.strerror or error}",
+        hint="give another --output-dir",
+        detail=str(error),
+    )
