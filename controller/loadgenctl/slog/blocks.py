@@ -1,0 +1,147 @@
+"""A block's numbers: the row of `blocks.jsonl`, as the original load generator computes them.
+
+Names, units and rounding are the original's (docs/slog.md): times of day are epoch seconds as
+written, durations seconds rounded to 6 digits, percentages to 2, half up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from .scan import BlockRecord
+
+Row = dict[str, Any]
+"""One row of blocks.jsonl; a quantity that is not known is absent."""
+
+BLOCK_FIELDS: Final = (
+    "blockHeight",
+    "blockTime",
+    "liveMode",
+    "beforeShutdown",
+    "beginAt",
+    "endStartAt",
+    "endFinishAt",
+    "slogLines",
+    "deliveries",
+    "firstCrankNum",
+    "lastCrankNum",
+    "computrons",
+    "lag",
+    "blockDuration",
+    "chainBlockDuration",
+    "idleTime",
+    "cosmosTime",
+    "swingsetTime",
+    "processingTime",
+    "swingsetPercentage",
+    "processingPercentage",
+)
+"""All fields, in the order in which they are written."""
+
+_SECONDS: Final = 1_000_000.0
+_REMEMBERED: Final = 4096
+
+
+def round_half_up(value: float) -> float:
+    """Round to a whole number as JavaScript's Math.round does: halves towards +infinity."""
+    below = math.floor(value)
+    return float(below + 1 if value - below >= 0.5 else below)
+
+
+def round_seconds(value: float) -> float:
+    """Seconds with 6 decimal digits."""
+    return round_half_up(value * _SECONDS) / _SECONDS
+
+
+def percentage(share: float) -> float:
+    """A share (1 = all) as a percentage with 2 decimal digits."""
+    return round_half_up(share * 10_000.0) / 100.0
+
+
+def tidy(value: float) -> float | int:
+    """A number without a fraction as an integer, as JavaScript writes it."""
+    return int(value) if float(value).is_integer() else value
+
+
+class BlockRows:
+    """Makes the rows of one stage; it remembers the blocks before, which durations refer to."""
+
+    def __init__(self, stage: int | None = None) -> None:
+        """`stage` goes first into every row unless None."""
+        self._stage = stage
+        self._ends: dict[int, tuple[float, float | None]] = {}
+
+    def row(
+        self,
+        block: BlockRecord,
+        *,
+        chain_ready_at: float | None = None,
+        shutdown_at: float | None = None,
+    ) -> Row:
+        """Return the block's row.
+
+        `chain_ready_at` and `shutdown_at` are epoch seconds, None while that has not happened.
+        A block is live if its end-block began once the chain was ready, and before the shutdown if
+        it began before that; so a block's row does not depend on when it is computed.
+        """
+        previous = self._ends.get(block.block_height - 1)
+        self._remember(block)
+        row: Row = {} if self._stage is None else {"stage": self._stage}
+        row["blockHeight"] = block.block_height
+        row["blockTime"] = tidy(block.block_time)
+        if block.end_start_at is not None:
+            started = block.end_start_at
+            row["liveMode"] = chain_ready_at is not None and started >= chain_ready_at
+            row["beforeShutdown"] = shutdown_at is None or started < shutdown_at
+        row["beginAt"] = block.begin_at
+        _put(row, "endStartAt", block.end_start_at)
+        _put(row, "endFinishAt", block.end_finish_at)
+        _put(row, "slogLines", block.slog_lines)
+        row["deliveries"] = block.deliveries
+        _put(row, "firstCrankNum", block.first_crank_num)
+        _put(row, "lastCrankNum", block.last_crank_num)
+        row["computrons"] = block.computrons
+        _put_durations(row, block, previous)
+        return row
+
+    def _remember(self, block: BlockRecord) -> None:
+        self._ends[block.block_height] = (block.block_time, block.end_finish_at)
+        if len(self._ends) > _REMEMBERED:
+            del self._ends[next(iter(self._ends))]
+
+
+def _put(row: Row, name: str, value: float | None) -> None:
+    if value is not None:
+        row[name] = value
+
+
+def _put_seconds(row: Row, name: str, value: float | None) -> None:
+    if value is not None:
+        row[name] = tidy(round_seconds(value))
+
+
+def _put_durations(
+    row: Row, block: BlockRecord, previous: tuple[float, float | None] | None
+) -> None:
+    previous_time, previous_end = (None, None) if previous is None else previous
+    duration = _minus(block.end_finish_at, previous_end)
+    swingset = _minus(block.end_finish_at, block.end_start_at)
+    processing = _minus(block.end_finish_at, block.begin_at)
+    _put_seconds(row, "lag", block.begin_at - block.block_time)
+    _put_seconds(row, "blockDuration", duration)
+    if previous_time is not None:
+        row["chainBlockDuration"] = tidy(block.block_time - previous_time)
+    _put_seconds(row, "idleTime", _minus(block.begin_at, previous_end))
+    _put_seconds(row, "cosmosTime", _minus(block.end_start_at, block.begin_at))
+    _put_seconds(row, "swingsetTime", swingset)
+    _put_seconds(row, "processingTime", processing)
+    if duration is not None:
+        # The clock may not have moved between two blocks: a share of nothing is 0.
+        for name, part in (("swingsetPercentage", swingset), ("processingPercentage", processing)):
+            if part is not None:
+                row[name] = tidy(percentage(part / duration)) if duration else 0
+
+
+def _minus(later: float | None, earlier: float | None) -> float | None:
+    return None if later is None or earlier is None else later - earlier

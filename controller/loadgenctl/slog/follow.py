@@ -1,0 +1,172 @@
+"""Follows a slog while the chain writes it: scans and compresses what is new, in bounded memory.
+
+    follower = SlogFollower(path, out_path, codec="gzip", scanner=scanner)
+    follower.poll()      # from the controller's loop, every second or two
+    follower.close()     # after the writer is gone
+
+Only whole lines are taken: a line still being written stays in the file until its end is there, so
+the archive never holds a torn one. The chain's file is opened read-only and never held up.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from .compress import Codec, LogWriter, open_writer
+from .scan import SlogScanner
+
+CHUNK: Final = 1 << 20
+POLL_LIMIT: Final = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FollowResult:
+    """How following ended."""
+
+    taken: int
+    """Bytes of whole lines scanned and compressed."""
+    torn: int
+    """Bytes of an unfinished last line, left out of the archive."""
+    complete: bool
+    """The archive holds the whole file: nothing torn, nothing lost to a truncation."""
+    removed: bool
+    """The plain file was deleted."""
+
+
+class SlogFollower:
+    """See the module's docstring. Not for use by several threads."""
+
+    def __init__(
+        self,
+        path: Path,
+        out_path: Path | None,
+        codec: Codec = "gzip",
+        scanner: SlogScanner | None = None,
+    ) -> None:
+        """Follow `path`, which need not exist yet.
+
+        `out_path` is created at the first bytes; None: scan only. No `scanner`: compress only.
+        """
+        self._path = path
+        self._out_path = out_path
+        self._codec: Codec = codec
+        self.scanner = scanner
+        self._file: BinaryIO | None = None
+        self._out: LogWriter | None = None
+        self._taken = 0
+        self._position = 0
+        """Where the first line not taken starts."""
+        self._searched = 0
+        """Up to here there is no end of that line."""
+        self._truncated = False
+        self._result: FollowResult | None = None
+
+    @property
+    def taken(self) -> int:
+        """Bytes taken so far."""
+        return self._taken
+
+    def poll(self, limit: int = POLL_LIMIT) -> int:
+        """Take whole lines that are new, at most about `limit` bytes; return how many bytes.
+
+        Cheap when nothing is new (one `fstat`). What was taken can be read from the archive even if
+        this process dies now. Raises `OSError` when the file cannot be read or the archive written.
+        """
+        if self._result is not None or not self._open():
+            return 0
+        taken = 0
+        while taken < limit:
+            step = self._step()
+            if step == 0:
+                break
+            taken += step
+        if taken and self._out is not None:
+            self._out.flush()
+        return taken
+
+    def close(self, *, delete_plain: bool = False) -> FollowResult:
+        """Take all that is left, end the archive and the scanner; closing twice returns the same.
+
+        With `delete_plain`, the plain file goes away once the archive holds all of it.
+        """
+        if self._result is not None:
+            return self._result
+        try:
+            while self.poll() > 0:
+                pass
+            torn = self._size() - self._position if self._file is not None else 0
+            if self._out is not None:
+                self._out.close()
+        finally:
+            if self._file is not None:
+                self._file.close()
+        if self.scanner is not None:
+            if torn:
+                self.scanner.anomalies["torn-line"] += 1
+            self.scanner.finish()
+        complete = self._taken > 0 and torn == 0 and not self._truncated
+        removed = delete_plain and complete and self._out_path is not None
+        if removed:
+            self._path.unlink(missing_ok=True)
+        self._result = FollowResult(self._taken, torn, complete, removed)
+        return self._result
+
+    def _open(self) -> bool:
+        if self._file is None:
+            try:
+                self._file = self._path.open("rb", buffering=0)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _size(self) -> int:
+        assert self._file is not None
+        return os.fstat(self._file.fileno()).st_size
+
+    def _step(self) -> int:
+        """Take one chunk's worth of whole lines; 0 when there is none."""
+        assert self._file is not None
+        size = self._size()
+        if size < self._position:
+            # Somebody cut the file: start over with what is there now.
+            self._truncated = True
+            self._position = self._searched = 0
+            if self.scanner is not None:
+                self.scanner.anomalies["truncated-file"] += 1
+        if size <= self._searched:
+            return 0
+        self._file.seek(self._searched)
+        chunk = self._file.read(CHUNK)
+        end = chunk.rfind(b"\n") + 1
+        if end == 0:
+            self._searched += len(chunk)
+            return self._step() if len(chunk) == CHUNK else 0
+        before = self._searched - self._position
+        if before:
+            self._copy_line_head(before)
+        self._take(chunk if end == len(chunk) else chunk[:end])
+        self._position = self._searched = self._searched + end
+        return before + end
+
+    def _copy_line_head(self, length: int) -> None:
+        """A line longer than one read: its earlier parts were only searched, take them now."""
+        assert self._file is not None
+        self._file.seek(self._position)
+        while length > 0:
+            piece = self._file.read(min(CHUNK, length))
+            if not piece:
+                return
+            self._take(piece)
+            length -= len(piece)
+
+    def _take(self, chunk: bytes) -> None:
+        if self._out_path is not None:
+            if self._out is None:
+                self._out = open_writer(self._out_path, self._codec)
+            self._out.write(chunk)
+        if self.scanner is not None:
+            self.scanner.feed(chunk)
+        self._taken += len(chunk)
