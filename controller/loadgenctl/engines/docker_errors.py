@@ -1,0 +1,138 @@
+"""Docker's failures in our words, retries of what may be repeated, and the first connection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import requests
+import tenacity
+import urllib3
+from docker import DockerClient
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from loadgenctl.clock import Clock
+from loadgenctl.errors import EngineError, EngineUnavailable
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 8
+"""Seconds the first call may take; an engine that is slower is not there for a person who waits."""
+CALL_TIMEOUT = 60
+"""Seconds any later call may take: a loaded machine creates containers slowly."""
+
+TRANSPORT_ERRORS: tuple[type[Exception], ...] = (
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+"""What a broken connection raises, whichever layer notices it."""
+ENGINE_FAILURES: tuple[type[Exception], ...] = (DockerException, *TRANSPORT_ERRORS)
+"""What any call may raise."""
+BROKEN_STREAM: tuple[type[Exception], ...] = (*ENGINE_FAILURES, ValueError, AttributeError)
+"""What reading a stream may raise when another thread closes it."""
+
+
+class ClientFactory(Protocol):
+    """`docker.from_env`, or a test's own."""
+
+    def __call__(self, *, timeout: int) -> DockerClient:
+        """A client; `timeout` in seconds for each call."""
+        ...
+
+
+def connect(factory: ClientFactory) -> DockerClient:
+    """A client of an engine that answers; `EngineUnavailable` within about 10 s otherwise."""
+    try:
+        client = factory(timeout=CONNECT_TIMEOUT)
+        client.ping()
+    except ENGINE_FAILURES as error:
+        raise EngineUnavailable(
+            f"no Docker engine answers at {_address()}: {_reason(error)}", hint=_hint(error)
+        ) from error
+    client.api.timeout = CALL_TIMEOUT
+    return client
+
+
+def _address() -> str:
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a few words: requests wraps a refused connection four times."""
+    text = str(error)
+    for phrase in (
+        "No such file or directory",
+        "Permission denied",
+        "Connection refused",
+        "timed out",
+        "Name or service not known",
+    ):
+        if phrase in text:
+            return phrase.lower()
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def _hint(error: BaseException) -> str:
+    if "Permission denied" in str(error):
+        return (
+            "your user may not use the engine: add it to the group `docker` "
+            "(`sudo usermod -aG docker $USER`, then log in again), or run as root"
+        )
+    return (
+        "start the engine (`sudo systemctl start docker`), install one "
+        "(`apt-get install docker.io`), or point DOCKER_HOST at one"
+    )
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn whatever docker-py raises into our errors; `doing` completes «cannot …»."""
+    try:
+        yield
+    except ImageNotFound as error:
+        raise EngineError(
+            f"cannot {doing}: {_explanation(error)}",
+            hint="the image is not on the engine; it may have been removed during the run",
+        ) from error
+    except APIError as error:
+        raise EngineError(f"cannot {doing}: {_explanation(error)}") from error
+    except TRANSPORT_ERRORS as error:
+        raise EngineUnavailable(
+            f"cannot {doing}: the Docker engine does not answer ({_reason(error)})",
+            hint="see whether the engine still runs (`docker info`) and why it stopped",
+        ) from error
+    except DockerException as error:
+        raise EngineError(f"cannot {doing}: {_reason(error)}") from error
+
+
+def _explanation(error: APIError) -> str:
+    text = str(error.explanation or error).strip()
+    return text or f"HTTP status {error.status_code}"
+
+
+def is_conflict(error: APIError) -> bool:
+    """True where the engine says that the container's state does not allow it (HTTP 409)."""
+    return bool(error.status_code == 409)
+
+
+def _transient(error: BaseException) -> bool:
+    if isinstance(error, NotFound):
+        return False
+    if isinstance(error, APIError):
+        return bool(error.is_server_error())
+    return isinstance(error, TRANSPORT_ERRORS)
+
+
+def retrying(clock: Clock, call: Callable[[], T]) -> T:
+    """Call up to three times while it fails in a way that may pass. For repeatable calls only."""
+    attempts = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(3),
+        wait=tenacity.wait_exponential(multiplier=0.2, max=1.0),
+        retry=tenacity.retry_if_exception(_transient),
+        sleep=clock.sleep,
+        reraise=True,
+    )
+    return attempts(call)
