@@ -1,0 +1,136 @@
+"""SDK revisions from a git repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadgenctl.clock import Clock, SystemClock
+from loadgenctl.errors import LoadgenError
+from loadgenctl.model import ResolvedRevision
+from loadgenctl.process import Runner
+from loadgenctl.sdks.base import BuildRecipe
+from loadgenctl.sources.base import SourceRequest
+from loadgenctl.sources.checkout import check_out
+from loadgenctl.sources.giturl import (
+    Repository,
+    RewriteGit,
+    parse_repository,
+    parse_submodule,
+    rewritten,
+)
+from loadgenctl.sources.mirror import Mirror, Say
+
+DEFAULT_REPOSITORY = "https://github.com/Agoric/agoric-sdk.git"
+
+
+def _silent(_text: str) -> None:
+    return None
+
+
+def _unchanged(url: str) -> str:
+    return url
+
+
+@dataclass(slots=True)
+class GitSource:
+    """Commits, tags and branches of a repository; clones are kept in `cache_dir/git`."""
+
+    runner: Runner
+    cache_dir: Path
+    rewrite_git: RewriteGit = _unchanged
+    clock: Clock = field(default_factory=SystemClock)
+    say: Say = _silent
+    """Told what takes time: cloning, fetching, checking out, waiting for another process."""
+    _known: dict[str, Repository] = field(default_factory=dict, repr=False)
+    """Public address → address with credentials, which no record holds."""
+
+    def resolve(self, request: SourceRequest) -> ResolvedRevision:
+        """See `SdkSource.resolve`."""
+        repository = parse_repository(request.repository or DEFAULT_REPOSITORY)
+        self._known[repository.public] = repository
+        mirror = self._mirror(repository)
+        commit = mirror.resolve(request.revision)
+        return ResolvedRevision(
+            family=request.family,
+            requested=request.revision or "HEAD",
+            commit=commit,
+            commit_time=mirror.commit_time(commit),
+            content_id=commit,
+            repository=repository.public,
+        )
+
+    def tree(self, resolved: ResolvedRevision) -> GitTree:
+        """See `SdkSource.tree`."""
+        return GitTree(self._mirror(self._repository(resolved)), _commit(resolved))
+
+    def materialize(self, resolved: ResolvedRevision, recipe: BuildRecipe, into: Path) -> None:
+        """See `SdkSource.materialize`; what comes out needs neither the cache nor the network."""
+        repository, commit = self._repository(resolved), _commit(resolved)
+        mirror = self._mirror(repository)
+        mirror.ensure(commit)
+        self.say(f"checking out {commit[:12]}")
+        check_out(mirror, commit, recipe.sparse, into)
+        urls = submodule_urls(mirror, commit) if recipe.submodules else {}
+        for path, sparse in recipe.submodules.items():
+            entry = mirror.entry(commit, path)
+            if entry is None or entry[0] != "160000":
+                continue  # a revision from before or after the submodule's time
+            if path not in urls:
+                raise LoadgenError(
+                    f"the SDK's .gitmodules does not say where {path} comes from",
+                    hint="the revision is broken; take another one",
+                )
+            child = self._mirror(parse_submodule(urls[path], repository))
+            pinned = child.ensure(entry[2])
+            self.say(f"checking out {path} at {pinned[:12]}")
+            check_out(child, pinned, sparse, into / path)
+
+    def _repository(self, resolved: ResolvedRevision) -> Repository:
+        return self._known.get(resolved.repository) or parse_repository(resolved.repository)
+
+    def _mirror(self, repository: Repository) -> Mirror:
+        return Mirror(
+            runner=self.runner,
+            clock=self.clock,
+            path=self.cache_dir / "git" / f"{repository.slug}.git",
+            origin=repository,
+            remote=rewritten(repository, self.rewrite_git),
+            say=self.say,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GitTree:
+    """See `SourceTree`: one commit of a mirror."""
+
+    mirror: Mirror
+    commit: str
+
+    def read(self, path: str) -> bytes | None:
+        """See `SourceTree.read`."""
+        return self.mirror.read(self.commit, path)
+
+    def contains(self, commit: str) -> bool | None:
+        """See `SourceTree.contains`."""
+        return self.mirror.contains(commit, self.commit)
+
+
+def submodule_urls(mirror: Mirror, commit: str) -> dict[str, str]:
+    """Path → address, as `.gitmodules` of the commit says."""
+    text = mirror.read(commit, ".gitmodules")
+    if text is None:
+        return {}
+    listed = mirror.offline.run("config", "--null", "--file", "-", "--list", stdin=text)
+    values: dict[str, dict[str, str]] = {}
+    for item in listed.stdout.decode("utf-8", "replace").split("\0"):
+        key, _, value = item.partition("\n")
+        section, _, name = key.rpartition(".")
+        values.setdefault(section, {})[name] = value
+    return {v["path"]: v["url"] for v in values.values() if v.get("path") and v.get("url")}
+
+
+def _commit(resolved: ResolvedRevision) -> str:
+    if resolved.commit is None:
+        raise LoadgenError(f"{resolved.requested} is not a revision of a git repository")
+    return resolved.commit

@@ -1,0 +1,127 @@
+"""git as a child process, nothing left to chance: no prompts, hooks or foreign transports."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgenctl.errors import UsageError
+from loadgenctl.process import Completed, Runner
+from loadgenctl.sources.giturl import Repository
+
+PROMISOR = "origin"
+"""The remote's name in every mirror; no file holds its address, nor the credentials in it."""
+
+_ENV_FOUND_NOTHING = 127
+
+_ALWAYS = {
+    "advice.detachedHead": "false",
+    "core.autocrlf": "false",
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "fetch.recurseSubmodules": "false",
+    "fetch.writeCommitGraph": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "60",
+    "submodule.recurse": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Runs git on one repository, whatever the caller's environment says of another."""
+
+    runner: Runner
+    git_dir: Path
+    work_tree: Path | None = None
+    objects: Path | None = None
+    """Object store in place of the repository's own."""
+    remote: Repository | None = None
+    """Where missing objects come from; None: git stays off the network."""
+
+    def run(
+        self, *args: str, stdin: bytes | None = None, timeout: float | None = None
+    ) -> Completed:
+        """Run `git ARGS` to its end, whatever the exit code."""
+        # A bare repository has no work tree: the caller's variable must go, an empty one would not do.
+        bare = ("env", "-u", "GIT_WORK_TREE") if self.work_tree is None else ()
+        argv = [*bare, "git", *args]
+        done = self.runner.run(
+            argv, cwd=self.work_tree, env=self.environment(), stdin=stdin, timeout=timeout
+        )
+        if bare and done.exit_code == _ENV_FOUND_NOTHING:
+            raise UsageError("the program git is not installed", hint="install git and try again")
+        return done
+
+    def environment(self) -> dict[str, str]:
+        """What is added to the caller's environment."""
+        git_dir = self.git_dir.resolve()
+        env = {
+            "GIT_DIR": str(git_dir),
+            "GIT_COMMON_DIR": str(git_dir),
+            "GIT_INDEX_FILE": str(git_dir / "index"),
+            "GIT_OBJECT_DIRECTORY": str((self.objects or git_dir / "objects").resolve()),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+            "GIT_NAMESPACE": "",
+            **quiet_environment(),
+        }
+        settings = dict(_ALWAYS)
+        if self.work_tree is not None:
+            env["GIT_WORK_TREE"] = str(self.work_tree.resolve())
+        if self.remote is None:
+            env["GIT_NO_LAZY_FETCH"] = "1"
+        else:
+            env["GIT_NO_LAZY_FETCH"] = "0"
+            settings |= _remote_settings(self.remote)
+        return env | config_environment(settings)
+
+
+def quiet_environment() -> dict[str, str]:
+    """Variables that keep git from asking, paging, and from transports that run commands."""
+    return {
+        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_PAGER": "cat",
+        "LC_ALL": "C",
+    }
+
+
+def config_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings as variables, after the caller's own (everybody can read argument lists)."""
+    start = os.environ.get("GIT_CONFIG_COUNT", "0")
+    first = int(start) if start.isdigit() else 0
+    env = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), first):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env
+
+
+def _remote_settings(remote: Repository) -> dict[str, str]:
+    settings = {
+        f"remote.{PROMISOR}.url": remote.url,
+        f"remote.{PROMISOR}.promisor": "true",
+        f"remote.{PROMISOR}.partialclonefilter": "blob:none",
+    }
+    folder = remote.local
+    if folder is not None:
+        # The other side is a git of this machine; it learns by its own command line what a server's
+        # configuration would say, because git clears the environment's configuration for it.
+        serve: Sequence[str] = (
+            "git",
+            *("-c", "uploadpack.allowFilter=true"),
+            *("-c", "uploadpack.allowAnySHA1InWant=true"),
+            *("-c", f"safe.directory={folder}"),
+            *("-c", f"safe.directory={folder / '.git'}"),
+            "upload-pack",
+        )
+        settings[f"remote.{PROMISOR}.uploadpack"] = shlex.join(serve)
+    return settings
