@@ -1,0 +1,68 @@
+"""Talk to a running load service: `client.py put '<json>' | get | status`.
+
+The answer goes to standard output. Exit code 0 when the service took the request, 1 when it
+refused or does not answer (the reason on standard error), 2 on bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import sys
+from typing import List, Optional, Tuple
+
+
+def ask(
+    host: str, port: int, method: str, path: str, body: Optional[bytes], timeout: float
+) -> Tuple[int, bytes]:
+    """One request; status and body. `OSError` or `HTTPException` when there is no answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request(method, path, body=body, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def reason(status: int, body: bytes) -> str:
+    """Why the service refused."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return "HTTP status %d" % status
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """The command line; the exit code."""
+    parser = argparse.ArgumentParser(description="Talk to a running load service.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3352)
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds (%(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="put|get|status")
+    put = commands.add_parser("put", help="set the load config")
+    put.add_argument("config", help='JSON, e.g. {"faucet": {"interval": 60}}; {} turns all off')
+    commands.add_parser("get", help="print the load config in force")
+    commands.add_parser("status", help="print the counters per task")
+    given = parser.parse_args(argv)
+
+    method = "PUT" if given.command == "put" else "GET"
+    path = "/status" if given.command == "status" else "/config"
+    body = given.config.encode("utf-8", "surrogateescape") if given.command == "put" else None
+    try:
+        status, answer = ask(given.host, given.port, method, path, body, given.timeout)
+    except (OSError, http.client.HTTPException) as error:
+        where = "%s:%d" % (given.host, given.port)
+        print("no load service answers at %s: %s" % (where, error), file=sys.stderr)  # noqa: T201
+        return 1
+    if status != 200:
+        print("the load service refused: " + reason(status, answer), file=sys.stderr)  # noqa: T201
+        return 1
+    sys.stdout.write(answer.decode("utf-8", "replace"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""What a load config may say, and how it is refused.
+
+`{"faucet": {"interval": 60, "wait": 0, "limit": 1}, "amm": null}`: null or missing is off.
+The controller keeps the same rules (`loadgenctl.roles.loadclient`); a contract test holds
+them together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, NoReturn, Sequence, Tuple, Union
+
+MAX_BODY = 64 * 1024
+"""Bytes of a config's JSON text."""
+MAX_SECONDS = 30 * 24 * 3600
+"""Upper bound of `interval` and `wait`: thirty days."""
+MAX_LIMIT = 10_000
+"""Upper bound of cycles in flight per task."""
+
+_KEYS = ("interval", "wait", "limit")
+
+Number = Union[int, float]
+
+
+class ConfigError(ValueError):
+    """A refused config; the text says what to change."""
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """One task that is on."""
+
+    interval: Number = 60
+    """Seconds between the due times of two starts, at least 1."""
+    wait: Number = 0
+    """Seconds before the first start."""
+    limit: int = 1
+    """Cycles in flight at most."""
+
+    def as_json(self) -> Dict[str, Number]:
+        """With every default applied."""
+        return {"interval": self.interval, "wait": self.wait, "limit": self.limit}
+
+
+Config = Mapping[str, TaskConfig]
+
+
+def config_as_json(config: Config) -> Dict[str, Dict[str, Number]]:
+    """The form that `GET /config` answers with."""
+    return {name: task.as_json() for name, task in config.items()}
+
+
+def parse_config(body: bytes, tasks: Sequence[str]) -> Dict[str, TaskConfig]:
+    """A config from JSON text; `ConfigError` says why not."""
+    if len(body) > MAX_BODY:
+        raise ConfigError("the config is larger than %d bytes" % MAX_BODY)
+    try:
+        value = json.loads(
+            body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates
+        )
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("the config is not valid JSON: %s" % error) from error
+    return check_config(value, tasks)
+
+
+def check_config(value: Any, tasks: Sequence[str]) -> Dict[str, TaskConfig]:
+    """A config from parsed JSON: the tasks that are on, in the order of `tasks`."""
+    if not isinstance(value, dict):
+        raise ConfigError(
+            'the config must be an object such as {"faucet": {"interval": 60}}, not %s'
+            % _kind(value)
+        )
+    for name in value:
+        if name not in tasks:
+            raise ConfigError("there is no task %s%s" % (_quoted(name), _nearest(name, tasks)))
+    return {name: _check_task(name, value[name]) for name in tasks if value.get(name) is not None}
+
+
+def _check_task(name: str, value: Any) -> TaskConfig:
+    if not isinstance(value, dict):
+        raise ConfigError(
+            '%s must be an object such as {"interval": 60}, or null for off, not %s'
+            % (name, _kind(value))
+        )
+    for key in value:
+        if key not in _KEYS:
+            raise ConfigError("%s has no setting %s%s" % (name, _quoted(key), _nearest(key, _KEYS)))
+    given = {key: value[key] for key in _KEYS if value.get(key) is not None}
+    return TaskConfig(
+        interval=_number(name + ".interval", given.get("interval", 60), 1, MAX_SECONDS, "seconds"),
+        wait=_number(name + ".wait", given.get("wait", 0), 0, MAX_SECONDS, "seconds"),
+        limit=_whole(name + ".limit", given.get("limit", 1)),
+    )
+
+
+def _number(name: str, value: Any, least: int, most: int, unit: str) -> Number:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError("%s must be a number of %s, not %s" % (name, unit, _kind(value)))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError("%s must be a finite number of %s" % (name, unit))
+    if value < least:
+        raise ConfigError("%s must be at least %d %s" % (name, least, unit))
+    if value > most:
+        raise ConfigError("%s must be at most %d %s" % (name, most, unit))
+    return int(value) if value == int(value) else value
+
+
+def _whole(name: str, value: Any) -> int:
+    number = _number(name, value, 1, MAX_LIMIT, "cycles")
+    if not isinstance(number, int):
+        raise ConfigError("%s must be a whole number of cycles" % name)
+    return number
+
+
+def _nearest(word: Any, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(word)[:64], known, n=1, cutoff=0.5)
+    if close:
+        return "; did you mean '%s'?" % close[0]
+    return "; known are %s" % ", ".join(known)
+
+
+def _quoted(word: Any) -> str:
+    text = str(word)
+    return "'%s'" % (text if len(text) <= 64 else text[:64] + "…")
+
+
+def _kind(value: Any) -> str:
+    names: List[Tuple[type, str]] = [
+        (bool, "a boolean"),
+        (int, "a number"),
+        (float, "a number"),
+        (str, "a string"),
+        (list, "a list"),
+        (dict, "an object"),
+    ]
+    return next((text for kind, text in names if isinstance(value, kind)), "null")
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ConfigError("the config is not valid JSON: %s is not a number" % text)
+
+
+def _no_duplicates(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ConfigError("%s is given twice" % _quoted(key))
+        found[key] = value
+    return found
