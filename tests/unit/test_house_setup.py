@@ -1,0 +1,124 @@
+"""`bin/setup` in a checkout of its own, with stand-ins for what it would ask of the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from loadgenctl.process import Completed, Runner
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Checkout:
+    """A folder with the scripts, a lock, and an environment whose Python does as it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stand_ins = folder / "stand-ins"
+        shutil.copytree(ROOT / "bin", folder / "bin")
+        (folder / "requirements").mkdir()
+        (folder / "requirements" / "dev.txt").write_text("something==1.0\n")
+        (folder / "pyproject.toml").write_text("[project]\n")
+
+    def script(self, path: Path, body: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def with_environment(self, *, engine_answers: bool) -> None:
+        """As `bin/setup` leaves it; the engine is only ever asked through this Python."""
+        self.script(self.folder / ".venv/bin/python", f"exit {0 if engine_answers else 1}")
+        done = self.bash('. bin/lib.sh; fingerprint >"$STAMP"')
+        assert done.exit_code == 0, done.last_lines()
+
+    def as_user(self, uid: int) -> None:
+        self.script(self.stand_ins / "id", f'[ "$1" = -u ] && echo {uid} || echo somebody')
+
+    def bash(self, command: str, env: Mapping[str, str] | None = None) -> Completed:
+        return Runner().run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env={
+                "PATH": f"{self.stand_ins}:{os.environ['PATH']}",
+                "DOCKER_HOST": "",
+                **(env or {}),
+            },
+            timeout=60,
+        )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_does_nothing_when_there_is_nothing_to_do(checkout: Checkout) -> None:
+    checkout.with_environment(engine_answers=True)
+    done = checkout.bash("bin/setup --engine")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_script_linked_from_elsewhere_finds_its_checkout(checkout: Checkout) -> None:
+    checkout.with_environment(engine_answers=True)
+    checkout.script(checkout.folder / ".venv/bin/loadgenctl", 'echo "given: $*"')
+    (checkout.folder / "link").symlink_to(checkout.folder / "bin" / "loadgenctl")
+    done = checkout.bash('cd /; "$OLDPWD/link" run --help')
+    assert done.text() == "given: run --help"
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("changed", ["requirements/dev.txt", "pyproject.toml"])
+def test_a_changed_lock_or_project_makes_the_environment_stale(
+    checkout: Checkout, changed: str
+) -> None:
+    checkout.with_environment(engine_answers=True)
+    assert checkout.bash(". bin/lib.sh; environment_is_current").exit_code == 0
+    with (checkout.folder / changed).open("a") as file:
+        file.write("# changed\n")
+    assert checkout.bash(". bin/lib.sh; environment_is_current").exit_code != 0
+
+
+def test_a_failing_installation_shows_its_output_and_leaves_no_stamp(checkout: Checkout) -> None:
+    checkout.with_environment(engine_answers=True)
+    checkout.script(
+        checkout.folder / ".venv/bin/python",
+        'case "$*" in *--version*) exit 0;; esac; echo "no such index"; exit 1',
+    )
+    # The environment's own commands name its Python, as pip writes them.
+    checkout.script(checkout.folder / ".venv/bin/pip", f"{checkout.folder}/.venv/bin/python")
+    (checkout.folder / "requirements" / "dev.txt").write_text("something==2.0\n")
+    done = checkout.bash("bin/setup")
+    assert done.exit_code == 2
+    assert "the dependencies could not be installed" in done.last_lines()
+    assert "no such index" in done.last_lines()
+    assert checkout.bash(". bin/lib.sh; environment_is_current").exit_code != 0
+
+
+def test_an_unknown_option_is_refused(checkout: Checkout) -> None:
+    done = checkout.bash("bin/setup --engin")
+    assert done.exit_code == 2
+    assert "--engine" in done.last_lines()
+
+
+def test_an_engine_named_by_the_environment_is_not_replaced(checkout: Checkout) -> None:
+    checkout.with_environment(engine_answers=False)
+    checkout.as_user(0)
+    done = checkout.bash("bin/setup --engine", {"DOCKER_HOST": "tcp://127.0.0.1:1"})
+    assert done.exit_code == 2
+    assert "tcp://127.0.0.1:1" in done.last_lines()
+    assert "DOCKER_HOST" in done.last_lines()
+
+
+def test_who_is_not_root_is_told_what_to_install(checkout: Checkout) -> None:
+    checkout.with_environment(engine_answers=False)
+    checkout.as_user(1000)
+    done = checkout.bash("bin/setup --engine")
+    assert done.exit_code == 2
+    # Either there is an engine that the user may not use, or there is none at all.
+    assert "usermod -aG docker" in done.last_lines() or "docker.io" in done.last_lines()
