@@ -1,0 +1,33 @@
+"""What the tests need of a Docker engine: a client, an image, and a look at what was left on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import docker
+
+from loadgenctl.clock import SystemClock
+from loadgenctl.engines.docker import DockerEngine
+from loadgenctl.engines.docker_errors import connect
+
+SUITE = "bullseye"
+"""Debian suite of the image that the tests' containers run; the oldest that the roles meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerUnderTest:
+    """A Docker engine that answers, and an image with `sh` and coreutils on it."""
+
+    image: str
+
+    def client(self) -> docker.DockerClient:
+        """A new client; the caller closes it."""
+        return connect(docker.from_env)
+
+    def engine(self) -> DockerEngine:
+        """A new engine; the caller closes it."""
+        return DockerEngine(self.client(), SystemClock())
+
+
+Report = Callable[[str], None]
