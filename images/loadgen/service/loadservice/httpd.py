@@ -38,7 +38,7 @@ class Answer:
     content_type: str = "application/json"
 
 
-class Refused(Exception):  # noqa: N818 - not an error of this program
+class Refused(Exception):
     """A request that gets an error answer; the text is the reason."""
 
     def __init__(self, status: int, reason: str) -> None:

@@ -1,0 +1,371 @@
+"""The controller's end of the load service: check a config, set it, follow the events it writes.
+
+The rules of a config are the service's own (images/loadgen/service); they stand here as well so
+that a bad one is refused before anything is started. A contract test holds the two together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import orjson
+
+from loadgenctl.engines.base import ExecResult
+from loadgenctl.errors import LoadFailed, UsageError
+from loadgenctl.sdks.base import LOAD_PORT, TOOLS
+
+TASKS = ("faucet", "amm", "vault")
+"""What the drivers of all SDK families can run."""
+MAX_SECONDS = 30 * 24 * 3600
+MAX_LIMIT = 10_000
+MAX_LINE = 1024 * 1024
+"""Bytes of an event line; a longer one is taken for garbage."""
+
+_KEYS = ("interval", "wait", "limit")
+_DEFAULTS: Mapping[str, int] = {"interval": 60, "wait": 0, "limit": 1}
+_CHUNK = 1024 * 1024
+_CLIENT = f"{TOOLS}/service/client.py"
+
+Number = int | float
+Event = dict[str, Any]
+
+
+def validate_config(config: object, tasks: Sequence[str] = TASKS) -> dict[str, dict[str, Number]]:
+    """The config with every default applied, tasks that are off left out, in the order of `tasks`.
+
+    Raises `UsageError`, with the nearest known name for an unknown one.
+    """
+    if not isinstance(config, Mapping):
+        raise UsageError(
+            "the load config must be an object", hint='write e.g. {"faucet": {"interval": 60}}'
+        )
+    for name in config:
+        if name not in tasks:
+            raise UsageError(f"the load has no task {name!r}", hint=_nearest(name, tasks))
+    return {
+        name: _validate_task(name, config[name]) for name in tasks if config.get(name) is not None
+    }
+
+
+def _validate_task(task: str, settings: object) -> dict[str, Number]:
+    if not isinstance(settings, Mapping):
+        raise UsageError(
+            f"the load of {task} must be an object, or null for off",
+            hint=f'write e.g. {{"{task}": {{"interval": 60}}}}',
+        )
+    for key in settings:
+        if key not in _KEYS:
+            raise UsageError(f"{task} has no setting {key!r}", hint=_nearest(key, _KEYS))
+    given = {key: _DEFAULTS[key] if settings.get(key) is None else settings[key] for key in _KEYS}
+    return {
+        "interval": _number(f"{task}.interval", given["interval"], 1, MAX_SECONDS, "seconds"),
+        "wait": _number(f"{task}.wait", given["wait"], 0, MAX_SECONDS, "seconds"),
+        "limit": _whole(f"{task}.limit", given["limit"]),
+    }
+
+
+def _number(name: str, value: object, least: int, most: int, unit: str) -> Number:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{name} must be a number of {unit}")
+    if not isinstance(value, int) and not math.isfinite(value):
+        raise UsageError(f"{name} must be a finite number of {unit}")
+    if not least <= value <= most:
+        raise UsageError(f"{name} must be from {least} to {most} {unit}")
+    return int(value) if value == int(value) else value
+
+
+def _whole(name: str, value: object) -> int:
+    number = _number(name, value, 1, MAX_LIMIT, "cycles")
+    if not isinstance(number, int):
+        raise UsageError(f"{name} must be a whole number of cycles")
+    return number
+
+
+def _nearest(word: object, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+
+
+class LoadClient:
+    """Sets and reads the config of a running load service.
+
+    The service's port is not published: requests go out from inside its container.
+    """
+
+    def __init__(
+        self, execute: Callable[[Sequence[str]], ExecResult], port: int = LOAD_PORT
+    ) -> None:
+        """`execute` runs a command in the load generator's container and waits for it."""
+        self._execute = execute
+        self._port = port
+
+    def put(self, config: Mapping[str, Any]) -> None:
+        """Set the config; {} turns all off. Raises `LoadFailed` when it is refused."""
+        self._ask("put", json.dumps(config))
+
+    def get(self) -> dict[str, Any]:
+        """The config in force. Raises `LoadFailed`."""
+        return self._object(self._ask("get"))
+
+    def status(self) -> dict[str, Any]:
+        """Counters per task. Raises `LoadFailed`."""
+        return self._object(self._ask("status"))
+
+    def _ask(self, *words: str) -> bytes:
+        done = self._execute(["python3", _CLIENT, "--port", str(self._port), *words])
+        if done.exit_code != 0:
+            raise LoadFailed(
+                f"the load service did not take the request {words[0]!r}",
+                role="loadgen",
+                step="config",
+                detail=done.output.decode("utf-8", "replace").strip(),
+            )
+        return done.output
+
+    @staticmethod
+    def _object(output: bytes) -> dict[str, Any]:
+        value = _parsed(output)
+        if value is None:
+            raise LoadFailed(
+                "the load service's answer is not a JSON object",
+                role="loadgen",
+                step="config",
+                detail=output[:200].decode("utf-8", "replace"),
+            )
+        return value
+
+
+class CycleRow(TypedDict):
+    """A row of cycles.jsonl. Times are epoch seconds; null where not known."""
+
+    stage: int
+    task: str
+    seq: int
+    intended_start: float | None
+    """When the schedule wanted it to start."""
+    start: float | None
+    finish: float | None
+    duration_s: float | None
+    """From the actual start."""
+    latency_s: float | None
+    """From the intended start: includes waiting for a free slot."""
+    success: bool | None
+    error: str | None
+
+
+@dataclass(slots=True)
+class TaskCounts:
+    """What one task has done so far."""
+
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    """Cycles that failed."""
+    missed: int = 0
+    """Starts that were due and never happened."""
+    failed_preparations: int = 0
+
+
+class LoadEvents:
+    """Reads the events of one stage while the load service appends them."""
+
+    def __init__(self, path: Path, stage: int) -> None:
+        """`path` need not exist yet; `stage` goes into the cycle rows."""
+        self._path = path
+        self._stage = stage
+        self._offset = 0
+        self._partial = b""
+        self._skipping = False
+        self._running: dict[tuple[str, int], CycleRow] = {}
+        self._done: list[CycleRow] = []
+        self.tasks: dict[str, TaskCounts] = {}
+        self.garbage = 0
+        """Lines that were no events."""
+        self.last_error: str | None = None
+        """Why the last failed cycle or preparation failed."""
+        self.longest_cycle = 0.0
+        """Seconds of the longest finished cycle."""
+        self.driver_exit: str | None = None
+        """Why the driver ended before it was asked to; None while it lives or ended as asked."""
+
+    @property
+    def active(self) -> int:
+        """Cycles in flight."""
+        return len(self._running)
+
+    @property
+    def finished(self) -> int:
+        """Finished cycles, failed ones included."""
+        return sum(counts.succeeded + counts.failed for counts in self.tasks.values())
+
+    @property
+    def failed(self) -> int:
+        """Failed cycles and failed preparations: either means that a task failed."""
+        return sum(counts.failed + counts.failed_preparations for counts in self.tasks.values())
+
+    @property
+    def missed(self) -> int:
+        """Starts that were due and never happened."""
+        return sum(counts.missed for counts in self.tasks.values())
+
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """Task → (succeeded, failed including a failed preparation, in flight)."""
+        return {
+            task: (counts.succeeded, counts.failed + counts.failed_preparations, counts.active)
+            for task, counts in self.tasks.items()
+        }
+
+    def poll(self) -> list[Event]:
+        """The events written since the last call; an unfinished last line waits for the next."""
+        events = []
+        for line in self._new_lines():
+            event = _parsed(line)
+            if event is None or not _is_event(event):
+                self.garbage += 1
+                continue
+            self._take(event)
+            events.append(event)
+        return events
+
+    def take_cycles(self) -> list[CycleRow]:
+        """Rows of the cycles that finished since the last call."""
+        done, self._done = self._done, []
+        return done
+
+    def unfinished(self) -> list[CycleRow]:
+        """Rows of the cycles in flight: no finish, no durations, no success."""
+        return list(self._running.values())
+
+    def _new_lines(self) -> list[bytes]:
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, 2) < self._offset:
+                    # Begun anew by someone: what is there now was never read.
+                    self._offset, self._partial = 0, b""
+                file.seek(self._offset)
+                lines: list[bytes] = []
+                while chunk := file.read(_CHUNK):
+                    self._offset += len(chunk)
+                    lines += self._split(chunk)
+                return lines
+        except FileNotFoundError:
+            return []
+
+    def _split(self, chunk: bytes) -> list[bytes]:
+        *lines, self._partial = (self._partial + chunk).split(b"\n")
+        if self._skipping and lines:
+            self._skipping = False
+            lines = lines[1:]
+        if len(self._partial) > MAX_LINE:
+            self.garbage += 0 if self._skipping else 1
+            self._skipping, self._partial = True, b""
+        return [line for line in lines if line.strip()]
+
+    def _take(self, event: Event) -> None:
+        kind, task = event["type"], event.get("task")
+        if kind == "driver":
+            self._take_driver(event)
+        if not isinstance(task, str):
+            return
+        counts = self.tasks.setdefault(task, TaskCounts())
+        if kind == "start":
+            self._start(task, counts, event)
+        elif kind == "finish":
+            self._finish(task, counts, event)
+        elif kind == "missed":
+            counts.missed += _count(event.get("count"))
+        elif kind == "prepare" and event.get("success") is not True:
+            counts.failed_preparations += 1
+            self.last_error = f"preparing {task}: {event.get('error') or 'no reason given'}"
+
+    def _take_driver(self, event: Event) -> None:
+        if event.get("state") == "hello":
+            # A new service counts from 0 again; what an earlier one left in flight never finishes.
+            self._running.clear()
+            for counts in self.tasks.values():
+                counts.active = 0
+            self.driver_exit = None
+        elif event.get("state") == "exit" and event.get("expected") is not True:
+            self.driver_exit = str(event.get("reason") or "the driver ended")
+
+    def _start(self, task: str, counts: TaskCounts, event: Event) -> None:
+        seq = event.get("seq")
+        if not isinstance(seq, int) or (task, seq) in self._running:
+            return
+        start = _seconds(event["time"])
+        intended = _seconds(event.get("intended"))
+        self._running[task, seq] = self._row(task, seq, start if intended is None else intended)
+        self._running[task, seq]["start"] = start
+        counts.active += 1
+
+    def _row(self, task: str, seq: int, intended: float | None) -> CycleRow:
+        return CycleRow(
+            stage=self._stage,
+            task=task,
+            seq=seq,
+            intended_start=intended,
+            start=None,
+            finish=None,
+            duration_s=None,
+            latency_s=None,
+            success=None,
+            error=None,
+        )
+
+    def _finish(self, task: str, counts: TaskCounts, event: Event) -> None:
+        seq = event.get("seq")
+        if not isinstance(seq, int):
+            return
+        row = self._running.pop((task, seq), None)
+        if row is None:
+            # Its start line is lost; that it finished is still worth a row.
+            row = self._row(task, seq, None)
+        else:
+            counts.active -= 1
+        finish = _seconds(event["time"])
+        row["finish"] = finish
+        row["duration_s"] = _elapsed(event.get("duration"), finish, row["start"])
+        row["latency_s"] = _elapsed(event.get("latency"), finish, row["intended_start"])
+        row["success"] = event.get("success") is True
+        if row["success"]:
+            counts.succeeded += 1
+        else:
+            counts.failed += 1
+            row["error"] = str(event.get("error") or "no reason given")
+            self.last_error = f"{task} cycle {seq}: {row['error']}"
+        self.longest_cycle = max(self.longest_cycle, row["duration_s"] or 0.0)
+        self._done.append(row)
+
+
+def _parsed(line: bytes) -> Event | None:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_event(event: Event) -> bool:
+    return isinstance(event.get("type"), str) and _seconds(event.get("time")) is not None
+
+
+def _seconds(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 1
+
+
+def _elapsed(told: object, finish: float | None, begin: float | None) -> float | None:
+    """The service's own measure (a clock that never jumps), else the difference of wall times."""
+    measured = _seconds(told)
+    if measured is not None:
+        return measured
+    return None if finish is None or begin is None else round(finish - begin, 6)
