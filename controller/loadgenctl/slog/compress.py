@@ -1,23 +1,25 @@
 """Compression of logs while they grow, behind one interface; reading them back, damaged ones too.
 
-`gzip` (igzip, the default) trades a few per cent of size for a fraction of the CPU; `zstd` at level 3
-is about as cheap and much smaller, but not every tool opens it. After `flush`, everything written so far
-can be read back by `zcat` or `zstdcat` even if the writer dies.
+`gzip` (igzip, the default) trades some size for a fraction of the CPU; `zstd` at level 3 is as
+cheap and much smaller, but not every tool opens it. After `flush`, everything written so far can be
+read back by `zcat` or `zstdcat` even if the writer dies.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self, cast
 
 import zstandard
 from isal import isal_zlib
 
 Codec = Literal["gzip", "zstd", "none"]
+
+# The library's type stubs declare its exception as an instance.
+_IsalError = cast("type[Exception]", isal_zlib.IsalError)
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -175,7 +177,7 @@ class SlogReader:
                 break
             try:
                 chunk = stream.decompress(data, size)
-            except (isal_zlib.error, gzip.BadGzipFile, EOFError) as error:
+            except (_IsalError, EOFError) as error:
                 self.damage = str(error) or type(error).__name__
                 return
             if chunk:
@@ -193,7 +195,7 @@ class SlogReader:
         """What the decompressor still holds although the input is over: the archive is cut off."""
         try:
             rest = stream.flush()
-        except (isal_zlib.error, EOFError):
+        except (_IsalError, EOFError):
             rest = b""
         if not stream.eof:
             self.damage = "the archive ends too early"

@@ -84,9 +84,7 @@ OTHER_TYPES: Final = frozenset(
 _HEAD = re.compile(rb'\{"time":-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?,(?:"monotime":-?[\d.eE+-]+,)?')
 _HEAD_LIMIT = 96
 """A line's head up to `"type"` is shorter than this many bytes."""
-_ANY_TYPE = re.compile(
-    rb'^\{"time":[\d.]+,(?:"monotime":[\d.]+,)?"type":"([^"]{1,80})"', re.MULTILINE
-)
+_ANY_TYPE = re.compile(rb'\n\{"time":[\d.]+,(?:"monotime":[\d.]+,)?"type":"([^"]{1,80})"')
 
 _DELIVERY = re.compile(
     rb'\{"time":([\d.]+),(?:"monotime":[\d.]+,)?"type":"[a-z-]+"'
@@ -127,8 +125,14 @@ class EventFinder:
 
 
 def types_of(buffer: bytes) -> list[bytes]:
-    """The type of every line that starts as a slog line does; for a census of all events."""
-    return _ANY_TYPE.findall(buffer)
+    """The type of every line that starts as a slog line does; for a census of all events.
+
+    `buffer` must start at the start of a line.
+    """
+    # Searching for the newline too, rather than for a line's start, is several times as fast.
+    first = _ANY_TYPE.match(b"\n" + buffer[:256])
+    rest = _ANY_TYPE.findall(buffer)
+    return rest if first is None else [first[1], *rest]
 
 
 def delivery_head(buffer: bytes, line: int) -> tuple[float, str | None] | None:

@@ -1,4 +1,4 @@
-"""Chunks of any size in, buffers of whole lines out; memory stays bounded whatever a line's length."""
+"""Chunks of any size in, buffers of whole lines out; memory is bounded whatever a line's length."""
 
 from __future__ import annotations
 

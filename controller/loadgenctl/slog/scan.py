@@ -17,6 +17,7 @@ Nothing in a slog is fatal. What is not as it should be is counted in `anomalies
     out-of-place        a block event that does not fit the block that is open
     repeated-block      a block height for the second time
     torn-line           an unfinished last line
+    truncated-file      a followed file became shorter
     unfinished-block    a block without its end-block-finish
     unknown-events      lines of a type that nobody listed (census only)
     unused-hits         a wanted type's bytes away from a line's head
@@ -74,7 +75,7 @@ class VatRecord:
     failed_deliveries: int = 0
     computrons: int = 0
     delivery_time_s: float = 0.0
-    """Sum over deliveries of deliver-result's time − deliver's time."""
+    """Sum over deliveries of deliver-result's time minus deliver's time."""
     replayed_deliveries: int = 0
     replay_started_at: float | None = None
     replay_finished_at: float | None = None

@@ -1,1 +1,8 @@
-"""Records and slogs to summaries; pure."""
+"""Records and slogs to summaries; pure, without Docker, also from the folder of a killed run.
+
+What other pieces use:
+
+    summarize(folder, regen=False) -> RunSummary    # stats.run; the document of summary.json
+    perf_finish_stats(folder, …) -> dict            # stats.finish; `stats` of perf-finish
+    block_summaries(rows), cycle_summaries(rows)    # stats.blocks, stats.cycles
+"""

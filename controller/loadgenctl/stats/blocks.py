@@ -1,0 +1,72 @@
+"""Summaries of blocks: all, the last 100 before the shutdown, only live ones, only catch-up.
+
+A summary:
+
+    block_count, start_block_height, end_block_height    whole numbers
+    lag_s, block_duration_s, …                           a spread each (stats.numbers), see METRICS
+
+A quantity that no block has is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from loadgenctl.stats.numbers import spread
+
+Row = Mapping[str, Any]
+Summary = dict[str, Any]
+
+METRICS: Final[Mapping[str, str]] = {
+    "lag": "lag_s",
+    "blockDuration": "block_duration_s",
+    "chainBlockDuration": "chain_block_duration_s",
+    "idleTime": "idle_time_s",
+    "cosmosTime": "cosmos_time_s",
+    "swingsetTime": "swingset_time_s",
+    "processingTime": "processing_time_s",
+    "deliveries": "deliveries",
+    "computrons": "computrons",
+    "slogLines": "slog_lines",
+    "swingsetPercentage": "swingset_percentage",
+    "processingPercentage": "processing_percentage",
+}
+"""Field of a block row → its name in a summary."""
+
+LAST: Final = 100
+
+
+def block_summary(rows: Iterable[Row]) -> Summary | None:
+    """Summarize `rows`; None when there are none."""
+    chosen = list(rows)
+    if not chosen:
+        return None
+    heights = [row["blockHeight"] for row in chosen]
+    summary: Summary = {
+        "block_count": len(chosen),
+        "start_block_height": min(heights),
+        "end_block_height": max(heights),
+    }
+    for field, name in METRICS.items():
+        digits = 2 if name.endswith("percentage") else 6
+        described = spread((row.get(field) for row in chosen), digits)
+        if described is not None:
+            summary[name] = described
+    return summary
+
+
+def select(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The four groups of blocks by name, in the rows' order."""
+    return {
+        "all": list(rows),
+        "last100": [row for row in rows if row.get("beforeShutdown", True)][-LAST:],
+        "live": [row for row in rows if row.get("liveMode") is True],
+        "catch_up": [row for row in rows if row.get("liveMode") is False],
+    }
+
+
+def block_summaries(rows: Sequence[Row]) -> dict[str, Summary]:
+    """The summaries of one stage's blocks by group; a group without blocks is absent."""
+    summaries = {name: block_summary(group) for name, group in select(rows).items()}
+    return {name: summary for name, summary in summaries.items() if summary is not None}

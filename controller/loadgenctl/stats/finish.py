@@ -1,0 +1,218 @@
+"""The `stats` of the perf-finish event, in the original's shape, for the tools that read it.
+
+Names and meaning are the original's; its numbers are put right: percentiles interpolate, failed
+cycles and missing durations do not count, and the run's block summary is of all live blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from loadgenctl.slog.blocks import BLOCK_FIELDS
+from loadgenctl.stats import source
+from loadgenctl.stats.blocks import METRICS, block_summary, select
+from loadgenctl.stats.cycles import blocks_during, cycle_summaries
+from loadgenctl.stats.numbers import rounded
+from loadgenctl.stats.run import CHAIN_ONLY, stage_kind
+
+Stats = dict[str, Any]
+
+_GROUPS: Final[Mapping[str, str]] = {
+    "all": "all",
+    "last100": "last100",
+    "live": "onlyLive",
+    "catch_up": "onlyCatchup",
+}
+_SUMMARIZED: Final = tuple(name for name in METRICS if name != "slogLines")
+_TIMES: Final[Mapping[str, str]] = {
+    "startedAt": "started_at",
+    "readyAt": "ready_at",
+    "shutdownAt": "shutdown_at",
+    "endedAt": "finished_at",
+    "chainStartedAt": "chain_started_at",
+    "chainReadyAt": "chain_ready_at",
+    "clientStartedAt": "client_started_at",
+    "clientReadyAt": "client_ready_at",
+    "loadgenStartedAt": "loadgen_started_at",
+    "loadgenReadyAt": "loadgen_ready_at",
+}
+_SPANS: Final = (
+    ("readyDuration", "started_at", "ready_at"),
+    ("duration", "started_at", "finished_at"),
+    ("chainInitDuration", "chain_started_at", "chain_ready_at"),
+    ("clientInitDuration", "client_started_at", "client_ready_at"),
+    ("loadgenInitDuration", "loadgen_started_at", "loadgen_ready_at"),
+)
+
+
+def perf_finish_stats(
+    folder: Path, *, success: bool, ended_at: float | None = None, metadata: Mapping[str, Any]
+) -> Stats:
+    """Compute the stats of a run from its folder.
+
+    `metadata` is the original's: `profile`, `testnetOrigin`, `testData`, …. `ended_at` (epoch
+    seconds, by default the last event's) counts only for a run that succeeded: to the original's
+    readers a run with a duration is a success. Raises `OutputFolderError` if there is no run.
+    """
+    data = source.load(Path(folder), slogs=False)
+    return finish_stats_of(data, success=success, ended_at=ended_at, metadata=metadata)
+
+
+def finish_stats_of(
+    data: source.RunData, *, success: bool, ended_at: float | None, metadata: Mapping[str, Any]
+) -> Stats:
+    """`perf_finish_stats` of records that are already loaded."""
+    stages: dict[str, Stats] = {}
+    cycles_before = 0
+    for number, stage in data.stages.items():
+        stages[str(number)] = _stage(data, stage, cycles_before)
+        cycles_before += sum(isinstance(row.get("success"), bool) for row in stage.cycles)
+    everything = list(data.stages.values())
+    stats: Stats = {"metadata": dict(metadata), "startedAt": data.perf.started_at}
+    end = ended_at if ended_at is not None else data.perf.last_at
+    if success and end is not None:
+        stats["endedAt"] = end
+        if data.perf.started_at is not None:
+            stats["duration"] = rounded(end - data.perf.started_at)
+    stats |= _first(everything, "walletDeploy", "client_started_at", "client_ready_at")
+    stats |= _first(everything, "loadgenDeploy", "loadgen_started_at", "loadgen_ready_at")
+    stats |= _first(everything[:1], "chainBootstrap", "chain_started_at", "chain_ready_at")
+    stats["totalBlockCount"] = sum(len(stage.blocks) for stage in everything)
+    live = [row for stage in everything for row in select(stage.blocks)["live"]]
+    stats["liveBlocksSummary"] = block_stats_summary(live)
+    cycles = [row for stage in everything for row in stage.cycles]
+    begins = sorted(begin for stage in everything for begin in stage.block_begins)
+    stats["cyclesSummary"] = _cycles_summaries(cycles, begins).get("all")
+    stats["stages"] = stages
+    stats["stageCount"] = len(stages)
+    return _present(stats)
+
+
+def block_stats_summary(rows: Sequence[Mapping[str, Any]]) -> Stats | None:
+    """A summary of blocks with the original's field names; None without blocks."""
+    summary = block_summary(rows)
+    if summary is None:
+        return None
+    modes = {row.get("liveMode") for row in rows}
+    stats: Stats = {
+        "blockCount": summary["block_count"],
+        "liveMode": modes.pop() if len(modes) == 1 else None,
+        "startBlockHeight": summary["start_block_height"],
+        "endBlockHeight": summary["end_block_height"],
+    }
+    for prefix in ("avg", "p95"):
+        for name in _SUMMARIZED:
+            values = summary.get(METRICS[name])
+            if values is not None:
+                stats[prefix + name[0].upper() + name[1:]] = values[prefix]
+    return _present(stats)
+
+
+def _stage(data: source.RunData, stage: source.StageData, cycles_before: int) -> Stats:
+    times, plan = stage.times, data.stage_plan(stage.times.stage)
+    heights = [row["blockHeight"] for row in stage.blocks]
+    groups = {
+        _GROUPS[name]: block_stats_summary(rows) for name, rows in select(stage.blocks).items()
+    }
+    begins = stage.block_begins
+    stats: Stats = {
+        "stageIndex": times.stage,
+        "stageConfig": times.config or _stage_config(data, stage, plan),
+        "previousCycleCount": cycles_before,
+        "blocksSummaries": _present(groups) if heights else None,
+        "cyclesSummaries": _cycles_summaries(stage.cycles, begins) or None,
+        "firstBlockHeight": heights[0] if heights else None,
+        "lastBlockHeight": heights[-1] if heights else None,
+        **{name: times.get(mark) for name, mark in _TIMES.items()},
+        "blocks": {str(row["blockHeight"]): _block(row) for row in stage.blocks},
+        "cycles": {
+            f"{row.get('task')}/{row.get('seq')}": _cycle(row, begins, stage.blocks)
+            for row in stage.cycles
+        },
+        "blockCount": len(heights),
+        "cycleCount": len(stage.cycles),
+        **{name: times.span(start, end) for name, start, end in _SPANS},
+    }
+    return _present(stats)
+
+
+def _stage_config(
+    data: source.RunData, stage: source.StageData, plan: Mapping[str, Any]
+) -> dict[str, Any]:
+    config = {
+        "chainOnly": stage_kind(data, stage) == CHAIN_ONLY,
+        "durationConfig": plan.get("duration"),
+        "cycleCount": plan.get("cycles"),
+        "loadgenConfig": plan.get("load"),
+    }
+    return _present(config)
+
+
+def _block(row: Mapping[str, Any]) -> Stats:
+    return {name: row[name] for name in BLOCK_FIELDS if name in row}
+
+
+def _cycle(
+    row: Mapping[str, Any], begins: Sequence[float], blocks: Iterable[Mapping[str, Any]]
+) -> Stats:
+    start, finish = row.get("start"), row.get("finish")
+    return _present(
+        {
+            "task": row.get("task"),
+            "seq": row.get("seq"),
+            "success": row.get("success"),
+            "startBlockHeight": _height_at(start, blocks),
+            "endBlockHeight": _height_at(finish, blocks),
+            "startedAt": start,
+            "endedAt": finish,
+            "blockCount": blocks_during(row, begins) if begins else None,
+            "duration": row.get("duration_s"),
+        }
+    )
+
+
+def _height_at(time: object, blocks: Iterable[Mapping[str, Any]]) -> int | None:
+    """The block that began last before `time`."""
+    if not isinstance(time, int | float):
+        return None
+    begun = [row["blockHeight"] for row in blocks if row.get("beginAt", time) < time]
+    return begun[-1] if begun else None
+
+
+def _cycles_summaries(rows: Sequence[Mapping[str, Any]], begins: Sequence[float]) -> Stats:
+    return {
+        task: _cycles_summary(summary)
+        for task, summary in cycle_summaries(rows, block_begins=begins).items()
+        if summary["cycle_count"]
+    }
+
+
+def _cycles_summary(summary: Mapping[str, Any]) -> Stats:
+    stats: Stats = {
+        "cycleCount": summary["cycle_count"],
+        "cycleSuccessRate": summary.get("success_percentage"),
+    }
+    for prefix in ("avg", "p95"):
+        for name, field in (("BlockCount", "block_count"), ("Duration", "duration_s")):
+            if field in summary:
+                stats[prefix + name] = summary[field][prefix]
+    return _present(stats)
+
+
+def _first(stages: Iterable[source.StageData], name: str, start: str, end: str) -> Stats:
+    """Start, end and duration of what the first stage that finished it took."""
+    for stage in stages:
+        span = stage.times.span(start, end)
+        if span is not None:
+            return {
+                f"{name}StartedAt": stage.times.at[start],
+                f"{name}EndedAt": stage.times.at[end],
+                f"{name}Duration": span,
+            }
+    return {}
+
+
+def _present(stats: Mapping[str, Any]) -> Stats:
+    return {name: value for name, value in stats.items() if value is not None}

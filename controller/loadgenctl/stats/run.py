@@ -1,0 +1,162 @@
+"""A results folder → its summary, the document of summary.json. Its fields: docs/slog.md.
+
+    schema, run, stages [ {stage, kind, times, durations, blocks, cycles, vats, …} … ],
+    totals, resources, damage
+
+Works without Docker, on a running or killed run, and on the original's folders. What is not known
+is absent (or null in tables of rows); units are in the names, block summaries as in stats.blocks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from loadgenctl.stats import source
+from loadgenctl.stats.blocks import block_summaries, block_summary
+from loadgenctl.stats.cycles import cycle_summaries
+from loadgenctl.stats.numbers import rounded
+from loadgenctl.stats.resources import resource_rows
+from loadgenctl.stats.vats import startup_row, vat_rows
+
+RunSummary = dict[str, Any]
+
+SUMMARY_SCHEMA: Final = 1
+LOAD: Final = "load"
+CHAIN_ONLY: Final = "chain-only"
+
+
+def summarize(folder: Path, *, regen: bool = False, slogs: bool = True) -> RunSummary:
+    """Compute everything that a results folder tells.
+
+    `regen` and `slogs` as in `stats.source.load`. Raises `OutputFolderError` if there is no run.
+    """
+    data = source.load(Path(folder), regen=regen, slogs=slogs)
+    return summarize_data(data)
+
+
+def summarize_data(data: source.RunData) -> RunSummary:
+    """`summarize` of records that are already loaded."""
+    stages = [_stage(data, stage) for stage in data.stages.values()]
+    summary: RunSummary = {
+        "schema": SUMMARY_SCHEMA,
+        "run": _run(data),
+        "stages": stages,
+        "totals": _totals(data),
+        "resources": resource_rows(data.folder.samples()),
+    }
+    damage = {
+        name: {"torn": found.torn, "unreadable": found.unreadable}
+        for name, found in data.folder.damage.items()
+        if found.torn or found.unreadable
+    }
+    if damage:
+        summary["damage"] = damage
+    return summary
+
+
+def _run(data: source.RunData) -> dict[str, Any]:
+    run, status = data.run, data.folder.status
+    sdk = run.get("sdk")
+    sdk = sdk if isinstance(sdk, Mapping) else {}
+    started = run.get("started_at") or data.perf.started_at
+    row: dict[str, Any] = {
+        "folder": data.folder.path.name,
+        "run_id": run.get("run_id"),
+        "original": data.folder.original,
+        "loadgenctl": run.get("loadgenctl"),
+        "sdk": sdk.get("family"),
+        "simulated": sdk.get("simulated"),
+        "revision": sdk.get("requested"),
+        "commit": sdk.get("commit"),
+        "commit_time": sdk.get("commit_time"),
+        "dirty": sdk.get("dirty"),
+        "test_data": run.get("test_data"),
+        "outcome": data.folder.outcome,
+        "started_at": started,
+    }
+    finished = data.perf.finished_at
+    if status is not None:
+        found = status.as_found()
+        finished = found.finished_at or finished
+        row |= {
+            "reason": found.reason,
+            "role": found.role,
+            "step": found.step,
+            "exit_code": found.exit_code,
+        }
+    last = finished or data.perf.last_at
+    if isinstance(started, int | float) and last is not None:
+        row["duration_s"] = rounded(last - started)
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def stage_kind(data: source.RunData, stage: source.StageData) -> str:
+    """`load` or `chain-only`: by the plan, else by what happened."""
+    planned = data.stage_plan(stage.times.stage).get("chain_only")
+    if isinstance(planned, bool):
+        return CHAIN_ONLY if planned else LOAD
+    loaded = bool(stage.cycles) or stage.times.get("client_started_at") is not None
+    return LOAD if loaded else CHAIN_ONLY
+
+
+def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
+    times = stage.times
+    row: dict[str, Any] = {
+        "stage": times.stage,
+        "kind": stage_kind(data, stage),
+        "finished": times.get("finished_at") is not None,
+        "times": dict(times.at),
+        "durations": _durations(data, stage),
+        "first_block_height": times.first_block_height,
+        "first_empty_block_height": times.first_empty_block_height,
+        "blocks_from": stage.blocks_from,
+        "blocks": block_summaries(stage.blocks),
+        "cycles": cycle_summaries(
+            stage.cycles, missed=stage.missed, block_begins=stage.block_begins
+        ),
+    }
+    if stage.scanned is not None:
+        row["startup"] = startup_row(stage.scanned.startup)
+        row["vats"] = vat_rows(stage.scanned.vats.values())
+        row["anomalies"] = dict(sorted(stage.scanned.anomalies.items()))
+    errors = Counter(
+        str(cycle.get("error")) for cycle in stage.cycles if cycle.get("success") is False
+    )
+    if errors:
+        row["cycle_errors"] = dict(errors.most_common(10))
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _durations(data: source.RunData, stage: source.StageData) -> dict[str, float | int]:
+    """The stage's own durations, and what only the stage before makes possible to say."""
+    durations = stage.times.durations()
+    before = data.stages.get(stage.times.stage - 1)
+    started = stage.times.get("chain_run_at")
+    if before is None or started is None:
+        return durations
+    if "chain_ready_s" in durations:
+        durations["restart_s"] = durations["chain_ready_s"]
+    ended = before.times.get("finished_at")
+    if ended is not None:
+        durations["gap_s"] = rounded(started - ended)
+    return durations
+
+
+def _totals(data: source.RunData) -> dict[str, Any]:
+    """Over all stages; summaries are of all blocks and cycles, not averages of averages."""
+    blocks = [row for stage in data.stages.values() for row in stage.blocks]
+    cycles = [row for stage in data.stages.values() for row in stage.cycles]
+    missed = sum((stage.missed for stage in data.stages.values()), Counter[str]())
+    begins = sorted(begin for stage in data.stages.values() for begin in stage.block_begins)
+    totals: dict[str, Any] = {
+        "stage_count": len(data.stages),
+        "block_count": len(blocks),
+        "cycles": cycle_summaries(cycles, missed=missed, block_begins=begins),
+    }
+    live = block_summary(row for row in blocks if row.get("liveMode") is True)
+    if live is not None:
+        totals["live_blocks"] = live
+    return totals
