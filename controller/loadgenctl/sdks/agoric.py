@@ -1,0 +1,281 @@
+"""The Agoric SDK: its image by era, its build, how chain, client and load driver run.
+
+Pure description.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from loadgenctl import resources
+from loadgenctl.errors import UsageError
+from loadgenctl.model import Command, ResolvedRevision
+from loadgenctl.sdks import eras
+from loadgenctl.sdks.base import (
+    HOME,
+    LOAD_PORT,
+    OUT,
+    PROJECT,
+    SOLO_PORT,
+    SRC,
+    TOOLS,
+    BuildRecipe,
+    FatalMark,
+    ImageRecipe,
+    LogMark,
+    RoleContext,
+    RoleRecipe,
+    SourceTree,
+    events_path,
+)
+from loadgenctl.sdks.eras import Era
+
+SETUP = f"{TOOLS}/agoric/setup"
+CHAIN_HOME = f"{PROJECT}/chain"
+SOLO_HOME = f"{PROJECT}/solo"
+PATH = ":".join(
+    (
+        f"{SRC}/packages/cosmic-swingset/bin",
+        f"{SRC}/packages/solo/bin",
+        f"{SRC}/packages/agoric-cli/bin",
+        f"{SRC}/golang/cosmos/build",
+        "/opt/node/bin",
+        "/usr/local/bin",
+        "/usr/bin",
+        "/bin",
+    )
+)
+"""The SDK's programs where its build leaves them, so that nothing has to be linked or installed."""
+
+VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
+"""What chain and client log, as the original load generator asks for: numbers stay comparable."""
+
+# `canvas`, deep below the wallet's page, is compiled where its prebuilt binary cannot be had.
+ADDON_PACKAGES = (
+    "libcairo2-dev",
+    "libfontconfig1-dev",
+    "libgif-dev",
+    "libjpeg-dev",
+    "libpango1.0-dev",
+    "librsvg2-dev",
+)
+
+# The SDK pins a copy of yarn that the image's own replaces.
+SPARSE = ("/*", "!/.yarn/releases")
+SPARSE_MODDABLE = ("/*", "!/documentation", "!/examples", "!/contributed")
+_SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(\S+)\s*$", re.MULTILINE)
+
+CACHES = {"yarn": "/cache/yarn", "go-modules": "/cache/go-modules", "go-build": "/cache/go-build"}
+BUILD_ENV = {
+    "HOME": "/tmp/home",  # noqa: S108 - inside the builder, gone with it
+    "YARN_CACHE_FOLDER": CACHES["yarn"],
+    "GOMODCACHE": CACHES["go-modules"],
+    "GOCACHE": CACHES["go-build"],
+    "CI": "true",
+}
+
+INSTALL = """
+mkdir -p "$HOME"
+yarn install --frozen-lockfile --non-interactive
+"""
+
+# The XS engine's checkout is there already; its build is told to take it as it is.
+BUILD = """
+mkdir -p "$HOME"
+if [ -e packages/xsnap/moddable/.git ]; then
+  MODDABLE_COMMIT_HASH=$(git -C packages/xsnap/moddable rev-parse HEAD)
+  export MODDABLE_COMMIT_HASH
+fi
+yarn build
+"""
+
+GO = """
+mkdir -p "$HOME"
+make -C golang/cosmos all
+"""
+
+CHECK = """
+for made in golang/cosmos/build/$HELPER golang/cosmos/build/Release/agcosmosdaemon.node \
+    packages/xsnap/build/bin/lin/release/xsnap; do
+  if [ ! -s "$made" ]; then
+    echo "the build ended without an error, but $made is missing" >&2
+    exit 1
+  fi
+done
+"""
+
+
+class AgoricSdk:
+    """The Agoric SDK at one revision."""
+
+    name = "agoric"
+    simulated = False
+
+    def __init__(
+        self, era: Era, notes: tuple[str, ...], submodules: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """See `make`."""
+        self._era = era
+        self.era = era.name
+        self.notes = notes
+        self._submodules = submodules
+
+    def image(self) -> ImageRecipe:
+        """Debian with the era's Node, yarn and Go."""
+        era = self._era
+        return ImageRecipe(
+            name=f"loadgenctl/sdk-{era.name}",
+            suite=era.suite,
+            template=resources.images("sdk", "Dockerfile.j2"),
+            values={
+                "node": era.node,
+                "yarn": era.yarn,
+                "go_package": era.go_package,
+                "go_root": era.go_root,
+                "apt_packages": ADDON_PACKAGES,
+            },
+        )
+
+    def build(self) -> BuildRecipe:
+        """Packages, the chain's Go part, then everything that is bundled from JavaScript."""
+        return BuildRecipe(
+            steps=(
+                self._step("install the packages", INSTALL, 1800.0),
+                self._step("build the chain", GO, 3600.0),
+                self._step("build the packages", BUILD, 1800.0),
+                self._step("check what was built", CHECK, 60.0),
+            ),
+            caches=CACHES,
+            sparse=SPARSE,
+            submodules=self._submodules,
+        )
+
+    def _step(self, label: str, script: str, timeout: float) -> Command:
+        return Command(
+            argv=("/bin/sh", "-ec", script),
+            env={**BUILD_ENV, "HELPER": self._era.helper},
+            workdir=SRC,
+            timeout=timeout,
+            label=label,
+        )
+
+    def _setup(self, label: str, script: str, *options: str) -> Command:
+        return Command(
+            argv=("python3", f"{SETUP}/{script}", "--project", PROJECT, *options),
+            env=self._env(),
+            label=label,
+            timeout=420.0,
+        )
+
+    def _env(self, **more: str) -> dict[str, str]:
+        return {"HOME": HOME, "PATH": PATH, "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+    def chain(self, ctx: RoleContext) -> RoleRecipe:
+        """A local chain of one validator, started directly: signals reach the node itself."""
+        era = self._era
+        slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
+        return RoleRecipe(
+            role="chain",
+            command=Command(
+                argv=(era.daemon, "start", f"--home={CHAIN_HOME}"),
+                env=self._env(SLOGFILE=slog, DEBUG=VERBOSE),
+                workdir=PROJECT,
+            ),
+            prepare=(
+                self._setup(
+                    "create the chain",
+                    "init_chain.py",
+                    *("--helper", era.helper),
+                    *("--daemon", era.daemon),
+                    *("--stable", era.stable),
+                ),
+            ),
+            state_probe=f"{CHAIN_HOME}/config/genesis.json.sha256",
+            marks=(
+                LogMark("launched", r"launch-chain: Launching SwingSet kernel"),
+                LogMark("ready", r"block-manager: block \d+ begin"),
+            ),
+            fatal=(
+                FatalMark("consensus failure", r"CONSENSUS FAILURE"),
+                FatalMark("error running the chain", r"error running ag-chain-cosmos"),
+                FatalMark("panic", r"^panic: "),
+            ),
+            stop_signal="SIGINT",
+            stop_grace=60.0,
+            storage=CHAIN_HOME,
+            slog=slog,
+        )
+
+    def solo(self, ctx: RoleContext) -> RoleRecipe:
+        """The client: a kernel of its own that speaks with the chain through transactions."""
+        era = self._era
+        # The client knows SOLO_SLOGFILE since August 2021; before, the file stays absent.
+        slog = f"{OUT}/client-stage-{ctx.stage}.slog"
+        return RoleRecipe(
+            role="solo",
+            command=Command(
+                argv=("ag-solo", "start"),
+                env=self._env(SOLO_SLOGFILE=slog, DEBUG=VERBOSE),
+                workdir=SOLO_HOME,
+            ),
+            prepare=(self._setup("create the client", "init_solo.py", "--port", str(SOLO_PORT)),),
+            state_probe=f"{SOLO_HOME}/connections.json",
+            provision=(
+                self._setup(
+                    "fund and provision the client",
+                    "provision.py",
+                    *("--helper", era.helper),
+                    *("--stable", era.stable),
+                ),
+            ),
+            marks=(
+                LogMark("started", r"start: swingset running"),
+                LogMark("ready", r"Deployed Wallet!|Don't need our provides: wallet"),
+            ),
+            fatal=(FatalMark("error running the client", r"error running ag-solo"),),
+            storage=SOLO_HOME,
+            slog=slog,
+        )
+
+    def loadgen(self, ctx: RoleContext) -> RoleRecipe:
+        """The load service; its driver is a deploy script against the client."""
+        service = (
+            "python3",
+            f"{TOOLS}/service/main.py",
+            *("--events", events_path(ctx.stage)),
+            *("--port", str(LOAD_PORT)),
+            *(("--fail-fast",) if ctx.fail_fast else ()),
+        )
+        driver = ("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", f"{PROJECT}/loadgen")
+        return RoleRecipe(
+            role="loadgen",
+            command=Command(argv=(*service, "--", *driver), env=self._env(), workdir=PROJECT),
+            marks=(LogMark("ready", r"server running"),),
+        )
+
+    def tools(self) -> Mapping[str, Path]:
+        """Set-up scripts and driver, the load service, the agent."""
+        return {
+            "agoric": resources.images("loadgen", "agoric"),
+            "service": resources.images("loadgen", "service"),
+            "agent": resources.images("agent"),
+        }
+
+
+def make(revision: ResolvedRevision, tree: SourceTree) -> AgoricSdk:
+    """The family at a revision, its era chosen. Raises `UsageError` for another kind of tree."""
+    if tree.read("packages/cosmic-swingset/package.json") is None:
+        raise UsageError(
+            f"{revision.repository} at {revision.short} is not the Agoric SDK:"
+            " it has no packages/cosmic-swingset",
+            hint="name the SDK's repository with --sdk-repo, or its checkout with --src",
+        )
+    choice = eras.choose(eras.load(resources.images("sdk", "eras.toml")), tree)
+    return AgoricSdk(choice.era, choice.notes, _submodules(tree))
+
+
+def _submodules(tree: SourceTree) -> dict[str, tuple[str, ...]]:
+    paths = [path.decode() for path in _SUBMODULE_PATH.findall(tree.read(".gitmodules") or b"")]
+    return {path: SPARSE_MODDABLE if path.endswith("/moddable") else () for path in paths}

@@ -1,0 +1,130 @@
+"""The table of eras: which toolchain a revision of the Agoric SDK needs. Pure but for `load`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.errors import LoadgenError
+from loadgenctl.sdks.base import SourceTree
+
+GO_MODS = ("go.mod", "golang/cosmos/go.mod")
+_GO_LINE = re.compile(rb"^go\s+(\d+)\.(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """A stretch of the SDK's history that one image serves."""
+
+    name: str
+    suite: str
+    """Debian suite."""
+    node: str
+    yarn: str
+    go: tuple[int, int]
+    go_package: str
+    helper: str
+    """The chain's command line tool."""
+    daemon: str
+    """The chain's program."""
+    stable: str
+    """Denomination of the stable token."""
+    verified: bool
+    """A revision of this era was seen to build and run."""
+    since: str | None = None
+    """First commit; None for the first era."""
+
+    @property
+    def go_root(self) -> str:
+        """Where Debian puts this Go."""
+        return f"/usr/lib/go-{self.go[0]}.{self.go[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The era of a revision and what the person should know about the choice."""
+
+    era: Era
+    notes: tuple[str, ...] = ()
+
+
+def load(path: Path) -> tuple[Era, ...]:
+    """The rows of eras.toml, in order. Raises `LoadgenError` when the file is damaged."""
+    try:
+        with path.open("rb") as stream:
+            rows = tomllib.load(stream)["era"]
+        return tuple(_row(row) for row in rows)
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise LoadgenError(
+            f"cannot read the table of eras: {error!r}", hint="reinstall loadgenctl"
+        ) from error
+
+
+def _row(row: dict[str, Any]) -> Era:
+    major, minor = str(row["go"]).split(".")
+    return Era(
+        name=row["name"],
+        suite=row["suite"],
+        node=row["node"],
+        yarn=row["yarn"],
+        go=(int(major), int(minor)),
+        go_package=row["go_package"],
+        helper=row["helper"],
+        daemon=row["daemon"],
+        stable=row["stable"],
+        verified=bool(row["verified"]),
+        since=row.get("since"),
+    )
+
+
+def choose(eras: Sequence[Era], tree: SourceTree) -> Choice:
+    """The era of a tree: by ancestry of the rows' commits, else by the Go version it asks for."""
+    notes: list[str] = []
+    asked = asked_go(tree)
+    era = _by_ancestry(eras, tree)
+    if era is None:
+        era = _by_go(eras, asked)
+        notes.append(
+            f"the history of this SDK is not known here; era {era.name} was chosen by its go.mod"
+            if asked
+            else f"neither history nor go.mod of this SDK is known; era {era.name} is a guess"
+        )
+    if asked and asked > era.go:
+        notes.append(
+            f"go.mod asks for Go {asked[0]}.{asked[1]}, era {era.name} has"
+            f" {era.go[0]}.{era.go[1]}: the revision lies outside the table of eras"
+        )
+    if not era.verified:
+        notes.append(f"no revision of era {era.name} was seen to build and run with loadgenctl yet")
+    return Choice(era, tuple(notes))
+
+
+def _by_ancestry(eras: Sequence[Era], tree: SourceTree) -> Era | None:
+    for era in reversed(eras):
+        if era.since is None:
+            return era
+        known = tree.contains(era.since)
+        if known is None:
+            return None
+        if known:
+            return era
+    return None
+
+
+def _by_go(eras: Sequence[Era], asked: tuple[int, int] | None) -> Era:
+    if asked is None:
+        return eras[0]
+    return next((era for era in eras if era.go >= asked), eras[-1])
+
+
+def asked_go(tree: SourceTree) -> tuple[int, int] | None:
+    """The Go version that the tree's go.mod asks for."""
+    for path in GO_MODS:
+        found = _GO_LINE.search(tree.read(path) or b"")
+        if found:
+            return int(found[1]), int(found[2])
+    return None

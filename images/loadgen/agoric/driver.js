@@ -1,0 +1,112 @@
+/* global process */
+// The driver of the load service for the Agoric SDK: a script for `agoric deploy`.
+//
+// The service (LOADGEN_SOCKET) decides when a cycle of which task starts; this script runs it
+// against the solo that it is deployed to. One line is one JSON object:
+//   driver → hello | prepared | result        service → prepare | run | stop
+import { E } from '@agoric/eventual-send';
+
+import { connectLines } from './lib/lines.js';
+import { prepare as prepareFaucet } from './tasks/faucet.js';
+
+const PROTOCOL = 1;
+
+/** Task name → prepares the task and gives what runs one cycle of it. */
+const TASKS = { faucet: prepareFaucet };
+
+/** What the tasks use of the solo's and the chain's services. */
+const SERVICES = ['agoricNames', 'bank', 'scratch', 'spawner', 'zoe'];
+
+const describe = error => `${(error && error.message) || error}`.slice(0, 2000);
+
+const say = (...words) => console.log('driver:', ...words);
+
+/**
+ * Serve the load service until it says stop.
+ *
+ * @param {any} context given to the tasks: home (services), bundle, say
+ * @param {string} socketPath
+ * @returns {Promise<void>} rejected when the service goes away
+ */
+const serve = async (context, socketPath) => {
+  /** @type {Map<string, Promise<() => Promise<any>>>} */
+  const prepared = new Map();
+  let connection;
+  let stop;
+  const stopped = new Promise(resolve => {
+    stop = resolve;
+  });
+
+  const prepare = task => {
+    if (!TASKS[task]) {
+      return Promise.reject(Error(`no such task: ${task}`));
+    }
+    if (!prepared.has(task)) {
+      const attempt = TASKS[task](context);
+      prepared.set(task, attempt);
+      // A failed preparation may be tried again.
+      attempt.catch(() => prepared.delete(task));
+    }
+    return prepared.get(task);
+  };
+
+  const answer = async (type, id, work) => {
+    try {
+      const detail = await work();
+      connection.send({ type, id, success: true, ...(detail ? { detail } : {}) });
+    } catch (error) {
+      console.error(`driver: ${type} ${id} failed:`, error);
+      connection.send({ type, id, success: false, error: describe(error) });
+    }
+  };
+
+  const handlers = {
+    prepare: ({ id, task }) =>
+      answer('prepared', id, async () => {
+        await prepare(task);
+      }),
+    run: ({ id, task }) =>
+      answer('result', id, async () => {
+        const cycle = await prepare(task);
+        return cycle();
+      }),
+    stop: () => stop(),
+  };
+
+  connection = await connectLines(socketPath, message => {
+    const handler = handlers[message.type];
+    if (handler) {
+      handler(message);
+    }
+  });
+  connection.send({
+    type: 'hello',
+    protocol: PROTOCOL,
+    driver: 'agoric',
+    simulated: false,
+    tasks: Object.keys(TASKS),
+  });
+  say('said hello');
+  await Promise.race([
+    stopped,
+    connection.ended.then(() => {
+      throw Error('the load service went away');
+    }),
+  ]);
+};
+
+export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
+  const socketPath = process.env.LOADGEN_SOCKET;
+  if (!socketPath) {
+    throw Error('LOADGEN_SOCKET is not set: this script is started by the load service');
+  }
+  const services = await Promise.all(SERVICES.map(name => E.get(homeP)[name]));
+  const home = Object.fromEntries(SERVICES.map((name, i) => [name, services[i]]));
+  const missing = SERVICES.filter(name => !home[name]);
+  if (missing.length > 0) {
+    throw Error(`the solo does not offer ${missing.join(', ')}`);
+  }
+  const bundle = file => bundleSource(pathResolve(file));
+  await serve({ home, bundle, say }, socketPath);
+  say('stopped');
+}

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Start the driver: an `agoric deploy` script that speaks with the load service over LOADGEN_SOCKET.
+# It works on a copy whose node_modules are the SDK's own workspaces, so that the script and the
+# contracts are bundled with exactly the code under test and nothing is fetched.
+set -eu
+here=$(dirname "$0")
+work=$1
+shift
+
+rm -rf "$work.part"
+mkdir -p "$work.part"
+cp -R "$here/driver.js" "$here/lib" "$here/tasks" "$here/agents" "$here/contracts" "$work.part/"
+ln -s /src/node_modules "$work.part/node_modules"
+# The copy's modules are of the kind that this SDK's own command line tool is written in.
+if grep -q '"type": "module"' /src/packages/agoric-cli/package.json; then
+  echo '{ "type": "module" }' >"$work.part/package.json"
+fi
+rm -rf "$work"
+mv "$work.part" "$work"
+
+cd "$work"
+exec agoric --sdk deploy "$@" "$work/driver.js"

@@ -1,0 +1,42 @@
+"""Create the solo client of the local chain. Does nothing if it is there."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from cosmos import CHAIN_ID, SetupError, main, run, say
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=Path, required=True, help="folder of chain and client")
+    parser.add_argument("--port", default="8000", help="port of the client's web server")
+    return parser.parse_args()
+
+
+def create(args: argparse.Namespace) -> None:
+    solo = args.project / "solo"
+    if solo.is_dir():
+        say(f"{solo} is there already")
+        return
+    Path.home().mkdir(parents=True, exist_ok=True)
+    genesis = args.project / "chain" / "config" / "genesis.json.sha256"
+    try:
+        identity = genesis.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise SetupError("the client needs the chain's genesis first") from None
+    part = args.project / "solo.part"
+    shutil.rmtree(part, ignore_errors=True)
+    run(["ag-solo", "init", str(part), f"--webport={args.port}"], quiet=True)
+    run(
+        ["ag-solo", "set-gci-ingress", f"--chainID={CHAIN_ID}", identity, "127.0.0.1:26657"],
+        cwd=part,
+    )
+    part.rename(solo)
+    say(f"created a client of chain {identity}")
+
+
+if __name__ == "__main__":
+    main(lambda: create(parse()))
