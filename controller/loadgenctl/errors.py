@@ -1,10 +1,11 @@
-"""The error tree. Every class owns its exit code; a message says what happened, `hint` what to do next.
+"""The error tree. Every class owns its exit code; a message says what happened, `hint` what to do
+next.
 
     LoadgenError                 1    internal error
     ├── UsageError               2    bad usage or input: option, file, revision, output folder
     │   ├── RevisionNotFound     2    no such commit, tag or branch in the SDK's repository
     │   └── OutputFolderError    2    the results folder cannot be made, written or read
-    ├── EngineError              2    no usable engine (`EngineUnavailable`), or 4 when it fails in mid-run
+    ├── EngineError              4    the engine fails in mid-run
     │   └── EngineUnavailable    2    nothing answers where the container engine should be
     ├── BuildError               3    the image or the SDK did not build
     ├── RunError                 4    a role died, never became ready, or the load failed
@@ -13,7 +14,8 @@
     │   └── LoadFailed           4    the load ran but a task failed or nothing was loaded
     └── Interrupted              130  a person or the system asked to stop
 
-They are raised where something is known to be wrong and turned into an exit once, in `cli.app.main`.
+They are raised where something is known to be wrong and turned into an exit once, in
+`cli.app.main`.
 """
 
 from __future__ import annotations

@@ -93,7 +93,9 @@ class RoleSpec:
     user: str | None = None
     """`uid:gid`."""
     network: Literal["none", "own", "host"] | str = "none"
-    """`own`: a network namespace with an uplink; `none`: only loopback; else the name of the container to join."""
+    """`own`: a network namespace with an uplink; `none`: only loopback; else the name of the
+    container to join.
+    """
     publish: Mapping[int, int] = field(default_factory=dict)
     """Container port → host port on 127.0.0.1; only for roles with their own network."""
     limits: Limits = field(default_factory=Limits)
@@ -135,5 +137,5 @@ class RunPlan:
     fail_fast: bool = False
     keep_state: bool = False
     slog_codec: Literal["gzip", "zstd"] = "gzip"
-    ready_timeouts: Mapping[str, float] = field(default_factory=dict)
-    """Seconds each role may take to be ready."""
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+    """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""

@@ -43,7 +43,9 @@ class Runner:
         stdin: bytes | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        """Run to the end. `env` is added to the environment. `UsageError` if the program is not there."""
+        """Run to the end. `env` is added to the environment. `UsageError` if the program is not
+        there.
+        """
         merged = {**os.environ, **(env or {})}
         try:
             done = subprocess.run(  # noqa: S603 - argv lists only, never a shell
@@ -96,6 +98,16 @@ class Runner:
                 shut_down(child)
                 raise
         return child.returncode
+
+    def start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start in the background, in a group of its own; output is kept for `communicate`."""
+        return subprocess.Popen(  # noqa: S603
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
 
 def shut_down(child: subprocess.Popen[bytes], *, grace: float = 10.0) -> int:

@@ -1,4 +1,6 @@
-"""The only place that knows where `images/` and `compose/` are: in a checkout or in an installed wheel."""
+"""The only place that knows where `images/` and `compose/` are: in a checkout or in an installed
+wheel.
+"""
 
 from __future__ import annotations
 

@@ -128,7 +128,9 @@ class Engine(Protocol):
         ...
 
     def stats(self, handle: Handle) -> Mapping[str, object] | None:
-        """The engine's raw statistics of a running container (Docker's stats document); None if it cannot say."""
+        """The engine's raw statistics of a running container (Docker's stats document); None if it
+        cannot say.
+        """
         ...
 
     def leftovers(self) -> list[Leftover]:

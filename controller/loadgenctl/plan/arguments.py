@@ -50,7 +50,7 @@ def parse(args: Sequence[str]) -> list[Setting]:
             raise UsageError("an argument is longer than 64 KiB")
         if not word.startswith("--") or word == "--":
             raise UsageError(
-                f"unexpected argument {word!r}",
+                f"unexpected argument {_shown(word)!r}",
                 hint="options start with --; see loadgenctl run --help",
             )
         name, equals, inline = word[2:].partition("=")
@@ -169,9 +169,8 @@ def check(option: Option, value: Any, shown: str) -> Any:
             if isinstance(value, bool | dict | list) or value in (None, ""):
                 raise UsageError(f"{shown} needs a value")
             if option.choices and value not in option.choices:
-                raise UsageError(
-                    f"{shown} is one of {', '.join(option.choices)}, not {_shown(str(value))!r}"
-                )
+                known = ", ".join(option.choices)
+                raise UsageError(f"{shown} is one of {known}, not {_shown(str(value))!r}")
             return str(value)
         case "tree":
             return value

@@ -13,6 +13,7 @@ from typing import Any, Literal
 Kind = Literal["bool", "int", "number", "text", "path", "bytes", "tree"]
 
 ROLES = ("chain", "solo", "loadgen")
+STALLS = ("block", "cycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +182,21 @@ def _fits(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
 def _fits_words(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
     for want, word in zip(pattern, path, strict=True):
         if want == "*":
-            allowed = word.isdigit() if pattern[0] == "stage" else word in ROLES
-            if not allowed:
+            if not _wild(pattern[0], word):
                 return False
         elif want != word:
             return False
     return True
+
+
+def _wild(group: str, word: str) -> bool:
+    match group:
+        case "stage":
+            return word.isdecimal() and word.isascii() and len(word) < 5
+        case "timeout":
+            return word in (*ROLES, *STALLS)
+        case _:
+            return word in ROLES
 
 
 def names() -> list[str]:

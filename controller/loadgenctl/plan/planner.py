@@ -8,7 +8,7 @@ from typing import Any
 
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Limits, RunPlan, StageSpec
-from loadgenctl.plan.options import ROLES
+from loadgenctl.plan.options import ROLES, STALLS
 from loadgenctl.plan.settings import Settings
 
 DEFAULT_LOAD: Mapping[str, Any] = {"faucet": {"interval": 60}}
@@ -51,9 +51,9 @@ def make_plan(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
         fail_fast=settings.get("fail-fast"),
         keep_state=settings.get("keep-state"),
         slog_codec=settings.get("slog-codec"),
-        ready_timeouts={
+        timeouts={
             role: float(value)
-            for role in ROLES
+            for role in (*ROLES, *STALLS)
             if (value := settings.get(f"timeout.{role}")) is not None
         },
     )
@@ -77,7 +77,7 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
     if count > MAX_STAGES:
         raise UsageError(f"--stages: at most {MAX_STAGES}")
     for path, origin in settings.origins.items():
-        if path[0] == "stage" and path[1].isdigit() and int(path[1]) >= count:
+        if path[0] == "stage" and path[1].isdecimal() and int(path[1]) >= count:
             raise UsageError(
                 f"{origin} names stage {path[1]}, but the run has {count} stages (0 to {count - 1})"
             )
@@ -124,7 +124,7 @@ def _chain_only(settings: Settings, index: int, count: int, *, has_load: bool) -
 def _load(
     own: dict[str, Any] | None, shared: dict[str, Any] | None, index: int
 ) -> tuple[dict[str, Any], int | None]:
-    """Tasks and cycle limit: the stage's own tasks replace the shared ones; its limit stands alone."""
+    """Tasks and cycle limit; a stage's own tasks replace the shared ones."""
     own_tasks, shared_tasks = dict(own or {}), dict(shared or {})
     own_cycles = own_tasks.pop("cycles", None)
     shared_cycles = shared_tasks.pop("cycles", None)

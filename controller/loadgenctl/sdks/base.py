@@ -1,4 +1,6 @@
-"""What an SDK family is: how it is built and how each role is run. Pure description; nothing here touches an engine."""
+"""What an SDK family is: how it is built and how each role is run. Pure description; nothing here
+touches an engine.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,12 @@ STATE = "/state"
 PROJECT = f"{STATE}/project"
 HOME = f"{STATE}/home"
 TOOLS = f"{OUT}/tools"
+
+
+def events_path(stage: int) -> str:
+    """Where the load service of a stage writes its events."""
+    return f"{OUT}/events-stage-{stage}.jsonl"
+
 
 RPC_PORT = 26657
 SOLO_PORT = 8000
@@ -63,7 +71,9 @@ class RoleRecipe:
     storage: str | None = None
     """Folder (below STATE) whose growth is watched and which is saved at a stage's end."""
     slog: str | None = None
-    """Path the role writes its slog to (below OUT); contains `{stage}`, as does the command's environment."""
+    """Path the role writes its slog to (below OUT); contains `{stage}`, as does the command's
+    environment.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,9 @@ class BuildRecipe:
     sparse: tuple[str, ...] = ()
     """Patterns for `git sparse-checkout set --no-cone`; empty: everything."""
     submodules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Submodule path → its sparse patterns (empty tuple: everything); checked out by the source at the pinned commit."""
+    """Submodule path → its sparse patterns (empty tuple: everything); checked out by the source at
+    the pinned commit.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from loadgenctl.sdks.base import BuildRecipe, SourceTree
 
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
-    """What the person asked for; exactly one of revision, directory or neither (the bundled simulated SDK)."""
+    """What the person asked for; exactly one of revision, directory or neither (the bundled
+    simulated SDK).
+    """
 
     family: str
     revision: str | None = None

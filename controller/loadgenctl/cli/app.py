@@ -1,0 +1,75 @@
+"""The command line: `loadgenctl COMMAND`. Errors become an exit here and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from loadgenctl import __version__
+from loadgenctl.cli.clean import clean_command
+from loadgenctl.cli.console import show_error
+from loadgenctl.cli.run import RunCommand, run_command
+from loadgenctl.cli.slog import slog_app
+from loadgenctl.cli.stats import stats_command
+from loadgenctl.errors import LoadgenError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Measure how a blockchain SDK revision performs under load: build it, run chain, client"
+    " and load generator in containers, stage by stage, and keep results that can be compared.",
+    epilog="Try it without an SDK: loadgenctl run --sdk sim --stages 3 --stage.duration 1",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"loadgenctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+app.command("run", cls=RunCommand, context_settings=PASS_ON)(run_command)
+app.command("stats")(stats_command)
+app.command("clean")(clean_command)
+app.add_typer(slog_app, name="slog")
+
+
+def main() -> None:
+    """Entry point: run the command, turn its error into the exit code that it owns."""
+    stderr = Console(stderr=True)
+    try:
+        code = app(standalone_mode=False)
+    except LoadgenError as error:
+        show_error(stderr, error)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        stderr.print("interrupted")
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    except Exception:  # noqa: BLE001 - the last net: an internal error, told as such
+        traceback.print_exc()
+        stderr.print("internal error; please report it with the lines above")
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

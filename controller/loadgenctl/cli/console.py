@@ -1,0 +1,127 @@
+"""What a person sees while a run goes on: one changing line on a terminal, plain lines elsewhere.
+
+Progress goes to standard error, results to standard output. Text from outside (build output, logs)
+has its control characters taken out before it is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from rich.console import Console
+from rich.live import Live as RichLive
+from rich.text import Text
+
+from loadgenctl.errors import LoadgenError
+from loadgenctl.run.progress import Live
+
+PLAIN_INTERVAL = 30.0
+"""Seconds between standing lines where the output is not a terminal."""
+
+
+def clean(text: str) -> str:
+    """`text` without control characters: no escape code reaches the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
+class ConsoleProgress:
+    """Implements `run.progress.Progress` on a rich console."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        """`quiet` leaves only warnings."""
+        self._console = console
+        self._quiet = quiet
+        self._began = time.monotonic()
+        self._last_plain = 0.0
+        self._last_output: deque[str] = deque(maxlen=1)
+        self._live: RichLive | None = None
+        self._current = ""
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def step(self, text: str) -> None:
+        """See `Progress.step`."""
+        self._current = clean(text)
+        if self._quiet:
+            return
+        self._print(Text(f"{self._clock()}  {self._current}"))
+
+    def note(self, text: str) -> None:
+        """See `Progress.note`."""
+        if not self._quiet:
+            self._print(Text(f"{self._clock()}  {clean(text)}", style="dim"))
+
+    def warn(self, text: str) -> None:
+        """See `Progress.warn`."""
+        self._print(Text(f"{self._clock()}  warning: {clean(text)}", style="yellow"))
+
+    def output(self, text: str) -> None:
+        """See `Progress.output`."""
+        if self._console.is_terminal and not self._quiet and text.strip():
+            width = max(20, self._console.width - 12)
+            self._show(Text(f"           {clean(text).strip()[:width]}", style="dim"))
+
+    def live(self, live: Live) -> None:
+        """See `Progress.live`."""
+        if self._quiet:
+            return
+        line = f"{self._clock()}  {describe(live)}"
+        if self._console.is_terminal:
+            self._show(Text(line, style="cyan"))
+        elif time.monotonic() - self._last_plain >= PLAIN_INTERVAL:
+            self._last_plain = time.monotonic()
+            self._print(Text(line))
+
+    def _clock(self) -> str:
+        return clock_text(time.monotonic() - self._began)
+
+    def _show(self, line: Text) -> None:
+        if self._live is None:
+            self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        line.no_wrap = True
+        line.overflow = "ellipsis"
+        self._live.update(line, refresh=True)
+
+    def _print(self, text: Text) -> None:
+        self.close()
+        self._console.print(text, soft_wrap=True)
+
+
+def describe(live: Live) -> str:
+    """`stage 1/3 under load · block 42 · faucet 12 ok 0 failed · 3:10 left`."""
+    parts = [f"stage {live.stage} (of 0 to {live.stages - 1}): {live.doing}"]
+    if live.block is not None:
+        parts.append(f"block {live.block}")
+    for task, (succeeded, failed, active) in sorted(live.cycles.items()):
+        text = f"{task} {succeeded} ok"
+        if failed:
+            text += f" {failed} FAILED"
+        if active:
+            text += f" (+{active})"
+        parts.append(text)
+    if live.remaining is not None:
+        parts.append(f"{clock_text(live.remaining)} left")
+    return " · ".join(parts)
+
+
+def clock_text(seconds: float) -> str:
+    """`1:02:03` or `2:03`."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:2}:{whole % 60:02}"
+
+
+def show_error(console: Console, error: LoadgenError) -> None:
+    """The error, its evidence and what to do, for a person."""
+    console.print(Text(f"error: {clean(error.message)}", style="bold red"), soft_wrap=True)
+    if error.detail:
+        for line in error.detail.splitlines()[-20:]:
+            console.print(Text(f"  | {clean(line)}", style="dim"), soft_wrap=True)
+    if error.hint:
+        console.print(Text(f"hint: {clean(error.hint)}"), soft_wrap=True)

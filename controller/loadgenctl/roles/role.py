@@ -1,0 +1,161 @@
+"""The life of a role: start, reach its marks, be watched, stop. Whatever the SDK and the engine."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
+from loadgenctl.errors import RoleDied, RunError
+from loadgenctl.roles.pod import Pod
+from loadgenctl.sdks.base import RoleRecipe
+
+MAX_LINE = 256 * 1024
+TAIL_LINES = 20
+
+
+class Role:
+    """One started container of a run and what its log has said so far."""
+
+    def __init__(self, pod: Pod, recipe: RoleRecipe, clock: Clock) -> None:
+        """Not started; see `start`."""
+        self.recipe = recipe
+        self.name = recipe.role
+        self._pod = pod
+        self._engine: Engine = pod.engine
+        self._clock = clock
+        self._handle: Handle | None = None
+        self._follower: LogFollower | None = None
+        self._partial = b""
+        self._marks = [(mark.name, re.compile(mark.pattern.encode())) for mark in recipe.marks]
+        self._fatal = [(mark.name, re.compile(mark.pattern.encode())) for mark in recipe.fatal]
+        self.reached: dict[str, float] = {}
+        """Mark → monotonic time at which it was seen."""
+        self.started_at: float | None = None
+
+    @property
+    def handle(self) -> Handle:
+        """The container. Raises `RunError` before `start`."""
+        if self._handle is None:
+            raise RunError(f"{self.name} was not started", role=self.name)
+        return self._handle
+
+    @property
+    def started(self) -> bool:
+        """True between `start` and `remove`."""
+        return self._handle is not None
+
+    @property
+    def ready(self) -> bool:
+        """True once the last mark was seen."""
+        return not self._marks or self._marks[-1][0] in self.reached
+
+    def start(self) -> None:
+        """Make and start the container and begin to read its log."""
+        spec = self._pod.spec(self.name, self.recipe.command, stop_signal=self.recipe.stop_signal)
+        self._handle = self._engine.create(spec)
+        self._engine.start(self._handle)
+        self.started_at = self._clock.monotonic()
+        self._follower = self._engine.follow(self._handle)
+
+    def poll(self) -> None:
+        """Read new log lines, then see that the role lives. Raises `RoleDied`, `RunError`."""
+        self._read_log()
+        state = self._engine.state(self.handle)
+        if not state.running:
+            self._read_log()
+            raise self.death(state)
+
+    def _read_log(self) -> None:
+        if self._follower is None:
+            return
+        *lines, self._partial = (self._partial + self._follower.poll()).split(b"\n")
+        self._partial = self._partial[-MAX_LINE:]
+        for line in lines:
+            self._see(line)
+        if self.ready and self._marks:
+            self.stop_following()
+
+    def _see(self, line: bytes) -> None:
+        for name, pattern in self._fatal:
+            if pattern.search(line):
+                raise RunError(
+                    f"{self.name}: {name}", role=self.name, step="log", detail=self.last_lines()
+                )
+        awaited = len(self.reached)
+        if awaited < len(self._marks) and self._marks[awaited][1].search(line):
+            self.reached[self._marks[awaited][0]] = self._clock.monotonic()
+
+    def fatal_in_tail(self) -> str | None:
+        """The name of a fatal mark among the last lines of the log, if there is one."""
+        for line in self._engine.tail(self.handle, 200):
+            for name, pattern in self._fatal:
+                if pattern.search(line.encode()):
+                    return name
+        return None
+
+    def stop_following(self) -> None:
+        """Leave the log alone; idempotent."""
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
+
+    def state(self) -> RoleState:
+        """The container's state."""
+        return self._engine.state(self.handle)
+
+    def death(self, state: RoleState) -> RoleDied:
+        """The error that tells of an unexpected end."""
+        fatal = self.fatal_in_tail()
+        return RoleDied(
+            f"{self.name} ended unexpectedly: {how_ended(state)}"
+            + (f" ({fatal})" if fatal else ""),
+            role=self.name,
+            exit_code_of_role=state.exit_code,
+            oom_killed=state.oom_killed,
+            detail=self.last_lines(),
+        )
+
+    def last_lines(self) -> str:
+        """The end of the log, for an error's detail."""
+        return "\n".join(self._engine.tail(self.handle, TAIL_LINES))
+
+    def stop(self, *, grace: float | None = None) -> RoleState:
+        """Send the stop signal, wait, kill if need be; the final state."""
+        self.stop_following()
+        handle = self.handle
+        state = self._engine.state(handle)
+        if not state.running:
+            return state
+        self._engine.signal(handle, self.recipe.stop_signal)
+        state = self._engine.wait(handle, self.recipe.stop_grace if grace is None else grace)
+        if state.running:
+            self._engine.signal(handle, "SIGKILL")
+            state = self._engine.wait(handle, 10.0)
+        return state
+
+    def save_log(self, keep: Callable[[bytes], None]) -> None:
+        """Hand over the whole log, chunk by chunk."""
+        for chunk in self._engine.logs(self.handle):
+            keep(chunk)
+
+    def remove(self) -> None:
+        """Remove the container; idempotent."""
+        self.stop_following()
+        if self._handle is not None:
+            self._engine.remove(self._handle)
+            self._handle = None
+
+
+def how_ended(state: RoleState) -> str:
+    """`killed by SIGKILL, out of memory`, `exit code 1`."""
+    code = state.exit_code
+    if code is None:
+        return f"container {state.status}"
+    if code > 128 and code - 128 in {number.value for number in signal.Signals}:
+        text = f"killed by {signal.Signals(code - 128).name}"
+    else:
+        text = f"exit code {code}"
+    return text + (", out of memory" if state.oom_killed else "")

@@ -1,0 +1,240 @@
+"""The chain's side of a stage: node up, blocks counted as they come, node down."""
+
+from __future__ import annotations
+
+import json
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from loadgenctl.errors import RunError
+from loadgenctl.records import schema
+from loadgenctl.roles.role import Role, how_ended
+from loadgenctl.run.context import StageContext
+from loadgenctl.run.watch import Watch
+from loadgenctl.sdks.base import RPC_PORT, TOOLS
+from loadgenctl.slog.blocks import BlockRows
+from loadgenctl.slog.follow import SlogFollower
+from loadgenctl.slog.scan import BlockRecord, SlogScanner
+
+LAUNCHED = "launched"
+BLOCK_STALL = 180.0
+"""Seconds without a finished block after which the chain is called stalled."""
+FIRST_EMPTY_TIMEOUT = 300.0
+FIRST_EMPTY_TRIES = 10
+
+
+class _NotHealthyError(Exception):
+    """The RPC does not answer yet."""
+
+
+class ChainSide:
+    """Starts, watches and stops the chain node of one stage and turns its slog into rows."""
+
+    def __init__(self, ctx: StageContext, watch: Watch, stage: int) -> None:
+        """Nothing is started yet."""
+        self._ctx = ctx
+        self._watch = watch
+        self._stage = stage
+        self.recipe = ctx.family.chain(ctx.role_context(stage))
+        self.role = Role(ctx.pod, self.recipe, ctx.clock)
+        self.scanner = SlogScanner()
+        self._follower = self._follow_slog()
+        self._rows = BlockRows(stage)
+        self._ready_at: float | None = None
+        self._shutdown_at: float | None = None
+        self._last_progress = ctx.clock.monotonic()
+        self.blocks: list[BlockRecord] = []
+        """Since the chain was ready; only the newest few are kept."""
+        self.height: int | None = None
+
+    def _follow_slog(self) -> SlogFollower | None:
+        if self.recipe.slog is None:
+            return None
+        packed = self._ctx.packed_slog("chain", self._stage)
+        plain = self._ctx.on_host(self.recipe.slog)
+        return SlogFollower(plain, packed, codec=self._ctx.plan.slog_codec, scanner=self.scanner)
+
+    def prepare(self) -> None:
+        """Make the chain's state unless it is there."""
+        probe = self.recipe.state_probe
+        if probe is not None and self._ctx.on_host(probe).exists():
+            return
+        keep = self._ctx.log_keeper("setup", self._stage)
+        for command in self.recipe.prepare:
+            self._ctx.progress.step(f"stage {self._stage}: {command.label}")
+            self._ctx.pod.run_once("setup", command, keep)
+
+    def start(self) -> None:
+        """Start the node and wait until its kernel is up."""
+        ctx = self._ctx
+        ctx.store.perf("run-chain-start")
+        self.role.start()
+        self._watch.roles.append(self.role)
+        self._watch.pollers.append(self.poll)
+        if any(mark.name == LAUNCHED for mark in self.recipe.marks):
+            self._await_mark(LAUNCHED, "the start of the chain's kernel")
+        ctx.store.perf("run-chain-finish")
+
+    def wait_ready(self) -> None:
+        """Wait for the first block and for the RPC."""
+        ctx = self._ctx
+        self._await_mark(self.recipe.marks[-1].name, "the chain's first block")
+        self._await_health()
+        self._ready_at = ctx.clock.wall()
+        self._last_progress = ctx.clock.monotonic()
+        ctx.store.perf("chain-ready")
+
+    def _await_mark(self, mark: str, what: str) -> None:
+        self._watch.until(
+            lambda: mark in self.role.reached,
+            timeout=self._ctx.timeout("chain", self.recipe.ready_timeout),
+            role="chain",
+            what=what,
+            hint="a slow machine or a long replay needs a larger --timeout.chain",
+            last_lines=self.role.last_lines,
+        )
+
+    def _await_health(self) -> None:
+        poll = Retrying(
+            stop=stop_after_delay(self._ctx.timeout("chain", 60.0)),
+            wait=wait_fixed(0.5),
+            retry=retry_if_exception_type(_NotHealthyError),
+            sleep=self._ctx.clock.sleep,
+        )
+        try:
+            poll(self._ask_health)
+        except RetryError as error:
+            reason = str(error.last_attempt.exception())
+            raise RunError(
+                "the chain makes blocks but its RPC does not answer",
+                role="chain",
+                step="the chain's RPC",
+                detail=reason,
+            ) from error
+
+    def _ask_health(self) -> None:
+        self._watch.turn()
+        if self.rpc("health") is None:
+            raise _NotHealthyError("no answer on /health")
+
+    def rpc(self, path: str) -> dict[str, object] | None:
+        """The result of an RPC GET by the node's own loopback; None when it does not answer."""
+        url = f"http://127.0.0.1:{RPC_PORT}/{path}"
+        argv = ["python3", f"{TOOLS}/agent/rpc.py", url]
+        answer = self._ctx.engine.exec(self.role.handle, argv, timeout=10.0)
+        if answer.exit_code != 0:
+            return None
+        try:
+            document = json.loads(answer.output)
+        except ValueError:
+            return None
+        result = document.get("result") if isinstance(document, dict) else None
+        return result if isinstance(result, dict) else None
+
+    def poll(self) -> None:
+        """Follow the slog, write rows of finished blocks, see that blocks still come."""
+        ctx = self._ctx
+        if self._follower is None:
+            return
+        self._follower.poll()
+        finished = self.scanner.take_blocks()
+        if finished:
+            self._last_progress = ctx.clock.monotonic()
+            self._write(finished)
+        elif self._ready_at is not None and self._shutdown_at is None:
+            self._check_stall()
+
+    def _write(self, finished: list[BlockRecord]) -> None:
+        rows = []
+        for block in finished:
+            row = self._rows.row(
+                block, chain_ready_at=self._ready_at, shutdown_at=self._shutdown_at
+            )
+            rows.append(row)
+            self.height = block.block_height
+        self._ctx.store.append_many(schema.BLOCKS, rows)
+        if self._ready_at is not None:
+            self.blocks = (self.blocks + finished)[-100:]
+
+    def _check_stall(self) -> None:
+        limit = self._ctx.timeout("block", BLOCK_STALL)
+        silent = self._ctx.clock.monotonic() - self._last_progress
+        if silent <= limit:
+            return
+        fatal = self.role.fatal_in_tail()
+        raise RunError(
+            f"the chain made no block for {silent:.0f} s after block {self.height}"
+            + (f": {fatal}" if fatal else ""),
+            role="chain",
+            step="stalled",
+            hint="a chain with slower blocks needs a larger --timeout.block",
+            detail=self.role.last_lines(),
+        )
+
+    def wait_first_blocks(self) -> None:
+        """Wait for the first block, then for one without deliveries."""
+        seen = 0
+
+        def first() -> bool:
+            return bool(self.blocks)
+
+        def empty() -> bool:
+            nonlocal seen
+            seen = len(self.blocks)
+            return seen >= FIRST_EMPTY_TRIES or any(not block.deliveries for block in self.blocks)
+
+        if self._follower is None:
+            return
+        self._watch.until(
+            first,
+            timeout=self._ctx.timeout("block", BLOCK_STALL),
+            role="chain",
+            what="a block in the chain's slog",
+            last_lines=self.role.last_lines,
+        )
+        self._ctx.store.perf("stage-first-block", block=self.blocks[0].block_height)
+        self._watch.reached(empty, timeout=FIRST_EMPTY_TIMEOUT)
+        for block in self.blocks:
+            if not block.deliveries:
+                self._ctx.store.perf("stage-first-empty-block", block=block.block_height)
+                return
+        self._ctx.progress.warn(
+            f"stage {self._stage}: no block without deliveries among the first {seen}; going on"
+        )
+
+    def shutdown_begins(self) -> None:
+        """From now on blocks are not `beforeShutdown`."""
+        self._shutdown_at = self._ctx.clock.wall()
+
+    def stop(self) -> None:
+        """Stop the node and take the rest of its slog. Raises `RunError` if it had to be killed."""
+        ctx = self._ctx
+        self._watch.roles = [role for role in self._watch.roles if role is not self.role]
+        state = self.role.stop()
+        ctx.store.perf("chain-stopped")
+        self.poll()
+        if state.exit_code == 137:
+            raise RunError(
+                f"the chain did not stop within {self.recipe.stop_grace:.0f} s of"
+                f" {self.recipe.stop_signal} and was killed",
+                role="chain",
+                step="stop",
+                detail=self.role.last_lines(),
+            )
+        if state.exit_code not in {0, 130}:
+            ctx.progress.warn(f"stage {self._stage}: the chain stopped with {how_ended(state)}")
+
+    def close(self) -> None:
+        """Finish the slog, keep the log, remove the container; works from every state."""
+        self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
+        if self.role.started:
+            self.role.stop()
+            self.role.save_log(self._ctx.log_keeper("chain", self._stage))
+            self.role.remove()
+        if self._follower is not None:
+            end = self._follower.close(delete_plain=True)
+            self._write(self.scanner.take_blocks())
+            if end.torn:
+                self._ctx.progress.warn(
+                    f"stage {self._stage}: the chain's slog ends in a torn line of {end.torn} bytes"
+                )

@@ -1,0 +1,72 @@
+"""What the steps of a run share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from isal import igzip
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines.base import Engine
+from loadgenctl.model import RunPlan
+from loadgenctl.records import schema
+from loadgenctl.records.store import RunStore
+from loadgenctl.roles.pod import Pod
+from loadgenctl.run.interrupt import Interrupts
+from loadgenctl.run.progress import Progress
+from loadgenctl.run.storage import StorageSaver
+from loadgenctl.sdks.base import OUT, STATE, RoleContext, SdkFamily
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """Everything a stage needs, made by the runner."""
+
+    plan: RunPlan
+    engine: Engine
+    clock: Clock
+    store: RunStore
+    pod: Pod
+    family: SdkFamily
+    progress: Progress
+    interrupts: Interrupts
+    saver: StorageSaver
+
+    def role_context(self, stage: int) -> RoleContext:
+        """What the SDK's recipes depend on."""
+        sim_config = f"{OUT}/tools/sim.toml" if self.plan.sim_config else None
+        return RoleContext(stage=stage, sim_config=sim_config, fail_fast=self.plan.fail_fast)
+
+    def on_host(self, path: str) -> Path:
+        """The host's path of one below /out or /state in the containers."""
+        for prefix, folder in ((OUT, self.pod.folders.shared), (STATE, self.pod.folders.state)):
+            if path == prefix or path.startswith(prefix + "/"):
+                return folder / path[len(prefix) :].lstrip("/")
+        raise ValueError(f"{path} is not shared with the host")
+
+    def packed_slog(self, role: str, stage: int) -> Path:
+        """Where a stage's slog goes, compressed."""
+        return self.store.path(schema.slog_name(role, stage, self.plan.slog_codec))
+
+    def timeout(self, role: str, default: float) -> float:
+        """Seconds, as the person set them or `default`."""
+        return self.plan.timeouts.get(role, default)
+
+    def log_keeper(self, role: str, stage: int) -> Callable[[bytes], None]:
+        """Where a role's log goes: chunks appended to logs/ROLE-stage-N.log.gz."""
+        return LogFile(self.store.path("logs", f"{role}-stage-{stage}.log.gz"))
+
+
+class LogFile:
+    """Appends chunks to a gzip file; every call leaves whole gzip members behind."""
+
+    def __init__(self, path: Path) -> None:
+        """The file is made at the first chunk."""
+        self._path = path
+
+    def __call__(self, chunk: bytes) -> None:
+        """Append one chunk. Raises `OSError`."""
+        with igzip.open(self._path, "ab") as stream:
+            stream.write(chunk)

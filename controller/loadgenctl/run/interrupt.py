@@ -1,0 +1,88 @@
+"""Ctrl-C once ends the run gracefully, twice stops at once; SIGTERM and SIGHUP count as Ctrl-C.
+
+While something long is built or fetched nothing is worth finishing, so the first signal raises at
+once; inside `graceful()` it only sets a flag that the run's loop looks at.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from loadgenctl.errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Counts requests to stop; installed once around a command."""
+
+    def __init__(self) -> None:
+        """Not installed; see `installed`."""
+        self.count = 0
+        self.name = ""
+        self._graceful = False
+        self._held = False
+
+    @property
+    def requested(self) -> bool:
+        """True from the first request on."""
+        return self.count > 0
+
+    @property
+    def at_once(self) -> bool:
+        """True from the second request on."""
+        return self.count > 1
+
+    @contextmanager
+    def installed(self) -> Iterator[Interrupts]:
+        """Take over the signals; give them back at the end."""
+        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def graceful(self) -> Iterator[None]:
+        """Inside, the first request only sets the flag; a second one raises."""
+        before, self._graceful = self._graceful, True
+        try:
+            yield
+        finally:
+            self._graceful = before
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, requests are only counted: for the few seconds of cleaning up."""
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before
+
+    def request(self, name: str = "SIGINT") -> None:
+        """One request, as a signal makes it.
+
+        Raises `Interrupted` where nothing is worth finishing.
+        """
+        self.count += 1
+        self.name = name
+        if self._held or (self._graceful and not self.at_once):
+            return
+        raise self.error()
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a stop was requested."""
+        if self.requested:
+            raise self.error()
+
+    def error(self) -> Interrupted:
+        """The error of an interrupted run."""
+        return Interrupted(f"interrupted by {self.name}")
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.request(signal.Signals(number).name)

@@ -1,0 +1,196 @@
+"""The load's side of a stage: client and load service up, config set, cycles counted, wound down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from loadgenctl.errors import LoadFailed, RunError
+from loadgenctl.model import Command
+from loadgenctl.records import schema
+from loadgenctl.roles.loadclient import LoadEvents
+from loadgenctl.roles.role import Role
+from loadgenctl.run.context import StageContext
+from loadgenctl.run.watch import CALM, Watch
+from loadgenctl.sdks.base import TOOLS, RoleRecipe, events_path
+from loadgenctl.slog.follow import SlogFollower
+
+STARTED = "started"
+CYCLE_STALL = 600.0
+"""Seconds under load without a finished cycle after which the load is called stalled."""
+WIND_DOWN_LEAST = 120.0
+WIND_DOWN_INTERRUPTED = 20.0
+
+
+class LoadSide:
+    """Starts, watches and stops client and load generator of one stage."""
+
+    def __init__(self, ctx: StageContext, watch: Watch, stage: int) -> None:
+        """Nothing is started yet."""
+        self._ctx = ctx
+        self._watch = watch
+        self._stage = stage
+        role_context = ctx.role_context(stage)
+        self.solo = Role(ctx.pod, ctx.family.solo(role_context), ctx.clock)
+        self.loadgen = Role(ctx.pod, ctx.family.loadgen(role_context), ctx.clock)
+        self.events = LoadEvents(ctx.on_host(events_path(stage)), stage)
+        self._slog: SlogFollower | None = None
+        self._loaded_since: float | None = None
+
+    def create_client(self) -> None:
+        """Make the client's state unless it is there."""
+        probe = self.solo.recipe.state_probe
+        if probe is None or not self._ctx.on_host(probe).exists():
+            self._run_all(self.solo.recipe.prepare)
+
+    def provision_client(self) -> None:
+        """Fund the client and make it known to the running chain, unless that was done before."""
+        self._run_all(self.solo.recipe.provision)
+
+    def _run_all(self, commands: Sequence[Command]) -> None:
+        keep = self._ctx.log_keeper("setup", self._stage)
+        for command in commands:
+            self._ctx.progress.step(f"stage {self._stage}: {command.label}")
+            self._ctx.pod.run_once("setup", command, keep)
+
+    def start_client(self) -> None:
+        """Start the client and wait until it is ready."""
+        ctx, recipe = self._ctx, self.solo.recipe
+        if recipe.slog is not None:
+            self._slog = SlogFollower(
+                ctx.on_host(recipe.slog),
+                ctx.packed_slog("client", self._stage),
+                codec=ctx.plan.slog_codec,
+            )
+        self._watch.pollers.append(self.poll)
+        began = ctx.clock.monotonic()
+        ctx.store.perf("run-client-start")
+        self._bring_up(self.solo, "client", STARTED)
+        ctx.store.perf("client-ready", duration=round(ctx.clock.monotonic() - began, 6))
+
+    def start_load(self) -> None:
+        """Start the load service and wait until its driver is ready."""
+        self._ctx.store.perf("run-loadgen-start")
+        self._bring_up(self.loadgen, "loadgen", STARTED)
+        self._ctx.store.perf("loadgen-ready")
+
+    def _bring_up(self, role: Role, perf_name: str, first_mark: str) -> None:
+        ctx, recipe = self._ctx, role.recipe
+        role.start()
+        self._watch.roles.append(role)
+        timeout = ctx.timeout(role.name, recipe.ready_timeout)
+        marks = [mark.name for mark in recipe.marks]
+        if first_mark in marks[:-1]:
+            self._await(role, first_mark, timeout)
+        ctx.store.perf(f"run-{perf_name}-finish")
+        self._await(role, marks[-1], timeout)
+
+    def _await(self, role: Role, mark: str, timeout: float) -> None:
+        self._watch.until(
+            lambda: mark in role.reached,
+            timeout=timeout,
+            role=role.name,
+            what=f"{role.name} {mark}",
+            hint=f"a slow machine needs a larger --timeout.{role.name}",
+            last_lines=role.last_lines,
+        )
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Set the load config. Raises `LoadFailed` when the service refuses it."""
+        argv = ["python3", f"{TOOLS}/service/client.py", "put", json.dumps(config)]
+        poll = Retrying(
+            stop=stop_after_attempt(3),
+            wait=wait_fixed(1.0),
+            retry=retry_if_exception_type(LoadFailed),
+            sleep=self._ctx.clock.sleep,
+        )
+
+        def put() -> None:
+            answer = self._ctx.engine.exec(self.loadgen.handle, argv, timeout=15.0)
+            if answer.exit_code != 0:
+                raise LoadFailed(
+                    "the load service did not take the config",
+                    role="loadgen",
+                    step="config",
+                    detail=answer.output.decode("utf-8", "replace").strip(),
+                )
+
+        try:
+            poll(put)
+        except RetryError as error:
+            failure = error.last_attempt.exception()
+            raise failure if isinstance(failure, RunError) else error from None
+        self._loaded_since = self._ctx.clock.monotonic() if config else None
+
+    def poll(self) -> None:
+        """Take new load events and slog; see that cycles still finish. Raises `LoadFailed`."""
+        if self._slog is not None:
+            self._slog.poll()
+        cycles_before = self.events.finished
+        new = self.events.poll()
+        if new:
+            store = self._ctx.store
+            store.append_many(schema.EVENTS, [{"stage": self._stage, **event} for event in new])
+            store.append_many(schema.CYCLES, [dict(row) for row in self.events.take_cycles()])
+        if self._loaded_since is None:
+            return
+        if self.events.finished > cycles_before:
+            self._loaded_since = self._ctx.clock.monotonic()
+        self._check_progress()
+
+    def _check_progress(self) -> None:
+        if self._ctx.plan.fail_fast and self.events.failed:
+            raise LoadFailed(
+                f"a cycle failed: {self.events.last_error or 'no reason given'}",
+                role="loadgen",
+                step="load",
+            )
+        limit = self._ctx.timeout("cycle", CYCLE_STALL)
+        silent = self._ctx.clock.monotonic() - (self._loaded_since or 0.0)
+        if silent > limit:
+            raise LoadFailed(
+                f"the load is stalled: no cycle finished for {silent:.0f} s",
+                role="loadgen",
+                step="stalled",
+                hint="slower cycles need a larger --timeout.cycle",
+                detail=self.loadgen.last_lines(),
+            )
+
+    def wind_down(self, *, interrupted: bool) -> None:
+        """Turn the load off and let running cycles finish, up to a deadline."""
+        self.configure({})
+        longest = max(WIND_DOWN_LEAST, 2 * self.events.longest_cycle)
+        timeout = WIND_DOWN_INTERRUPTED if interrupted else longest
+        if not self._watch.reached(lambda: self.events.active == 0, timeout=timeout, pace=CALM):
+            self._ctx.progress.warn(
+                f"stage {self._stage}: {self.events.active} cycles did not finish within"
+                f" {timeout:.0f} s of the load's end"
+            )
+
+    def stop(self) -> None:
+        """Stop load generator and client, in that order, as far as they were started."""
+        for role, name in ((self.loadgen, "loadgen-stopped"), (self.solo, "client-stopped")):
+            self._watch.roles = [other for other in self._watch.roles if other is not role]
+            if role.started:
+                role.stop()
+                self._ctx.store.perf(name)
+        self._loaded_since = None
+        self.poll()
+
+    def close(self) -> None:
+        """Keep logs, finish the slog, remove the containers; works from every state."""
+        self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
+        for role in (self.loadgen, self.solo):
+            if role.started:
+                role.stop()
+                role.save_log(self._ctx.log_keeper(_log_name(role.recipe), self._stage))
+                role.remove()
+        if self._slog is not None:
+            self._slog.close(delete_plain=True)
+
+
+def _log_name(recipe: RoleRecipe) -> str:
+    return "client" if recipe.role == "solo" else recipe.role

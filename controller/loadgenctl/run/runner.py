@@ -1,0 +1,353 @@
+"""A plan, executed: a visible list of steps. Nothing flows back but how it ended."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines import labels
+from loadgenctl.engines.base import Engine, EngineInfo
+from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError, RoleDied
+from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.process import Runner as ProcessRunner
+from loadgenctl.records.store import RunStore
+from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
+from loadgenctl.run import host
+from loadgenctl.run.context import StageContext
+from loadgenctl.run.interrupt import Interrupts
+from loadgenctl.run.progress import Progress
+from loadgenctl.run.stage import Stage
+from loadgenctl.run.storage import StorageSaver
+from loadgenctl.sdks.base import ImageRecipe, SdkFactory, SdkFamily
+from loadgenctl.sources.base import SdkSource, SourceRequest
+
+T = TypeVar("T")
+
+BUILD_LOG = "build.log"
+SHARED = "shared"
+
+
+class ImageRef(Protocol):
+    """A made image."""
+
+    tag: str
+    id: str
+    built: bool
+
+
+class ImageMaker(Protocol):
+    """Makes images or finds them made."""
+
+    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
+        """The image of a recipe. Raises `BuildError`."""
+        ...
+
+
+class SdkBuilder(Protocol):
+    """Builds an SDK or finds it built."""
+
+    def __call__(
+        self,
+        resolved: ResolvedRevision,
+        family: SdkFamily,
+        image: ImageRef,
+        *,
+        source: SdkSource,
+        on_step: Callable[[str], None],
+        on_line: Callable[[str], None],
+    ) -> Path:
+        """The folder for /src. Raises `BuildError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a run is done with; made by the composition root, faked by tests."""
+
+    engine: Engine
+    clock: Clock
+    source: SdkSource
+    factory: SdkFactory
+    images: ImageMaker
+    build_sdk: SdkBuilder
+    processes: ProcessRunner
+    progress: Progress
+    interrupts: Interrupts
+    role_user: tuple[int, int]
+    """uid and gid of the roles."""
+    finish: Callable[[RunStore], None]
+    """Called at the very end: the analysis side makes the summary from the folder."""
+    site_name: str | None = None
+
+
+@dataclass(slots=True)
+class Walk:
+    """What the steps have found out so far."""
+
+    plan: RunPlan
+    services: Services
+    engine_info: EngineInfo
+    resolved: ResolvedRevision
+    family: SdkFamily
+    store: RunStore
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
+    image: ImageRef | None = None
+    source_dir: Path | None = None
+    pod: Pod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended."""
+
+    folder: Path
+    error: LoadgenError | None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that tells of it."""
+        return 0 if self.error is None else self.error.exit_code
+
+
+def execute(plan: RunPlan, services: Services) -> Ending:
+    """Do what the plan says.
+
+    Before there is a results folder, errors are raised: `UsageError`, `EngineUnavailable`. After
+    that they are in the ending and in the folder's status.json.
+    """
+    services.progress.step("resolving the revision")
+    engine_info = services.engine.info()
+    resolved = services.source.resolve(
+        SourceRequest(plan.sdk, plan.revision, plan.repository, plan.source_dir)
+    )
+    family = services.factory(resolved, services.source.tree(resolved))
+    walk = Walk(plan, services, engine_info, resolved, family, _open_records(plan, services))
+    with walk.store:
+        error = _walk(walk)
+        _write_ending(walk, error)
+        services.finish(walk.store)
+    return Ending(plan.output_dir, error)
+
+
+STEPS: tuple[tuple[str, Callable[[Walk], None]], ...] = ()
+"""In order; filled below, where the functions are."""
+
+
+def _walk(walk: Walk) -> LoadgenError | None:
+    """All steps; whatever happens, nothing is left running."""
+    error: LoadgenError | None = None
+    try:
+        for name, step in STEPS:
+            walk.store.set_status(step=name)
+            step(walk)
+    except LoadgenError as caught:
+        error = caught
+    finally:
+        with walk.services.interrupts.held():
+            if walk.pod is not None:
+                walk.services.progress.step("removing the containers")
+                walk.pod.close()
+    return error
+
+
+def _open_records(plan: RunPlan, services: Services) -> RunStore:
+    store = RunStore.create(plan.output_dir, services.clock)
+    services.progress.note(f"results in {plan.output_dir}")
+    return store
+
+
+def _sweep(walk: Walk) -> None:
+    """Remove what dead runs left on the engine."""
+    for item in labels.sweep(walk.services.engine):
+        walk.services.progress.note(f"removed {item.kind} {item.name}, left by a run that is gone")
+
+
+def _make_image(walk: Walk) -> None:
+    """Make or reuse the image; write run.json with what is known by then."""
+    progress, recipe = walk.services.progress, walk.family.image()
+    for note in walk.family.notes:
+        progress.warn(note)
+    progress.step(f"image {recipe.name} (Debian {recipe.suite})")
+    log = _BuildLog(walk.store.path(BUILD_LOG), progress)
+    try:
+        walk.image = walk.services.images.ensure(recipe, log.line)
+    finally:
+        walk.store.write_run(_run_document(walk))
+
+
+def _build_sdk(walk: Walk) -> None:
+    """Build the SDK at this revision or take it from the cache."""
+    progress = walk.services.progress
+    log = _BuildLog(walk.store.path(BUILD_LOG), progress)
+    walk.source_dir = walk.services.build_sdk(
+        walk.resolved,
+        walk.family,
+        _known(walk.image),
+        source=walk.services.source,
+        on_step=progress.step,
+        on_line=log.line,
+    )
+
+
+def _open_pod(walk: Walk) -> None:
+    """Lay out the run's folders and start the holder of the pod's network."""
+    plan, services = walk.plan, walk.services
+    folders = PodFolders(
+        source=_known(walk.source_dir), shared=walk.store.path(SHARED), state=plan.state_dir
+    )
+    if plan.reset:
+        for name in ("project", "home"):
+            shutil.rmtree(folders.state / name, ignore_errors=True)
+    host.make_folders(folders, services.role_user)
+    tools = {**walk.family.tools()}
+    host.copy_tools(tools, folders.shared / "tools", plan.sim_config)
+    uid, gid = services.role_user
+    options = PodOptions(
+        run_id=walk.run_id,
+        image=_known(walk.image).tag,
+        user=f"{uid}:{gid}",
+        owner=labels.Owner.current(),
+        limits=plan.limits,
+        publish=plan.publish,
+    )
+    walk.pod = Pod(services.engine, options, folders)
+    walk.pod.open()
+
+
+def _run_stages(walk: Walk) -> None:
+    """Every stage in its turn; storage is packed behind them."""
+    services, plan = walk.services, walk.plan
+    saver = StorageSaver(services.processes)
+    ctx = StageContext(
+        plan=plan,
+        engine=services.engine,
+        clock=services.clock,
+        store=walk.store,
+        pod=_known(walk.pod),
+        family=walk.family,
+        progress=services.progress,
+        interrupts=services.interrupts,
+        saver=saver,
+    )
+    walk.store.perf_start()
+    with_client = any(not stage.chain_only for stage in plan.stages)
+    failed_cycles = 0
+    try:
+        with services.interrupts.graceful():
+            for spec in plan.stages:
+                stage = Stage(ctx, spec, with_client=with_client)
+                stage.run()
+                failed_cycles += stage.load.events.failed
+            _finish_packing(walk, saver)
+    finally:
+        saver.abandon()
+    if failed_cycles:
+        raise LoadFailed(
+            f"{failed_cycles} load cycles failed",
+            role="loadgen",
+            step="load",
+            hint="their errors stand in cycles.jsonl",
+        )
+
+
+def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
+    if saver.pending:
+        walk.services.progress.step("packing the saved storage")
+    for problem in saver.finish():
+        raise OutputFolderError(f"storage was not saved: {problem}", hint="is there space left?")
+
+
+STEPS = (
+    ("sweep leftovers of dead runs", _sweep),
+    ("make the image", _make_image),
+    ("build the SDK", _build_sdk),
+    ("open the pod", _open_pod),
+    ("run the stages", _run_stages),
+)
+
+
+def _write_ending(walk: Walk, error: LoadgenError | None) -> None:
+    """status.json's last word, and the folder without what nobody needs any more."""
+    store = walk.store
+    if error is None:
+        store.set_status(outcome="passed", step=None, exit_code=0)
+    else:
+        store.set_status(**_failure(error))
+    shutil.rmtree(store.folder / SHARED, ignore_errors=True)
+    state = walk.plan.state_dir
+    if error is None and not walk.plan.keep_state and state.parent == store.folder:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _failure(error: LoadgenError) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "outcome": "interrupted" if isinstance(error, Interrupted) else "failed",
+        "reason": error.message,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+        "last_lines": tuple((error.detail or "").splitlines()[-20:]),
+    }
+    for name in ("role", "step"):
+        value = getattr(error, name, None)
+        if value is not None:
+            changes[name] = value
+    if isinstance(error, RoleDied):
+        changes |= {
+            "outcome": "died",
+            "role_exit_code": error.exit_code_of_role,
+            "oom_killed": error.oom_killed,
+        }
+    return changes
+
+
+def _run_document(walk: Walk) -> Mapping[str, Any]:
+    """run.json: what is run and on what. Units: seconds, bytes."""
+    plan, resolved = walk.plan, walk.resolved
+    return {
+        "run_id": walk.run_id,
+        "sdk": {
+            **asdict(resolved),
+            "era": walk.family.era,
+            "simulated": walk.family.simulated,
+        },
+        "image": None if walk.image is None else {"tag": walk.image.tag, "id": walk.image.id},
+        "plan": _plain(asdict(plan)),
+        "test_data": dict(plan.test_data),
+        "site": walk.services.site_name,
+        "engine": asdict(walk.engine_info),
+        "host": host.describe(),
+        "python": platform.python_version(),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+class _BuildLog:
+    """Writes build output to the results folder and shows it as progress."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        self._path = path
+        self._progress = progress
+
+    def line(self, text: str) -> None:
+        with self._path.open("a", encoding="utf-8", errors="replace") as stream:
+            stream.write(text + "\n")
+        self._progress.output(text)
+
+
+def _known(value: T | None) -> T:
+    if value is None:
+        raise LoadgenError("a step ran before the one it builds on")
+    return value

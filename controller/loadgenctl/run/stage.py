@@ -1,0 +1,210 @@
+"""One stage: chain up, client and load up, hold, wind down, chain down, storage saved.
+
+The stage's duration counts from its start, so slow readiness eats into the load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from loadgenctl.errors import Interrupted, LoadFailed, OutputFolderError
+from loadgenctl.model import StageSpec
+from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.records import schema
+from loadgenctl.run.chain import ChainSide
+from loadgenctl.run.context import StageContext
+from loadgenctl.run.load import LoadSide
+from loadgenctl.run.progress import Live
+from loadgenctl.run.watch import CALM, Watch
+
+FOREVER = float("inf")
+
+
+class Stage:
+    """Runs one stage; `run` is its story from top to bottom."""
+
+    def __init__(self, ctx: StageContext, spec: StageSpec, *, with_client: bool) -> None:
+        """`with_client`: some stage of the run has a load, so that stage 0 creates the client."""
+        self._ctx = ctx
+        self._spec = spec
+        self._with_client = with_client
+        self._watch = Watch(ctx.clock, ctx.interrupts)
+        self._began = ctx.clock.monotonic()
+        self._doing = "starting the chain"
+        self._told = 0.0
+        self._interrupted = False
+        self.chain = ChainSide(ctx, self._watch, spec.index)
+        self.load = LoadSide(ctx, self._watch, spec.index)
+        self.sampler = Sampler(
+            ctx.engine,
+            ctx.clock,
+            ctx.store,
+            light_interval=ctx.plan.light_interval,
+            full_interval=ctx.plan.monitor_interval,
+        )
+
+    def run(self) -> None:
+        """The whole stage. Raises what went wrong, with everything stopped and kept by then."""
+        store = self._ctx.store
+        store.begin_stage(self._spec.index)
+        store.set_status(step=f"stage {self._spec.index}")
+        store.perf("stage-start")
+        self._watch.pollers.append(self._tell)
+        try:
+            self._story()
+        finally:
+            with self._ctx.interrupts.held():
+                self._close()
+                store.perf("stage-finish")
+                store.end_stage()
+        if self._interrupted:
+            raise self._ctx.interrupts.error()
+        self._judge()
+
+    def _story(self) -> None:
+        spec = self._spec
+        self._start_chain()
+        if self._with_client and (spec.index == 0 or not spec.chain_only):
+            self._do("creating and funding the client")
+            self.load.create_client()
+            self.load.provision_client()
+        self.chain.wait_first_blocks()
+        if not spec.chain_only:
+            self._start_load()
+        self._ctx.store.perf("stage-ready")
+        self._hold()
+        self._ctx.store.perf("stage-shutdown")
+        self.chain.shutdown_begins()
+        self._stop_roles()
+        if spec.save_storage and not self._interrupted:
+            self._save_storage()
+
+    def _start_chain(self) -> None:
+        self._do("starting the chain")
+        self.chain.prepare()
+        self.chain.start()
+        self.sampler.watch(self.chain.role.handle)
+        self._watch.pollers.append(self.sampler.poll)
+        self._do("waiting for the chain's first block")
+        self.chain.wait_ready()
+        if self.chain.recipe.storage is not None:
+            self.sampler.start_agent(
+                self.chain.role.handle,
+                stage=self._spec.index,
+                storage=self.chain.recipe.storage,
+                shared=self._ctx.pod.folders.shared,
+            )
+
+    def _start_load(self) -> None:
+        self._do("starting the client")
+        self.load.start_client()
+        self.sampler.watch(self.load.solo.handle)
+        self._do("preparing the load")
+        self.load.start_load()
+        self.sampler.watch(self.load.loadgen.handle)
+        self.load.configure(self._spec.load or {})
+
+    def _hold(self) -> None:
+        spec = self._spec
+        self._do("under load" if not spec.chain_only else "chain alone")
+        left = FOREVER if spec.duration < 0 else spec.duration - self._elapsed()
+        try:
+            if left > 0:
+                self._watch.reached(self._enough, timeout=left, pace=CALM)
+            self._do("winding down")
+            if not spec.chain_only:
+                self.load.wind_down(interrupted=False)
+        except Interrupted:
+            if self._ctx.interrupts.at_once:
+                raise
+            self._interrupted = True
+            self._watch.heed_interrupts = False
+            self._ctx.progress.warn("interrupted: ending the stage; once more stops at once")
+            if not spec.chain_only:
+                self.load.wind_down(interrupted=True)
+
+    def _enough(self) -> bool:
+        cycles = self._spec.cycles
+        return cycles is not None and self.load.events.finished >= cycles
+
+    def _stop_roles(self) -> None:
+        self._do("stopping")
+        self.sampler.snapshot_now()
+        if not self._spec.chain_only:
+            self.load.stop()
+        self.sampler.stop()
+        self.chain.stop()
+
+    def _save_storage(self) -> None:
+        ctx = self._ctx
+        wanted = [("chain", self.chain.recipe.storage)]
+        if not self._spec.chain_only:
+            wanted.append(("client", self.load.solo.recipe.storage))
+        for role, path in wanted:
+            if path is not None:
+                target = ctx.store.path(schema.storage_name(role, self._spec.index))
+                ctx.saver.save(ctx.on_host(path), target, ctx.pod.folders.shared)
+
+    def _close(self) -> None:
+        """Stop and keep whatever is still there; the first trouble must not lose the rest."""
+        troubles: list[Exception] = []
+        steps: tuple[Callable[[], None], ...] = (
+            self.sampler.stop,
+            self.load.close,
+            self.chain.close,
+        )
+        for step in steps:
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - every step must have its turn
+                troubles.append(error)
+        for trouble in troubles:
+            self._ctx.progress.warn(f"stage {self._spec.index}: while closing: {trouble}")
+        if any(isinstance(trouble, OutputFolderError) for trouble in troubles):
+            raise next(t for t in troubles if isinstance(t, OutputFolderError))
+
+    def _judge(self) -> None:
+        """A stage that was meant to load must have loaded."""
+        if self._spec.chain_only:
+            return
+        events, wanted = self.load.events, self._spec.cycles
+        if events.finished == 0:
+            raise LoadFailed(
+                f"stage {self._spec.index} was meant to load but finished no cycle",
+                role="loadgen",
+                step="load check",
+                hint="give the stage more time, or see logs/loadgen-stage-N.log.gz",
+            )
+        if wanted is not None and events.finished < wanted:
+            raise LoadFailed(
+                f"stage {self._spec.index} finished {events.finished} of {wanted} cycles",
+                role="loadgen",
+                step="load check",
+            )
+
+    def _elapsed(self) -> float:
+        return self._ctx.clock.monotonic() - self._began
+
+    def _do(self, what: str) -> None:
+        self._doing = what
+        self._ctx.progress.step(f"stage {self._spec.index}: {what}")
+        self._told = 0.0
+
+    def _tell(self) -> None:
+        now = self._ctx.clock.monotonic()
+        if now - self._told < CALM:
+            return
+        self._told = now
+        spec, elapsed = self._spec, self._elapsed()
+        held = self._doing in {"under load", "chain alone"} and spec.duration >= 0
+        self._ctx.progress.live(
+            Live(
+                stage=spec.index,
+                stages=len(self._ctx.plan.stages),
+                doing=self._doing,
+                elapsed=elapsed,
+                remaining=max(0.0, spec.duration - elapsed) if held else None,
+                block=self.chain.height,
+                cycles=self.load.events.counts(),
+            )
+        )
