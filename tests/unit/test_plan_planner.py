@@ -1,0 +1,140 @@
+"""Options to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadgenctl.errors import UsageError
+from loadgenctl.model import RunPlan
+from loadgenctl.plan.planner import make_plan
+from loadgenctl.plan.settings import load_file, merge
+
+
+def plan(
+    line: str = "", env: Mapping[str, str] | None = None, file: Mapping[str, Any] | None = None
+) -> RunPlan:
+    return make_plan(merge(line.split(), env or {}, file, "file"), now=1000.7, cwd=Path("/work"))
+
+
+def test_defaults() -> None:
+    made = plan()
+    assert made.output_dir == Path("/work/results/run-1000")
+    assert made.state_dir == made.output_dir / "state"
+    assert made.monitor_interval == 300
+    assert [stage.chain_only for stage in made.stages] == [True, False, False, False, False, True]
+    assert [stage.duration for stage in made.stages] == [0, 21600, 21600, 21600, 21600, 0]
+    assert [stage.save_storage for stage in made.stages] == [True, True, True, True, True, False]
+    assert made.stages[1].load == {"faucet": {"interval": 60}}
+    assert made.stages[0].load is None
+
+
+def test_a_load_lifts_chain_only() -> None:
+    made = plan("--stages 3 --stage.0.loadgen.faucet.interval 5")
+    assert [stage.chain_only for stage in made.stages] == [False, False, True]
+    assert made.stages[0].load == {"faucet": {"interval": 5}}
+    assert made.stages[0].duration == 21600
+
+
+def test_a_stages_own_tasks_replace_the_shared_ones() -> None:
+    made = plan(
+        "--stages 4 --stage.loadgen.faucet.interval 10 --stage.loadgen.cycles 3"
+        " --stage.2.loadgen.amm.interval 20"
+    )
+    assert made.stages[1].load == {"faucet": {"interval": 10}}
+    assert made.stages[1].cycles == 3
+    assert made.stages[2].load == {"amm": {"interval": 20}}
+    assert made.stages[2].cycles is None
+
+
+def test_a_stages_own_cycle_limit_keeps_the_shared_tasks() -> None:
+    made = plan("--stages 3 --stage.loadgen.faucet.interval 10 --stage.1.loadgen.cycles 4")
+    assert made.stages[1].load == {"faucet": {"interval": 10}}
+    assert made.stages[1].cycles == 4
+
+
+def test_chain_only_for_all() -> None:
+    assert all(stage.chain_only for stage in plan("--chain-only").stages)
+
+
+def test_order_of_sources() -> None:
+    env = {"LOADGENCTL_STAGE__DURATION": "20", "OUTPUT_DIR": "/env", "SDK_REVISION": "abcdef12"}
+    file = {
+        "stages": 4,
+        "stage": {"duration": 10, "1": {"save-storage": False}},
+        "output-dir": "/f",
+    }
+    made = plan("--stages 5", env, file)
+    assert len(made.stages) == 5
+    assert made.stages[1].duration == 1200
+    assert made.stages[1].save_storage is False
+    assert made.output_dir == Path("/env")
+    assert made.revision == "abcdef12"
+
+
+def test_origins_are_known() -> None:
+    settings = merge(["--stages", "3"], {"SDK_REPO": "/repo"}, {"publish": True}, "x.toml")
+    assert settings.origins["stages",] == "--stages"
+    assert settings.origins["sdk-repo",] == "$SDK_REPO"
+    assert settings.origins["publish",] == "x.toml"
+    assert settings.origins["sdk",] == "default"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--stages 3 --stage.3.duration 1",
+        "--stage.duration -1",
+        "--stage.1.chain-only --stage.1.loadgen.faucet.interval 5",
+        "--stage.loadgen.cycles 0",
+        "--stage.loadgen.cycles many",
+        "--stage.loadgen 5",
+        "--src . --sdk-repo x",
+        "--sim-config x.toml",
+        "--sdk sim --revision abc",
+        "--stages 1001",
+    ],
+)
+def test_contradictions_are_refused(line: str) -> None:
+    with pytest.raises(UsageError):
+        plan(line)
+
+
+@pytest.mark.parametrize(
+    ("env", "file"),
+    [
+        ({"LOADGENCTL_STAGEES": "3"}, {}),
+        ({}, {"stagees": 3}),
+        ({}, {"stage": {"duratoin": 3}}),
+        ({}, {"stages": "x"}),
+        ({}, {"stages": True}),
+        ({}, {"reset": "false"}),
+        ({}, {"": 1}),
+    ],
+)
+def test_unknown_or_mistyped_anywhere_is_refused(
+    env: Mapping[str, str], file: Mapping[str, Any]
+) -> None:
+    with pytest.raises(UsageError):
+        plan("", env, file)
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "loadgenctl.toml"
+    path.write_text(
+        '[run]\nstages = 3\n[run.stage.loadgen.faucet]\ninterval = 7\n[site]\nname="x"\n'
+    )
+    tables = load_file(path)
+    made = make_plan(merge([], {}, tables["run"], "f"), now=0, cwd=tmp_path)
+    assert made.stages[1].load == {"faucet": {"interval": 7}}
+
+
+@pytest.mark.parametrize("text", ["[runn]\n", "run = 3\n", "not toml", "\xff"])
+def test_a_bad_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "loadgenctl.toml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError):
+        load_file(path)
