@@ -1,0 +1,202 @@
+"""The simulated SDK: how its chain, client and load driver run.
+
+Pure description; the programs are in images/sim.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from loadgenctl import resources
+from loadgenctl.errors import UsageError
+from loadgenctl.model import Command, ResolvedRevision
+from loadgenctl.sdks.base import (
+    HOME,
+    LOAD_PORT,
+    OUT,
+    PROJECT,
+    SRC,
+    TOOLS,
+    BuildRecipe,
+    FatalMark,
+    ImageRecipe,
+    LogMark,
+    RoleContext,
+    RoleRecipe,
+    SourceTree,
+    events_path,
+)
+
+MARKER = "simsdk.toml"
+"""The file at the top of a tree by which it is known as the simulated SDK."""
+CHAIN_HOME = f"{PROJECT}/chain"
+SOLO_HOME = f"{PROJECT}/solo"
+PATH = "/usr/local/bin:/usr/bin:/bin"
+PROGRAMS = ("sim-chain", "sim-solo", "sim-driver")
+
+
+class SimSdk:
+    """The simulated SDK at one revision."""
+
+    name = "sim"
+    simulated = True
+    era = "sim"
+
+    def __init__(self, version: str) -> None:
+        """`version` as the tree states it."""
+        self.notes: tuple[str, ...] = (
+            f"simulated SDK {version}: its numbers say nothing about a real chain",
+        )
+
+    def image(self) -> ImageRecipe:
+        """Debian with Python and psutil, for the agent."""
+        return ImageRecipe(
+            name="loadgenctl/sim",
+            suite="bookworm",
+            template=resources.images("sim", "Dockerfile.j2"),
+        )
+
+    def build(self) -> BuildRecipe:
+        """Nothing to compile, but a program that cannot even say its version fails the build."""
+        return BuildRecipe(
+            steps=tuple(
+                Command(
+                    argv=("python3", f"{SRC}/bin/{program}", "--version"),
+                    env={"PATH": PATH, "PYTHONDONTWRITEBYTECODE": "1"},
+                    workdir=SRC,
+                    timeout=60.0,
+                    label=f"check {program}",
+                )
+                for program in PROGRAMS
+            )
+        )
+
+    def chain(self, ctx: RoleContext) -> RoleRecipe:
+        """The simulated node."""
+        slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
+        return RoleRecipe(
+            role="chain",
+            command=_command(ctx, "sim-chain", "start", "--home", CHAIN_HOME, SLOGFILE=slog),
+            prepare=(
+                _command(
+                    ctx,
+                    *("sim-chain", "init", "--home", CHAIN_HOME),
+                    timeout=60.0,
+                    label="create the simulated chain",
+                ),
+            ),
+            state_probe=f"{CHAIN_HOME}/config/genesis.json",
+            marks=(
+                LogMark("launched", r"launch-chain: Launching SwingSet kernel"),
+                LogMark("ready", r"block-manager: block \d+ begin"),
+            ),
+            fatal=(FatalMark("consensus failure", r"CONSENSUS FAILURE"),),
+            stop_signal="SIGINT",
+            ready_timeout=300.0,
+            storage=CHAIN_HOME,
+            slog=slog,
+        )
+
+    def solo(self, ctx: RoleContext) -> RoleRecipe:
+        """The simulated client."""
+        slog = f"{OUT}/client-stage-{ctx.stage}.slog"
+        home = ("--home", SOLO_HOME)
+        return RoleRecipe(
+            role="solo",
+            command=_command(ctx, "sim-solo", "start", *home, SOLO_SLOGFILE=slog),
+            prepare=(
+                _command(
+                    ctx, "sim-solo", "init", *home, timeout=60.0, label="create the simulated client"
+                ),
+            ),
+            state_probe=f"{SOLO_HOME}/solo.json",
+            provision=(
+                _command(
+                    ctx,
+                    *("sim-solo", "provision", *home),
+                    timeout=150.0,
+                    label="fund and provision the simulated client",
+                ),
+            ),
+            marks=(
+                LogMark("started", r"start: swingset running"),
+                LogMark("ready", r"Deployed Wallet!"),
+            ),
+            ready_timeout=300.0,
+            storage=SOLO_HOME,
+            slog=slog,
+        )
+
+    def loadgen(self, ctx: RoleContext) -> RoleRecipe:
+        """The load service with the simulated driver."""
+        service = (
+            "python3",
+            f"{TOOLS}/service/main.py",
+            *("--events", events_path(ctx.stage)),
+            *("--port", str(LOAD_PORT)),
+            *(("--fail-fast",) if ctx.fail_fast else ()),
+        )
+        driver = ("python3", f"{SRC}/bin/sim-driver")
+        return RoleRecipe(
+            role="loadgen",
+            command=Command(argv=(*service, "--", *driver), env=_env(ctx), workdir=PROJECT),
+            marks=(LogMark("ready", r"server running"),),
+            ready_timeout=300.0,
+        )
+
+    def tools(self) -> Mapping[str, Path]:
+        """The load service and the agent."""
+        return {
+            "service": resources.images("loadgen", "service"),
+            "agent": resources.images("agent"),
+        }
+
+
+def make(revision: ResolvedRevision, tree: SourceTree) -> SimSdk:
+    """The family at a revision. Raises `UsageError` for another kind of tree."""
+    where = f"{revision.repository} at {revision.short}"
+    marker = tree.read(MARKER)
+    if marker is None:
+        raise UsageError(
+            f"{where} is not the simulated SDK: it has no {MARKER}",
+            hint="leave --sdk-repo and --src out to use the one that comes with loadgenctl",
+        )
+    try:
+        document = tomllib.loads(marker.decode())
+    except ValueError as error:
+        raise UsageError(f"{where}: {MARKER} cannot be read: {error}") from error
+    if document.get("name") != "simsdk":
+        raise UsageError(f"{where}: {MARKER} does not name the simulated SDK")
+    return SimSdk(str(document.get("version", "of an unknown version")))
+
+
+def _env(ctx: RoleContext, **more: str) -> dict[str, str]:
+    config = {"SIM_CONFIG": ctx.sim_config} if ctx.sim_config else {}
+    return {
+        "HOME": HOME,
+        "PATH": PATH,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SIM_STAGE": str(ctx.stage),
+        **config,
+        **more,
+    }
+
+
+def _command(
+    ctx: RoleContext,
+    program: str,
+    *arguments: str,
+    timeout: float | None = None,
+    label: str = "",
+    **env: str,
+) -> Command:
+    # By name of the interpreter: whether a file may be executed does not survive every packaging.
+    return Command(
+        argv=("python3", f"{SRC}/bin/{program}", *arguments),
+        env=_env(ctx, **env),
+        workdir=PROJECT,
+        timeout=timeout,
+        label=label,
+    )

@@ -1,0 +1,276 @@
+"""One TOML file sets speeds, costs and faults; what it does not name keeps the default written here.
+
+A key that does not exist, a wrong type and a value out of range are refused with `ConfigError`; a misspelled key gets the nearest name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .faults import Fault, parse_faults
+
+T = TypeVar("T")
+
+STATIC_VATS = (
+    "bank",
+    "board",
+    "distributeFees",
+    "ibc",
+    "mints",
+    "network",
+    "priceAuthority",
+    "provisioning",
+    "sharing",
+    "zoe",
+    "bootstrap",
+    "vatAdmin",
+    "comms",
+    "vattp",
+    "timer",
+)
+"""In the order of their ids, v1 to v15, as the chain of spring 2021 numbers them."""
+
+DIALECTS = ("2021", "modern")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names the key and what would be right."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Pace and place of the chain node."""
+
+    block_time: float = field(default=1.0, metadata={"min": 0.01})
+    """Seconds from the start of a block to the start of the next."""
+    rpc_port: int = field(default=26657, metadata={"min": 1, "max": 65535})
+    max_block_txs: int = field(default=200, metadata={"min": 1})
+    """Transactions a block takes; the rest waits."""
+
+
+@dataclass(frozen=True)
+class Vats:
+    """Which vats there are; each but `comms` and `vattp` has a worker process of its own."""
+
+    static: tuple[str, ...] = STATIC_VATS
+    dynamic: int = field(default=5, metadata={"max": 200})
+    """Contract vats, made during the bootstrap block."""
+    bundle_bytes: int = 20_000
+    """Size of the source bundle shown in the slog's create-vat lines."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a delivery costs."""
+
+    computrons: int = 60_000
+    """Mean per delivery; about 18 of them take a microsecond of a real machine."""
+    spread: float = field(default=0.5, metadata={"max": 1.0})
+    """A delivery costs mean x (1 - spread … 1 + spread)."""
+    work: float = 1.0
+    """Real CPU work per computron; 0 makes deliveries free."""
+    deliveries: int = field(default=8, metadata={"min": 1, "max": 1000})
+    """Deliveries that one transaction causes."""
+    syscalls: int = field(default=2, metadata={"max": 1000})
+    """Syscalls of a delivery: two slog lines each."""
+    bootstrap_deliveries: int = 120
+    """Deliveries of the bootstrap block."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What stays behind, in bytes."""
+
+    memory_per_delivery: int = 4096
+    """Worker memory."""
+    transcript_per_delivery: int = 600
+    """Kernel database."""
+    storage_per_block: int = 2048
+    """Block and application databases."""
+
+
+@dataclass(frozen=True)
+class Restart:
+    """What a restart costs."""
+
+    replay_factor: float = 0.5
+    """CPU work of a replayed delivery as a share of the first time's; the transcripts only ever grow."""
+
+
+@dataclass(frozen=True)
+class Slog:
+    """The structured log."""
+
+    dialect: str = "2021"
+    """`2021`: as the SDK of spring 2021 writes it; `modern`: with monotime, bootstrap events and the replay flag."""
+    body_bytes: int = 200
+    """Size of a delivery's message body."""
+
+
+@dataclass(frozen=True)
+class Solo:
+    """The client."""
+
+    port: int = field(default=8000, metadata={"min": 1, "max": 65535})
+    start_seconds: float = 0.3
+    """From the process's start to `swingset running`."""
+    tx_timeout: float = field(default=120.0, metadata={"min": 0.1})
+    """Seconds a transaction may take until its caller is told that it failed."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The load driver."""
+
+    connect_timeout: float = field(default=120.0, metadata={"min": 0.1})
+    """Seconds to wait for a solo that is ready."""
+    stop_grace: float = 30.0
+    """Seconds that running cycles may take to end after a stop."""
+
+
+@dataclass(frozen=True)
+class SimConfig:
+    """Everything that can be set."""
+
+    seed: str = "simulated"
+    chain: Chain = field(default_factory=Chain)
+    vats: Vats = field(default_factory=Vats)
+    cost: Cost = field(default_factory=Cost)
+    growth: Growth = field(default_factory=Growth)
+    restart: Restart = field(default_factory=Restart)
+    slog: Slog = field(default_factory=Slog)
+    solo: Solo = field(default_factory=Solo)
+    driver: Driver = field(default_factory=Driver)
+    faults: tuple[Fault, ...] = ()
+
+
+_SECTIONS: Mapping[str, type] = {
+    "chain": Chain,
+    "vats": Vats,
+    "cost": Cost,
+    "growth": Growth,
+    "restart": Restart,
+    "slog": Slog,
+    "solo": Solo,
+    "driver": Driver,
+}
+
+
+def parse(document: Mapping[str, Any]) -> SimConfig:
+    """A configuration from a TOML document. Raises `ConfigError`."""
+    refuse_unknown("", document, ("seed", "fault", *_SECTIONS))
+    values: dict[str, Any] = {}
+    if "seed" in document:
+        seed = document["seed"]
+        if isinstance(seed, bool) or not isinstance(seed, (str, int)):
+            raise ConfigError("seed must be a string or a whole number")
+        values["seed"] = str(seed)
+    for name, cls in _SECTIONS.items():
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"[{name}] must be a table")
+        values[name] = _section(name, cls, table)
+    try:
+        values["faults"] = parse_faults(document.get("fault", []))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    config = SimConfig(**values)
+    _check(config)
+    return config
+
+
+def load(path: str | None, environ: Mapping[str, str] | None = None) -> SimConfig:
+    """Read `path`, else $SIM_CONFIG, else the bundled default; ports may be overridden by $SIM_RPC_PORT and $SIM_SOLO_PORT.
+
+    Raises `ConfigError`, also for a file that cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    chosen = Path(
+        path or env.get("SIM_CONFIG") or Path(__file__).resolve().parent.parent / "default.toml"
+    )
+    config = parse(_read(chosen))
+    rpc, web = env.get("SIM_RPC_PORT"), env.get("SIM_SOLO_PORT")
+    if rpc:
+        config = dataclasses.replace(
+            config, chain=dataclasses.replace(config.chain, rpc_port=_port("SIM_RPC_PORT", rpc))
+        )
+    if web:
+        config = dataclasses.replace(
+            config, solo=dataclasses.replace(config.solo, port=_port("SIM_SOLO_PORT", web))
+        )
+    return config
+
+
+def refuse_unknown(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise `ConfigError` for a key that is not known, naming the nearest."""
+    names = list(known)
+    for key in table:
+        if key not in names:
+            shown = f"{where}.{key}" if where else key
+            near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(names))}"
+            )
+            raise ConfigError(f"unknown key {shown!r}; {hint}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        import tomllib  # noqa: PLC0415 - from Python 3.11 on; what does not read TOML runs on 3.9
+    except ModuleNotFoundError as error:
+        raise ConfigError("reading the configuration needs Python 3.11 or newer") from error
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+
+
+def _section(name: str, cls: type[T], table: Mapping[str, Any]) -> T:
+    fields = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    refuse_unknown(name, table, fields)
+    return cls(**{key: _value(f"{name}.{key}", fields[key], value) for key, value in table.items()})
+
+
+def _value(where: str, spec: dataclasses.Field[Any], value: object) -> object:
+    kind = str(spec.type)
+    if kind.startswith("tuple"):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ConfigError(f"{where} must be a list of strings")
+        return tuple(value)
+    if kind == "str":
+        if not isinstance(value, str):
+            raise ConfigError(f"{where} must be a string")
+        return value
+    whole = kind == "int"
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise ConfigError(f"{where} must be a {'whole ' if whole else ''}number")
+    low, high = spec.metadata.get("min", 0), spec.metadata.get("max")
+    if not value >= low or (high is not None and value > high):
+        raise ConfigError(
+            f"{where} must be {f'between {low} and {high}' if high is not None else f'at least {low}'}"
+        )
+    return value if whole else float(value)
+
+
+def _check(config: SimConfig) -> None:
+    names = config.vats.static
+    if not names or len(set(names)) != len(names):
+        raise ConfigError("vats.static must hold at least one name and none twice")
+    if any(not name.isidentifier() for name in names):
+        raise ConfigError("vats.static must hold plain names (letters, digits and _)")
+    if config.slog.dialect not in DIALECTS:
+        raise ConfigError(f"slog.dialect must be one of {', '.join(DIALECTS)}")
+
+
+def _port(name: str, text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ConfigError(f"{name} must be a port number, not {text!r}")
+    return int(text)

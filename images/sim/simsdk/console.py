@@ -1,0 +1,63 @@
+"""Log lines like the real processes', and the end of a process by a signal."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from datetime import datetime, timezone
+
+
+def say(source: str, text: str) -> None:
+    """One log line on stdout, flushed, e.g. `2021-05-18T09:00:00.000Z block-manager: block 1 begin`."""
+    stamp = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    sys.stdout.write(f"{stamp}Z {source}: {text}\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+class Stop:
+    """Set by SIGINT and SIGTERM; can be waited for without polling."""
+
+    def __init__(self) -> None:
+        """Not set, and not yet connected to signals."""
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self.requested = False
+
+    def on_signals(self) -> None:
+        """Take over SIGINT and SIGTERM; main thread only."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: self.request())
+
+    def request(self) -> None:
+        """Ask for the end; safe in a signal handler and in any thread."""
+        self.requested = True
+        # A pipe rather than a threading.Event: setting one inside a handler can deadlock with a wait that it interrupts.
+        try:
+            os.write(self._write, b"!")
+        except BlockingIOError:
+            pass
+
+    def wait(self, seconds: float | None) -> bool:
+        """Sleep up to `seconds` (None: for ever) or until requested; whether it was."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not self.requested:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            select.select([self._read], [], [], left)
+        return self.requested
+
+
+def stage_from(environ: dict[str, str]) -> int | None:
+    """The stage that $SIM_STAGE names; None without one."""
+    text = environ.get("SIM_STAGE", "")
+    return int(text) if text.lstrip("-").isdigit() else None

@@ -1,0 +1,175 @@
+"""The load driver: takes orders over a Unix socket, runs cycles against the solo, reports each result."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .config import SimConfig
+from .console import complain, say
+from .faults import FaultBook
+from .tasks import CYCLES, PREPARATIONS, CycleError, Scratch
+from .web import Client, Unreachable
+
+Json = Any
+MAX_LINE = 1 << 20
+
+
+class SoloLink:
+    """The solo, as one cycle sees it; one object per thread."""
+
+    def __init__(self, config: SimConfig) -> None:
+        """Calls wait a little longer than the solo waits for the chain."""
+        self._client = Client(config.solo.port, timeout=config.solo.tx_timeout + 5)
+        self.scratch = Scratch(self._read, self._write)
+
+    def send(self, contract: str, method: str, args: Mapping[str, Json]) -> Json:
+        """One round trip to the chain and back. Raises `CycleError`."""
+        message = {"contract": contract, "method": method, "args": args}
+        try:
+            status, answer = self._client.call("POST", "/tx", {"message": message})
+        except Unreachable as error:
+            raise CycleError(f"{contract}.{method}: the solo did not answer: {error}") from error
+        if status != 200 or "error" in answer:
+            raise CycleError(f"{contract}.{method}: {answer.get('error')}")
+        return answer["data"]
+
+    def ready(self) -> bool:
+        """Whether the solo takes transactions."""
+        try:
+            return bool(self._client.get("/status")["ready"])
+        except Unreachable:
+            return False
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._client.close()
+
+    def _read(self, key: str) -> Json:
+        try:
+            return self._client.get(f"/scratch/{key}")["value"]
+        except Unreachable as error:
+            raise CycleError(str(error)) from error
+
+    def _write(self, key: str, value: Json) -> None:
+        try:
+            self._client.call("PUT", f"/scratch/{key}", {"value": value})
+        except Unreachable as error:
+            raise CycleError(str(error)) from error
+
+
+class Driver:
+    """One connection to the load service."""
+
+    def __init__(self, config: SimConfig, stage: int | None, channel: socket.socket) -> None:
+        """`channel` is connected."""
+        self._config = config
+        self._faults = FaultBook(config.faults, stage, config.seed)
+        self._channel = channel
+        self._write_lock = threading.Lock()
+        self._running: set[threading.Thread] = set()
+
+    def run(self) -> int:
+        """Until a stop (0), the end of the connection (1), or no solo in time (1)."""
+        if not self._wait_for_solo():
+            complain("sim-driver: the solo was not ready in time")
+            return 1
+        if self._faults.first("driver-silent") is not None:
+            say("sim-driver", "simulated silence: no hello")
+        else:
+            self._write(
+                {
+                    "type": "hello",
+                    "protocol": 1,
+                    "driver": "sim",
+                    "simulated": True,
+                    "tasks": list(CYCLES),
+                }
+            )
+        with self._channel.makefile("rb") as lines:
+            while True:
+                line = lines.readline(MAX_LINE + 1)
+                if not line.endswith(b"\n"):
+                    complain("sim-driver: the load service is gone")
+                    return 1
+                message = json.loads(line)
+                if message.get("type") == "stop":
+                    return self._finish()
+                if message.get("type") in ("prepare", "run"):
+                    self._spawn(message)
+
+    def _wait_for_solo(self) -> bool:
+        link = SoloLink(self._config)
+        deadline = time.monotonic() + self._config.driver.connect_timeout
+        pause = min(max(self._config.chain.block_time / 4, 0.02), 0.5)
+        while not link.ready():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+        link.close()
+        return True
+
+    def _spawn(self, message: Json) -> None:
+        self._running = {thread for thread in self._running if thread.is_alive()}
+        thread = threading.Thread(target=self._handle, args=(message,), daemon=True)
+        self._running.add(thread)
+        thread.start()
+
+    def _finish(self) -> int:
+        deadline = time.monotonic() + self._config.driver.stop_grace
+        for thread in self._running:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return 0
+
+    def _handle(self, message: Json) -> None:
+        kind = "prepared" if message["type"] == "prepare" else "result"
+        answer: dict[str, Json] = {"type": kind, "id": message["id"], "success": True}
+        link = SoloLink(self._config)
+        try:
+            if kind == "prepared":
+                self._prepare(link, message["task"])
+            else:
+                answer["detail"] = self._cycle(link, message["task"], message["seq"])
+        except (CycleError, KeyError, TypeError) as error:
+            text = str(error) if isinstance(error, CycleError) else f"unexpected answer: {error!r}"
+            complain(f"sim-driver: {message.get('task')} {kind} {message['id']} failed: {text}")
+            answer.update(success=False, error=text)
+        finally:
+            link.close()
+        self._write(answer)
+
+    def _prepare(self, link: SoloLink, task: str) -> None:
+        if task not in PREPARATIONS:
+            raise CycleError(f"there is no task {task!r}")
+        if self._faults.for_prepare(task) is not None:
+            raise CycleError(f"simulated failure of the preparation of {task}")
+        PREPARATIONS[task](link.send, link.scratch)
+        say("sim-driver", f"{task} is prepared")
+
+    def _cycle(self, link: SoloLink, task: str, seq: int) -> Json:
+        if task not in CYCLES:
+            raise CycleError(f"there is no task {task!r}")
+        fault = self._faults.for_cycle(task, seq)
+        if fault is not None and fault.kind == "driver-exit":
+            complain(f"sim-driver: simulated exit at cycle {seq} of {task}")
+            os._exit(fault["exit_code"])
+        if fault is not None and fault.kind == "driver-hang":
+            threading.Event().wait()
+        detail = CYCLES[task](link.send)
+        if fault is not None:
+            raise CycleError(f"simulated failure of cycle {seq} of {task}")
+        return detail
+
+    def _write(self, message: Json) -> None:
+        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        try:
+            with self._write_lock:
+                self._channel.sendall(data)
+        except OSError as error:
+            # The reading side notices the end of the connection and ends the driver.
+            complain(f"sim-driver: an answer is lost: {error}")

@@ -1,0 +1,54 @@
+"""Transactions between their arrival and their block. Thread-safe: RPC threads add, the block loop takes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+Json = Any
+
+
+class Mempool:
+    """Waiting transactions by id; one that waits already is not taken twice."""
+
+    def __init__(self, path: Path, limit: int = 5000) -> None:
+        """What `save` left at `path` waits again."""
+        self._path = path
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[str, Json] = OrderedDict()
+        if path.exists():
+            try:
+                self._waiting.update((tx["id"], tx) for tx in json.loads(path.read_text()))
+            except (ValueError, KeyError, TypeError):
+                # Nothing committed is here, and clients send again what they miss.
+                self._waiting.clear()
+            path.unlink()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def add(self, tx: Json) -> bool:
+        """False when the pool is full."""
+        with self._lock:
+            if tx["id"] not in self._waiting and len(self._waiting) >= self._limit:
+                return False
+            self._waiting[tx["id"]] = tx
+            return True
+
+    def take(self, count: int) -> list[Json]:
+        """The oldest `count`."""
+        with self._lock:
+            return [
+                self._waiting.popitem(last=False)[1] for _ in range(min(count, len(self._waiting)))
+            ]
+
+    def save(self) -> None:
+        """Keep what waits for the next start."""
+        with self._lock:
+            if self._waiting:
+                self._path.write_text(json.dumps(list(self._waiting.values())))

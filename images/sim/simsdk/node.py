@@ -1,0 +1,209 @@
+"""The chain node: the loop that makes blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+from . import VERSION, genesis, ledger
+from .config import SimConfig
+from .console import Stop, complain, say
+from .faults import Fault, FaultBook
+from .kernel import Kernel, Stopped
+from .mempool import Mempool
+from .rpc import Rpc
+from .slog import SlogWriter
+from .store import Block, Store
+from .vats import VatDied
+from .web import serve
+
+MIB = 1 << 20
+
+
+class Node:
+    """One run of the chain."""
+
+    def __init__(
+        self, home: Path, config: SimConfig, slog_path: str | None, stage: int | None, stop: Stop
+    ) -> None:
+        """Load the state at `home`. Raises `StoreError`; `FileNotFoundError` when it was never initialised."""
+        self._home = home
+        self._config = config
+        self._stop = stop
+        self._genesis_time = float(genesis.read(home)["genesis_time"])
+        self._slog_path = slog_path
+        self._slog = SlogWriter(slog_path, monotime=config.slog.dialect == "modern")
+        self._store = Store(home / genesis.LOG)
+        self._mempool = Mempool(home / "data" / "mempool.json")
+        self._faults = FaultBook(config.faults, stage, config.seed)
+        self._kernel = Kernel(config, self._store, self._slog, home / "run", lambda: stop.requested)
+        self._lock = threading.Lock()
+        self._hog: list[bytes] = []
+        self._made = 0
+        self._stalled_until = 0.0
+        self._previous = 0.0
+
+    def run(self) -> int:
+        """Until a signal or a fault; the exit code."""
+        server: ThreadingHTTPServer | None = None
+        fresh = self._store.height < 0
+        say("sim-chain", f"simulated chain {VERSION}: every number it yields is simulated")
+        try:
+            if self._stop.wait(self._faults.delay("chain", not fresh)):
+                return 0
+            say("launch-chain", "Launching SwingSet kernel")
+            self._kernel.start()
+            if fresh:
+                self._bootstrap()
+            server = serve(
+                self._config.chain.rpc_port, Rpc(self._store, self._mempool, self._lock).routes()
+            )
+            self._loop()
+        except Stopped:
+            pass
+        except VatDied as error:
+            complain(f"launch-chain: panic: {error}")
+            return 1
+        except OSError as error:
+            complain(
+                f"sim-chain: {error} (RPC port {self._config.chain.rpc_port}, home {self._home})"
+            )
+            return 1
+        finally:
+            self._close(server)
+        say("sim-chain", "stopped")
+        return 0
+
+    def _close(self, server: ThreadingHTTPServer | None) -> None:
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+        self._kernel.close()
+        self._mempool.save()
+        self._slog.close()
+        self._store.close()
+
+    def _loop(self) -> None:
+        # After a restart the block that the stop cut off comes at once, as the real chain catches up.
+        due = time.monotonic()
+        while not self._stop.wait(due - time.monotonic()):
+            began = time.monotonic()
+            if began >= self._stalled_until:
+                self._block()
+            pace = self._config.chain.block_time
+            # Blocks keep their pace from start to start, but a chain that is too busy still breathes between two.
+            due = max(began + pace, time.monotonic() + pace * 0.05)
+
+    def _bootstrap(self) -> None:
+        modern = self._config.slog.dialect == "modern"
+        ledger.genesis(self._store)
+        when = {"blockTime": int(self._genesis_time)}
+        if modern:
+            self._slog.write("cosmic-swingset-bootstrap-block-start", **when)
+        else:
+            # The old kernel shows its bootstrap as an end-block without a begin-block.
+            self._slog.write("cosmic-swingset-end-block-start", blockHeight=0, **when)
+        self._kernel.bootstrap()
+        if modern:
+            self._slog.write("cosmic-swingset-bootstrap-block-finish", **when)
+        else:
+            self._slog.write("cosmic-swingset-end-block-finish", blockHeight=0, **when)
+        self._commit(Block(0, self._genesis_time))
+
+    def _block(self) -> None:
+        height = self._store.height + 1
+        self._made += 1
+        # A block carries the time at which the one before it was agreed on.
+        block = Block(height, self._previous or self._store.blocks[height - 1].time)
+        self._previous = time.time()
+        where = {"blockHeight": height, "blockTime": int(block.time)}
+        say("block-manager", f"block {height} begin")
+        self._slog.write("cosmic-swingset-begin-block", **where)
+        for fault in self._faults.at_block(height, self._made):
+            if self._strike(fault, height):
+                return
+        txs = [
+            tx
+            for tx in self._mempool.take(self._config.chain.max_block_txs)
+            if tx["id"] not in self._store.done
+        ]
+        senders: dict[str, int] = {}
+        for tx in txs:
+            senders[tx["sender"]] = senders.get(tx["sender"], 0) + 1
+        for sender, count in senders.items():
+            self._slog.write("cosmic-swingset-deliver-inbound", sender=sender, count=count)
+        self._slog.write("cosmic-swingset-end-block-start", **where)
+        self._slog.flush()
+        for tx in txs:
+            block.results.append(self._kernel.run_tx(tx))
+            block.txs.append(tx)
+        self._slog.write("cosmic-swingset-end-block-finish", **where)
+        self._commit(block)
+        say("block-manager", f"block {height} commit")
+
+    def _commit(self, block: Block) -> None:
+        before = self._store.blocks[block.height - 1].app_hash if block.height else ""
+        block.app_hash = hashlib.sha256(f"{before}/{block.results}".encode()).hexdigest().upper()
+        deliveries = self._kernel.take_deliveries()
+        growth = self._config.growth
+        padding = "=" * (growth.transcript_per_delivery * len(deliveries))
+        with self._lock:
+            self._store.commit(block, deliveries, padding)
+        self._slog.flush()
+        self._grow(block.height, growth.storage_per_block)
+
+    def _grow(self, height: int, size: int) -> None:
+        """Let the other databases grow: what they hold is never read."""
+        shares = {"blockstore.db": 0.4, "application.db": 0.4, "state.db": 0.1, "cs.wal": 0.1}
+        for name, share in shares.items():
+            path = self._home / "data" / name / ("wal" if name == "cs.wal" else "000001.log")
+            path.parent.mkdir(exist_ok=True)
+            with path.open("ab") as log:
+                log.write(f"{height:012d}".encode().ljust(int(size * share), b"="))
+
+    def _strike(self, fault: Fault, height: int) -> bool:
+        """Let the fault happen; True when there will be no block."""
+        if fault.kind == "chain-crash":
+            self._die(f"panic: simulated crash at block {height}", fault["exit_code"])
+        if fault.kind == "consensus-failure":
+            say(
+                "tendermint",
+                f'CONSENSUS FAILURE!!! err="simulated failure at block {height}" module=consensus',
+            )
+            if fault["exit_code"] >= 0:
+                self._die("consensus failed", fault["exit_code"])
+            self._stalled_until = float("inf")
+            return True
+        if fault.kind == "chain-stall":
+            self._stalled_until = (
+                time.monotonic() + fault["seconds"] if fault["seconds"] > 0 else float("inf")
+            )
+            return True
+        if fault.kind == "memory-hog":
+            self._hog.append(b"\xa5" * (fault["mib"] * MIB))
+        else:
+            self._spoil_slog(fault, height)
+        return False
+
+    def _spoil_slog(self, fault: Fault, height: int) -> None:
+        if fault.kind == "slog-torn":
+            self._slog.raw(b'{"time":%.6f,"type":"deliver","crankNum":' % time.time())
+            self._slog.raw(b"\n" if fault["newline"] else b"")
+        elif fault.kind == "slog-garbage":
+            seed = f"{self._config.seed}/{height}".encode()
+            data = hashlib.sha256(seed).digest() * (fault["bytes"] // 32 + 1)
+            self._slog.raw(data[: fault["bytes"]].replace(b"\n", b"\0") + b"\n")
+        elif fault.kind == "slog-huge":
+            self._slog.write(
+                "syscall", vatID="v1", ksc=["send", "ko33", "x" * (fault["mib"] * MIB)]
+            )
+
+    def _die(self, message: str, code: int) -> None:
+        """End like a crash: nothing is put in order, and the workers find their input closed."""
+        complain(message)
+        self._slog.flush()
+        os._exit(code)

@@ -1,0 +1,85 @@
+"""`sim-solo`: make the simulated client's state, provision it, and run it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from . import VERSION
+from .config import ConfigError, SimConfig, load
+from .console import Stop, complain, say, stage_from
+from .faults import FaultBook
+from .provision import ProvisionError, Provisioner
+from .slog import SlogWriter
+from .solo import Solo
+from .solo_state import SoloState
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit code: 0 ended as asked, 1 failed, 2 bad usage."""
+    args = _parser().parse_args(argv)
+    home = Path(args.home)
+    try:
+        config = load(args.config)
+        if args.command == "init":
+            made = SoloState.init(home, config.seed)
+            say("sim-solo", f"simulated solo {'made' if made else 'found'} in {home}")
+            return 0
+        state = SoloState(home)
+    except ConfigError as error:
+        complain(f"sim-solo: {error}")
+        return 2
+    except FileNotFoundError:
+        complain(f"sim-solo: {home} holds no solo; run `sim-solo init --home {home}` first")
+        return 2
+    except OSError as error:
+        complain(f"sim-solo: {error}")
+        return 1
+    return (
+        _provision(state, config, args.timeout)
+        if args.command == "provision"
+        else _start(state, config)
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sim-solo", description="The simulated solo client.")
+    parser.add_argument("--version", action="version", version=f"simulated solo {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("init", "make its state"),
+        ("provision", "fund it and give it its egress, with the chain running"),
+        ("start", "run it until a signal"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--home", required=True, help="the solo's folder")
+        command.add_argument(
+            "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"
+        )
+        if name == "provision":
+            command.add_argument(
+                "--timeout", type=float, default=120.0, help="seconds (default 120)"
+            )
+    return parser
+
+
+def _provision(state: SoloState, config: SimConfig, timeout: float) -> int:
+    book = FaultBook(config.faults, stage_from(dict(os.environ)), config.seed)
+    if book.first("provision-fails") is not None:
+        complain("sim-solo: simulated failure of the provisioning")
+        return 1
+    try:
+        done = Provisioner(config.chain.rpc_port, timeout).run(state.address)
+    except ProvisionError as error:
+        complain(f"sim-solo: {error}")
+        return 1
+    say("provision", f"{state.address} {'is provisioned' if done else 'was provisioned already'}")
+    return 0
+
+
+def _start(state: SoloState, config: SimConfig) -> int:
+    stop = Stop()
+    stop.on_signals()
+    slog = SlogWriter(os.environ.get("SOLO_SLOGFILE"), monotime=config.slog.dialect == "modern")
+    return Solo(state, config, slog, stage_from(dict(os.environ)), stop).run()

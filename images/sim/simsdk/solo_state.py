@@ -1,0 +1,69 @@
+"""What the solo keeps between its starts: its address and the scratch of whoever uses it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+Json = Any
+
+
+class SoloState:
+    """A small JSON file, replaced whole at every change. Thread-safe."""
+
+    def __init__(self, home: Path) -> None:
+        """Read `home`/solo.json; `FileNotFoundError` before `init`."""
+        self._path = home / "solo.json"
+        self._lock = threading.Lock()
+        self._values: dict[str, Json] = json.loads(self._path.read_text())
+
+    @staticmethod
+    def init(home: Path, seed: str) -> bool:
+        """Make it; False when it was there already."""
+        path = home / "solo.json"
+        if path.exists():
+            return False
+        home.mkdir(parents=True, exist_ok=True)
+        address = "agoric1" + hashlib.sha256(f"{seed}/solo".encode()).hexdigest()[:38]
+        _replace(path, {"simulated": True, "address": address, "starts": 0, "scratch": {}})
+        return True
+
+    @property
+    def address(self) -> str:
+        """The solo's account on the chain."""
+        return str(self._values["address"])
+
+    def next_start(self) -> int:
+        """Count this start; the number makes transaction ids unique over all starts."""
+        with self._lock:
+            self._values["starts"] += 1
+            _replace(self._path, self._values)
+            return int(self._values["starts"])
+
+    @property
+    def starts(self) -> int:
+        """How often it was started."""
+        return int(self._values["starts"])
+
+    def scratch(self, key: str) -> Json:
+        """What was kept under a key; None if nothing was."""
+        with self._lock:
+            return self._values["scratch"].get(key)
+
+    def keep(self, key: str, value: Json) -> None:
+        """Keep a value over restarts; None forgets it."""
+        with self._lock:
+            if value is None:
+                self._values["scratch"].pop(key, None)
+            else:
+                self._values["scratch"][key] = value
+            _replace(self._path, self._values)
+
+
+def _replace(path: Path, values: Json) -> None:
+    partial = path.with_suffix(".tmp")
+    partial.write_text(json.dumps(values) + "\n")
+    partial.replace(path)
