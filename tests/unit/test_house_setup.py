@@ -60,6 +60,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 def test_does_nothing_when_there_is_nothing_to_do(checkout: Checkout) -> None:
     checkout.with_environment(engine_answers=True)
+    checkout.as_user(1000)
     done = checkout.bash("bin/setup --engine")
     assert (done.exit_code, done.stdout, done.stderr) == (0, b"", b"")
 
