@@ -48,7 +48,7 @@ class Git:
         self, *args: str, stdin: bytes | None = None, timeout: float | None = None
     ) -> Completed:
         """Run `git ARGS` to its end, whatever the exit code."""
-        # A bare repository has no work tree: the caller's variable must go, an empty one would not do.
+        # Without a work tree the caller's variable must go: an empty one would still count.
         bare = ("env", "-u", "GIT_WORK_TREE") if self.work_tree is None else ()
         argv = [*bare, "git", *args]
         done = self.runner.run(

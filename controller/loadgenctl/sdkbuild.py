@@ -1,0 +1,317 @@
+"""Build an SDK in a builder container, once per revision and image."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
+from loadgenctl.errors import BuildError, UsageError
+from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
+from loadgenctl.sdks.base import SRC, BuildRecipe
+from loadgenctl.sources.base import SdkSource
+from loadgenctl.sources.cache import SOURCE, SdkCache, disk_usage, key_of, record_of
+from loadgenctl.sources.locks import exclusive
+
+_STEP_TIMEOUT = 2 * 3600.0
+"""Seconds a step may take that names no limit itself."""
+_POLL_SECONDS = 0.5
+_TAIL_LINES = 30
+_SPACE_SIGNS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+
+
+def _ignore(_text: str) -> None:
+    return None
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Where and how SDKs are built; one per command."""
+
+    engine: Engine
+    clock: Clock
+    cache: SdkCache
+    packages: Path
+    """Folder of the package managers' caches, kept between builds."""
+    user: str
+    """`uid:gid` the build and later every role runs as."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The site's, for every step."""
+    mounts: Sequence[Mount] = ()
+    """The site's."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Who owns the builder containers."""
+    on_step: Callable[[str], None] = _ignore
+    """Told what begins."""
+    on_line: Callable[[str], None] = _ignore
+    """Told every line of output."""
+    check: Callable[[], None] = _nothing
+    """Called several times a second; raises to stop the build."""
+    cleaning: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Entered while a builder container is removed, so that a second Ctrl-C does not leave it."""
+
+    def cached(self, resolved: ResolvedRevision, recipe: BuildRecipe, image: str) -> Path | None:
+        """The built tree, if it is there; nothing is started."""
+        entry = self.cache.lookup(record_of(resolved, image, recipe_id(recipe)))
+        return entry.source if entry else None
+
+    def build(
+        self,
+        source: SdkSource,
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        log: Path,
+    ) -> Path:
+        """The built tree of a revision: from the cache, or built now. Raises `BuildError`.
+
+        `log` gets the output of every step. Of several builds of one revision and image at the same
+        time one builds, the others wait and take what it made. A build that is cut leaves nothing.
+        """
+        record = record_of(resolved, image, recipe_id(recipe))
+        found = self.cache.lookup(record)
+        if found:
+            return found.source
+        key = key_of(record)
+        waiting = f"waiting for another build of {resolved.short}"
+        with self.cache.building(
+            key, self.clock, on_wait=lambda: self.on_step(waiting), check=self.check
+        ):
+            found = self.cache.lookup(record)
+            if found:
+                return found.source
+            partial = self.cache.partial(key)
+            with self._discarded_on_error(key):
+                tree = partial / SOURCE
+                durations = self._make(source, resolved, recipe, image, tree, log)
+                done = replace(
+                    record,
+                    built_at=self.clock.wall(),
+                    durations=durations,
+                    size_bytes=disk_usage(tree),
+                )
+                return self.cache.finish(key, partial, done).source
+
+    def build_in_place(self, folder: Path, recipe: BuildRecipe, image: str, log: Path) -> Path:
+        """Run the steps in a person's own folder, as its owner. Raises `BuildError`."""
+        owner = folder.stat()
+        mine = replace(self, user=f"{owner.st_uid}:{owner.st_gid}")
+        mine.run_steps(recipe, image, folder, log)
+        return folder
+
+    def run_steps(self, recipe: BuildRecipe, image: str, tree: Path, log: Path) -> dict[str, float]:
+        """Run a recipe's steps, `tree` mounted at /src; step → seconds."""
+        if not recipe.steps:
+            return {}
+        durations: dict[str, float] = {}
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with self._package_caches(recipe) as mounts, log.open("ab") as file:
+            for number, step in enumerate(recipe.steps, 1):
+                label = step.label or " ".join(step.argv)
+                self.on_step(label)
+                file.write(f"==> {label}\n".encode())
+                began = self.clock.monotonic()
+                spec = self._spec(step, number, image, [Mount(str(tree), SRC), *mounts])
+                self._run_step(spec, label, file, log)
+                durations[label] = round(self.clock.monotonic() - began, 3)
+        return durations
+
+    def _make(
+        self,
+        source: SdkSource,
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        tree: Path,
+        log: Path,
+    ) -> dict[str, float]:
+        began = self.clock.monotonic()
+        self.on_step(f"checking out {resolved.short}")
+        source.materialize(resolved, recipe, tree)
+        hand_over(tree, self.user)
+        checkout = round(self.clock.monotonic() - began, 3)
+        return {"checkout": checkout, **self.run_steps(recipe, image, tree, log)}
+
+    def _spec(self, step: Command, number: int, image: str, mounts: Sequence[Mount]) -> RoleSpec:
+        # HOME: most users of a container have no entry in its passwd, and tools refuse to run in /.
+        env = {"HOME": "/tmp", **step.env, **self.env}  # noqa: S108 - a path in the container
+        unique = hashlib.sha256(repr((mounts[0], self.clock.wall())).encode()).hexdigest()[:8]
+        return RoleSpec(
+            name=f"loadgenctl-builder-{os.getpid()}-{unique}-{number}",
+            role="builder",
+            image=image,
+            command=replace(step, env=env, workdir=step.workdir or SRC),
+            mounts=(*mounts, *self.mounts),
+            user=self.user,
+            network="own",
+            labels=self.labels,
+        )
+
+    def _run_step(self, spec: RoleSpec, label: str, file: BinaryIO, log: Path) -> None:
+        handle: Handle | None = None
+        try:
+            handle = self.engine.create(spec)
+            self.engine.start(handle)
+            state = self._watch(handle, spec.command, label, file)
+            if state.exit_code != 0:
+                tail = self.engine.tail(handle, _TAIL_LINES)
+                raise _failure(label, state, tail, log)
+        finally:
+            with self.cleaning():
+                self._remove(spec.name, handle)
+
+    def _watch(self, handle: Handle, step: Command, label: str, file: BinaryIO) -> RoleState:
+        limit = step.timeout if step.timeout is not None else _STEP_TIMEOUT
+        deadline = self.clock.monotonic() + limit
+        output = _Output(file, self.on_line)
+        follower = self.engine.follow(handle)
+        try:
+            while True:
+                self.check()
+                state = self.engine.wait(handle, _POLL_SECONDS)
+                output.add(follower.poll())
+                if not state.running:
+                    break
+                if self.clock.monotonic() > deadline:
+                    raise BuildError(
+                        f"the build step {label!r} did not finish within {limit:.0f} s",
+                        hint="the end of its output is below; is a server it needs unreachable?",
+                        detail="\n".join(self.engine.tail(handle, _TAIL_LINES)),
+                    )
+            output.complete(self.engine, handle, follower)
+        finally:
+            follower.close()
+        return state
+
+    def _remove(self, name: str, handle: Handle | None) -> None:
+        if handle is not None:
+            self.engine.remove(handle)
+            return
+        # Interrupted while it was made: the engine may know it although we do not.
+        for item in self.engine.leftovers():
+            if item.name == name:
+                self.engine.remove_leftover(item)
+
+    @contextmanager
+    def _package_caches(self, recipe: BuildRecipe) -> Iterator[list[Mount]]:
+        """Package managers corrupt a cache that two of them fill: one build at a time has it."""
+        mounts = []
+        with ExitStack() as held:
+            for name, target in sorted(recipe.caches.items()):
+                waiting = f"waiting for another build, which uses the {name} cache"
+                held.enter_context(
+                    exclusive(
+                        self.packages / ".locks" / f"{name}.lock",
+                        self.clock,
+                        on_wait=lambda text=waiting: self.on_step(text),  # type: ignore[misc]
+                        check=self.check,
+                    )
+                )
+                folder = self.packages / name
+                folder.mkdir(parents=True, exist_ok=True)
+                if not _owned(folder, self.user):
+                    hand_over(folder, self.user)
+                mounts.append(Mount(str(folder.resolve()), target))
+            yield mounts
+
+    @contextmanager
+    def _discarded_on_error(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BuildError(
+                f"the SDK's tree cannot be written: {error.strerror or error}",
+                hint=f"is there space on the disk of {self.cache.root}?",
+            ) from error
+        finally:
+            with self.cleaning():
+                self.cache.discard_partial(key)
+
+
+@dataclass(slots=True)
+class _Output:
+    """A step's output: to the log as it comes, to the person line by line."""
+
+    file: BinaryIO
+    on_line: Callable[[str], None]
+    taken: int = 0
+    rest: bytes = b""
+
+    def add(self, data: bytes) -> None:
+        if not data:
+            return
+        self.taken += len(data)
+        self.file.write(data)
+        self.file.flush()
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            self.on_line(line.decode("utf-8", "replace").rstrip("\r"))
+
+    def complete(self, engine: Engine, handle: Handle, follower: LogFollower) -> None:
+        """The container has ended and the follower may lag: take the rest from the log itself."""
+        self.add(follower.poll())
+        skip = self.taken
+        for chunk in engine.logs(handle):
+            self.add(chunk[skip:])
+            skip = max(0, skip - len(chunk))
+        if self.rest:
+            self.add(b"\n")
+
+
+def recipe_id(recipe: BuildRecipe) -> str:
+    """A hash of what the build does: its steps and what is checked out."""
+    steps = [(step.argv, sorted(step.env.items()), step.workdir) for step in recipe.steps]
+    document = (steps, recipe.sparse, sorted(recipe.submodules.items()))
+    return hashlib.sha256(orjson.dumps(document)).hexdigest()[:16]
+
+
+def hand_over(tree: Path, user: str) -> None:
+    """Give a tree to `uid:gid`, where the caller is root; else it must be the caller's own."""
+    uid, gid = owner_ids(user)
+    if os.geteuid() != 0:
+        if uid != os.geteuid():
+            raise UsageError(
+                f"only root can build as another user ({user})",
+                hint="leave the user out: the build then runs as you",
+            )
+        return
+    os.chown(tree, uid, gid)
+    for folder, names, files in os.walk(tree):
+        for name in (*names, *files):
+            os.chown(Path(folder, name), uid, gid, follow_symlinks=False)
+
+
+def owner_ids(user: str) -> tuple[int, int]:
+    """`uid:gid` or `uid` (the group then has the same number)."""
+    uid, _, gid = user.partition(":")
+    if not uid.isdigit() or not (gid or uid).isdigit():
+        raise UsageError(f"{user!r} is not a user", hint="give numbers: UID:GID")
+    return int(uid), int(gid or uid)
+
+
+def _owned(folder: Path, user: str) -> bool:
+    return folder.stat().st_uid == owner_ids(user)[0]
+
+
+def _failure(label: str, state: RoleState, tail: Sequence[str], log: Path) -> BuildError:
+    text = "\n".join(tail)
+    if any(sign in text for sign in _SPACE_SIGNS):
+        hint = "the disk is full: make room (`loadgenctl cache` shows what is kept), try again"
+    elif state.oom_killed:
+        hint = "it was killed for lack of memory: build on a machine with more of it"
+    else:
+        hint = f"its last lines are below, all of it is in {log}"
+    how = "vanished" if state.exit_code is None else f"failed with exit code {state.exit_code}"
+    return BuildError(f"the build step {label!r} {how}", hint=hint, detail=text)

@@ -1,0 +1,149 @@
+"""An SDK folder that a person keeps: used as it is, never reset, cleaned, locked or written to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgenctl.errors import LoadgenError, UsageError
+from loadgenctl.model import ResolvedRevision
+from loadgenctl.process import Completed, Runner
+from loadgenctl.sdks.base import BuildRecipe
+from loadgenctl.sources.base import SourceRequest
+from loadgenctl.sources.gitcli import config_environment, quiet_environment
+from loadgenctl.sources.giturl import parse_repository
+from loadgenctl.sources.listing import cheap_hash, read_inside, stat_line
+
+_FULL = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySource:
+    """`--src DIR`; a git checkout tells its commit, and whether it was changed."""
+
+    runner: Runner
+
+    def resolve(self, request: SourceRequest) -> ResolvedRevision:
+        """See `SdkSource.resolve`."""
+        folder = _folder(request.directory)
+        git = _FolderGit(self.runner, folder)
+        commit = git.head()
+        changes = git.changes() if commit else None
+        content = commit or f"tree-{cheap_hash(folder)}"
+        if commit and changes:
+            content = f"dirty-{hashlib.sha256(commit.encode() + changes).hexdigest()}"
+        return ResolvedRevision(
+            family=request.family,
+            requested=str(request.directory),
+            commit=commit,
+            commit_time=git.commit_time(commit) if commit else None,
+            content_id=content,
+            repository=(git.origin() if commit else None) or str(folder),
+            dirty=bool(changes),
+        )
+
+    def tree(self, resolved: ResolvedRevision) -> DirectoryTree:
+        """See `SdkSource.tree`."""
+        folder = _folder(Path(resolved.requested))
+        return DirectoryTree(folder, self.runner, resolved.commit)
+
+    def materialize(self, resolved: ResolvedRevision, recipe: BuildRecipe, into: Path) -> None:
+        """Never called: the folder itself is mounted."""
+        raise LoadgenError(
+            f"{resolved.requested} is used in place, not copied to {into} ({recipe})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTree:
+    """See `SourceTree`: the folder as it is, uncommitted changes included."""
+
+    folder: Path
+    runner: Runner
+    commit: str | None
+
+    def read(self, path: str) -> bytes | None:
+        """See `SourceTree.read`."""
+        return read_inside(self.folder, path)
+
+    def contains(self, commit: str) -> bool | None:
+        """See `SourceTree.contains`."""
+        if self.commit is None or not _FULL.fullmatch(commit):
+            return None
+        git = _FolderGit(self.runner, self.folder)
+        done = git.run("merge-base", "--is-ancestor", commit, self.commit)
+        return {0: True, 1: False}.get(done.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class _FolderGit:
+    """git on somebody's checkout: it reads, and runs nothing that the checkout's settings name."""
+
+    runner: Runner
+    folder: Path
+
+    def run(self, *args: str, silenced: tuple[str, ...] = ()) -> Completed:
+        settings = {
+            # Named by the person, so trusted to be looked at whoever owns it; what its settings
+            # would have git run (monitors, hooks, filters) is switched off instead.
+            "safe.directory": str(self.folder),
+            "core.fsmonitor": "false",
+            "core.hooksPath": os.devnull,
+            **{f"{key}.{verb}": "" for key in silenced for verb in ("clean", "smudge", "process")},
+            **{f"{key}.required": "false" for key in silenced},
+        }
+        env = {
+            **quiet_environment(),
+            **config_environment(settings),
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
+        }
+        inherited = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
+        unset = [word for name in inherited for word in ("-u", name)]
+        return self.runner.run(["env", *unset, "git", *args], cwd=self.folder, env=env)
+
+    def head(self) -> str | None:
+        """The commit checked out; None if this is not the top of a checkout, or has no commit."""
+        top = self.run("rev-parse", "--show-toplevel")
+        if top.exit_code or Path(top.text()).resolve() != self.folder:
+            return None
+        done = self.run("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
+        return done.text() if done.exit_code == 0 and _FULL.fullmatch(done.text()) else None
+
+    def commit_time(self, commit: str) -> int | None:
+        """Seconds since the epoch."""
+        done = self.run("show", "--no-patch", "--no-show-signature", "--format=%ct", commit, "--")
+        return int(done.text()) if done.exit_code == 0 else None
+
+    def origin(self) -> str | None:
+        """The address of its `origin`, without credentials."""
+        url = self.run("config", "--get", "remote.origin.url").text()
+        try:
+            return parse_repository(url).public if url else None
+        except UsageError:
+            return None
+
+    def changes(self) -> bytes:
+        """What differs from the commit, in bytes that change with it; b"" for a clean checkout."""
+        keys = self.run("config", "--includes", "--name-only", "--get-regexp", r"^filter\..*\.")
+        filters = tuple(sorted({key.rpartition(".")[0] for key in keys.text().split("\n") if key}))
+        status = self.run(
+            *("status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=dirty"),
+            silenced=filters,
+        )
+        if not status.stdout:
+            return b""
+        paths = [self.folder / os.fsdecode(item[3:]) for item in status.stdout.split(b"\0")]
+        return status.stdout + b"".join(stat_line(self.folder, path) for path in paths)
+
+
+def _folder(directory: Path | None) -> Path:
+    if directory is None:
+        raise LoadgenError("no folder was given")
+    folder = directory.expanduser().resolve()
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", hint="check --src")
+    return folder
