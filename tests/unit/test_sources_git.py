@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.fakes import FakeRunner
 
 from loadgenctl.errors import BuildError, RevisionNotFound, UsageError
 from loadgenctl.model import ResolvedRevision
@@ -15,6 +16,7 @@ from loadgenctl.process import Completed, Runner
 from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import GitSource
+from loadgenctl.sources.gitcli import require_git
 
 SDK_URL = "https://git.example.test/acme/sdk.git"
 ENGINE_URL = "https://git.example.test/acme/engine.git"
@@ -253,6 +255,17 @@ def test_credentials_stay_out_of_records_files_and_errors(world: World, tmp_path
             SourceRequest("agoric", "main", "http://me:hunter2@127.0.0.1:1/sdk")
         )
     assert "hunter2" not in f"{caught.value.message}{caught.value.hint}{caught.value.detail}"
+
+
+@pytest.mark.parametrize("version", ["git version 2.30.2", "git version 1.8", "nonsense", ""])
+def test_an_old_git_is_told(version: str) -> None:
+    runner = FakeRunner()
+    runner.answer("git", "version", stdout=version.encode())
+    with pytest.raises(UsageError, match=r"too old") as caught:
+        require_git(runner)
+    assert "2.31" in str(caught.value.hint)
+    runner.answer("git", "version", stdout=b"git version 2.39.5 (Apple Git-1)")
+    require_git(runner)
 
 
 def test_no_repository_there(world: World) -> None:

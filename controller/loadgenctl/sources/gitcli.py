@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from loadgenctl.sources.giturl import Repository
 PROMISOR = "origin"
 """The remote's name in every mirror; no file holds its address, nor the credentials in it."""
 
+OLDEST_GIT = (2, 31)
 _ENV_FOUND_NOTHING = 127
 
 _ALWAYS = {
@@ -79,6 +81,17 @@ class Git:
             env["GIT_NO_LAZY_FETCH"] = "0"
             settings |= _remote_settings(self.remote)
         return env | config_environment(settings)
+
+
+def require_git(runner: Runner) -> None:
+    """`UsageError` unless git is there and new enough to take settings from the environment."""
+    text = runner.run(["git", "version"]).text()
+    found = re.search(r"(\d+)\.(\d+)", text)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
+        raise UsageError(
+            f"{text or 'the program git'} is too old or does not answer",
+            hint="install git {}.{} or newer".format(*OLDEST_GIT),
+        )
 
 
 def quiet_environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from loadgenctl.clock import Clock
 from loadgenctl.errors import RevisionNotFound, UsageError
 from loadgenctl.process import Completed, Runner
-from loadgenctl.sources.gitcli import PROMISOR, Git
+from loadgenctl.sources.gitcli import PROMISOR, Git, require_git
 from loadgenctl.sources.giturl import Repository, check_revision
 from loadgenctl.sources.locks import exclusive
 
@@ -170,6 +170,7 @@ class Mirror:
         )
 
     def _create(self, probe: str | None) -> None:
+        require_git(self.runner)
         for left in self.path.parent.glob(f"{self.path.name}.partial-*"):
             shutil.rmtree(left, ignore_errors=True)  # we hold the lock: whoever made it is dead
         folder = self.remote.local
