@@ -6,7 +6,6 @@ import sys
 import traceback
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -55,21 +54,11 @@ def main() -> None:
     """Entry point: run the command, turn its error into the exit code that it owns."""
     stderr = Console(stderr=True)
     try:
-        code = app(standalone_mode=False)
+        app()
     except LoadgenError as error:
         show_error(stderr, error)
-        code = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
-        stderr.print("interrupted")
-        code = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 1
+        sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001 - the last net: an internal error, told as such
         traceback.print_exc()
         stderr.print("internal error; please report it with the lines above")
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(1)

@@ -12,7 +12,7 @@ from loadgenctl.engines import labels
 
 def clean_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-) -> int:
+) -> None:
     """Remove containers, networks and volumes that dead runs of this machine left behind."""
     with connect() as engine:
         if dry_run:
@@ -25,4 +25,3 @@ def clean_command(
         typer.echo(f"{'would remove' if dry_run else 'removed'} {item.kind} {item.name}")
     if not items:
         typer.echo("nothing left behind")
-    return 0

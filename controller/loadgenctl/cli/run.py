@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +23,7 @@ from loadgenctl.plan.options import OPTIONS, Option
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.settings import CONFIG_VARIABLE, load_file, merge
 from loadgenctl.reports.text import print_summary
+from loadgenctl.roles.loadclient import validate_config
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.runner import execute
 
@@ -33,8 +33,8 @@ CONFIG_NAMES = (Path("loadgenctl.toml"), Path("~/.config/loadgenctl/loadgenctl.t
 class RunCommand(TyperCommand):
     """Adds the table of options, which typer does not know, to the help."""
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """See click."""
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The usual help, then the table."""
         super().format_help(ctx, formatter)
         console = Console()
         group = ""
@@ -82,7 +82,7 @@ def run_command(
         Path | None,
         typer.Option(help="Options and site settings; ./loadgenctl.toml if it is there."),
     ] = None,
-) -> int:
+) -> None:
     """Measure one SDK revision under load.
 
     Builds the revision in a Debian image (cached), then runs stages: chain node, client and load
@@ -94,10 +94,14 @@ def run_command(
     tables, config_file = _config(config)
     settings = merge(ctx.args, os.environ, tables.get("run"), str(config_file))
     plan = make_plan(settings, now=time.time(), cwd=Path.cwd())
+    for stage in plan.stages:
+        if stage.load is not None:
+            validate_config(stage.load)
     if dry_run:
         _print_plan(plan, as_json=json_output)
-        return 0
-    return _run(plan, Wiring.site(tables, config_file), quiet=quiet, json_output=json_output)
+        return
+    site = Wiring.site(tables, config_file)
+    raise typer.Exit(_run(plan, site, quiet=quiet, json_output=json_output))
 
 
 def _config(given: Path | None) -> tuple[dict[str, Any], Path | None]:

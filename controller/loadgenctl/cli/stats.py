@@ -17,7 +17,7 @@ from loadgenctl.stats.run import summarize
 def stats_command(
     run: Annotated[Path, typer.Argument(help="A results folder, also of a killed run.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> int:
+) -> None:
     """Show what a run measured, recomputed from its records."""
     summary = summarize(run)
     if json_output:
@@ -25,4 +25,3 @@ def stats_command(
         sys.stdout.write("\n")
     else:
         print_summary(Console(), summary)
-    return 0

@@ -139,6 +139,7 @@ class ChainSide:
         self._follower.poll()
         finished = self.scanner.take_blocks()
         if finished:
+            ctx.vat_names.update({vat: seen.name for vat, seen in self.scanner.vats.items()})
             self._last_progress = ctx.clock.monotonic()
             self._write(finished)
         elif self._ready_at is not None and self._shutdown_at is None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from isal import igzip
+from isal import igzip_lib
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine
 from loadgenctl.model import RunPlan
+from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod
@@ -33,6 +34,9 @@ class StageContext:
     progress: Progress
     interrupts: Interrupts
     saver: StorageSaver
+    sampler: Sampler
+    vat_names: dict[str, str | None]
+    """Vat id → name as the slog tells it; grows while stages run."""
 
     def role_context(self, stage: int) -> RoleContext:
         """What the SDK's recipes depend on."""
@@ -68,5 +72,6 @@ class LogFile:
 
     def __call__(self, chunk: bytes) -> None:
         """Append one chunk. Raises `OSError`."""
-        with igzip.open(self._path, "ab") as stream:
-            stream.write(chunk)
+        member = igzip_lib.compress(chunk, 1, igzip_lib.COMP_GZIP)
+        with self._path.open("ab") as stream:
+            stream.write(member)

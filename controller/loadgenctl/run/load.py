@@ -1,21 +1,21 @@
-"""The load's side of a stage: client and load service up, config set, cycles counted, wound down."""
+"""The load's side of a stage: client and load service up, cycles counted, all wound down."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from loadgenctl.errors import LoadFailed, RunError
+from loadgenctl.engines.base import ExecResult
+from loadgenctl.errors import LoadFailed
 from loadgenctl.model import Command
 from loadgenctl.records import schema
-from loadgenctl.roles.loadclient import LoadEvents
+from loadgenctl.roles.loadclient import LoadClient, LoadEvents
 from loadgenctl.roles.role import Role
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.watch import CALM, Watch
-from loadgenctl.sdks.base import TOOLS, RoleRecipe, events_path
+from loadgenctl.sdks.base import RoleRecipe, events_path
 from loadgenctl.slog.follow import SlogFollower
 
 STARTED = "started"
@@ -100,30 +100,18 @@ class LoadSide:
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Set the load config. Raises `LoadFailed` when the service refuses it."""
-        argv = ["python3", f"{TOOLS}/service/client.py", "put", json.dumps(config)]
         poll = Retrying(
             stop=stop_after_attempt(3),
             wait=wait_fixed(1.0),
             retry=retry_if_exception_type(LoadFailed),
             sleep=self._ctx.clock.sleep,
+            reraise=True,
         )
-
-        def put() -> None:
-            answer = self._ctx.engine.exec(self.loadgen.handle, argv, timeout=15.0)
-            if answer.exit_code != 0:
-                raise LoadFailed(
-                    "the load service did not take the config",
-                    role="loadgen",
-                    step="config",
-                    detail=answer.output.decode("utf-8", "replace").strip(),
-                )
-
-        try:
-            poll(put)
-        except RetryError as error:
-            failure = error.last_attempt.exception()
-            raise failure if isinstance(failure, RunError) else error from None
+        poll(LoadClient(self._in_loadgen).put, config)
         self._loaded_since = self._ctx.clock.monotonic() if config else None
+
+    def _in_loadgen(self, argv: Sequence[str]) -> ExecResult:
+        return self._ctx.engine.exec(self.loadgen.handle, argv, timeout=15.0)
 
     def poll(self) -> None:
         """Take new load events and slog; see that cycles still finish. Raises `LoadFailed`."""

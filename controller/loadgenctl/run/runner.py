@@ -15,6 +15,7 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, EngineInfo
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError, RoleDied
 from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
@@ -24,7 +25,7 @@ from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Progress
 from loadgenctl.run.stage import Stage
 from loadgenctl.run.storage import StorageSaver
-from loadgenctl.sdks.base import ImageRecipe, SdkFactory, SdkFamily
+from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
 from loadgenctl.sources.base import SdkSource, SourceRequest
 
 T = TypeVar("T")
@@ -52,15 +53,13 @@ class ImageMaker(Protocol):
 class SdkBuilder(Protocol):
     """Builds an SDK or finds it built."""
 
-    def __call__(
+    def build(
         self,
-        resolved: ResolvedRevision,
-        family: SdkFamily,
-        image: ImageRef,
-        *,
         source: SdkSource,
-        on_step: Callable[[str], None],
-        on_line: Callable[[str], None],
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        log: Path,
     ) -> Path:
         """The folder for /src. Raises `BuildError`."""
         ...
@@ -75,7 +74,7 @@ class Services:
     source: SdkSource
     factory: SdkFactory
     images: ImageMaker
-    build_sdk: SdkBuilder
+    builder: SdkBuilder
     processes: ProcessRunner
     progress: Progress
     interrupts: Interrupts
@@ -183,15 +182,16 @@ def _make_image(walk: Walk) -> None:
 
 def _build_sdk(walk: Walk) -> None:
     """Build the SDK at this revision or take it from the cache."""
-    progress = walk.services.progress
-    log = _BuildLog(walk.store.path(BUILD_LOG), progress)
-    walk.source_dir = walk.services.build_sdk(
+    if walk.plan.source_dir is not None:
+        walk.services.progress.note(f"using {walk.plan.source_dir} as it is")
+        walk.source_dir = walk.plan.source_dir
+        return
+    walk.source_dir = walk.services.builder.build(
+        walk.services.source,
         walk.resolved,
-        walk.family,
-        _known(walk.image),
-        source=walk.services.source,
-        on_step=progress.step,
-        on_line=log.line,
+        walk.family.build(),
+        _known(walk.image).id,
+        walk.store.path(BUILD_LOG),
     )
 
 
@@ -224,6 +224,10 @@ def _run_stages(walk: Walk) -> None:
     """Every stage in its turn; storage is packed behind them."""
     services, plan = walk.services, walk.plan
     saver = StorageSaver(services.processes)
+    names: dict[str, str | None] = {}
+    sampler = Sampler(
+        services.engine, services.clock, walk.store, interval=plan.light_interval, names=names
+    )
     ctx = StageContext(
         plan=plan,
         engine=services.engine,
@@ -234,6 +238,8 @@ def _run_stages(walk: Walk) -> None:
         progress=services.progress,
         interrupts=services.interrupts,
         saver=saver,
+        sampler=sampler,
+        vat_names=names,
     )
     walk.store.perf_start()
     with_client = any(not stage.chain_only for stage in plan.stages)
@@ -246,6 +252,7 @@ def _run_stages(walk: Walk) -> None:
                 failed_cycles += stage.load.events.failed
             _finish_packing(walk, saver)
     finally:
+        sampler.close()
         saver.abandon()
     if failed_cycles:
         raise LoadFailed(

@@ -6,16 +6,18 @@ The stage's duration counts from its start, so slow readiness eats into the load
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 from loadgenctl.errors import Interrupted, LoadFailed, OutputFolderError
 from loadgenctl.model import StageSpec
-from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
 from loadgenctl.records import schema
 from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.load import LoadSide
 from loadgenctl.run.progress import Live
 from loadgenctl.run.watch import CALM, Watch
+from loadgenctl.sdks.base import STATE
 
 FOREVER = float("inf")
 
@@ -35,13 +37,6 @@ class Stage:
         self._interrupted = False
         self.chain = ChainSide(ctx, self._watch, spec.index)
         self.load = LoadSide(ctx, self._watch, spec.index)
-        self.sampler = Sampler(
-            ctx.engine,
-            ctx.clock,
-            ctx.store,
-            light_interval=ctx.plan.light_interval,
-            full_interval=ctx.plan.monitor_interval,
-        )
 
     def run(self) -> None:
         """The whole stage. Raises what went wrong, with everything stopped and kept by then."""
@@ -83,25 +78,35 @@ class Stage:
         self._do("starting the chain")
         self.chain.prepare()
         self.chain.start()
-        self.sampler.watch(self.chain.role.handle)
-        self._watch.pollers.append(self.sampler.poll)
+        self._ctx.sampler.watch("chain", self.chain.role.handle)
+        self._watch.pollers.append(self._ctx.sampler.poll)
+        self._start_agent()
         self._do("waiting for the chain's first block")
         self.chain.wait_ready()
-        if self.chain.recipe.storage is not None:
-            self.sampler.start_agent(
-                self.chain.role.handle,
-                stage=self._spec.index,
-                storage=self.chain.recipe.storage,
-                shared=self._ctx.pod.folders.shared,
-            )
+
+    def _start_agent(self) -> None:
+        ctx, storage = self._ctx, self.chain.recipe.storage
+        agent = AgentClient(
+            ctx.engine,
+            self.chain.role.handle,
+            ctx.clock,
+            AgentSpec(
+                light=ctx.plan.light_interval,
+                full=ctx.plan.monitor_interval,
+                storage=None if storage is None else str(PurePosixPath(storage).relative_to(STATE)),
+            ),
+            shared=ctx.pod.folders.shared,
+            stage=self._spec.index,
+        )
+        ctx.sampler.start_agent(agent)
 
     def _start_load(self) -> None:
         self._do("starting the client")
         self.load.start_client()
-        self.sampler.watch(self.load.solo.handle)
+        self._ctx.sampler.watch("solo", self.load.solo.handle)
         self._do("preparing the load")
         self.load.start_load()
-        self.sampler.watch(self.load.loadgen.handle)
+        self._ctx.sampler.watch("loadgen", self.load.loadgen.handle)
         self.load.configure(self._spec.load or {})
 
     def _hold(self) -> None:
@@ -129,11 +134,16 @@ class Stage:
 
     def _stop_roles(self) -> None:
         self._do("stopping")
-        self.sampler.snapshot_now()
+        self._ctx.sampler.snapshot_now()
+        self._unwatch()
         if not self._spec.chain_only:
             self.load.stop()
-        self.sampler.stop()
         self.chain.stop()
+
+    def _unwatch(self) -> None:
+        self._ctx.sampler.stop_agent()
+        for role in ("loadgen", "solo", "chain"):
+            self._ctx.sampler.unwatch(role)
 
     def _save_storage(self) -> None:
         ctx = self._ctx
@@ -149,7 +159,7 @@ class Stage:
         """Stop and keep whatever is still there; the first trouble must not lose the rest."""
         troubles: list[Exception] = []
         steps: tuple[Callable[[], None], ...] = (
-            self.sampler.stop,
+            self._unwatch,
             self.load.close,
             self.chain.close,
         )
