@@ -94,11 +94,11 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except ImageNotFound as error:
         raise EngineError(
-            f"cannot {doing}: {_explanation(error)}",
+            f"cannot {doing}: {explanation(error)}",
             hint="the image is not on the engine; it may have been removed during the run",
         ) from error
     except APIError as error:
-        raise EngineError(f"cannot {doing}: {_explanation(error)}") from error
+        raise EngineError(f"cannot {doing}: {explanation(error)}") from error
     except TRANSPORT_ERRORS as error:
         raise EngineUnavailable(
             f"cannot {doing}: the Docker engine does not answer ({_reason(error)})",
@@ -108,9 +108,12 @@ def translated(doing: str) -> Iterator[None]:
         raise EngineError(f"cannot {doing}: {_reason(error)}") from error
 
 
-def _explanation(error: APIError) -> str:
-    text = str(error.explanation or error).strip()
-    return text or f"HTTP status {error.status_code}"
+def explanation(error: BaseException) -> str:
+    """What went wrong in one line: the engine's own words where it has any."""
+    if isinstance(error, APIError):
+        text = str(error.explanation or error).strip()
+        return text or f"HTTP status {error.status_code}"
+    return _reason(error)
 
 
 def is_conflict(error: APIError) -> bool:

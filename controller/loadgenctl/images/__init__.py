@@ -1,0 +1,5 @@
+"""Images: templates rendered, hashed and built once, on a Debian base pulled or bootstrapped."""
+
+from loadgenctl.images.store import ImageInfo, ImageRef, ImageStore
+
+__all__ = ["ImageInfo", "ImageRef", "ImageStore"]

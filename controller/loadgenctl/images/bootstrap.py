@@ -1,0 +1,186 @@
+"""A minimal Debian system from packages alone, for machines that no container registry answers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from loadgenctl.engines.logs import clean
+from loadgenctl.errors import BuildError, LoadgenError
+from loadgenctl.images import apt
+from loadgenctl.process import Runner
+from loadgenctl.site import SiteSettings
+
+_INSTALL_HINT = (
+    "install it (`apt-get install debootstrap`), or make a container registry reachable, "
+    "from which {image} can be pulled"
+)
+_ROOT_HINT = (
+    "run as root once, or make a container registry reachable, from which {image} can be pulled"
+)
+# What debootstrap takes over from this machine, and what only fills the image.
+_LEFT_OUT = (
+    "./etc/hostname",
+    "./etc/resolv.conf",
+    "./dev/*",
+    "./proc/*",
+    "./sys/*",
+    "./run/*",
+    "./tmp/*",
+    "./var/cache/apt/*.bin",
+    "./var/cache/apt/archives/*.deb",
+    "./var/lib/apt/lists/*_*",
+    "./var/log/*.log",
+    "./debootstrap",
+)
+
+
+class Bootstrap:
+    """Makes root file systems with debootstrap."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        site: SiteSettings,
+        workspace: Path,
+        *,
+        apt_sources: Path = Path("/etc/apt"),
+        is_root: bool | None = None,
+        cleaning: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Temporary folders are made in `workspace`; `apt_sources` says which mirror to use."""
+        self._runner = runner
+        self._site = site
+        self._workspace = workspace
+        self._apt_sources = apt_sources
+        self._is_root = os.geteuid() == 0 if is_root is None else is_root
+        self._cleaning = cleaning
+
+    @contextmanager
+    def archive(self, suite: str, image: str, on_line: Callable[[str], None]) -> Iterator[Path]:
+        """A tar of a fresh system of the suite, gone afterwards. Raises `BuildError`.
+
+        `image` is what a registry would have given, for the hint.
+        """
+        self._require(image)
+        self._workspace.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"bootstrap-{suite}-", dir=self._workspace))
+        try:
+            root = folder / "root"
+            root.mkdir()
+            mirror = self.mirror()
+            on_line(f"bootstrapping Debian {suite} from {mirror}")
+            self._debootstrap(suite, root, mirror, on_line)
+            # The default's name stays in the image where the site's mirror stands in for it:
+            # templates put the mirror in its place, whichever it is by then.
+            named = apt.DEFAULT_MIRROR if mirror == self._site.apt_mirror else mirror
+            (root / "etc/apt").mkdir(parents=True, exist_ok=True)
+            (root / "etc/apt/sources.list").write_text(apt.sources_list(suite, named))
+            yield self._tar(root, folder / "root.tar")
+        finally:
+            with self._cleaning():
+                self._remove(folder)
+
+    def mirror(self) -> str:
+        """The site's mirror, else the one that this machine's apt uses, else Debian's own."""
+        if self._site.apt_mirror is not None:
+            return self._site.apt_mirror
+        folder = self._apt_sources
+        files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
+        texts = (
+            path.read_text("utf-8", "replace")
+            for path in files
+            if path.suffix in {".list", ".sources"} and path.is_file()
+        )
+        return apt.find_mirror(texts) or apt.DEFAULT_MIRROR
+
+    def _require(self, image: str) -> None:
+        if not self._is_root:
+            raise BuildError(
+                "a Debian base image can only be bootstrapped by root",
+                hint=_ROOT_HINT.format(image=image),
+            )
+        try:
+            self._runner.run(["debootstrap", "--version"], env=_system_path())
+        except LoadgenError as error:
+            raise BuildError(
+                "no Debian base image can be had: no registry answers and debootstrap is missing",
+                hint=_INSTALL_HINT.format(image=image),
+            ) from error
+
+    def _debootstrap(
+        self, suite: str, root: Path, mirror: str, on_line: Callable[[str], None]
+    ) -> None:
+        last: deque[str] = deque(maxlen=20)
+
+        def line(raw: bytes) -> None:
+            text = clean(raw.decode("utf-8", "replace"))
+            last.append(text)
+            on_line(text)
+
+        argv = ["debootstrap", "--variant=minbase"]
+        if mirror.startswith("https:"):
+            argv.append("--include=ca-certificates")
+        code = self._runner.stream(
+            [*argv, suite, str(root), mirror], line, env=self._environment(root.parent)
+        )
+        if code != 0:
+            raise BuildError(
+                f"debootstrap could not make Debian {suite} from {mirror} (exit code {code})",
+                hint="see whether the mirror answers; another one can be set as [site] apt_mirror",
+                detail="\n".join(last),
+            )
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        env = {**_system_path(), **self._apt_proxies(), **self._site.proxies()}
+        if self._site.ca_bundle is not None:
+            # debootstrap fetches with wget, which takes a bundle only from its own settings.
+            settings = folder / "wgetrc"
+            settings.write_text(f"ca_certificate = {self._site.ca_bundle}\n")
+            env["WGETRC"] = str(settings)
+        return env
+
+    def _apt_proxies(self) -> dict[str, str]:
+        try:
+            dump = self._runner.run(["apt-config", "dump"])
+        except LoadgenError:
+            return {}  # debootstrap without apt: nothing is set there
+        return apt.find_proxies(dump.text())
+
+    def _tar(self, root: Path, archive: Path) -> Path:
+        excludes = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
+        done = self._runner.run(
+            ["tar", "--numeric-owner", *excludes, "-C", str(root), "-cf", str(archive), "."]
+        )
+        if done.exit_code != 0:
+            raise BuildError(
+                "the bootstrapped Debian system could not be packed",
+                hint=f"is there space on the disk of {self._workspace}?",
+                detail=done.last_lines(),
+            )
+        return archive
+
+    def _remove(self, folder: Path) -> None:
+        """Remove the folder; an interrupted debootstrap leaves /proc and /sys mounted in it."""
+        for point in reversed(_mounts_below(folder)):
+            self._runner.run(["umount", "--lazy", point], env=_system_path())
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _system_path() -> dict[str, str]:
+    """The path with the folders where root's programs are, which `su` leaves out."""
+    return {"PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"}
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    points = (line.split()[4] for line in lines)
+    return [point for point in points if point.startswith(f"{folder}/")]

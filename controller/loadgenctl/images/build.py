@@ -1,0 +1,174 @@
+"""One image build on the Docker engine: lines of progress, or a failure with its step's end."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound
+
+from loadgenctl.engines.docker_errors import translated
+from loadgenctl.engines.logs import clean
+from loadgenctl.errors import BuildError
+from loadgenctl.images.context import BuildContext
+
+_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
+_LAYER = re.compile(r" ---> ([0-9a-f]{12,64})$")
+_KEPT_LINES = 20
+_COMMAND_LENGTH = 120
+_NETWORK_SIGNS = (
+    "Could not resolve",
+    "Temporary failure",
+    "Unable to connect",
+    "Could not connect",
+    "ENOTFOUND",
+    "ECONNREFUSED",
+    "ETIMEDOUT",
+    "network is unreachable",
+)
+_CERTIFICATE_SIGNS = ("certificate", "SELF_SIGNED", "UNABLE_TO_GET_ISSUER")
+
+
+class BuildOutput:
+    """What the engine's stream of a build has said so far."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        """Every finished line goes to `on_line`."""
+        self._on_line = on_line
+        self._rest = ""
+        self.step = ""
+        """The step that runs, e.g. `4/9 : RUN make`."""
+        self.error: str | None = None
+        self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        """The end of the step's output."""
+        self.stage_layers: list[str] = []
+        """The newest image of every build stage so far."""
+
+    def feed(self, document: Mapping[str, Any]) -> None:
+        """Take one document of the stream."""
+        if "error" in document:
+            self.flush()
+            self.error = str(document["error"])
+            return
+        text = document.get("stream")
+        if text is None and "status" in document:
+            text = f"{document['status']}\n"
+        if text:
+            *lines, self._rest = (self._rest + str(text)).split("\n")
+            for line in lines:
+                self._line(line)
+
+    def flush(self) -> None:
+        """The stream has ended: what is left is a line too."""
+        if self._rest:
+            rest, self._rest = self._rest, ""
+            self._line(rest)
+
+    def _line(self, raw: str) -> None:
+        line = clean(raw)
+        step = _STEP.match(line)
+        layer = _LAYER.match(line)
+        if step is not None:
+            self.step = line.removeprefix("Step ")
+            self.last_lines.clear()
+            if step[3].upper().startswith("FROM"):
+                self.stage_layers.append("")
+        elif layer is not None and self.stage_layers:
+            self.stage_layers[-1] = layer[1]
+        elif line and layer is None:
+            self.last_lines.append(line)
+        if line:
+            self._on_line(line)
+
+
+def build_image(
+    client: DockerClient,
+    context: BuildContext,
+    tag: str,
+    *,
+    labels: Mapping[str, str],
+    build_args: Mapping[str, str],
+    on_line: Callable[[str], None],
+) -> str:
+    """Build and tag; the image's id. Raises `BuildError`.
+
+    However it ends, no container and no untagged layer of it stays. An interrupt ends the build.
+    """
+    output = BuildOutput(on_line)
+    try:
+        with translated(f"build the image {tag}"):
+            stream = client.api.build(
+                fileobj=context.tar(),
+                custom_context=True,
+                tag=tag,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                labels=dict(labels),
+                # Proxies only: the engine keeps these predefined arguments out of the history.
+                buildargs=dict(build_args),
+                use_config_proxy=False,
+            )
+            # Closing the stream tells the engine that nobody wants the build any more.
+            with closing(stream):
+                for document in stream:
+                    output.feed(document)
+        output.flush()
+        if output.error is not None:
+            raise _failure(tag, output)
+        document = image_document(client, tag)
+        if document is None:
+            raise BuildError(f"the engine built the image {tag} but does not have it")
+        return str(document["Id"])
+    finally:
+        _remove_untagged(client, output.stage_layers)
+
+
+def image_document(client: DockerClient, image: str) -> Mapping[str, Any] | None:
+    """What the engine says of an image, by tag or id; None if it has none such."""
+    with translated(f"look for the image {image}"):
+        try:
+            document: Mapping[str, Any] = client.api.inspect_image(image)  # type: ignore[no-untyped-call]
+        except ImageNotFound:
+            return None
+    return document
+
+
+def _failure(tag: str, output: BuildOutput) -> BuildError:
+    number, _, command = output.step.partition(" : ")
+    shown = " ".join(command.split())[:_COMMAND_LENGTH]
+    lines = "\n".join(output.last_lines)
+    return BuildError(
+        f"the image {tag} did not build: step {number} failed: {shown}",
+        hint=_hint(lines),
+        detail=f"{lines}\n{output.error}".strip(),
+    )
+
+
+def _hint(lines: str) -> str:
+    if any(sign in lines for sign in _CERTIFICATE_SIGNS):
+        return "if your network has a certificate authority of its own, name it: [site] ca_bundle"
+    if any(sign in lines for sign in _NETWORK_SIGNS):
+        return "a server did not answer; mirrors and proxies are settings of [site]"
+    return "the step's last lines are below; the whole output is in the build log"
+
+
+def _remove_untagged(client: DockerClient, images: list[str]) -> None:
+    """Remove the ends of build stages, and with them the untagged layers below."""
+    for image in images:
+        if not image:
+            continue
+        document = image_document(client, image)
+        if document is None or document.get("RepoTags"):
+            continue
+        with translated("remove what an image build left"):
+            try:
+                client.api.remove_image(image)
+            except APIError as error:
+                # Gone already, or something else is built upon it.
+                if error.status_code not in {404, 409}:
+                    raise

@@ -1,0 +1,144 @@
+"""The images that loadgenctl has on the engine, made when they are first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker import DockerClient
+from docker.errors import ImageNotFound
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines.docker_errors import retrying, translated
+from loadgenctl.errors import UsageError
+from loadgenctl.images.bases import LABEL, Bases
+from loadgenctl.images.bootstrap import Bootstrap
+from loadgenctl.images.build import build_image, image_document
+from loadgenctl.images.context import BuildContext, make_context
+from loadgenctl.process import Runner
+from loadgenctl.sdks.base import ImageRecipe
+from loadgenctl.site import SiteSettings
+from loadgenctl.sources.locks import exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image on the engine."""
+
+    tag: str
+    id: str
+    """The engine's content id, `sha256:…`."""
+    built: bool
+    """True if it was made just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """One line of a list of images."""
+
+    tag: str
+    id: str
+    size_bytes: int
+    """With all layers, also those that other images share."""
+    created: int
+    """Seconds since the epoch."""
+
+
+class ImageStore:
+    """Images by recipe: rendered, hashed, and built unless the engine has that hash already."""
+
+    def __init__(
+        self,
+        client: DockerClient,
+        runner: Runner,
+        site: SiteSettings,
+        clock: Clock,
+        cache: Path,
+        *,
+        bases: Bases | None = None,
+        cleaning: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """`cache` holds locks and temporary folders; those are removed inside `cleaning`."""
+        self._client = client
+        self._site = site
+        self._clock = clock
+        self._locks = cache / "locks"
+        bootstrap = Bootstrap(runner, site, cache / "tmp", cleaning=cleaning)
+        self._bases = bases or Bases(client, bootstrap, site)
+
+    def tag(self, recipe: ImageRecipe) -> str:
+        """The tag that the recipe's image has or would get: its name and its content's hash."""
+        return f"{recipe.name}:{self._context(recipe).digest}"
+
+    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
+        """The recipe's image, built if need be, its output to `on_line`. Raises `BuildError`."""
+        context = self._context(recipe)
+        tag = f"{recipe.name}:{context.digest}"
+        found = self._find(tag)
+        if found is None:
+            with self._locked(tag, on_line):
+                found = self._find(tag)
+                if found is None:
+                    self.ensure_base(recipe.suite, on_line)
+                    on_line(f"building the image {tag}")
+                    made = build_image(
+                        self._client,
+                        context,
+                        tag,
+                        labels={LABEL: recipe.name},
+                        build_args=self._site.proxies(),
+                        on_line=on_line,
+                    )
+                    return ImageRef(tag, made, built=True)
+        return ImageRef(tag, found, built=False)
+
+    def ensure_base(self, suite: str, on_line: Callable[[str], None]) -> str:
+        """The tag of the suite's base image, made if need be. Raises `BuildError`."""
+        tag = self._bases.tag(suite)
+        if not self._bases.present(tag):
+            with self._locked(tag, on_line):
+                self._bases.make(suite, on_line)
+        return tag
+
+    def list(self) -> list[ImageInfo]:
+        """All images of ours, by tag."""
+        with translated("list the images"):
+            documents = retrying(
+                self._clock, lambda: self._client.api.images(filters={"label": LABEL})
+            )
+        return sorted(
+            (
+                ImageInfo(tag, image["Id"], int(image["Size"]), int(image["Created"]))
+                for image in documents
+                for tag in image.get("RepoTags") or ()
+                if tag != "<none>:<none>"
+            ),
+            key=lambda info: info.tag,
+        )
+
+    def remove(self, tag: str) -> None:
+        """Remove one of ours, if it is there. `EngineError` while it is used."""
+        document = image_document(self._client, tag)
+        if document is None:
+            return
+        if LABEL not in (document["Config"].get("Labels") or {}):
+            raise UsageError(f"{tag} is not an image that loadgenctl made")
+        with translated(f"remove the image {tag}"), suppress(ImageNotFound):
+            self._client.api.remove_image(tag)
+
+    def _context(self, recipe: ImageRecipe) -> BuildContext:
+        return make_context(recipe, self._bases.tag(recipe.suite), self._site)
+
+    def _find(self, tag: str) -> str | None:
+        document = image_document(self._client, tag)
+        return None if document is None else str(document["Id"])
+
+    def _locked(self, tag: str, on_line: Callable[[str], None]) -> AbstractContextManager[None]:
+        name = tag.replace("/", "_").replace(":", "_")
+        return exclusive(
+            self._locks / f"image-{name}.lock",
+            self._clock,
+            on_wait=lambda: on_line(f"waiting for another loadgenctl, which makes {tag}"),
+        )
