@@ -1,1 +1,1 @@
-"""Summaries for people and tools."""
+"""Summaries for people and tools: `reports.text.print_summary(console, summary)`."""

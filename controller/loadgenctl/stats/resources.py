@@ -14,8 +14,8 @@ _IDENTITY: Final = frozenset(
     {"time", "stage", "source", "kind", "role", "subject", "name", "reason"}
 )
 _COUNTER_WORDS: Final = ("cpu", "network", "net_", "block_read", "block_write", "io_", "faults")
-_CPU_WHOLE: Final[tuple[str, ...]] = ("cpu_total_s", "cpu_s", "cpu_usage_s")
-_CPU_PARTS: Final[tuple[str, ...]] = ("cpu_user_s", "cpu_system_s")
+_CPU: Final = (("cpu_total_s",), ("cpu_s",), ("cpu_user_s", "cpu_system_s"))
+_FILES: Final = 20
 
 
 def is_counter(name: str) -> bool:
@@ -67,15 +67,16 @@ class _Subject:
     name: str | None = None
     samples: int = 0
     missing: int = 0
-    first_time: float = 0.0
-    last_time: float = 0.0
+    stage: object = None
+    time: float | None = None
+    cpu: float | None = None
+    busy_s: float = 0.0
+    watched_s: float = 0.0
+    """Time between readings of CPU that belong together; between stages nothing is watched."""
     series: dict[str, _Series] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
-        time = row.get("time")
-        if isinstance(time, int | float):
-            self.first_time = self.first_time or float(time)
-            self.last_time = float(time)
+        self._add_cpu(row)
         self.name = row.get("name") or self.name
         self.samples += 1
         self.missing += row.get("reason") is not None
@@ -96,29 +97,43 @@ class _Subject:
             "name": self.name,
             "samples": self.samples,
             "missing": self.missing,
-            "span_s": rounded(self.last_time - self.first_time),
         }
+        if self.watched_s > 0:
+            row["watched_s"] = rounded(self.watched_s)
+            row["cpu_percentage"] = rounded(100.0 * self.busy_s / self.watched_s, 2)
         row["values"] = {name: series.row() for name, series in self.series.items()}
-        cpu = self._cpu_percentage()
-        if cpu is not None:
-            row["cpu_percentage"] = cpu
         return row
 
-    def _cpu_percentage(self) -> float | int | None:
-        """CPU seconds per second between first and last sample, 100 = one core."""
-        span = self.last_time - self.first_time
-        whole = [name for name in _CPU_WHOLE if name in self.series][:1]
-        parts = whole or [name for name in _CPU_PARTS if name in self.series]
-        if span <= 0 or not parts:
-            return None
-        return rounded(100.0 * sum(self.series[name].increase for name in parts) / span, 2)
+    def _add_cpu(self, row: Row) -> None:
+        """Add the CPU seconds since the reading before, if the same process was read."""
+        time, stage, cpu = row.get("time"), row.get("stage"), _cpu_seconds(row)
+        if not isinstance(time, int | float) or cpu is None:
+            return
+        if self.cpu is not None and self.time is not None and stage == self.stage:
+            passed = time - self.time
+            if passed > 0 and cpu >= self.cpu:
+                self.busy_s += cpu - self.cpu
+                self.watched_s += passed
+        self.time, self.stage, self.cpu = float(time), stage, cpu
 
 
-def resource_rows(samples: Iterable[Row]) -> list[dict[str, Any]]:
+def _cpu_seconds(row: Row) -> float | None:
+    """All CPU seconds so far: the total where there is one, else user and system."""
+    for names in _CPU:
+        values = [row.get(name) for name in names]
+        numbers = [float(value) for value in values if isinstance(value, int | float)]
+        if len(numbers) == len(names):
+            return sum(numbers)
+    return None
+
+
+def resource_rows(samples: Iterable[Row], *, files: int = _FILES) -> list[dict[str, Any]]:
     """One row per container, process and storage file, over all the `samples` given.
 
     Values are by name: gauges have `max`, `avg` and `last`, counters `increase` (corrected where a
-    process began anew) and `last`. `missing` counts samples that carry a reason for missing values.
+    process began anew) and `last`. `cpu_percentage` (100 = one core) is over `watched_s` seconds.
+    `missing` counts samples that carry a reason for missing values. Of the storage's files only
+    the largest `files` are told, besides their total.
     """
     subjects: dict[tuple[str, str, str], _Subject] = {}
     for row in samples:
@@ -129,4 +144,13 @@ def resource_rows(samples: Iterable[Row]) -> list[dict[str, Any]]:
         if key not in subjects:
             subjects[key] = _Subject(role, kind, str(row.get("source")), subject)
         subjects[key].add(row)
-    return [subject.row() for _, subject in sorted(subjects.items())]
+    rows = [subject.row() for _, subject in sorted(subjects.items())]
+    stored = [row for row in rows if row["kind"] == "storage" and row["subject"] != "."]
+    stored.sort(key=_size, reverse=True)
+    dropped = {row["subject"] for row in stored[files:]}
+    return [row for row in rows if row["kind"] != "storage" or row["subject"] not in dropped]
+
+
+def _size(row: Row) -> float:
+    value = row["values"].get("disk_kib", {}).get("max", 0.0)
+    return float(value)

@@ -1,0 +1,203 @@
+"""`loadgenctl slog blocks|stats|vats FILE…`: numbers of a slog, plain or compressed."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from rich.console import Console
+
+from loadgenctl.errors import UsageError
+from loadgenctl.records.reader import parse_row
+from loadgenctl.reports.slogs import blocks_table, stats_tables, vats_table
+from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
+from loadgenctl.slog.scan import SlogScanner, scan_file
+from loadgenctl.stats.blocks import block_summaries
+from loadgenctl.stats.stages import PerfLog, read_perf
+from loadgenctl.stats.vats import startup_row, vat_rows
+
+slog_app = typer.Typer(
+    no_args_is_help=True,
+    help="Numbers from a chain's slog: .slog, .slog.gz or .slog.zst, also one that is cut off.",
+)
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="Slogs; of stages, in their order.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
+Perf = Annotated[
+    Path | None,
+    typer.Option(help="The run's perf.jsonl: tells when the chain was ready and shut down."),
+]
+Stage = Annotated[
+    int | None,
+    typer.Option(help="Stage of the slog in perf.jsonl; by default by the file's name."),
+]
+
+_STAGE: Final = re.compile(r"-stage-(\d+)\.slog")
+
+
+class _Slog:
+    """A scanned file with its rows."""
+
+    def __init__(self, file: Path, perf: PerfLog | None, stage: int | None) -> None:
+        self.file = file
+        self.scanner, records = _scan(file)
+        ready = shutdown = None
+        if perf is not None:
+            number = _stage_of(file) if stage is None else stage
+            if number is None or number not in perf.stages:
+                raise UsageError(
+                    f"perf.jsonl tells nothing of the stage of {file}", hint="name it with --stage"
+                )
+            ready = perf.stages[number].get("chain_ready_at")
+            shutdown = perf.stages[number].get("shutdown_at")
+        rows = BlockRows()
+        self.rows = [
+            rows.row(record, chain_ready_at=ready, shutdown_at=shutdown) for record in records
+        ]
+
+    def anomalies(self) -> dict[str, int]:
+        return dict(sorted(self.scanner.anomalies.items()))
+
+    def document(self) -> dict[str, Any]:
+        """What `stats --json` prints of a file."""
+        totals = self.scanner.totals
+        return {
+            "file": str(self.file),
+            "bytes": totals.bytes,
+            "lines": totals.lines,
+            "startup": startup_row(self.scanner.startup),
+            "blocks": block_summaries(self.rows),
+            "types": dict(totals.types.most_common()),
+            "anomalies": self.anomalies(),
+        }
+
+
+@slog_app.command("blocks")
+def blocks_command(
+    files: Files,
+    json_output: Json = False,
+    csv_output: Csv = False,
+    perf: Perf = None,
+    stage: Stage = None,
+) -> int:
+    """Show the numbers of every block.
+
+    Without --perf nobody knows when the chain was ready: every block counts as catch-up
+    (liveMode false) and as before the shutdown, as in the original tool's own replay of a slog.
+    """
+    slogs = _read(files, perf, stage)
+    rows = [row for slog in slogs for row in slog.rows]
+    if json_output:
+        _print_json({"blocks": rows})
+    elif csv_output:
+        _print_csv(BLOCK_FIELDS, rows)
+    else:
+        for slog in slogs:
+            _console().print(blocks_table(str(slog.file), slog.rows))
+    _tell_anomalies(slogs)
+    return 0
+
+
+@slog_app.command("stats")
+def stats_command(
+    files: Files, json_output: Json = False, perf: Perf = None, stage: Stage = None
+) -> int:
+    """Show summaries of blocks, the startup, all event types, and what is odd in the file."""
+    slogs = _read(files, perf, stage)
+    if json_output:
+        _print_json({"files": [slog.document() for slog in slogs]})
+        return 0
+    for slog in slogs:
+        for part in stats_tables(slog.document()):
+            _console().print(part)
+    return 0
+
+
+@slog_app.command("vats")
+def vats_command(files: Files, json_output: Json = False, csv_output: Csv = False) -> int:
+    """Show deliveries, computrons and time of every vat, the busiest first."""
+    slogs = _read(files, None, None)
+    if json_output:
+        rows = [
+            {"file": str(slog.file), "vats": vat_rows(slog.scanner.vats.values())} for slog in slogs
+        ]
+        _print_json({"files": rows})
+        return 0
+    if csv_output:
+        table = [
+            {"file": str(slog.file), **row}
+            for slog in slogs
+            for row in vat_rows(slog.scanner.vats.values())
+        ]
+        _print_csv(list(table[0]) if table else ["file", "vat_id"], table)
+        return 0
+    for slog in slogs:
+        _console().print(vats_table(str(slog.file), vat_rows(slog.scanner.vats.values())))
+    return 0
+
+
+def _read(files: Sequence[Path], perf: Path | None, stage: int | None) -> list[_Slog]:
+    log = None if perf is None else _read_perf(perf)
+    if stage is not None and len(files) > 1:
+        raise UsageError("--stage names one stage, but there are several files")
+    return [_Slog(file, log, stage) for file in files]
+
+
+def _read_perf(path: Path) -> PerfLog:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    rows = (parse_row(line) for line in lines)
+    return read_perf(row for row in rows if row is not None)
+
+
+def _scan(file: Path) -> tuple[SlogScanner, list[Any]]:
+    try:
+        return scan_file(file, census=True)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path} cannot be read: {error.strerror or error}")
+
+
+def _stage_of(file: Path) -> int | None:
+    match = _STAGE.search(file.name)
+    return None if match is None else int(match[1])
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    return console
+
+
+def _tell_anomalies(slogs: Iterable[_Slog]) -> None:
+    """On standard error, so that it never mixes with the numbers."""
+    for slog in slogs:
+        odd = slog.anomalies()
+        if odd:
+            words = ", ".join(f"{kind} {count}" for kind, count in odd.items())
+            typer.echo(f"{slog.file}: {words}", err=True)
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _print_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, fields, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)

@@ -1,0 +1,66 @@
+"""Numbers and strings as a person reads them in a table."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MISSING: Final = "-"
+
+_ESCAPES: Final = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links
+    r"|\x1b[P^_X][^\x1b]*\x1b\\"  # strings for the terminal
+    r"|[\x1b\x9b]\[?[0-?]*[ -/]*[@-~]"  # CSI and two-character escapes
+)
+
+
+def clean(text: object, limit: int = 400) -> str:
+    """`text` on one line, without escapes, control or invisible direction characters.
+
+    What comes from an SDK, a log or a file must not drive the terminal it is shown on.
+    """
+    bare = _ESCAPES.sub("", str(text))
+    line = "".join(char if char.isprintable() else " " for char in bare)
+    line = " ".join(line.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def number(value: object, digits: int = 0) -> str:
+    """`12 345.67`; a dash for what is missing."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return MISSING
+    return f"{value:,.{digits}f}".replace(",", " ")
+
+
+def seconds(value: object) -> str:
+    """Seconds with as many digits as tell something: `0.0012`, `1.76`, `93.1`, `1 204`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return MISSING
+    size = abs(value)
+    digits = 0 if size >= 1000 else 1 if size >= 10 else 2 if size >= 1 else 3 if size else 0
+    return number(value, 4 if 0 < size < 0.01 else digits)
+
+
+def duration(value: object) -> str:
+    """`4.2 s`, `3:20` minutes, `2:05:00` hours."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return MISSING
+    if value < 60:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d}"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def mebibytes(kib: object) -> str:
+    """KiB as MiB: `612`, `48.2`."""
+    if isinstance(kib, bool) or not isinstance(kib, int | float):
+        return MISSING
+    mib = kib / 1024
+    return number(mib, 1 if mib < 100 else 0)
+
+
+def percent(value: object, digits: int = 1) -> str:
+    """`5.9`, without a sign: the column's head has it."""
+    return number(value, digits)
