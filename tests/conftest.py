@@ -1,1 +1,77 @@
-"""Fixtures for all tests, and the rule that the Docker tests fail, not skip, where no engine answers."""
+"""Fixtures for all tests. Docker tests fail where no engine answers, and leave nothing on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from tests.docker_support import SUITE, DockerUnderTest
+
+from loadgenctl.clock import SystemClock
+from loadgenctl.engines import labels
+from loadgenctl.engines.base import Leftover
+from loadgenctl.engines.docker_errors import connect
+from loadgenctl.errors import EngineUnavailable
+from loadgenctl.images import ImageStore
+from loadgenctl.process import Runner
+from loadgenctl.site import SiteSettings
+
+WITHOUT_DOCKER = "LOADGENCTL_WITHOUT_DOCKER"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the Docker tests only where somebody said that there is no Docker."""
+    if os.environ.get(WITHOUT_DOCKER) != "1":
+        return
+    for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.skip(reason=f"{WITHOUT_DOCKER}=1"))
+
+
+@pytest.fixture(autouse=True)
+def _docker_where_marked(request: pytest.FixtureRequest) -> None:
+    """Every test marked `docker` has the engine, and is watched for what it leaves."""
+    if request.node.get_closest_marker("docker"):
+        request.getfixturevalue("docker_under_test")
+
+
+@pytest.fixture(scope="session")
+def cache_folder() -> Path:
+    """The folder of loadgenctl's own cache: its locks are shared with real runs."""
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "loadgenctl"
+
+
+@pytest.fixture(scope="session")
+def docker_under_test(cache_folder: Path) -> Iterator[DockerUnderTest]:
+    """The machine's Docker engine, with a base image on it."""
+    try:
+        client = connect(docker.from_env)
+    except EngineUnavailable as error:
+        pytest.fail(f"{error.message}; {error.hint}; or set {WITHOUT_DOCKER}=1", pytrace=False)
+    store = ImageStore(client, Runner(), SiteSettings(), SystemClock(), cache_folder)
+    image = store.ensure_base(SUITE, print)
+    client.close()
+    made = DockerUnderTest(image)
+    before = set(_on_engine(made))
+    yield made
+    left = [item for item in _on_engine(made).items() if item[0] not in before and _ours(item[1])]
+    assert not left, f"the tests left on the engine: {left}"
+
+
+def _on_engine(made: DockerUnderTest) -> dict[tuple[str, str], Leftover]:
+    engine = made.engine()
+    try:
+        return {(item.kind, item.id): item for item in engine.leftovers()}
+    finally:
+        engine.close()
+
+
+def _ours(item: Leftover) -> bool:
+    """True if this process or one that has ended made it: others may be at work on the engine."""
+    return labels.owned_by(item.labels, labels.Owner.current()) or labels.owned_by_dead_process(
+        item.labels
+    )

@@ -14,8 +14,9 @@ from loadgenctl.clock import Clock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
 from loadgenctl.engines.docker_errors import is_conflict, retrying, translated
-from loadgenctl.engines.docker_logs import LogPump, drain
+from loadgenctl.engines.docker_logs import LogPump
 from loadgenctl.engines.docker_spec import container_arguments, host_config_arguments, role_state
+from loadgenctl.engines.docker_streams import log_stream, payloads, within
 from loadgenctl.engines.docker_watch import StateWatch
 from loadgenctl.engines.logs import PumpedFollower, clean_lines
 from loadgenctl.errors import EngineError
@@ -102,8 +103,7 @@ class DockerEngine:
         began = self._clock.monotonic()
         with translated(f"run {argv[0]} in the container {handle.name}"):
             exec_id = str(self._api.exec_create(handle.id, bounded)["Id"])
-            stream = self._api.exec_start(exec_id, stream=True)
-            output = drain(stream, timeout + _EXEC_GRACE)
+            output = within(timeout + _EXEC_GRACE, lambda: self._api.exec_start(exec_id))
             document = retrying(self._clock, lambda: self._api.exec_inspect(exec_id))
         took = self._clock.monotonic() - began
         exit_code = document.get("ExitCode")
@@ -122,10 +122,12 @@ class DockerEngine:
 
     def logs(self, handle: Handle) -> Iterator[bytes]:
         """See `Engine.logs`."""
-        with translated(f"read the log of the container {handle.name}"):
-            stream = self._api.logs(handle.id, stream=True, follow=False)
+        with (
+            translated(f"read the log of the container {handle.name}"),
+            log_stream(self._client, handle.id, follow=False) as stream,
+        ):
             waiting, size = list[bytes](), 0
-            for chunk in stream:
+            for chunk in payloads(stream.chunks()):
                 # A chunk is a line or so: a consumer that compresses wants larger ones.
                 waiting.append(chunk)
                 size += len(chunk)

@@ -1,16 +1,13 @@
-"""A container's log as it grows, and other streams of the engine, taken in threads."""
+"""A container's log as it grows."""
 
 from __future__ import annotations
 
-import threading
-from functools import partial
-
 from docker import DockerClient
 from docker.errors import NotFound
-from docker.types.daemon import CancellableStream
 
 from loadgenctl.engines.base import Handle
 from loadgenctl.engines.docker_errors import BROKEN_STREAM
+from loadgenctl.engines.docker_streams import log_stream, payloads
 from loadgenctl.engines.docker_watch import StateWatch
 from loadgenctl.engines.logs import PumpedFollower
 
@@ -23,7 +20,7 @@ class LogPump:
 
     def __init__(self, client: DockerClient, watch: StateWatch, handle: Handle) -> None:
         """Nothing happens before the call."""
-        self._api = client.api
+        self._client = client
         self._watch = watch
         self._handle = handle
         self._delivered = 0
@@ -51,49 +48,16 @@ class LogPump:
 
     def _stream(self, follower: PumpedFollower) -> None:
         """Hand one stream over, leaving out what was delivered before."""
-        stream = self._api.logs(self._handle.id, stream=True, follow=True)
         skip = self._delivered
-        try:
-            if not follower.attach(partial(close_stream, stream)):
-                return
-            for chunk in stream:
-                part = chunk[skip:] if skip else chunk
-                skip -= len(chunk) - len(part)
-                if part and not follower.push(part):
+        with log_stream(self._client, self._handle.id, follow=True) as stream:
+            try:
+                if not follower.attach(stream.wake):
                     return
-                self._delivered += len(part)
-        finally:
-            follower.detach()
-            close_stream(stream)
-
-
-def close_stream(stream: CancellableStream[bytes]) -> None:
-    """Close it; closing what is closed already is no failure."""
-    try:
-        stream.close()
-    except BROKEN_STREAM:
-        return
-
-
-def drain(stream: CancellableStream[bytes], timeout: float) -> bytes | None:
-    """Everything the stream brings within `timeout` seconds; None if it has not ended by then."""
-    chunks: list[bytes] = []
-    failure: list[Exception] = []
-    ended = threading.Event()
-
-    def read() -> None:
-        try:
-            chunks.extend(stream)
-        except BROKEN_STREAM as error:
-            failure.append(error)
-        finally:
-            ended.set()
-
-    threading.Thread(target=read, name="exec-output", daemon=True).start()
-    in_time = ended.wait(timeout)
-    close_stream(stream)
-    if not in_time:
-        return None
-    if failure:
-        raise failure[0]
-    return b"".join(chunks)
+                for chunk in payloads(stream.chunks()):
+                    part = chunk[skip:] if skip else chunk
+                    skip -= len(chunk) - len(part)
+                    if part and not follower.push(part):
+                        return
+                    self._delivered += len(part)
+            finally:
+                follower.detach()

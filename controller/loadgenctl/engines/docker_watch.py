@@ -13,6 +13,7 @@ from loadgenctl.clock import Clock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import RoleState
 from loadgenctl.engines.docker_errors import BROKEN_STREAM
+from loadgenctl.engines.docker_streams import documents, event_stream
 
 MAX_AGE = 10.0
 """Seconds a state is believed while events arrive: a lost event costs no more than that."""
@@ -109,7 +110,7 @@ class StateWatch:
             thread = self._thread
             self._changed.notify_all()
         if stop is not None:
-            _quietly(stop)
+            stop()
         if thread is not None:
             thread.join(timeout=5.0)
 
@@ -139,34 +140,22 @@ class StateWatch:
     def _listen_once(self) -> None:
         # The engine answers before it has subscribed us; a little of the past covers the gap.
         since = int(self._clock.wall()) - 2
-        stream = self._client.api.events(
-            since=since,
-            filters={"type": ["container"], "label": [labels.ROLE], "event": _EVENTS},
-            decode=True,
-        )
-        with self._changed:
-            if self._closing.is_set():
-                _quietly(stream.close)
-                return
-            self._stop = stream.close
-            self._connected = True
-            for entry in self._entries.values():
-                entry.change += 1
-            self._changed.notify_all()
-        for event in stream:
-            container = event.get("id") or _actor(event)
-            if container:
-                self.mark(container)
+        filters = {"type": ["container"], "label": [labels.ROLE], "event": _EVENTS}
+        with event_stream(self._client, since=since, filters=filters) as stream:
+            with self._changed:
+                if self._closing.is_set():
+                    return
+                self._stop = stream.wake
+                self._connected = True
+                for entry in self._entries.values():
+                    entry.change += 1
+                self._changed.notify_all()
+            for event in documents(stream.chunks()):
+                container = event.get("id") or _actor(event)
+                if container:
+                    self.mark(container)
 
 
 def _actor(event: Mapping[str, Any]) -> str:
     actor = event.get("Actor")
     return str(actor.get("ID", "")) if isinstance(actor, Mapping) else ""
-
-
-def _quietly(stop: Callable[[], None]) -> None:
-    """Closing what is closed, or was never open, is no failure."""
-    try:
-        stop()
-    except BROKEN_STREAM:
-        return
