@@ -1,3 +1,1 @@
 """loadgenctl: measure how a blockchain SDK revision performs under load."""
-
-__version__ = "0.1.0"

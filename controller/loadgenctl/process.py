@@ -99,15 +99,51 @@ class Runner:
                 raise
         return child.returncode
 
-    def start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start in the background, in a group of its own; output is kept for `communicate`."""
-        return subprocess.Popen(  # noqa: S603
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+    def start(self, argv: Sequence[str]) -> Child:
+        """Start in the background, in a group of its own."""
+        return Child(
+            subprocess.Popen(  # noqa: S603
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
         )
+
+
+class Child:
+    """A command in the background; it says nothing but errors."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """See `Runner.start`."""
+        self._process = process
+
+    @property
+    def running(self) -> bool:
+        """True until it has ended."""
+        return self._process.poll() is None
+
+    def finish(self, timeout: float) -> str | None:
+        """Wait for its end: None if all went well, else the last line of what it said.
+
+        A command that takes longer than `timeout` seconds is ended.
+        """
+        try:
+            _, stderr = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.end()
+            return f"did not finish within {timeout:.0f} s"
+        if self._process.returncode == 0:
+            return None
+        last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return "".join(last) or f"exit code {self._process.returncode}"
+
+    def end(self) -> None:
+        """End it if it still runs."""
+        shut_down(self._process, grace=1.0)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
 
 
 def shut_down(child: subprocess.Popen[bytes], *, grace: float = 10.0) -> int:

@@ -17,12 +17,12 @@ from loadgenctl.plan.settings import load_file, merge
 def plan(
     line: str = "", env: Mapping[str, str] | None = None, file: Mapping[str, Any] | None = None
 ) -> RunPlan:
-    return make_plan(merge(line.split(), env or {}, file, "file"), now=1000.7, cwd=Path("/work"))
+    return make_plan(merge(line.split(), env or {}, file, "file"), now=1000.7, cwd=Path("/here"))
 
 
 def test_defaults() -> None:
     made = plan()
-    assert made.output_dir == Path("/work/results/run-1000")
+    assert made.output_dir == Path("/here/results/run-1000")
     assert made.state_dir == made.output_dir / "state"
     assert made.monitor_interval == 300
     assert [stage.chain_only for stage in made.stages] == [True, False, False, False, False, True]

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from loadgenctl import __version__
 from loadgenctl.cli.clean import clean_command
 from loadgenctl.cli.console import show_error
 from loadgenctl.cli.run import RunCommand, run_command
 from loadgenctl.cli.slog import slog_app
 from loadgenctl.cli.stats import stats_command
 from loadgenctl.errors import LoadgenError
+from loadgenctl.version import VERSION
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"loadgenctl {__version__}")
+        typer.echo(f"loadgenctl {VERSION}")
         raise typer.Exit
 
 

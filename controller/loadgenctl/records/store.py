@@ -19,13 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loadgenctl import __version__
 from loadgenctl.clock import Clock
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes, row_bytes
 from loadgenctl.records.reader import RunFolder, holds_run
 from loadgenctl.records.status import Owner, Status
+from loadgenctl.version import VERSION
 
 _MINIMUM_FREE = 16 * 1024 * 1024
 """Bytes below which starting a run makes no sense."""
@@ -109,7 +109,7 @@ class RunStore:
             raise OutputFolderError(f"{target} is already written", hint="run.json never changes")
         head = {
             "schema": schema.SCHEMA_VERSION,
-            "loadgenctl": __version__,
+            "loadgenctl": VERSION,
             "started_at": self.started_at,
         }
         with self._writing():

@@ -15,7 +15,8 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, EngineInfo
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError, RoleDied
 from loadgenctl.model import ResolvedRevision, RunPlan
-from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.monitor.readers import ThreadReader
+from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
@@ -83,6 +84,8 @@ class Services:
     finish: Callable[[RunStore], None]
     """Called at the very end: the analysis side makes the summary from the folder."""
     site_name: str | None = None
+    make_reader: ReaderFactory = ThreadReader
+    """How the sampler reads without waiting; tests read inline."""
 
 
 @dataclass(slots=True)
@@ -226,7 +229,12 @@ def _run_stages(walk: Walk) -> None:
     saver = StorageSaver(services.processes)
     names: dict[str, str | None] = {}
     sampler = Sampler(
-        services.engine, services.clock, walk.store, interval=plan.light_interval, names=names
+        services.engine,
+        services.clock,
+        walk.store,
+        interval=plan.light_interval,
+        names=names,
+        make_reader=services.make_reader,
     )
     ctx = StageContext(
         plan=plan,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 from loadgenctl.errors import OutputFolderError
-from loadgenctl.process import Runner, shut_down
+from loadgenctl.process import Child, Runner
 
 PACK_TIMEOUT = 1800.0
 
@@ -18,7 +17,7 @@ class StorageSaver:
     def __init__(self, runner: Runner) -> None:
         """`runner` starts the programs."""
         self._runner = runner
-        self._packing: list[tuple[Path, subprocess.Popen[bytes]]] = []
+        self._packing: list[tuple[Path, Child]] = []
 
     def save(self, folder: Path, target: Path, scratch: Path) -> None:
         """Copy `folder` (its role is stopped) below `scratch`; begin to pack it into `target`."""
@@ -34,28 +33,20 @@ class StorageSaver:
     @property
     def pending(self) -> int:
         """How many are still being packed."""
-        return sum(child.poll() is None for _, child in self._packing)
+        return sum(child.running for _, child in self._packing)
 
     def finish(self) -> list[str]:
         """Wait for all; what failed, in words."""
         problems = []
         for target, child in self._packing:
-            try:
-                _, stderr = child.communicate(timeout=PACK_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                shut_down(child)
-                problems.append(f"{target.name}: not packed within {PACK_TIMEOUT:.0f} s")
-                continue
-            if child.returncode != 0:
-                last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-                problems.append(f"{target.name}: {''.join(last)}")
+            trouble = child.finish(PACK_TIMEOUT)
+            if trouble is not None:
+                problems.append(f"{target.name}: {trouble}")
         self._packing.clear()
         return problems
 
     def abandon(self) -> None:
         """Stop whatever still runs."""
         for _, child in self._packing:
-            shut_down(child, grace=1.0)
-            if child.stderr is not None:
-                child.stderr.close()
+            child.end()
         self._packing.clear()

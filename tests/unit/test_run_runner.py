@@ -1,0 +1,290 @@
+"""Whole runs on fakes: what is recorded, how they end, what is left behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fakes import FakeExec, Reaction, Script
+from tests.worlds import World, names
+
+from loadgenctl.errors import (
+    BuildError,
+    DeadlineExceeded,
+    Interrupted,
+    LoadFailed,
+    RoleDied,
+    RunError,
+)
+
+LOADED = "--stages 3 --stage.duration 1 --stage.loadgen.faucet.interval 5"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_three_stages_pass_and_leave_nothing(world: World) -> None:
+    ending = world.run(LOADED)
+    assert ending.error is None
+    assert ending.exit_code == 0
+    assert world.engine.leftovers() == []
+    status = world.status()
+    assert status["outcome"] == "passed"
+    assert status["exit_code"] == 0
+    assert not (ending.folder / "shared").exists()
+    assert not (ending.folder / "state").exists()
+    assert world.finished == [ending.folder]
+
+
+def test_perf_tells_the_stages_in_the_originals_order(world: World) -> None:
+    world.run(LOADED)
+    rows = world.rows("perf.jsonl")
+    alone = ["stage-start", "run-chain-start", "run-chain-finish", "chain-ready"]
+    alone += ["stage-first-block", "stage-first-empty-block", "stage-ready", "stage-shutdown"]
+    alone += ["chain-stopped", "stage-finish"]
+    loaded = [*alone[:6], "run-client-start", "run-client-finish", "client-ready"]
+    loaded += ["run-loadgen-start", "run-loadgen-finish", "loadgen-ready"]
+    loaded += ["stage-ready", "stage-shutdown", "loadgen-stopped", "client-stopped", *alone[-2:]]
+    assert names(rows) == [f"perf-{name}" for name in ["start", *alone, *loaded, *alone]]
+    stages = [row["stage"] for row in rows]
+    assert sorted(set(stages)) == [-1, 0, 1, 2]
+    times = [row["timestamp"] for row in rows]
+    assert times == sorted(times)
+
+
+def test_the_load_is_set_held_for_the_duration_and_wound_down(world: World) -> None:
+    world.run(LOADED)
+    assert world.configs == [{"faucet": {"interval": 5}}, {}]
+    cycles = world.rows("cycles.jsonl")
+    assert len(cycles) >= 8
+    assert all(row["success"] and row["stage"] == 1 for row in cycles)
+    by_type = {row["type"]: row for row in world.rows("perf.jsonl") if row["stage"] == 1}
+    assert 58 <= by_type["perf-stage-shutdown"]["elapsed"] <= 70
+
+
+def test_blocks_of_every_stage_are_recorded(world: World) -> None:
+    world.run(LOADED)
+    blocks = world.rows("blocks.jsonl")
+    assert {row["stage"] for row in blocks} == {0, 1, 2}
+    assert [row["blockHeight"] for row in blocks] == list(range(1, len(blocks) + 1))
+    assert any(row["liveMode"] for row in blocks)
+    assert (world.folder / "out" / "chain-stage-1.slog.gz").exists()
+
+
+def test_a_cycle_limit_ends_the_stage_early(world: World) -> None:
+    world.run(LOADED + " --stage.loadgen.cycles 3")
+    assert 3 <= len(world.rows("cycles.jsonl")) <= 4
+
+
+def test_the_client_is_created_and_funded_at_stage_0(world: World) -> None:
+    world.run(LOADED)
+    labels = [container.spec.command.label for container in world.engine.made("setup")]
+    assert labels[:3] == [
+        "create the simulated chain",
+        "create the simulated client",
+        "fund and provision the simulated client",
+    ]
+
+
+def test_without_any_load_there_is_no_client(world: World) -> None:
+    world.run("--stages 2 --chain-only")
+    assert world.engine.made("solo") == []
+    labels = [container.spec.command.label for container in world.engine.made("setup")]
+    assert "create the simulated client" not in labels
+
+
+def test_run_json_says_what_was_run(world: World) -> None:
+    world.run("--stages 1 --test-data.answer 42")
+    document = json.loads((world.folder / "out" / "run.json").read_text())
+    assert document["sdk"]["simulated"] is True
+    assert document["image"] == {"tag": "sim:fake", "id": "sha256:fake"}
+    assert document["test_data"] == {"answer": 42}
+    assert document["plan"]["stages"][0]["index"] == 0
+
+
+def test_roles_are_separate_hardened_and_without_root(world: World) -> None:
+    world.run(LOADED)
+    for role in ("chain", "solo", "loadgen"):
+        spec = world.engine.latest(role).spec
+        assert spec.hardened
+        assert spec.user == "1000:1000"
+        source = next(mount for mount in spec.mounts if mount.target == "/src")
+        assert source.read_only
+        assert spec.network == world.engine.latest("holder").spec.name
+
+
+def test_a_chain_that_dies_is_named_at_once(world: World) -> None:
+    world.chain = replace(world.chain, exit_after=20.0, exit_code=3)
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, RoleDied)
+    assert ending.exit_code == 4
+    status = world.status()
+    assert (status["outcome"], status["role"], status["role_exit_code"]) == ("died", "chain", 3)
+    assert world.engine.leftovers() == []
+
+
+def test_out_of_memory_is_named(world: World) -> None:
+    world.chain = replace(world.chain, exit_after=20.0, exit_code=137, oom=True)
+    ending = world.run(LOADED)
+    assert ending.error is not None
+    assert "out of memory" in ending.error.message
+    assert world.status()["oom_killed"] is True
+
+
+@pytest.mark.parametrize("role", ["solo", "loadgen"])
+def test_a_client_or_load_that_dies_is_named(world: World, role: str) -> None:
+    setattr(world, role, replace(getattr(world, role), exit_after=10.0, exit_code=1))
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, RoleDied)
+    assert ending.error.role == role
+
+
+def test_a_chain_that_never_gets_ready_ends_at_its_deadline(world: World) -> None:
+    world.chain = replace(world.chain, lines=((0.5, "launch-chain: Launching SwingSet kernel"),))
+    ending = world.run("--stages 1 --timeout.chain 30")
+    assert isinstance(ending.error, DeadlineExceeded)
+    assert ending.error.role == "chain"
+    assert "30 s" in ending.error.message
+    assert world.status()["last_lines"] == ["launch-chain: Launching SwingSet kernel"]
+
+
+def test_a_chain_without_rpc_is_named(world: World) -> None:
+    world.chain = replace(world.chain, execs=lambda argv: FakeExec(exit_code=1))
+    ending = world.run("--stages 1 --timeout.chain 30")
+    assert isinstance(ending.error, RunError)
+    assert "RPC" in ending.error.message
+
+
+def test_a_chain_that_stops_making_blocks_is_stalled(world: World) -> None:
+    world.last_block = 25
+    ending = world.run(LOADED + " --timeout.block 20")
+    assert isinstance(ending.error, RunError)
+    assert ending.error.step == "stalled"
+    assert "after block 25" in ending.error.message
+
+
+def test_a_consensus_failure_is_named(world: World) -> None:
+    lines = (*world.chain.lines, (15.0, "CONSENSUS FAILURE!!! err=oops"))
+    world.chain = replace(world.chain, lines=lines)
+    world.last_block = 15
+    ending = world.run(LOADED + " --timeout.block 20")
+    assert ending.error is not None
+    assert "consensus failure" in ending.error.message
+
+
+def test_failed_cycles_fail_the_run_after_its_last_stage(world: World) -> None:
+    world.cycles_succeed = False
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, LoadFailed)
+    assert ending.exit_code == 4
+    assert names(world.rows("perf.jsonl"))[-1] == "perf-stage-finish"
+    assert world.rows("perf.jsonl")[-1]["stage"] == 2
+    assert all(row["error"] == "the purse did not move" for row in world.rows("cycles.jsonl"))
+
+
+def test_fail_fast_ends_at_the_first_failed_cycle(world: World) -> None:
+    world.cycles_succeed = False
+    ending = world.run(LOADED + " --fail-fast")
+    assert isinstance(ending.error, LoadFailed)
+    assert len(world.rows("cycles.jsonl")) == 1
+
+
+def test_a_load_that_finishes_no_cycle_is_never_green(world: World) -> None:
+    world.cycles_finish = False
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, LoadFailed)
+    assert "finished no cycle" in ending.error.message
+
+
+def test_a_stalled_load_is_named(world: World) -> None:
+    world.cycles_finish = False
+    ending = world.run(LOADED + " --timeout.cycle 15")
+    assert isinstance(ending.error, LoadFailed)
+    assert ending.error.step == "stalled"
+
+
+def test_one_interrupt_under_load_ends_the_stage_gracefully(world: World) -> None:
+    world.clock.after(40.0, lambda: world.interrupts.request("SIGINT"))
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, Interrupted)
+    assert ending.exit_code == 130
+    assert world.status()["outcome"] == "interrupted"
+    assert world.configs[-1] == {}
+    types = names(world.rows("perf.jsonl"))
+    assert types[-1] == "perf-stage-finish"
+    assert "perf-loadgen-stopped" in types
+    assert world.engine.latest("chain").signals == ["SIGINT"]
+    assert world.engine.leftovers() == []
+
+
+def test_two_interrupts_stop_at_once(world: World) -> None:
+    world.cycles_finish = False
+
+    def twice() -> None:
+        world.interrupts.request("SIGINT")
+        world.clock.after(2.0, lambda: world.interrupts.request("SIGINT"))
+
+    world.clock.after(40.0, twice)
+    began = world.clock.monotonic()
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, Interrupted)
+    assert world.clock.monotonic() - began < 45
+    assert world.engine.leftovers() == []
+
+
+def test_an_interrupt_while_the_chain_starts(world: World) -> None:
+    world.clock.after(0.7, lambda: world.interrupts.request("SIGTERM"))
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, Interrupted)
+    assert world.engine.leftovers() == []
+
+
+def test_a_failed_setup_names_the_command(world: World) -> None:
+    world.setup = Script(lines=((0.1, "no such denomination"),), exit_after=0.2, exit_code=7)
+    ending = world.run("--stages 1")
+    assert isinstance(ending.error, RunError)
+    assert "create the simulated chain" in ending.error.message
+    assert ending.error.detail == "no such denomination"
+
+
+def test_a_failed_build_ends_with_its_code(world: World) -> None:
+    world.builds.error = BuildError("the build failed", detail="yarn said no")
+    ending = world.run("--stages 1")
+    assert ending.exit_code == 3
+    assert world.status()["reason"] == "the build failed"
+    assert (world.folder / "out" / "run.json").exists()
+
+
+def test_a_failed_image_still_leaves_run_json(world: World) -> None:
+    world.images.error = BuildError("no base image")
+    ending = world.run("--stages 1")
+    assert ending.exit_code == 3
+    document = json.loads((world.folder / "out" / "run.json").read_text())
+    assert document["image"] is None
+
+
+def test_a_chain_that_must_be_killed_fails_the_run(world: World) -> None:
+    stubborn = {"SIGINT": Reaction(None), "SIGKILL": Reaction(137)}
+    world.chain = replace(world.chain, on_signal=stubborn)
+    ending = world.run("--stages 1")
+    assert isinstance(ending.error, RunError)
+    assert "was killed" in ending.error.message
+
+
+def test_no_reset_keeps_the_state(world: World, tmp_path: Path) -> None:
+    genesis = tmp_path / "kept" / "project" / "chain" / "config" / "genesis.json"
+    genesis.parent.mkdir(parents=True)
+    genesis.write_text("{}")
+    world.run(f"--stages 1 --no-reset --state-dir {tmp_path / 'kept'}")
+    assert genesis.exists()
+    assert world.engine.made("setup") == []
+
+
+def test_storage_is_saved(world: World) -> None:
+    ending = world.run("--stages 1 --chain-only")
+    assert ending.error is None
+    assert (ending.folder / "chain-storage-stage-0.tar.zst").stat().st_size > 0

@@ -1,0 +1,268 @@
+"""A whole run on fakes: scripted roles that write what real ones write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fakes import FakeClock, FakeEngine, FakeExec, Reaction, Script
+
+from loadgenctl.clock import Clock
+from loadgenctl.model import ResolvedRevision, RoleSpec, RunPlan
+from loadgenctl.monitor.readers import Answer, Read, read_once
+from loadgenctl.plan.planner import make_plan
+from loadgenctl.plan.settings import merge
+from loadgenctl.process import Runner
+from loadgenctl.records.store import RunStore
+from loadgenctl.run.interrupt import Interrupts
+from loadgenctl.run.progress import Live, Silent
+from loadgenctl.run.runner import Ending, Services, execute
+from loadgenctl.sdks import sim
+from loadgenctl.sdks.base import BuildRecipe, ImageRecipe
+from loadgenctl.sources.base import SdkSource
+from loadgenctl.sources.bundled import BundledSource
+
+GRACEFUL = {"SIGINT": Reaction(0, 0.2), "SIGTERM": Reaction(0, 0.2)}
+
+
+@dataclass
+class Image:
+    """A made image."""
+
+    tag: str = "sim:fake"
+    id: str = "sha256:fake"
+    built: bool = False
+
+
+class InlineReader:
+    """A `Reader` that reads while it is asked."""
+
+    def __init__(self, read: Read, clock: Clock, name: str) -> None:
+        self._read, self._clock = read, clock
+        self._answer: Answer | None = None
+
+    def ask(self) -> None:
+        self._answer = read_once(self._read, self._clock)
+
+    def poll(self) -> Answer | None:
+        answer, self._answer = self._answer, None
+        return answer
+
+    def close(self) -> None:
+        self._answer = None
+
+
+class Images:
+    """Makes every image at once; `error` makes it fail."""
+
+    error: Exception | None = None
+
+    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> Image:
+        on_line(f"Step 1/1 : FROM {recipe.suite}")
+        if self.error is not None:
+            raise self.error
+        return Image()
+
+
+@dataclass
+class Builds:
+    """Every SDK is built already, in `tree`; `error` makes it fail."""
+
+    tree: Path
+    error: Exception | None = None
+
+    def build(
+        self,
+        source: SdkSource,
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        log: Path,
+    ) -> Path:
+        if self.error is not None:
+            raise self.error
+        self.tree.mkdir(exist_ok=True)
+        return self.tree
+
+
+@dataclass
+class Remembering(Silent):
+    """Keeps what a person would have been told."""
+
+    warnings: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    lives: list[Live] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+    def live(self, live: Live) -> None:
+        self.lives.append(live)
+
+
+class World:
+    """Roles that behave; a test changes what should go wrong, then calls `run`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = FakeClock()
+        self.setup = Script(exit_after=0.3, on_start=self._setup_starts)
+        self.interrupts = Interrupts()
+        self.progress = Remembering()
+        self.images = Images()
+        self.builds = Builds(folder / "src")
+        self.block_time = 1.0
+        self.cycle_time = 2.0
+        self.last_block: int | None = None
+        """The chain makes no more blocks after this one."""
+        self.cycles_succeed = True
+        self.cycles_finish = True
+        self.height = 0
+        self.configs: list[dict[str, Any]] = []
+        self.finished: list[Path] = []
+        self._load: dict[str, Any] = {}
+        self._seq = 0
+        self.chain = Script(
+            lines=(
+                (0.5, "launch-chain: Launching SwingSet kernel"),
+                (1.0, "block-manager: block 1 begin"),
+            ),
+            on_signal=GRACEFUL,
+            execs=self._chain_exec,
+            on_start=self._chain_starts,
+        )
+        self.solo = Script(
+            lines=((0.5, "start: swingset running"), (1.0, "Deployed Wallet!")),
+            on_signal=GRACEFUL,
+        )
+        self.loadgen = Script(
+            lines=((0.5, "server running"),),
+            on_signal=GRACEFUL,
+            execs=self._loadgen_exec,
+            on_start=self._loadgen_starts,
+        )
+
+    def run(self, line: str = "") -> Ending:
+        """A run of the plan that `line` gives."""
+        return execute(self.plan(line), self.services())
+
+    def plan(self, line: str) -> RunPlan:
+        """The plan of a command line; results below the world's folder."""
+        args = ["--sdk", "sim", "--output-dir", str(self.folder / "out"), *line.split()]
+        return make_plan(merge(args, {}, None, ""), now=0, cwd=self.folder)
+
+    def services(self) -> Services:
+        """Fakes throughout, but for the description of the simulated SDK."""
+        roles = {"chain": self.chain, "solo": self.solo, "loadgen": self.loadgen}
+        self.engine = FakeEngine(self.clock, {**roles, "setup": self.setup})
+        return Services(
+            engine=self.engine,
+            clock=self.clock,
+            source=BundledSource(),
+            factory=sim.make,
+            images=self.images,
+            builder=self.builds,
+            processes=Runner(),
+            progress=self.progress,
+            interrupts=self.interrupts,
+            role_user=(1000, 1000),
+            finish=self._finish,
+            make_reader=InlineReader,
+        )
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a file of the results."""
+        text = (self.folder / "out" / name).read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def status(self) -> dict[str, Any]:
+        """status.json."""
+        found: dict[str, Any] = json.loads((self.folder / "out" / "status.json").read_text())
+        return found
+
+    def _finish(self, store: RunStore) -> None:
+        self.finished.append(store.folder)
+
+    def _chain_exec(self, argv: tuple[str, ...]) -> FakeExec:
+        return FakeExec(output=b'{"jsonrpc":"2.0","id":-1,"result":{}}')
+
+    def _setup_starts(self, spec: RoleSpec) -> None:
+        for role in ("chain", "solo"):
+            state = _on_host(spec, f"/state/project/{role}")
+            state.mkdir(exist_ok=True)
+            (state / "data").write_bytes(b"x" * 4096)
+
+    def _chain_starts(self, spec: RoleSpec) -> None:
+        slog = _on_host(spec, spec.command.env["SLOGFILE"])
+        container = self.engine.latest("chain")
+
+        def block() -> None:
+            if not container.running:
+                return
+            if self.last_block is None or self.height < self.last_block:
+                self.height += 1
+                now = self.clock.wall()
+                head = {"blockHeight": self.height, "blockTime": int(now)}
+                with slog.open("ab") as stream:
+                    for after, name in ((0.0, "begin-block"), (0.1, "end-block-start")):
+                        stream.write(_slog_line(now + after, name, head))
+                    stream.write(_slog_line(now + 0.2, "end-block-finish", head))
+            self.clock.after(self.block_time, block)
+
+        self.clock.after(1.0, block)
+
+    def _loadgen_starts(self, spec: RoleSpec) -> None:
+        self._events = _on_host(spec, spec.command.argv[spec.command.argv.index("--events") + 1])
+        self._load = {}
+
+    def _loadgen_exec(self, argv: tuple[str, ...]) -> FakeExec:
+        self._load = json.loads(argv[-1])
+        self.configs.append(self._load)
+        for task in self._load:
+            self._cycle(task)
+        return FakeExec()
+
+    def _cycle(self, task: str) -> None:
+        if task not in self._load:
+            return
+        self._seq += 1
+        seq = self._seq
+        self._event(type="start", task=task, seq=seq, intended=self.clock.wall())
+        if not self.cycles_finish:
+            return
+
+        def finish() -> None:
+            outcome: dict[str, Any] = {"success": self.cycles_succeed}
+            if not self.cycles_succeed:
+                outcome["error"] = "the purse did not move"
+            self._event(type="finish", task=task, seq=seq, **outcome)
+
+        self.clock.after(self.cycle_time, finish)
+        self.clock.after(self._load[task].get("interval", 60), lambda: self._cycle(task))
+
+    def _event(self, **fields: Any) -> None:
+        with self._events.open("a") as stream:
+            stream.write(json.dumps({"time": self.clock.wall(), **fields}) + "\n")
+
+
+def _on_host(spec: RoleSpec, path: str) -> Path:
+    for mount in spec.mounts:
+        if path.startswith(mount.target + "/"):
+            return Path(mount.source) / path[len(mount.target) + 1 :]
+    raise AssertionError(f"{path} is not mounted")
+
+
+def _slog_line(time: float, name: str, fields: dict[str, Any]) -> bytes:
+    row = {"time": round(time, 6), "type": f"cosmic-swingset-{name}", **fields}
+    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+
+
+def names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The types of perf rows, without the samples."""
+    return [row["type"] for row in rows if not row["type"].endswith("-usage")]
