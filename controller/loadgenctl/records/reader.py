@@ -180,13 +180,16 @@ class RunFolder:
 class RowFollower:
     """Reads a growing JSON-lines file piece by piece; an unfinished last line waits for its end."""
 
-    def __init__(self, path: Path, *, most: int = 4 * 1024 * 1024) -> None:
-        """`most` bytes are read at a poll, so that a backlog does not hold up the caller."""
+    def __init__(self, path: Path, *, most: int = 4 * 1024 * 1024, from_end: bool = False) -> None:
+        """`most` bytes are read at a poll, so that a backlog does not hold up the caller.
+
+        With `from_end` what is there by now is left out.
+        """
         self.path = path
         self.unreadable = 0
         """Whole lines so far that were no JSON object."""
         self._most = most
-        self._offset = 0
+        self._offset = path.stat().st_size if from_end and path.exists() else 0
         self._rest = b""
 
     @property

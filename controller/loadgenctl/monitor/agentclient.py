@@ -1,0 +1,155 @@
+"""The controller's end of the agent: starts it in the chain container and reads its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines.base import Engine, Handle
+from loadgenctl.errors import EngineError, OutputFolderError
+from loadgenctl.records.reader import Row, RowFollower
+from loadgenctl.sdks.base import OUT, STATE, TOOLS
+
+_RESTARTS = 3
+"""An agent that dies more often than this has a reason that starting it again does not cure."""
+
+_SLACK = 10.0
+"""Seconds that a sample may come late: a bootstrap can keep every core busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """What the agent is told."""
+
+    light: float
+    """Seconds between light samples; 0: none."""
+    full: float
+    """Seconds between full samples; 0: only on request."""
+    storage: str | None = None
+    """Folder below STATE whose files are measured."""
+    kernel: str | None = None
+    """Regular expression of the chain node's command line; None: the names the agent knows."""
+    root_pid: int = 1
+    python: str = "python3"
+
+    def argv(self, out: str) -> list[str]:
+        """The command line inside the container."""
+        argv = [self.python, f"{TOOLS}/agent/agent.py", "--out", out]
+        argv += ["--light", f"{self.light:g}", "--full", f"{self.full:g}"]
+        argv += ["--root-pid", str(self.root_pid)]
+        if self.storage is not None:
+            argv += ["--storage", f"{STATE}/{self.storage}"]
+        if self.kernel is not None:
+            argv += ["--kernel", self.kernel]
+        return argv
+
+
+class AgentClient:
+    """One agent in one chain container."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        handle: Handle,
+        clock: Clock,
+        spec: AgentSpec,
+        *,
+        shared: Path,
+        stage: int,
+    ) -> None:
+        """`shared` is the host's side of OUT; the agent writes `agent-stage-N.jsonl` there."""
+        name = f"agent-stage-{stage}.jsonl"
+        self.path = shared / name
+        self.given_up: str | None = None
+        """Why no more samples will come; None while they may."""
+        self._engine = engine
+        self._handle = handle
+        self._clock = clock
+        self._spec = spec
+        self._out = f"{OUT}/{name}"
+        self._follower = RowFollower(self.path, from_end=True)
+        self._request_path = self.path.with_name(f"{name}.request")
+        self._requests = 0
+        self._starts = 0
+        self._unreadable = 0
+        self._heard = clock.monotonic()
+
+    def start(self) -> list[Row]:
+        """Start the agent; a gap if the engine refuses, which `poll` tries to mend later."""
+        self._starts += 1
+        self._heard = self._clock.monotonic()
+        try:
+            self._engine.exec_detached(self._handle, self._spec.argv(self._out))
+        except EngineError as error:
+            return [self._gap(f"the agent could not be started: {error}")]
+        return []
+
+    def poll(self) -> list[Row]:
+        """The agent's lines since the last call, and rows of kind `gap` where it failed.
+
+        A gap tells its `reason`. Never blocks longer than starting the agent again takes.
+        """
+        try:
+            rows = self._follower.poll()
+        except OutputFolderError as error:
+            return self._fail([], f"the agent's samples cannot be read: {error}")
+        if rows:
+            self._heard = self._clock.monotonic()
+        rows += self._damage()
+        for row in rows:
+            if row.get("kind") == "end":
+                return self._fail(rows, f"the agent ended: {row.get('reason')}")
+            if row.get("kind") == "start" and row.get("errors"):
+                self.given_up = f"the agent cannot work: {row['errors']}"
+                return [*rows, self._gap(self.given_up)]
+        silence = self._clock.monotonic() - self._heard
+        if self.given_up is None and silence > self._patience():
+            return self._fail(rows, f"nothing from the agent for {silence:.0f} s")
+        return rows
+
+    def request(self) -> str:
+        """Ask for a full sample now; the word that its `request` will hold."""
+        self._requests += 1
+        word = f"{self.path.stem}-{self._requests}-{self._clock.monotonic():.3f}"
+        try:
+            self._request_path.write_text(word, encoding="utf-8")
+        except OSError as error:
+            raise OutputFolderError(
+                f"{self._request_path} cannot be written: {error.strerror}",
+                hint="check that the run's folder is there and has room",
+            ) from error
+        return word
+
+    def _patience(self) -> float:
+        interval = self._spec.light or self._spec.full
+        return float("inf") if interval <= 0 else 3 * interval + _SLACK
+
+    def _damage(self) -> list[Row]:
+        lines = self._follower.unreadable - self._unreadable
+        self._unreadable = self._follower.unreadable
+        return [self._gap(f"{lines} unreadable lines from the agent")] if lines else []
+
+    def _fail(self, rows: list[Row], reason: str) -> list[Row]:
+        if self.given_up is not None:
+            return rows
+        if not self._container_runs():
+            # Nothing to mend and nothing missing: the agent goes with its container.
+            self.given_up = "the container has ended"
+            return rows
+        rows = [*rows, self._gap(reason)]
+        if self._starts > _RESTARTS:
+            self.given_up = reason
+            rows.append(self._gap(f"given up on the agent after {self._starts} starts"))
+        else:
+            rows += self.start()
+        return rows
+
+    def _container_runs(self) -> bool:
+        try:
+            return self._engine.state(self._handle).running
+        except EngineError:
+            return False
+
+    def _gap(self, reason: str) -> Row:
+        return {"time": self._clock.wall(), "kind": "gap", "reason": reason}

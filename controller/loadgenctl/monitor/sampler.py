@@ -1,0 +1,209 @@
+"""Decides what is read when, and writes down what came of it.
+
+`Sampler.poll` is called from the run's loop and never waits: statistics are read by threads, the
+agent writes a file. One container that fails costs its own row, which then says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines.base import Engine, Handle
+from loadgenctl.monitor import docker_stats, rows
+from loadgenctl.monitor.agentclient import AgentClient
+from loadgenctl.monitor.counters import CounterSet
+from loadgenctl.monitor.readers import Answer, Read, Reader, ThreadReader
+from loadgenctl.records import schema
+from loadgenctl.records.reader import Row
+from loadgenctl.records.schema import Sample
+from loadgenctl.records.store import RunStore
+
+_NETWORK = ("network_rx_bytes", "network_tx_bytes")
+
+ReaderFactory = Callable[[Read, Clock, str], Reader]
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A container being watched."""
+
+    handle: Handle
+    reader: Reader
+    owns_network: bool
+    asked_at: float | None = None
+    """Monotonic time of the reading under way."""
+    asked_stage: int = -1
+    late: bool = False
+    """The reading under way has missed its deadline, and a row says so."""
+
+
+class Sampler:
+    """Samples the containers of a run and, through its agent, the chain's processes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        store: RunStore,
+        *,
+        interval: float,
+        deadline: float = 5.0,
+        names: Mapping[str, str | None] | None = None,
+        make_reader: ReaderFactory = ThreadReader,
+    ) -> None:
+        """Each container is read every `interval` s; an answer later than `deadline` s is missing.
+
+        `names` gives vat ids their names where the command line has none; it may grow meanwhile.
+        """
+        self._engine = engine
+        self._clock = clock
+        self._store = store
+        self._interval = interval
+        self._deadline = deadline
+        self._names = names if names is not None else {}
+        self._make_reader = make_reader
+        self._watched: dict[str, _Watched] = {}
+        self._counters: dict[str, CounterSet] = {}
+        self._due = clock.monotonic()
+        self._agent: AgentClient | None = None
+        self._agent_stage = -1
+        self._answered: set[str] = set()
+
+    def watch(self, role: str, handle: Handle, *, owns_network: bool = False) -> None:
+        """Watch a started container; `owns_network` is for the one that others joined.
+
+        Docker gives every container of a shared network the same numbers, which would be counted
+        several times over.
+        """
+        self.unwatch(role)
+        reader = self._make_reader(lambda: self._engine.stats(handle), self._clock, role)
+        self._watched[role] = _Watched(handle, reader, owns_network)
+
+    def unwatch(self, role: str) -> None:
+        """Stop watching; do it before the container is stopped. Idempotent."""
+        watched = self._watched.pop(role, None)
+        if watched is not None:
+            self._collect(role, watched)
+            watched.reader.close()
+
+    def start_agent(self, agent: AgentClient) -> None:
+        """Start the chain's agent and take its samples into this stage."""
+        self.stop_agent()
+        self._agent = agent
+        self._agent_stage = self._store.stage
+        self._take(agent.start())
+
+    def stop_agent(self) -> None:
+        """Take what the agent has left and forget it; it ends with its container. Idempotent."""
+        if self._agent is not None:
+            self._drain_agent()
+            self._agent = None
+
+    def poll(self) -> None:
+        """Do what is due. Raises `OutputFolderError` when rows cannot be written."""
+        now = self._clock.monotonic()
+        for role, watched in self._watched.items():
+            self._collect(role, watched)
+        if now >= self._due:
+            # What a stall made us miss is gone; the grid stays where it is.
+            self._due += self._interval * (1 + (now - self._due) // self._interval)
+            for role, watched in self._watched.items():
+                self._ask(role, watched, now)
+        self._drain_agent()
+
+    def snapshot_now(self, *, timeout: float = 3.0) -> bool:
+        """Read everything once, for a stage's begin or end; waits up to `timeout` s.
+
+        False if something was not there in time; it is then recorded when it comes.
+        """
+        start = self._clock.monotonic()
+        for role, watched in self._watched.items():
+            self._collect(role, watched)
+            self._ask(role, watched, start)
+        agent = self._agent
+        word = agent.request() if agent is not None and agent.given_up is None else None
+        while True:
+            for role, watched in self._watched.items():
+                self._collect(role, watched)
+            self._drain_agent()
+            waiting = any(watched.asked_at is not None for watched in self._watched.values())
+            if not waiting and (word is None or word in self._answered):
+                return True
+            if self._clock.monotonic() - start >= timeout:
+                return False
+            self._clock.sleep(0.05)
+
+    def close(self) -> None:
+        """Stop everything; never blocks."""
+        self.stop_agent()
+        for role in list(self._watched):
+            self.unwatch(role)
+
+    def _ask(self, role: str, watched: _Watched, now: float) -> None:
+        if watched.asked_at is not None:
+            if watched.late:
+                # Still no answer to an old question: this tick has none either.
+                self._write(
+                    role, watched, self._missing(f"no answer for {now - watched.asked_at:.0f} s")
+                )
+            return
+        watched.asked_at = now
+        watched.asked_stage = self._store.stage
+        watched.late = False
+        watched.reader.ask()
+
+    def _collect(self, role: str, watched: _Watched) -> None:
+        if watched.asked_at is None:
+            return
+        answer = watched.reader.poll()
+        if answer is not None:
+            watched.asked_at = None
+            self._write(role, watched, answer)
+        elif not watched.late and self._clock.monotonic() - watched.asked_at > self._deadline:
+            watched.late = True
+            self._write(role, watched, self._missing(f"no answer within {self._deadline:g} s"))
+
+    def _missing(self, reason: str) -> Answer:
+        return Answer(self._clock.wall(), None, reason)
+
+    def _write(self, role: str, watched: _Watched, answer: Answer) -> None:
+        values = docker_stats.missing()
+        reason = answer.reason
+        if answer.document is not None:
+            values = docker_stats.parse(answer.document)
+            if all(value is None for value in values.values()):
+                reason = "the container was not running"
+        if not watched.owns_network:
+            values.update(dict.fromkeys(_NETWORK))
+        counters = self._counters.setdefault(role, CounterSet(docker_stats.COUNTERS))
+        corrected = counters.update(values, watched.handle.id)
+        sample = Sample(
+            time=round(answer.time, 6),
+            stage=watched.asked_stage,
+            source="docker",
+            kind="container",
+            role=role,
+            subject=role,
+            name=None,
+            values={"epoch": counters.epoch, **corrected},
+            reason=reason,
+        )
+        self._store.sample(sample)
+
+    def _drain_agent(self) -> None:
+        if self._agent is not None:
+            self._take(self._agent.poll())
+
+    def _take(self, lines: list[Row]) -> None:
+        for line in lines:
+            found = rows.samples(line, self._agent_stage, self._names)
+            self._store.append_many(schema.SAMPLES, [sample.to_row() for sample in found])
+            for fields in rows.usage_events(line, self._names):
+                self._store.perf("chain-process-usage", **fields)
+            storage = rows.storage_event(line)
+            if storage is not None:
+                self._store.perf("chain-storage-usage", chain=storage)
+            if "request" in line:
+                self._answered.add(line["request"])
