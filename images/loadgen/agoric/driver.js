@@ -7,12 +7,14 @@
 import { E } from '@agoric/eventual-send';
 
 import { connectLines } from './lib/lines.js';
+import { prepare as prepareAmm } from './tasks/amm.js';
 import { prepare as prepareFaucet } from './tasks/faucet.js';
+import { prepare as prepareVault } from './tasks/vault.js';
 
 const PROTOCOL = 1;
 
 /** Task name → prepares the task and gives what runs one cycle of it. */
-const TASKS = { faucet: prepareFaucet };
+const TASKS = { faucet: prepareFaucet, amm: prepareAmm, vault: prepareVault };
 
 /** What the tasks use of the solo's and the chain's services. */
 const SERVICES = ['agoricNames', 'bank', 'scratch', 'spawner', 'zoe'];

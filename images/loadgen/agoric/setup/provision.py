@@ -46,6 +46,8 @@ def provision(args: argparse.Namespace) -> None:
     check_same_chain(args.project)
     helper = Helper(args.helper, args.project / "keys")
     address = read(args.project / "solo" / "ag-cosmos-helper-address")
+    # An unreachable chain must not look like one that does not know the client.
+    wait_for("the chain's RPC", lambda: helper.query("bank", "balances", address), seconds=60)
     if helper.has_egress(address):
         say(f"{address} is provisioned already")
         return

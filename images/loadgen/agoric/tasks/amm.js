@@ -1,0 +1,15 @@
+// Exchange: the client trades RUN for BLD and back.
+import { E } from '@agoric/eventual-send';
+import { findOrMakeAgent } from '../lib/agent.js';
+
+/**
+ * @param {any} context see driver.js
+ * @returns {Promise<() => Promise<any>>} runs one cycle
+ */
+export const prepare = async context => {
+  const { agoricNames, bank, zoe } = context.home;
+  const agent = await findOrMakeAgent(context, 'amm', async () =>
+    harden({ agoricNames, bank, zoe }),
+  );
+  return () => E(agent).cycle();
+};
