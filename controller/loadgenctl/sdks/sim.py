@@ -108,7 +108,12 @@ class SimSdk:
             command=_command(ctx, "sim-solo", "start", *home, SOLO_SLOGFILE=slog),
             prepare=(
                 _command(
-                    ctx, "sim-solo", "init", *home, timeout=60.0, label="create the simulated client"
+                    ctx,
+                    "sim-solo",
+                    "init",
+                    *home,
+                    timeout=60.0,
+                    label="create the simulated client",
                 ),
             ),
             state_probe=f"{SOLO_HOME}/solo.json",

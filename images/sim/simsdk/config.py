@@ -1,6 +1,7 @@
-"""One TOML file sets speeds, costs and faults; what it does not name keeps the default written here.
+"""One TOML file sets speeds, costs and faults; what it does not name keeps its default.
 
-A key that does not exist, a wrong type and a value out of range are refused with `ConfigError`; a misspelled key gets the nearest name.
+A key that does not exist, a wrong type and a value out of range are refused with `ConfigError`;
+a misspelled key gets the nearest name.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Restart:
     """What a restart costs."""
 
     replay_factor: float = 0.5
-    """CPU work of a replayed delivery as a share of the first time's; the transcripts only ever grow."""
+    """CPU work of a replayed delivery as a share of the first time's."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Slog:
     """The structured log."""
 
     dialect: str = "2021"
-    """`2021`: as the SDK of spring 2021 writes it; `modern`: with monotime, bootstrap events and the replay flag."""
+    """`2021`: as the SDK of that spring; `modern`: monotime, bootstrap events, replay flag."""
     body_bytes: int = 200
     """Size of a delivery's message body."""
 
@@ -130,7 +131,7 @@ class Driver:
 
     connect_timeout: float = field(default=120.0, metadata={"min": 0.1})
     """Seconds to wait for a solo that is ready."""
-    stop_grace: float = 30.0
+    stop_grace: float = 10.0
     """Seconds that running cycles may take to end after a stop."""
 
 
@@ -186,9 +187,10 @@ def parse(document: Mapping[str, Any]) -> SimConfig:
 
 
 def load(path: str | None, environ: Mapping[str, str] | None = None) -> SimConfig:
-    """Read `path`, else $SIM_CONFIG, else the bundled default; ports may be overridden by $SIM_RPC_PORT and $SIM_SOLO_PORT.
+    """Read `path`, else $SIM_CONFIG, else the bundled default.
 
-    Raises `ConfigError`, also for a file that cannot be read.
+    $SIM_RPC_PORT and $SIM_SOLO_PORT override the ports. Raises `ConfigError`, also for a file that
+    cannot be read.
     """
     env = os.environ if environ is None else environ
     chosen = Path(
@@ -222,7 +224,8 @@ def refuse_unknown(where: str, table: Mapping[str, Any], known: Iterable[str]) -
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        import tomllib  # noqa: PLC0415 - from Python 3.11 on; what does not read TOML runs on 3.9
+        # Part of Python from 3.11 on; whatever does not read the configuration runs on 3.9, too.
+        import tomllib
     except ModuleNotFoundError as error:
         raise ConfigError("reading the configuration needs Python 3.11 or newer") from error
     try:
@@ -254,9 +257,8 @@ def _value(where: str, spec: dataclasses.Field[Any], value: object) -> object:
         raise ConfigError(f"{where} must be a {'whole ' if whole else ''}number")
     low, high = spec.metadata.get("min", 0), spec.metadata.get("max")
     if not value >= low or (high is not None and value > high):
-        raise ConfigError(
-            f"{where} must be {f'between {low} and {high}' if high is not None else f'at least {low}'}"
-        )
+        wanted = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ConfigError(f"{where} must be {wanted}")
     return value if whole else float(value)
 
 

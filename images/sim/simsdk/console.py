@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -11,7 +12,7 @@ from datetime import datetime, timezone
 
 
 def say(source: str, text: str) -> None:
-    """One log line on stdout, flushed, e.g. `2021-05-18T09:00:00.000Z block-manager: block 1 begin`."""
+    """One log line on stdout, flushed: `2021-05-18T09:00:00.000Z block-manager: block 1 begin`."""
     stamp = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     sys.stdout.write(f"{stamp}Z {source}: {text}\n")
     sys.stdout.flush()
@@ -40,11 +41,10 @@ class Stop:
     def request(self) -> None:
         """Ask for the end; safe in a signal handler and in any thread."""
         self.requested = True
-        # A pipe rather than a threading.Event: setting one inside a handler can deadlock with a wait that it interrupts.
-        try:
+        # A pipe rather than a threading.Event: setting one inside a handler can deadlock with the
+        # wait that it interrupts.
+        with contextlib.suppress(BlockingIOError):
             os.write(self._write, b"!")
-        except BlockingIOError:
-            pass
 
     def wait(self, seconds: float | None) -> bool:
         """Sleep up to `seconds` (None: for ever) or until requested; whether it was."""

@@ -1,4 +1,4 @@
-"""The load driver: takes orders over a Unix socket, runs cycles against the solo, reports each result."""
+"""The load driver: takes orders over a Unix socket, runs cycles, reports each result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .config import SimConfig
 from .console import complain, say
 from .faults import FaultBook
 from .tasks import CYCLES, PREPARATIONS, CycleError, Scratch
-from .web import Client, Unreachable
+from .web import Client, UnreachableError
 
 Json = Any
 MAX_LINE = 1 << 20
@@ -33,7 +33,7 @@ class SoloLink:
         message = {"contract": contract, "method": method, "args": args}
         try:
             status, answer = self._client.call("POST", "/tx", {"message": message})
-        except Unreachable as error:
+        except UnreachableError as error:
             raise CycleError(f"{contract}.{method}: the solo did not answer: {error}") from error
         if status != 200 or "error" in answer:
             raise CycleError(f"{contract}.{method}: {answer.get('error')}")
@@ -43,7 +43,7 @@ class SoloLink:
         """Whether the solo takes transactions."""
         try:
             return bool(self._client.get("/status")["ready"])
-        except Unreachable:
+        except UnreachableError:
             return False
 
     def close(self) -> None:
@@ -53,13 +53,13 @@ class SoloLink:
     def _read(self, key: str) -> Json:
         try:
             return self._client.get(f"/scratch/{key}")["value"]
-        except Unreachable as error:
+        except UnreachableError as error:
             raise CycleError(str(error)) from error
 
     def _write(self, key: str, value: Json) -> None:
         try:
             self._client.call("PUT", f"/scratch/{key}", {"value": value})
-        except Unreachable as error:
+        except UnreachableError as error:
             raise CycleError(str(error)) from error
 
 

@@ -1,4 +1,6 @@
-"""Faults on demand: what can go wrong, when, and how often. Pure; whoever finds a fault due acts on it.
+"""Faults on demand: what can go wrong, when, and how often.
+
+Pure: whoever finds a fault due acts on it.
 
 Every kind may carry `stage` (it happens only in that stage, as told by $SIM_STAGE).
 """
@@ -14,7 +16,7 @@ from typing import Any
 TASKS = ("faucet", "amm", "vault")
 
 _BLOCK = {"at_block": 0, "after_blocks": 0}
-"""`at_block`: that height or the first one after; `after_blocks`: counted from the process's start."""
+"""`at_block`: that height or the next one made; `after_blocks`: since the process's start."""
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "chain-crash": {**_BLOCK, "exit_code": 1},
@@ -64,9 +66,9 @@ def _parse(number: int, entry: object) -> Fault:
     where = f"fault {number}"
     if not isinstance(entry, dict):
         raise ValueError(f"{where} must be a table")  # noqa: TRY004
-    kind = entry.get("kind")
+    kind = str(entry.get("kind"))
     if kind not in KINDS:
-        near = difflib.get_close_matches(str(kind), list(KINDS), n=1, cutoff=0.4)
+        near = difflib.get_close_matches(kind, list(KINDS), n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"kinds: {', '.join(KINDS)}"
         raise ValueError(f"{where}: unknown kind {kind!r}; {hint}")
     defaults = KINDS[kind]
@@ -96,7 +98,7 @@ def _parse(number: int, entry: object) -> Fault:
 def _option(where: str, default: object, value: object) -> object:
     if isinstance(default, bool):
         if not isinstance(value, bool):
-            raise ValueError(f"{where} must be true or false")
+            raise ValueError(f"{where} must be true or false")  # noqa: TRY004
         return value
     if isinstance(default, str):
         if not isinstance(value, str):
@@ -104,9 +106,8 @@ def _option(where: str, default: object, value: object) -> object:
         return value
     number = (int, float) if isinstance(default, float) else int
     if isinstance(value, bool) or not isinstance(value, number):
-        raise ValueError(
-            f"{where} must be a {'' if isinstance(default, float) else 'whole '}number"
-        )
+        kind = "number" if isinstance(default, float) else "whole number"
+        raise ValueError(f"{where} must be a {kind}")  # noqa: TRY004
     return value
 
 
@@ -131,7 +132,7 @@ class FaultBook:
         self._seed = seed
 
     def at_block(self, height: int, since_start: int) -> list[Fault]:
-        """Block faults that come due at this height; `since_start` counts this process's blocks from 1."""
+        """Block faults due at this height; `since_start` counts this process's blocks from 1."""
         due = []
         for index, fault in enumerate(self._faults):
             if "at_block" not in fault.options or index in self._spent:

@@ -1,6 +1,7 @@
-"""The solo's link to the chain: sends transactions and follows the blocks until each has its result.
+"""The solo's link to the chain: sends transactions and follows the blocks until each has a result.
 
-The chain may go away and come back at any time: what has no result yet is sent again, and the chain does nothing twice.
+The chain may go away and come back at any time: what has no result yet is sent again, and the chain
+does nothing twice.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .web import Client, Unreachable
+from .web import Client, UnreachableError
 
 Json = Any
 FAR_BEHIND = 200
-"""Blocks; further behind, asking for the pending transactions is cheaper than reading every block."""
+"""Blocks; further behind, asking for each pending transaction is cheaper than reading them."""
 
 
 class Pending:
@@ -36,7 +37,7 @@ class Follower:
     """Polls the chain: often while something is pending, else rarely."""
 
     def __init__(self, port: int, block_time: float, report: Callable[[str], None]) -> None:
-        """`report` gets a line when the chain is lost and found; `block_time` in seconds sets the pace."""
+        """`report` gets a line when the chain is lost or found; `block_time` (s) sets the pace."""
         self._port = port
         self._busy = min(max(block_time / 5, 0.02), 1.0)
         self._idle = max(block_time, 0.2)
@@ -79,7 +80,7 @@ class Follower:
             self._wake.clear()
             try:
                 self._round(client, sent)
-            except Unreachable as error:
+            except UnreachableError as error:
                 sent.clear()
                 if self.connected:
                     self._report(f"lost the chain: {error}")

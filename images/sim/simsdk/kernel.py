@@ -11,7 +11,7 @@ from . import ledger
 from .config import SimConfig
 from .slog import SlogWriter
 from .store import Store
-from .vats import Vat, Worker, roster
+from .vats import Vat, VatWorker, Worker, roster
 from .worker import COMPUTRONS_PER_UNIT
 
 Json = Any
@@ -21,7 +21,7 @@ ALLOCATED = 42_074_144
 CONTRACTS = ("faucet", "amm", "vault")
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """A signal asked for the end while the kernel was starting."""
 
 
@@ -35,8 +35,10 @@ class Kernel:
         slog: SlogWriter,
         run_dir: Path,
         should_stop: Callable[[], bool],
+        make_worker: Callable[[Vat, Path], VatWorker] = Worker,
     ) -> None:
-        """`should_stop` is asked between the steps of a start."""
+        """`should_stop` is asked between the steps of a start; `make_worker` starts a process."""
+        self._make_worker = make_worker
         self._config = config
         self._store = store
         self._slog = slog
@@ -44,14 +46,18 @@ class Kernel:
         self._should_stop = should_stop
         self._modern = config.slog.dialect == "modern"
         self.static, self.dynamic = roster(config.vats)
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, VatWorker] = {}
         self._numbers: dict[str, int] = {}
+        self._done: dict[str, int] = {}
         self._filler = "x" * config.slog.body_bytes
         self.deliveries: list[tuple[str, int, int]] = []
         """(vatID, computrons, bytes) since the last `take_deliveries`."""
 
     def start(self) -> None:
-        """Start the vats the state knows and replay their transcripts. Raises `Stopped`, `VatDied`."""
+        """Start the vats that the state knows and replay their transcripts.
+
+        Raises `StoppedError`, `VatDiedError`.
+        """
         self._run_dir.mkdir(parents=True, exist_ok=True)
         self._slog.write("import-kernel-start")
         self._slog.write("import-kernel-finish")
@@ -98,10 +104,10 @@ class Kernel:
         self._workers = {}
 
     def _create(self, vats: list[Vat]) -> None:
-        # All processes start at once; the slog tells of them one by one, as the real kernel starts them.
+        # All processes start at once; the slog tells of them one by one, as the real kernel would.
         for vat in vats:
             if vat.has_worker:
-                self._workers[vat.id] = Worker(vat, self._run_dir)
+                self._workers[vat.id] = self._make_worker(vat, self._run_dir)
         for vat in vats:
             self._check_stop()
             self._slog.write("create-vat", **self._creation(vat))
@@ -225,12 +231,11 @@ class Kernel:
         self.deliveries.append((vat.id, compute, grow))
 
     def _cost(self, vat: Vat) -> tuple[int, int]:
-        """(computrons, bytes) of the vat's next delivery: a function of the seed and its place in the vat's transcript."""
+        """(computrons, bytes) of the vat's next delivery: depends on seed and number only."""
         if not vat.has_worker:
             return 0, 0
-        done = len(self._store.transcripts.get(vat.id, ())) + sum(
-            1 for item in self.deliveries if item[0] == vat.id
-        )
+        done = self._done.setdefault(vat.id, len(self._store.transcripts.get(vat.id, ())))
+        self._done[vat.id] = done + 1
         luck = random.Random(f"{self._config.seed}/{vat.id}/{done}").uniform(-1.0, 1.0)  # noqa: S311 - not a secret
         cost = self._config.cost
         return int(
@@ -256,4 +261,4 @@ class Kernel:
 
     def _check_stop(self) -> None:
         if self._should_stop():
-            raise Stopped
+            raise StoppedError

@@ -1,7 +1,8 @@
-"""What transactions do to the state: a bank, an egress list, and three contracts. Pure over the `Store`.
+"""What transactions do to the state: a bank, an egress list, three contracts.
 
-All amounts are whole numbers of the smallest unit (ubld, urun, token). BLD is never made or destroyed here; RUN only by a vault's loan
-and its repayment, tokens only by the faucet.
+Pure over the `Store`. All amounts are whole numbers of the smallest unit (ubld, urun, token). BLD
+is never made or destroyed here; RUN only by a vault's loan and its repayment, tokens only by the
+faucet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Transactions between their arrival and their block. Thread-safe: RPC threads add, the block loop takes."""
+"""Transactions between their arrival and their block.
+
+Thread-safe: RPC threads add, the block loop takes.
+"""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ from . import VERSION, genesis, ledger
 from .config import SimConfig
 from .console import Stop, complain, say
 from .faults import Fault, FaultBook
-from .kernel import Kernel, Stopped
+from .kernel import Kernel, StoppedError
 from .mempool import Mempool
 from .rpc import Rpc
 from .slog import SlogWriter
 from .store import Block, Store
-from .vats import VatDied
+from .vats import VatDiedError
 from .web import serve
 
 MIB = 1 << 20
@@ -30,7 +30,7 @@ class Node:
     def __init__(
         self, home: Path, config: SimConfig, slog_path: str | None, stage: int | None, stop: Stop
     ) -> None:
-        """Load the state at `home`. Raises `StoreError`; `FileNotFoundError` when it was never initialised."""
+        """Load the state. Raises `StoreError`; `FileNotFoundError` without an initialised home."""
         self._home = home
         self._config = config
         self._stop = stop
@@ -63,10 +63,10 @@ class Node:
                 self._config.chain.rpc_port, Rpc(self._store, self._mempool, self._lock).routes()
             )
             self._loop()
-        except Stopped:
+        except StoppedError:
             pass
-        except VatDied as error:
-            complain(f"launch-chain: panic: {error}")
+        except VatDiedError as error:
+            complain(f"panic: {error}")
             return 1
         except OSError as error:
             complain(
@@ -88,14 +88,14 @@ class Node:
         self._store.close()
 
     def _loop(self) -> None:
-        # After a restart the block that the stop cut off comes at once, as the real chain catches up.
+        # The first block comes at once, as the real chain catches up after a restart.
         due = time.monotonic()
         while not self._stop.wait(due - time.monotonic()):
             began = time.monotonic()
             if began >= self._stalled_until:
                 self._block()
             pace = self._config.chain.block_time
-            # Blocks keep their pace from start to start, but a chain that is too busy still breathes between two.
+            # Blocks keep their pace from start to start; a chain too busy for that still breathes.
             due = max(began + pace, time.monotonic() + pace * 0.05)
 
     def _bootstrap(self) -> None:
@@ -116,16 +116,17 @@ class Node:
 
     def _block(self) -> None:
         height = self._store.height + 1
-        self._made += 1
+        due = self._faults.at_block(height, self._made + 1)
+        if any(self._halt(fault, height) for fault in due):
+            return
         # A block carries the time at which the one before it was agreed on.
         block = Block(height, self._previous or self._store.blocks[height - 1].time)
         self._previous = time.time()
         where = {"blockHeight": height, "blockTime": int(block.time)}
         say("block-manager", f"block {height} begin")
         self._slog.write("cosmic-swingset-begin-block", **where)
-        for fault in self._faults.at_block(height, self._made):
-            if self._strike(fault, height):
-                return
+        for fault in due:
+            self._strike(fault, height)
         txs = [
             tx
             for tx in self._mempool.take(self._config.chain.max_block_txs)
@@ -143,6 +144,7 @@ class Node:
             block.txs.append(tx)
         self._slog.write("cosmic-swingset-end-block-finish", **where)
         self._commit(block)
+        self._made += 1
         say("block-manager", f"block {height} commit")
 
     def _commit(self, block: Block) -> None:
@@ -165,29 +167,27 @@ class Node:
             with path.open("ab") as log:
                 log.write(f"{height:012d}".encode().ljust(int(size * share), b"="))
 
-    def _strike(self, fault: Fault, height: int) -> bool:
-        """Let the fault happen; True when there will be no block."""
+    def _halt(self, fault: Fault, height: int) -> bool:
+        """Let a fault that stops the blocks happen; False for any other."""
+        if fault.kind == "consensus-failure":
+            reason = f"simulated failure at block {height}"
+            say("tendermint", f'CONSENSUS FAILURE!!! err="{reason}" module=consensus')
+            if fault["exit_code"] >= 0:
+                self._die(reason, fault["exit_code"])
+        elif fault.kind != "chain-stall":
+            return False
+        seconds = fault.options.get("seconds", 0.0)
+        self._stalled_until = time.monotonic() + seconds if seconds > 0 else float("inf")
+        return True
+
+    def _strike(self, fault: Fault, height: int) -> None:
+        """Let a fault happen inside the block."""
         if fault.kind == "chain-crash":
             self._die(f"panic: simulated crash at block {height}", fault["exit_code"])
-        if fault.kind == "consensus-failure":
-            say(
-                "tendermint",
-                f'CONSENSUS FAILURE!!! err="simulated failure at block {height}" module=consensus',
-            )
-            if fault["exit_code"] >= 0:
-                self._die("consensus failed", fault["exit_code"])
-            self._stalled_until = float("inf")
-            return True
-        if fault.kind == "chain-stall":
-            self._stalled_until = (
-                time.monotonic() + fault["seconds"] if fault["seconds"] > 0 else float("inf")
-            )
-            return True
-        if fault.kind == "memory-hog":
+        elif fault.kind == "memory-hog":
             self._hog.append(b"\xa5" * (fault["mib"] * MIB))
         else:
             self._spoil_slog(fault, height)
-        return False
 
     def _spoil_slog(self, fault: Fault, height: int) -> None:
         if fault.kind == "slog-torn":

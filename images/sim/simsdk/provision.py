@@ -1,4 +1,7 @@
-"""`sim-solo provision`: fund the solo's account and give it its egress, with the chain running. May be repeated at will."""
+"""`sim-solo provision`: fund the solo's account and give it its egress.
+
+Needs a running chain, and may be repeated at will.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from .console import say
 from .ledger import CLIENT_FUNDS, GENESIS_ACCOUNT
-from .web import Client, Unreachable
+from .web import Client, UnreachableError
 
 Json = Any
 
@@ -30,7 +33,7 @@ class Provisioner:
 
     def run(self, address: str) -> bool:
         """False when nothing was left to do. Raises `ProvisionError`."""
-        account = self._ask(f"/account?address={address}")
+        account = self._call("GET", f"/account?address={address}")
         if account["provisioned"]:
             return False
         purse = account["purse"]
@@ -60,25 +63,30 @@ class Provisioner:
     def _execute(self, identity: str, message: Json) -> None:
         tx = {"id": identity, "sender": GENESIS_ACCOUNT, "message": message}
         while True:
-            # Sent until there is a result: the chain may restart in between, and does nothing twice.
-            try:
-                _, answer = self._client.call("POST", "/broadcast_tx", {"tx": tx})
-            except Unreachable as error:
-                self._rest(str(error))
-                continue
-            result = answer["result"].get("tx_result")
+            # Sent until there is a result: the chain may restart meanwhile, and does nothing twice.
+            answer = self._call("POST", "/broadcast_tx", {"tx": tx})
+            result = answer.get("tx_result")
+            if result is not None and result["code"]:
+                raise ProvisionError(f"the chain refused {identity}: {result['log']}")
             if result is not None:
-                if result["code"]:
-                    raise ProvisionError(f"the chain refused {identity}: {result['log']}")
                 return
             self._rest(f"{identity} is not committed")
 
-    def _ask(self, path: str) -> Json:
+    def _call(self, method: str, path: str, body: Json = None) -> Json:
+        """The result of a call that the chain answers, sooner or later."""
         while True:
-            try:
-                return self._client.get(path)["result"]
-            except Unreachable as error:
-                self._rest(str(error))
+            status, answer = self._try(method, path, body)
+            if status == 200:
+                return answer["result"]
+            if status:
+                raise ProvisionError(f"{path}: the chain answered {status}: {answer}")
+            self._rest(str(answer))
+
+    def _try(self, method: str, path: str, body: Json) -> tuple[int, Json]:
+        try:
+            return self._client.call(method, path, body)
+        except UnreachableError as error:
+            return 0, str(error)
 
     def _rest(self, why: str) -> None:
         if time.monotonic() > self._deadline:

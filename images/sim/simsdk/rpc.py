@@ -1,4 +1,4 @@
-"""The chain's RPC: Tendermint's answers to the calls that people and tools make, and what the solo needs."""
+"""The chain's RPC: Tendermint's answers to what people and tools ask, and what the solo needs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ class Rpc:
                 return f"height must be a number, not {text!r}"
             height = int(text) if text else last
             if height > last:
-                return f"height {height} must be less than or equal to the current blockchain height {last}"
+                return (
+                    f"height {height} must be less than or equal to"
+                    f" the current blockchain height {last}"
+                )
             block = self._store.blocks.get(height)
         return block or f"height {height} is not available"
 

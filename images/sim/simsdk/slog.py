@@ -1,4 +1,4 @@
-"""The slog, written as the real kernel writes it: one JSON object a line, `time` and `type` first."""
+"""The slog as the real kernel writes it: one JSON object a line, `time` and `type` first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SlogWriter:
         self._file: BinaryIO | None = None
         if path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = Path(path).open("ab", buffering=1 << 16)
+            self._file = Path(path).open("ab", buffering=1 << 16)  # noqa: SIM115 - closed by close()
 
     def write(self, kind: str, **fields: Json) -> None:
         """One event, stamped with the wall clock (s since the epoch)."""

@@ -1,4 +1,4 @@
-"""The solo client: takes messages over HTTP, has the chain execute them, and answers when they are committed."""
+"""The solo client: takes messages over HTTP and answers when the chain has committed them."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Solo:
         return 200, result
 
     def _execute(self, message: Json) -> Json:
-        """{"height", "data"} or {"height", "error"}; None when it took too long or the solo ends."""
+        """{"height", "data"} or {"height", "error"}; None when it took too long."""
         tx = {
             "id": f"{self._prefix}-{next(self._ids)}",
             "sender": self._state.address,

@@ -10,7 +10,7 @@ from . import VERSION
 from .config import ConfigError, SimConfig, load
 from .console import Stop, complain, say, stage_from
 from .faults import FaultBook
-from .provision import ProvisionError, Provisioner
+from .provision import Provisioner, ProvisionError
 from .slog import SlogWriter
 from .solo import Solo
 from .solo_state import SoloState

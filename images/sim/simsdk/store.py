@@ -1,7 +1,8 @@
 """The chain's committed state: a key-value map kept as an append-only log of blocks.
 
-A block is committed once its line is whole, so a SIGKILL at any moment loses nothing that was committed; a torn last line is cut off at
-the next start. The log only grows, like the real kernel's database.
+A block is committed once its line is whole, so a SIGKILL at any moment loses nothing that was
+committed; a torn last line is cut off at the next start. The log only grows, like the real kernel's
+database.
 """
 
 from __future__ import annotations
@@ -96,7 +97,10 @@ class Store:
     def commit(
         self, block: Block, deliveries: list[tuple[str, int, int]], padding: str = ""
     ) -> int:
-        """Write the block with all changes; `deliveries` are (vatID, computrons, bytes). The bytes written."""
+        """Write the block with all changes; `deliveries` are (vatID, computrons, bytes).
+
+        The bytes written.
+        """
         record = {
             "height": block.height,
             "time": block.time,

@@ -1,4 +1,4 @@
-"""One cycle of each task, as a client would do it, checking at every step that the balances moved as they should."""
+"""One cycle of each task, checking at every step that the balances moved as they should."""
 
 from __future__ import annotations
 

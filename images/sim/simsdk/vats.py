@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Protocol
 
 from .config import Vats
 
@@ -17,7 +18,7 @@ CLOSE_GRACE = 5.0
 """Seconds a worker may take to end by itself."""
 
 
-class VatDied(Exception):
+class VatDiedError(Exception):
     """A worker process ended while the kernel needed it."""
 
 
@@ -41,7 +42,7 @@ class Vat:
 
     @property
     def label(self) -> str:
-        """As the worker's command line names it; the real SDK prints a contract vat's missing name like this too."""
+        """As the worker's command line names it; so the real SDK prints a missing name, too."""
         return f"{self.id}:{self.name or 'undefined'}"
 
 
@@ -53,6 +54,22 @@ def roster(vats: Vats) -> tuple[list[Vat], list[Vat]]:
     return static, [Vat(f"v{first + index}", None) for index in range(vats.dynamic)]
 
 
+class VatWorker(Protocol):
+    """What the kernel needs of a vat's process."""
+
+    def wait_ready(self) -> None:
+        """Block until it can take deliveries. Raises `VatDiedError`."""
+
+    def deliver(self, units: int, grow: int) -> None:
+        """Let it work `units` and keep `grow` more bytes. Raises `VatDiedError`."""
+
+    def release(self) -> None:
+        """Have it end; does not wait."""
+
+    def close(self) -> None:
+        """Wait for its end; idempotent."""
+
+
 class Worker:
     """A vat's process, `xsnap vID:name` to whoever looks at it."""
 
@@ -60,8 +77,8 @@ class Worker:
         """Start it; `run_dir` is a scratch folder below the chain's home."""
         tree = Path(__file__).resolve().parent.parent
         self.vat = vat
-        # Python takes its script's name from the command line, where the real worker has the vat's name: so the script gets that name,
-        # as a link that is gone once the worker has read it.
+        # Python takes its script's name from the command line, where the real worker has the vat's
+        # name: so the script gets that name, as a link that is gone once the worker has read it.
         self._link = run_dir / vat.label
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(tree / "bin" / "sim-vat")
@@ -80,32 +97,30 @@ class Worker:
         )
 
     def wait_ready(self) -> None:
-        """Block until it can take deliveries. Raises `VatDied`."""
+        """Block until it can take deliveries. Raises `VatDiedError`."""
         try:
             self._answer()
         finally:
             self._link.unlink(missing_ok=True)
 
     def deliver(self, units: int, grow: int) -> None:
-        """Let it work `units` and keep `grow` more bytes. Raises `VatDied`."""
+        """Let it work `units` and keep `grow` more bytes. Raises `VatDiedError`."""
         process = self._process
         if process is None or process.stdin is None:
-            raise VatDied(f"{self.vat.label} is not running")
+            raise VatDiedError(f"{self.vat.label} is not running")
         try:
             process.stdin.write(b"d %d %d\n" % (units, grow))
             process.stdin.flush()
         except OSError as error:
-            raise VatDied(f"{self.vat.label} exited: {error}") from error
+            raise VatDiedError(f"{self.vat.label} exited: {error}") from error
         self._answer()
 
     def release(self) -> None:
         """Close its input, which ends it; does not wait."""
         self._link.unlink(missing_ok=True)
         if self._process is not None and self._process.stdin is not None:
-            try:
+            with contextlib.suppress(OSError):  # it died with unread input
                 self._process.stdin.close()
-            except OSError:  # it died with unread input
-                pass
 
     def close(self) -> None:
         """End it and collect it; idempotent."""
@@ -127,5 +142,5 @@ class Worker:
         )
         if not answer.endswith(b"\n"):
             code = process.poll() if process is not None else None
-            raise VatDied(f"{self.vat.label} exited (code {code})")
+            raise VatDiedError(f"{self.vat.label} exited (code {code})")
         return answer

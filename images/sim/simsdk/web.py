@@ -18,7 +18,7 @@ Route = Callable[[Mapping[str, str], Json], "tuple[int, Json]"]
 MAX_BODY = 1 << 20
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """Nobody answers at the address, or the connection broke."""
 
 
@@ -26,71 +26,79 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, port: int, routes: Mapping[tuple[str, str], Route]) -> None:
+        self.routes = routes
+        super().__init__(("127.0.0.1", port), _Handler)
+
     def server_bind(self) -> None:
         # The standard one looks its own name up, which can hang where there is no resolver.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
+    def find(self, method: str, path: str) -> tuple[Route | None, str]:
+        """The route for a path and, for one that takes the rest of the path, that rest."""
+        route = self.routes.get((method, path))
+        if route is not None:
+            return route, ""
+        head, _, rest = path.rpartition("/")
+        return self.routes.get((method, f"{head}/")), rest
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server_version = "simulated"
+    sys_version = ""
+    timeout = 3600
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: a log line per request would drown the others."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        status, answer = self._call()
+        data = json.dumps(answer).encode()
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        except OSError:
+            self.close_connection = True
+
+    def _call(self) -> tuple[int, Json]:
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            self.close_connection = True
+            return 413, {"error": "the body is too large"}
+        raw = self.rfile.read(int(length))
+        parts = urlsplit(self.path)
+        route, rest = self.server.find(self.command, parts.path)
+        if route is None:
+            return 404, {"error": "not found"}
+        try:
+            body = json.loads(raw) if raw else None
+            return route({**dict(parse_qsl(parts.query)), "rest": rest}, body)
+        except (KeyError, TypeError, ValueError) as error:
+            return 400, {"error": f"bad request: {error!r}"}
+
 
 def serve(port: int, routes: Mapping[tuple[str, str], Route]) -> ThreadingHTTPServer:
-    """Serve on 127.0.0.1 in a thread; routes are by (method, path), a path ending in `/` takes the rest as query `rest`. `OSError` if taken."""
+    """Serve on 127.0.0.1 in a thread. Raises `OSError` if the port is taken.
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        server_version = "simulated"
-        sys_version = ""
-        timeout = 3600
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            pass
-
-        def do_GET(self) -> None:  # noqa: N802 - the base class's name
-            self._answer("GET")
-
-        def do_POST(self) -> None:  # noqa: N802
-            self._answer("POST")
-
-        def do_PUT(self) -> None:  # noqa: N802
-            self._answer("PUT")
-
-        def _answer(self, method: str) -> None:
-            parts = urlsplit(self.path)
-            query = dict(parse_qsl(parts.query))
-            route = routes.get((method, parts.path))
-            if route is None:
-                head, _, rest = parts.path.rpartition("/")
-                route = routes.get((method, f"{head}/"))
-                query["rest"] = rest
-            status, answer = self._call(route, query)
-            data = json.dumps(answer).encode()
-            try:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except OSError:
-                self.close_connection = True
-
-        def _call(self, route: Route | None, query: dict[str, str]) -> tuple[int, Json]:
-            length = self.headers.get("Content-Length", "0")
-            if not length.isdigit() or int(length) > MAX_BODY:
-                self.close_connection = True
-                return 413, {"error": "the body is too large"}
-            raw = self.rfile.read(int(length))
-            if route is None:
-                return 404, {"error": "not found"}
-            try:
-                body = json.loads(raw) if raw else None
-            except ValueError:
-                return 400, {"error": "the body is not JSON"}
-            try:
-                return route(query, body)
-            except (KeyError, TypeError, ValueError) as error:
-                return 400, {"error": f"bad request: {error!r}"}
-
-    server = _Server(("127.0.0.1", port), Handler)
+    Routes are by (method, path); a path that ends in `/` takes one more part, as query `rest`.
+    """
+    server = _Server(port, routes)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     return server
 
@@ -105,25 +113,28 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def call(self, method: str, path: str, body: Json = None) -> tuple[int, Json]:
-        """(HTTP status, answer). Raises `Unreachable`; a GET on a connection that went stale is tried once more."""
+        """(HTTP status, answer); a GET on a connection that went stale is tried once more.
+
+        Raises `UnreachableError`.
+        """
         fresh = self._connection is None
         try:
             return self._once(method, path, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             if fresh or method != "GET":
-                raise Unreachable(f"127.0.0.1:{self._port}: {error}") from error
+                raise UnreachableError(f"127.0.0.1:{self._port}: {error}") from error
         try:
             return self._once(method, path, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise Unreachable(f"127.0.0.1:{self._port}: {error}") from error
+            raise UnreachableError(f"127.0.0.1:{self._port}: {error}") from error
 
     def get(self, path: str) -> Json:
-        """The answer to a GET. Raises `Unreachable` also for an HTTP error."""
+        """The answer to a GET. Raises `UnreachableError` also for an HTTP error."""
         status, answer = self.call("GET", path)
         if status != 200:
-            raise Unreachable(f"{path} answered {status}: {answer}")
+            raise UnreachableError(f"{path} answered {status}: {answer}")
         return answer
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """The vat worker process: named like the real one, does real work, and keeps what it grew.
 
-Spoken over stdin and stdout, one line each: `d UNITS BYTES` (deliver) is answered by `ok TOTAL` (bytes grown so far). The end of stdin ends
-the worker, so it never outlives the chain, however that died. Imports are few because every vat pays for them.
+Spoken over stdin and stdout, one line each: `d UNITS BYTES` (deliver) is answered by `ok TOTAL`
+(bytes grown so far). The end of stdin ends the worker, so it never outlives the chain, however that
+died. Imports are few because every vat pays for them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import zlib
 
 UNIT_BYTES = 16384
 COMPUTRONS_PER_UNIT = 100
-"""One unit (a checksum over UNIT_BYTES) takes 5 to 10 µs, about what 100 computrons take in the real worker."""
+"""A unit (a checksum over UNIT_BYTES) takes 5 to 10 µs, as 100 computrons do in the real worker."""
 
 
 def main() -> int:
