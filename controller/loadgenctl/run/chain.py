@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 
 from loadgenctl.errors import RunError
 from loadgenctl.records import schema
@@ -19,6 +19,8 @@ from loadgenctl.slog.scan import BlockRecord, SlogScanner
 LAUNCHED = "launched"
 BLOCK_STALL = 180.0
 """Seconds without a finished block after which the chain is called stalled."""
+HEALTH_TIMEOUT = 60.0
+"""Seconds a chain that makes blocks may take to answer by RPC."""
 FIRST_EMPTY_TIMEOUT = 300.0
 FIRST_EMPTY_TRIES = 10
 
@@ -95,11 +97,13 @@ class ChainSide:
         )
 
     def _await_health(self) -> None:
+        clock = self._ctx.clock
+        deadline = clock.monotonic() + self._ctx.timeout("chain", HEALTH_TIMEOUT)
         poll = Retrying(
-            stop=stop_after_delay(self._ctx.timeout("chain", 60.0)),
+            stop=lambda _: clock.monotonic() >= deadline,
             wait=wait_fixed(0.5),
             retry=retry_if_exception_type(_NotHealthyError),
-            sleep=self._ctx.clock.sleep,
+            sleep=clock.sleep,
         )
         try:
             poll(self._ask_health)
