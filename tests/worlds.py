@@ -34,7 +34,6 @@ class Image:
 
     tag: str = "sim:fake"
     id: str = "sha256:fake"
-    built: bool = False
 
 
 class InlineReader:

@@ -200,4 +200,11 @@ def _print_json(document: Mapping[str, Any]) -> None:
 def _print_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, fields, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        # true and false as JSON has them: Python's spelling means nothing to other tools.
+        writer.writerow(
+            {
+                name: str(value).lower() if isinstance(value, bool) else value
+                for name, value in row.items()
+            }
+        )

@@ -99,7 +99,9 @@ class Wiring:
             clock=self._clock,
             source=self._source(plan, runner, cache),
             factory=FACTORIES[plan.sdk],
-            images=ImageStore(self._client, runner, site, self._clock, cache),
+            images=ImageStore(
+                self._client, runner, site, self._clock, cache, cleaning=self.interrupts.held
+            ),
             builder=self._builder(cache, user),
             processes=runner,
             progress=self.progress,

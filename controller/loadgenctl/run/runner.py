@@ -38,9 +38,15 @@ SHARED = "shared"
 class ImageRef(Protocol):
     """A made image."""
 
-    tag: str
-    id: str
-    built: bool
+    @property
+    def tag(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its content's id."""
+        ...
 
 
 class ImageMaker(Protocol):
