@@ -109,7 +109,7 @@ class Slog:
     """The structured log."""
 
     dialect: str = "2021"
-    """`2021`: as the SDK of that spring; `modern`: monotime, bootstrap events, replay flag."""
+    """`2021`: as in spring 2021; `modern`: with monotime, bootstrap events and replay flags."""
     body_bytes: int = 200
     """Size of a delivery's message body."""
 
