@@ -205,6 +205,7 @@ class SlogReader:
     def _zstd(self, size: int) -> Iterator[bytes]:
         decompressor = zstandard.ZstdDecompressor()
         stream = decompressor.decompressobj(write_size=size)
+        inside = False
         while data := self._file.read(_READ_ZSTD):
             while data:
                 try:
@@ -214,9 +215,10 @@ class SlogReader:
                     return
                 for start in range(0, len(chunk), size):
                     yield chunk[start : start + size]
+                inside = not stream.eof
                 data = b""
                 if stream.eof:
                     data = stream.unused_data
                     stream = decompressor.decompressobj(write_size=size)
-        if not stream.eof:
+        if inside:
             self.damage = "the archive ends too early"

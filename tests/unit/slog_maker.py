@@ -1,0 +1,56 @@
+"""Makes slogs: lines as a chain writes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def line(time: float, kind: str, /, monotime: float | None = None, **fields: Any) -> bytes:
+    """One slog line, in the chain's order of fields and without spaces."""
+    head: dict[str, Any] = {"time": time}
+    if monotime is not None:
+        head["monotime"] = monotime
+    return json.dumps({**head, "type": kind, **fields}, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass
+class Slog:
+    """A slog in the making; `now` is the chain's clock."""
+
+    now: float = 1000.0
+    lines: list[bytes] = field(default_factory=list)
+
+    def add(self, kind: str, /, after: float = 0.1, **fields: Any) -> Slog:
+        """One more event, `after` seconds after the one before."""
+        self.now = round(self.now + after, 6)
+        self.lines.append(line(self.now, kind, **fields))
+        return self
+
+    def raw(self, content: bytes) -> Slog:
+        """Bytes as they are."""
+        self.lines.append(content)
+        return self
+
+    def delivery(self, crank: int, vat: str = "v1", compute: int | None = 100) -> Slog:
+        """A delivery of 0.1 s with a syscall in the middle: four lines."""
+        head: dict[str, Any] = {"crankNum": crank, "vatID": vat, "deliveryNum": crank}
+        self.add("deliver", **head, kd=["message"], vd=["message"])
+        self.add("syscall", after=0.05, **head, syscallNum=0)
+        self.add("syscall-result", after=0.0, **head, syscallNum=0)
+        usage = None if compute is None else {"compute": compute}
+        return self.add("deliver-result", after=0.05, **head, dr=["ok", None, usage])
+
+    def block(self, height: int, deliveries: int = 0) -> Slog:
+        """A whole block: begun 5 s after the event before, its time 6 s before that."""
+        block: dict[str, Any] = {"blockHeight": height, "blockTime": int(self.now) - 1}
+        self.add("cosmic-swingset-begin-block", after=5.0, **block)
+        self.add("cosmic-swingset-end-block-start", after=0.1, **block)
+        for number in range(deliveries):
+            self.delivery(height * 100 + number)
+        return self.add("cosmic-swingset-end-block-finish", after=0.1, **block)
+
+    def content(self) -> bytes:
+        """The file."""
+        return b"".join(self.lines)
