@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import signal as signals
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, Ro
 from loadgenctl.engines.logs import clean_lines
 from loadgenctl.errors import EngineError, EngineUnavailable
 from loadgenctl.model import RoleSpec
-from loadgenctl.process import Completed, Runner
+from loadgenctl.process import Child, Completed, Runner
 
 EPOCH = 1_700_000_000.0
 """Wall time at which every fake clock begins."""
@@ -533,7 +532,7 @@ class FakeRunner(Runner):
             on_line(line)
         return answer.exit_code
 
-    def start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(self, argv: Sequence[str]) -> Child:
         """Refused: a fake process cannot run in the background."""
         raise AssertionError(f"the fake runner starts nothing: {list(argv)}")
 

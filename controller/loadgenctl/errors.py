@@ -29,7 +29,7 @@ class LoadgenError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
-        """`message` is one sentence; `hint` says what to do; `detail` is evidence (last log lines)."""
+        """`message` is one sentence; `hint` says what to do; `detail` is evidence (log lines)."""
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -13,7 +13,7 @@ def main():
         with opener.open(sys.argv[1], timeout=5) as answer:
             sys.stdout.buffer.write(answer.read(LIMIT))
     except (OSError, urllib.error.URLError, ValueError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -38,6 +38,14 @@ _LEFT_OUT = (
     "./var/log/*.log",
     "./debootstrap",
 )
+
+# An image is made whole or not at all: neither syncing each file nor keeping packages is of use.
+_SETTINGS = {
+    "etc/dpkg/dpkg.cfg.d/image": "force-unsafe-io\n",
+    "etc/apt/apt.conf.d/90image": (
+        'APT::Keep-Downloaded-Packages "false";\nAcquire::Languages "none";\n'
+    ),
+}
 
 
 class Bootstrap:
@@ -75,12 +83,12 @@ class Bootstrap:
             root.mkdir()
             mirror = self.mirror()
             on_line(f"bootstrapping Debian {suite} from {mirror}")
+            _write(root, _SETTINGS)
             self._debootstrap(suite, root, mirror, on_line)
             # The default's name stays in the image where the site's mirror stands in for it:
             # templates put the mirror in its place, whichever it is by then.
             named = apt.DEFAULT_MIRROR if mirror == self._site.apt_mirror else mirror
-            (root / "etc/apt").mkdir(parents=True, exist_ok=True)
-            (root / "etc/apt/sources.list").write_text(apt.sources_list(suite, named))
+            _write(root, {"etc/apt/sources.list": apt.sources_list(suite, named)})
             yield self._tar(root, folder / "root.tar")
         finally:
             with self._cleaning():
@@ -170,6 +178,13 @@ class Bootstrap:
         for point in reversed(_mounts_below(folder)):
             self._runner.run(["umount", "--lazy", point], env=_system_path())
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(root: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 def _system_path() -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""Pack a folder into a .tar.zst, at the lowest priority: `python -m loadgenctl.records.archive FOLDER FILE`.
+"""Pack a folder into a .tar.zst at the lowest priority.
 
-The folder is a copy made for this purpose and is removed afterwards. The file appears under its name only
-when it is whole.
+    python -m loadgenctl.records.archive FOLDER FILE
+
+The folder is a copy made for this purpose and is removed afterwards. The file appears under its
+name only when it is whole.
 """
 
 from __future__ import annotations

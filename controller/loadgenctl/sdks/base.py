@@ -78,7 +78,7 @@ class RoleRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecipe:
-    """What `images` needs to make an image: a template, its values, and the Debian suite below it."""
+    """What `images` needs to make an image: a template, its values, the Debian suite below."""
 
     name: str
     """Repository part of the tag, e.g. `loadgenctl/sdk-2021-spring`."""

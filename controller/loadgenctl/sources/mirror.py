@@ -210,8 +210,10 @@ class Mirror:
             raise self.unreachable("cannot fetch", done)
 
     def _try_fetch(self, git: Git, refspecs: Sequence[str]) -> Completed:
-        options = ("--quiet", "--no-tags", "--prune", "--filter=blob:none", "--no-write-fetch-head")
-        return git.run("fetch", *options, "--end-of-options", PROMISOR, *refspecs)
+        options = ("--no-tags", "--prune", "--filter=blob:none", "--no-write-fetch-head")
+        # --update-shallow: a person's own clone may be cut short, and is as good as it goes.
+        more = ("--quiet", "--update-shallow", "--end-of-options")
+        return git.run("fetch", *options, *more, PROMISOR, *refspecs)
 
     def _fetch_one(self, remote_name: str, ref: str, requested: str | None) -> str:
         if not self.exists:
