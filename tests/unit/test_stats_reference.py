@@ -1,0 +1,79 @@
+"""Three slogs of a real chain: every number of every block is the original tool's own.
+
+The data lie beside the checkout, or where LOADGENCTL_DATA says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
+from loadgenctl.slog.scan import scan_file
+from loadgenctl.stats.finish import block_stats_summary
+from loadgenctl.stats.run import summarize
+
+DATA = Path(
+    os.environ.get("LOADGENCTL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
+)
+
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"no reference slogs: {DATA} is not there (set LOADGENCTL_DATA)"
+)
+
+STAGES = [0, 1, 2]
+
+
+def reference(stage: int) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(
+        (DATA / f"chain-stage-{stage}.reference.json").read_text(encoding="utf-8")
+    )
+    return document
+
+
+def rows_of(stage: int) -> list[dict[str, Any]]:
+    scanner, records = scan_file(DATA / f"chain-stage-{stage}.slog.gz", census=True)
+    assert scanner.anomalies == {}
+    rows = BlockRows()
+    return [rows.row(record) for record in records]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_field_of_every_block(stage: int) -> None:
+    rows, expected = rows_of(stage), reference(stage)["blocks"]
+    assert rows == expected
+    # The digits as written and the order of the fields too.
+    assert [list(row) for row in rows] == [list(row) for row in expected]
+    assert orjson.dumps(rows) == orjson.dumps(expected)
+    assert json.dumps(rows) == json.dumps(expected)
+    assert all(set(row) <= set(BLOCK_FIELDS) for row in rows)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_averages_of_the_summaries(stage: int) -> None:
+    """Averages and counts agree; the original's p95 is not an interpolated one, hence not its."""
+    summary = block_stats_summary(rows_of(stage))
+    assert summary is not None
+    expected = reference(stage)["summaries"]["all"]
+    for name, value in expected.items():
+        if not name.startswith("p95"):
+            assert summary[name] == value, name
+
+
+def test_live_mode_by_the_runs_own_perf_log() -> None:
+    """The first block whose end-block began after the chain was ready is the first live one."""
+    summary = summarize(DATA)
+    live = [stage["blocks"].get("live") for stage in summary["stages"]]
+    assert [blocks and blocks["block_count"] for blocks in live] == [1, 47, None]
+    assert [blocks and blocks["start_block_height"] for blocks in live] == [2, 4, None]
+    assert [stage["blocks"]["last100"]["block_count"] for stage in summary["stages"]] == [2, 48, 2]
+    assert [stage["kind"] for stage in summary["stages"]] == ["chain-only", "load", "chain-only"]
+    assert summary["run"]["original"] is True
+    names = {vat["vat_id"]: vat["name"] for vat in summary["stages"][1]["vats"]}
+    assert len(names) == 24
+    assert (names["v10"], names["v13"], names["v16"]) == ("zoe", "comms", None)
