@@ -44,6 +44,13 @@ def parse_args(argv: Optional[List[str]] = None) -> Options:
         help="how long the driver may take to finish when asked to stop (%(default)s)",
     )
     parser.add_argument(
+        "--kill-after",
+        type=float,
+        default=defaults.kill_after,
+        metavar="SECONDS",
+        help="how long it may then take to obey SIGTERM (%(default)s)",
+    )
+    parser.add_argument(
         "--wind-down",
         type=float,
         default=defaults.wind_down,
@@ -62,6 +69,7 @@ def parse_args(argv: Optional[List[str]] = None) -> Options:
         fail_fast=given.fail_fast,
         hello_timeout=given.hello_timeout,
         stop_grace=given.stop_grace,
+        kill_after=given.kill_after,
         wind_down=given.wind_down,
     )
 

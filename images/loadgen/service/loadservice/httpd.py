@@ -63,8 +63,17 @@ def refusal(status: int, reason: str) -> Answer:
 class HttpServer:
     """Serves `handler` on one address."""
 
-    def __init__(self, handler: Handler, host: str, port: int, max_body: int) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        host: str,
+        port: int,
+        max_body: int,
+        max_connections: int = MAX_CONNECTIONS,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
         """Nothing is opened yet. Port 0 takes a free one."""
+        self._max_connections, self._request_seconds = max_connections, request_seconds
         self._handler = handler
         self._host, self._port, self._max_body = host, port, max_body
         self._hosts = {*_LOCAL_NAMES, host.lower()}
@@ -96,14 +105,14 @@ class HttpServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if len(self._open) >= MAX_CONNECTIONS:
-            reason = "more than %d connections at once" % MAX_CONNECTIONS
+        if len(self._open) >= self._max_connections:
+            reason = "more than %d connections at once" % self._max_connections
             writer.write(_encode(refusal(503, reason)))
             writer.close()
             return
         self._open.add(task)
         try:
-            await asyncio.wait_for(self._serve(reader, writer), REQUEST_SECONDS)
+            await asyncio.wait_for(self._serve(reader, writer), self._request_seconds)
         except (asyncio.TimeoutError, asyncio.CancelledError, OSError):
             # Too slow, shutting down, or gone: there is nobody to answer to.
             writer.transport.abort()

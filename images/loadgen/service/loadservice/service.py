@@ -75,6 +75,7 @@ class Service:
         self._stop_signals = 0
         self._first_failure: Optional[str] = None
         self._events_broken = False
+        self._status_wanted = False
 
     async def run(self) -> int:
         """Serve until a signal, the driver's end or (fail-fast) a failure; the exit code."""
@@ -86,15 +87,17 @@ class Service:
             where = "%s:%d" % (self._options.host, self._options.port)
             _say("cannot listen on %s: %s" % (where, error.strerror or error))
             return EXIT_INTERNAL
+        code = EXIT_INTERNAL
         try:
             code = await self._serve()
         except EventsError as error:
             self._unrecorded(error)
-            code = EXIT_INTERNAL
         finally:
             self._cancel_timer()
             await self._http.close()
-            await self._driver.stop(self._options.stop_grace, self._options.kill_after)
+            # A driver that hung up or broke the protocol has nothing left to finish.
+            grace = 0.0 if code == EXIT_DRIVER else self._options.stop_grace
+            await self._driver.stop(grace, self._options.kill_after)
         self._close(code)
         return EXIT_INTERNAL if self._events_broken else code
 
@@ -263,8 +266,10 @@ class Service:
         missed = scheduler.take_missed()
         for task, count in missed.items():
             self._events.write("missed", task=task, count=count)
-        if changed or starts or missed:
-            self._write_status(scheduler)
+        if (changed or starts or missed) and not self._status_wanted:
+            # Many results may come in one turn of the loop; one status after them is enough.
+            self._status_wanted = True
+            self._loop.call_soon(self._on_status_wanted)
         self._cancel_timer()
         due = scheduler.next_due()
         if due is not None:
@@ -277,6 +282,14 @@ class Service:
             self._pump()
         except EventsError as error:
             self._unrecorded(error)
+
+    def _on_status_wanted(self) -> None:
+        self._status_wanted = False
+        if self._scheduler is not None and not self._done.done():
+            try:
+                self._write_status(self._scheduler)
+            except EventsError as error:
+                self._unrecorded(error)
 
     def _start_cycle(self, start: Start, now: float) -> None:
         number = self._take_id()
