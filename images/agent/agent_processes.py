@@ -80,6 +80,7 @@ class Processes:
         first = read_stat(root)
         self._root_start = first.start_ticks if first else None
         self._known: dict[int, Known] = {}
+        self._outside: set[int] = set()
         self._retired = {"cpu_user_s": 0.0, "cpu_system_s": 0.0}
         self._last: dict[tuple[int, int], dict[str, float]] = {}
 
@@ -96,40 +97,57 @@ class Processes:
         """
         if not thorough and self.kernel is not None:
             before = self._known.get(self.kernel)
-            stats = self._look(thorough=False)
+            stats = self._look()
             if before is not None and _same(before, stats.get(self.kernel)):
                 return stats
-        stats = self._look(thorough=True)
-        parents = {pid: now.parent for pid, now in stats.items()}
-        below = set(subtree(parents, self._root))
-        self._known = {
-            pid: known
-            for pid, known in self._known.items()
-            if pid in below and _same(known, stats.get(pid))
-        }
-        self.kernel = choose_kernel(self._known, parents, self._pattern)
-        if self.kernel is not None and self.kernel not in self._known:
-            self.kernel = None
-        return stats
+        return self._look_thoroughly()
 
-    def _look(self, *, thorough: bool) -> dict[int, Stat]:
+    def _look(self) -> dict[int, Stat]:
         stats: dict[int, Stat] = {}
         for pid in psutil.pids():
             known = self._known.get(pid)
-            if known is not None and not known.vat and not thorough and pid != self.kernel:
+            if known is None:
+                if pid in self._outside:
+                    continue
+            elif not known.vat and pid != self.kernel:
                 continue
             now = read_stat(pid)
             if now is None:
                 continue
             stats[pid] = now
-            same = known is not None and _same(known, now)
-            if not same or (thorough and known is not None and not known.vat):
-                self._learn(pid, now, known.handle if same and known is not None else None)
+            if known is not None and _same(known, now):
+                continue
+            if now.parent in self._known:
+                self._learn(pid, now)
+            else:
+                self._outside.add(pid)
         return stats
 
-    def _learn(self, pid: int, now: Stat, handle: Any) -> None:
+    def _look_thoroughly(self) -> dict[int, Stat]:
+        found = ((pid, read_stat(pid)) for pid in psutil.pids())
+        stats = {pid: now for pid, now in found if now is not None}
+        parents = {pid: now.parent for pid, now in stats.items()}
+        below = [pid for pid in subtree(parents, self._root) if pid in stats]
+        self._outside = stats.keys() - below
+        self._known = {
+            pid: self._known[pid]
+            for pid in below
+            if pid in self._known and _same(self._known[pid], stats[pid])
+        }
+        for pid in below:
+            known = self._known.get(pid)
+            if known is None or not known.vat:
+                self._learn(pid, stats[pid])
+        self.kernel = choose_kernel(self._known, parents, self._pattern)
+        if self.kernel not in self._known:
+            self.kernel = None
+        return stats
+
+    def _learn(self, pid: int, now: Stat) -> None:
+        known = self._known.get(pid)
         try:
-            handle = handle or psutil.Process(pid)
+            same = known is not None and _same(known, now)
+            handle = known.handle if same and known is not None else psutil.Process(pid)
             argv = tuple(handle.cmdline())
         except (psutil.Error, OSError):
             self._known.pop(pid, None)

@@ -13,7 +13,9 @@ PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 KERNEL_NAMES = ("chain-entrypoint", "ag-chain-cosmos", "agd", "sim-chain")
 """What one of the first words of a chain node's command line is called, without its extension."""
 
-SHELLS = ("sh", "bash", "dash")
+WRAPPERS = ("sh", "bash", "dash", "docker-init", "tini", "init")
+"""What starts a node with the node's name among its own words."""
+
 VAT_WORD = re.compile(r"^(v\d+):(.*)$", re.DOTALL)
 
 # Name in /proc/PID/status → our name. All are in KiB.
@@ -116,7 +118,7 @@ def is_kernel(argv: Sequence[str], pattern: str | None = None) -> bool:
     """True if a command line is a chain node's; `pattern` replaces the built-in names."""
     if pattern is not None:
         return re.search(pattern, " ".join(argv)) is not None
-    if not argv or base_name(argv[0]) in SHELLS:
+    if not argv or base_name(argv[0]) in WRAPPERS:
         return False
     words = (base_name(word).split(".")[0] for word in argv[:5] if word[:1] != "-")
     return any(word.replace("_", "-") in KERNEL_NAMES for word in words)
