@@ -10,6 +10,7 @@ import docker
 import pytest
 from tests.docker_support import SUITE, DockerUnderTest
 
+from loadgenctl.cli.wiring import cache_dir
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Leftover
@@ -41,8 +42,7 @@ def _docker_where_marked(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def cache_folder() -> Path:
     """The folder of loadgenctl's own cache: its locks are shared with real runs."""
-    caches = os.environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path.home() / ".cache") / "loadgenctl"
+    return cache_dir()
 
 
 @pytest.fixture(scope="session")
