@@ -193,11 +193,15 @@ def _checked_hello(message: Message) -> Message:
             "the driver speaks protocol %r, this service %d" % (message.get("protocol"), PROTOCOL)
         )
     tasks = message.get("tasks")
-    if not isinstance(tasks, list) or not tasks or not all(isinstance(t, str) and t for t in tasks):
+    if not isinstance(tasks, list) or not tasks or not all(_is_name(t) for t in tasks):
         raise DriverError("the driver's hello names no tasks")
     if len(set(tasks)) != len(tasks):
         raise DriverError("the driver's hello names a task twice")
     return message
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()
 
 
 def _describe_exit(code: Optional[int]) -> str:

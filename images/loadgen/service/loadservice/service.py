@@ -126,7 +126,7 @@ class Service:
     def _welcome(self, hello: Message) -> None:
         tasks = [str(name) for name in hello["tasks"]]
         self._scheduler = Scheduler(tasks)
-        name, simulated = clip(hello.get("driver", "unnamed")), bool(hello.get("simulated"))
+        name, simulated = _one_line(hello.get("driver", "unnamed")), bool(hello.get("simulated"))
         self._events.write("driver", state="hello", driver=name, simulated=simulated, tasks=tasks)
         kind = "simulated, " if simulated else ""
         print(  # noqa: T201 - the line that says ready, awaited in the role's log
@@ -354,6 +354,10 @@ async def serve(options: Options) -> int:
         _say(str(error))
         return EXIT_INTERNAL
     return await Service(options, events).run()
+
+
+def _one_line(text: object) -> str:
+    return " ".join(clip(text).split())
 
 
 def _say(text: str) -> None:
