@@ -59,11 +59,11 @@ class Stage:
     def _story(self) -> None:
         spec = self._spec
         self._start_chain()
+        self.chain.wait_first_blocks()
         if self._with_client and (spec.index == 0 or not spec.chain_only):
             self._do("creating and funding the client")
             self.load.create_client()
             self.load.provision_client()
-        self.chain.wait_first_blocks()
         if not spec.chain_only:
             self._start_load()
         self._ctx.store.perf("stage-ready")
