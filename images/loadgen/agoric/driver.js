@@ -7,17 +7,14 @@
 import { E } from '@agoric/eventual-send';
 
 import { connectLines } from './lib/lines.js';
-import { prepare as prepareAmm } from './tasks/amm.js';
-import { prepare as prepareFaucet } from './tasks/faucet.js';
-import { prepare as prepareVault } from './tasks/vault.js';
+import * as amm from './tasks/amm.js';
+import * as faucet from './tasks/faucet.js';
+import * as vault from './tasks/vault.js';
 
 const PROTOCOL = 1;
 
-/** Task name → prepares the task and gives what runs one cycle of it. */
-const TASKS = { faucet: prepareFaucet, amm: prepareAmm, vault: prepareVault };
-
-/** What the tasks use of the solo's and the chain's services. */
-const SERVICES = ['agoricNames', 'bank', 'scratch', 'spawner', 'zoe'];
+/** Task name → what it needs, and what prepares it and gives what runs one cycle. */
+const TASKS = { faucet, amm, vault };
 
 const describe = error => `${(error && error.message) || error}`.slice(0, 2000);
 
@@ -27,10 +24,11 @@ const say = (...words) => console.log('driver:', ...words);
  * Serve the load service until it says stop.
  *
  * @param {any} context given to the tasks: home (services), bundle, say
+ * @param {string[]} offered names of the tasks that can run here
  * @param {string} socketPath
  * @returns {Promise<void>} rejected when the service goes away
  */
-const serve = async (context, socketPath) => {
+const serve = async (context, offered, socketPath) => {
   /** @type {Map<string, Promise<() => Promise<any>>>} */
   const prepared = new Map();
   let connection;
@@ -40,11 +38,11 @@ const serve = async (context, socketPath) => {
   });
 
   const prepare = task => {
-    if (!TASKS[task]) {
+    if (!offered.includes(task)) {
       return Promise.reject(Error(`no such task: ${task}`));
     }
     if (!prepared.has(task)) {
-      const attempt = TASKS[task](context);
+      const attempt = TASKS[task].prepare(context);
       prepared.set(task, attempt);
       // A failed preparation may be tried again.
       attempt.catch(() => prepared.delete(task));
@@ -86,7 +84,7 @@ const serve = async (context, socketPath) => {
     protocol: PROTOCOL,
     driver: 'agoric',
     simulated: false,
-    tasks: Object.keys(TASKS),
+    tasks: offered,
   });
   say('said hello');
   await Promise.race([
@@ -102,13 +100,24 @@ export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
   if (!socketPath) {
     throw Error('LOADGEN_SOCKET is not set: this script is started by the load service');
   }
-  const services = await Promise.all(SERVICES.map(name => E.get(homeP)[name]));
-  const home = Object.fromEntries(SERVICES.map((name, i) => [name, services[i]]));
-  const missing = SERVICES.filter(name => !home[name]);
-  if (missing.length > 0) {
-    throw Error(`the solo does not offer ${missing.join(', ')}`);
+  const names = [...new Set(Object.values(TASKS).flatMap(({ needs }) => needs))];
+  const services = await Promise.all(names.map(name => E.get(homeP)[name]));
+  const home = Object.fromEntries(names.map((name, i) => [name, services[i]]));
+
+  // SDKs differ in what they offer: a task is only promised where it can run.
+  const offered = [];
+  for (const [task, { needs }] of Object.entries(TASKS)) {
+    const missing = needs.filter(name => !home[name]);
+    if (missing.length === 0) {
+      offered.push(task);
+    } else {
+      say(`${task} cannot run: the solo does not offer ${missing.join(', ')}`);
+    }
+  }
+  if (offered.length === 0) {
+    throw Error('no load can run on this SDK');
   }
   const bundle = file => bundleSource(pathResolve(file));
-  await serve({ home, bundle, say }, socketPath);
+  await serve({ home, bundle, say }, offered, socketPath);
   say('stopped');
 }

@@ -27,7 +27,12 @@ export const findEconomy = async ({ agoricNames, bank, zoe }) => {
   return harden({ exchange, run, bld, runPurse, bldPurse });
 };
 
-/** A share of what a purse holds; throws when that is nothing. */
+/**
+ * A share of what a purse holds; throws when that is nothing.
+ *
+ * After a restart of the chain, SDKs of 2021 let a bank purse tell its last balance for some
+ * time. So this only sizes a trade; what truly moved is told by the deposits.
+ */
 export const share = async (purse, percent) => {
   const { brand, value } = await E(purse).getCurrentAmount();
   const part = (value * percent) / 100n;

@@ -23,7 +23,7 @@ export const connectLines = (path, onMessage) =>
     ended.catch(() => {});
 
     socket.setEncoding('utf8');
-    socket.once('error', error => {
+    socket.on('error', error => {
       refused(error);
       closing.reject(error);
     });

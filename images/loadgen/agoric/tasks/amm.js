@@ -2,6 +2,9 @@
 import { E } from '@agoric/eventual-send';
 import { findOrMakeAgent } from '../lib/agent.js';
 
+/** Services of solo and chain without which the task cannot run. */
+export const needs = ['agoricNames', 'bank', 'scratch', 'spawner', 'zoe'];
+
 /**
  * @param {any} context see driver.js
  * @returns {Promise<() => Promise<any>>} runs one cycle
