@@ -1,0 +1,61 @@
+"""Requests to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from loadgenctl.errors import Interrupted
+from loadgenctl.run.interrupt import Interrupts
+
+
+def test_outside_graceful_the_first_request_raises() -> None:
+    interrupts = Interrupts()
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        interrupts.request("SIGTERM")
+    assert interrupts.requested
+
+
+def test_inside_graceful_the_first_sets_a_flag_and_the_second_raises() -> None:
+    interrupts = Interrupts()
+    with interrupts.graceful():
+        interrupts.request()
+        assert interrupts.requested
+        assert not interrupts.at_once
+        with pytest.raises(Interrupted):
+            interrupts.check()
+        with pytest.raises(Interrupted):
+            interrupts.request()
+    assert interrupts.at_once
+
+
+def test_while_held_requests_are_only_counted() -> None:
+    interrupts = Interrupts()
+    with interrupts.held():
+        interrupts.request()
+        interrupts.request()
+    assert interrupts.count == 2
+    with pytest.raises(Interrupted):
+        interrupts.check()
+
+
+def test_held_inside_graceful_and_back() -> None:
+    interrupts = Interrupts()
+    with interrupts.graceful():
+        with interrupts.held():
+            interrupts.request()
+        with pytest.raises(Interrupted):
+            interrupts.request()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_requests_while_installed(number: signal.Signals) -> None:
+    interrupts = Interrupts()
+    before = signal.getsignal(number)
+    with interrupts.installed(), interrupts.graceful():
+        os.kill(os.getpid(), number)
+        assert interrupts.count == 1
+        assert interrupts.name == number.name
+    assert signal.getsignal(number) is before

@@ -1,0 +1,60 @@
+"""Saving storage: a copy, packed in the background."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from loadgenctl.errors import OutputFolderError
+from loadgenctl.process import Runner
+from loadgenctl.records.archive import pack
+from loadgenctl.run.storage import StorageSaver
+
+
+def members(archive: Path) -> dict[str, bytes]:
+    raw = zstandard.ZstdDecompressor().stream_reader(archive.read_bytes()).read()
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        files = [member for member in tar if member.isfile()]
+        return {member.name: tar.extractfile(member).read() for member in files}  # type: ignore[union-attr]
+
+
+def test_what_is_saved_is_what_was_there_at_the_copy(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "data").mkdir(parents=True)
+    (state / "data" / "blocks").write_bytes(b"one")
+    saver = StorageSaver(Runner())
+    target = tmp_path / "chain-storage-stage-0.tar.zst"
+    saver.save(state, target, tmp_path)
+    (state / "data" / "blocks").write_bytes(b"two")
+    assert saver.finish() == []
+    assert members(target) == {"./data/blocks": b"one"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [target.name, "state"]
+    assert saver.pending == 0
+
+
+def test_a_missing_folder_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OutputFolderError):
+        StorageSaver(Runner()).save(tmp_path / "nowhere", tmp_path / "x.tar.zst", tmp_path)
+
+
+def test_a_failed_packing_is_told(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    saver = StorageSaver(Runner())
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    saver.save(state, tmp_path / "gone" / "x.tar.zst", scratch)
+    (problem,) = saver.finish()
+    assert problem.startswith("x.tar.zst: ")
+    assert "No such file" in problem
+
+
+def test_a_failed_packing_leaves_no_partial_file(tmp_path: Path) -> None:
+    target = tmp_path / "x.tar.zst"
+    with pytest.raises(FileNotFoundError):
+        pack(tmp_path / "nowhere", target)
+    assert list(tmp_path.iterdir()) == []
