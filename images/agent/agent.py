@@ -41,8 +41,11 @@ try:
 except ImportError as missing:
     PSUTIL_ERROR = str(missing)
 
-LOOK_EVERY = 0.25
-"""Seconds between looks for a request and for the end of the watched process."""
+LOOK_EVERY = 0.5
+"""Seconds between looks for a request."""
+
+ROOT_EVERY = 2.0
+"""Seconds between looks whether the watched process is still there."""
 
 
 class Output:
@@ -135,8 +138,13 @@ class Agent:
         start = time.monotonic()
         light_due = start + light if light > 0 else None
         full_due = start if full > 0 else None
-        while self._processes.root_lives():
+        root_due = start
+        while True:
             now = time.monotonic()
+            if now >= root_due:
+                if not self._processes.root_lives():
+                    return "the watched process ended"
+                root_due = now + ROOT_EVERY
             word = requests.next()
             if word is not None or (full_due is not None and now >= full_due):
                 self.full(word)
@@ -150,7 +158,6 @@ class Agent:
             caught = signal.sigtimedwait(signals, max(0.0, min(waits)))
             if caught is not None:
                 return signal.Signals(caught.si_signo).name
-        return "the watched process ended"
 
 
 class Requests:
@@ -171,6 +178,9 @@ class Requests:
 
     def _read(self) -> str | None:
         try:
+            # Mostly there is no such file, and asking is cheaper than being refused.
+            if not os.access(self._path, os.R_OK):
+                return None
             return read(self._path).decode("utf-8", "replace").strip() or None
         except OSError:
             return None
