@@ -49,7 +49,10 @@ def test_perf_tells_the_stages_in_the_originals_order(world: World) -> None:
     loaded = [*alone[:6], "run-client-start", "run-client-finish", "client-ready"]
     loaded += ["run-loadgen-start", "run-loadgen-finish", "loadgen-ready"]
     loaded += ["stage-ready", "stage-shutdown", "loadgen-stopped", "client-stopped", *alone[-2:]]
-    assert names(rows) == [f"perf-{name}" for name in ["start", *alone, *loaded, *alone]]
+    assert names(rows) == [
+        f"perf-{name}"
+        for name in ["start", "setup-tasks-start", "setup-tasks-finish", *alone, *loaded, *alone]
+    ]
     stages = [row["stage"] for row in rows]
     assert sorted(set(stages)) == [-1, 0, 1, 2]
     times = [row["timestamp"] for row in rows]

@@ -42,6 +42,7 @@ class ChainSide:
         self.scanner = SlogScanner()
         self._follower = self._follow_slog()
         self._rows = BlockRows(stage)
+        self._bootstrap_told = 0
         self._ready_at: float | None = None
         self._shutdown_at: float | None = None
         self._last_progress = ctx.clock.monotonic()
@@ -55,16 +56,6 @@ class ChainSide:
         packed = self._ctx.packed_slog("chain", self._stage)
         plain = self._ctx.on_host(self.recipe.slog)
         return SlogFollower(plain, packed, codec=self._ctx.plan.slog_codec, scanner=self.scanner)
-
-    def prepare(self) -> None:
-        """Make the chain's state unless it is there."""
-        probe = self.recipe.state_probe
-        if probe is not None and self._ctx.on_host(probe).exists():
-            return
-        keep = self._ctx.log_keeper("setup", self._stage)
-        for command in self.recipe.prepare:
-            self._ctx.progress.step(f"stage {self._stage}: {command.label}")
-            self._ctx.pod.run_once("setup", command, keep)
 
     def start(self) -> None:
         """Start the node and wait until its kernel is up."""
@@ -141,6 +132,7 @@ class ChainSide:
         if self._follower is None:
             return
         self._follower.poll()
+        self._tell_bootstrap()
         finished = self.scanner.take_blocks()
         if finished:
             ctx.vat_names.update({vat: seen.name for vat, seen in self.scanner.vats.items()})
@@ -148,6 +140,15 @@ class ChainSide:
             self._write(finished)
         elif self._ready_at is not None and self._shutdown_at is None:
             self._check_stall()
+
+    def _tell_bootstrap(self) -> None:
+        seen = self.scanner.startup
+        marks = (("start", seen.bootstrap_started_at), ("finish", seen.bootstrap_finished_at))
+        for name, at in marks[self._bootstrap_told :]:
+            if at is None:
+                return
+            self._ctx.store.perf(f"chain-first-init-{name}")
+            self._bootstrap_told += 1
 
     def _write(self, finished: list[BlockRecord]) -> None:
         rows = []
@@ -234,7 +235,7 @@ class ChainSide:
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
         if self.role.started:
             self.role.stop()
-            self.role.save_log(self._ctx.log_keeper("chain", self._stage))
+            self.role.save_log(self._ctx.log_keeper(f"chain-stage-{self._stage}"))
             self.role.remove()
         if self._follower is not None:
             end = self._follower.close(delete_plain=True)

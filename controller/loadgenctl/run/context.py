@@ -58,9 +58,9 @@ class StageContext:
         """Seconds, as the person set them or `default`."""
         return self.plan.timeouts.get(role, default)
 
-    def log_keeper(self, role: str, stage: int) -> Callable[[bytes], None]:
-        """Where a role's log goes: chunks appended to logs/ROLE-stage-N.log.gz."""
-        return LogFile(self.store.path("logs", f"{role}-stage-{stage}.log.gz"))
+    def log_keeper(self, name: str) -> Callable[[bytes], None]:
+        """Where a log goes: chunks appended to logs/NAME.log.gz."""
+        return LogFile(self.store.path("logs", f"{name}.log.gz"))
 
 
 class LogFile:

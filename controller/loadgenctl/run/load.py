@@ -9,11 +9,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
-from loadgenctl.model import Command
 from loadgenctl.records import schema
 from loadgenctl.roles.loadclient import LoadClient, LoadEvents
 from loadgenctl.roles.role import Role
 from loadgenctl.run.context import StageContext
+from loadgenctl.run.setup import run_all
 from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import RoleRecipe, events_path
 from loadgenctl.slog.follow import SlogFollower
@@ -40,21 +40,10 @@ class LoadSide:
         self._slog: SlogFollower | None = None
         self._loaded_since: float | None = None
 
-    def create_client(self) -> None:
-        """Make the client's state unless it is there."""
-        probe = self.solo.recipe.state_probe
-        if probe is None or not self._ctx.on_host(probe).exists():
-            self._run_all(self.solo.recipe.prepare)
-
     def provision_client(self) -> None:
         """Fund the client and make it known to the running chain, unless that was done before."""
-        self._run_all(self.solo.recipe.provision)
-
-    def _run_all(self, commands: Sequence[Command]) -> None:
-        keep = self._ctx.log_keeper("setup", self._stage)
-        for command in commands:
-            self._ctx.progress.step(f"stage {self._stage}: {command.label}")
-            self._ctx.pod.run_once("setup", command, keep)
+        name = f"stage {self._stage}"
+        run_all(self._ctx, self.solo.recipe.provision, name, f"setup-stage-{self._stage}")
 
     def start_client(self) -> None:
         """Start the client and wait until it is ready."""
@@ -174,7 +163,7 @@ class LoadSide:
         for role in (self.loadgen, self.solo):
             if role.started:
                 role.stop()
-                role.save_log(self._ctx.log_keeper(_log_name(role.recipe), self._stage))
+                role.save_log(self._ctx.log_keeper(f"{_log_name(role.recipe)}-stage-{self._stage}"))
                 role.remove()
         if self._slog is not None:
             self._slog.close(delete_plain=True)

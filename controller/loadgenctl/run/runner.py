@@ -24,6 +24,7 @@ from loadgenctl.run import host
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Progress
+from loadgenctl.run.setup import set_up
 from loadgenctl.run.stage import Stage
 from loadgenctl.run.storage import StorageSaver
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
@@ -259,6 +260,7 @@ def _run_stages(walk: Walk) -> None:
     with_client = any(not stage.chain_only for stage in plan.stages)
     failed_cycles = 0
     try:
+        set_up(ctx, with_client=with_client)
         with services.interrupts.graceful():
             for spec in plan.stages:
                 stage = Stage(ctx, spec, with_client=with_client)

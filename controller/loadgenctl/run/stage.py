@@ -61,8 +61,7 @@ class Stage:
         self._start_chain()
         self.chain.wait_first_blocks()
         if self._with_client and (spec.index == 0 or not spec.chain_only):
-            self._do("creating and funding the client")
-            self.load.create_client()
+            self._do("funding the client")
             self.load.provision_client()
         if not spec.chain_only:
             self._start_load()
@@ -76,7 +75,6 @@ class Stage:
 
     def _start_chain(self) -> None:
         self._do("starting the chain")
-        self.chain.prepare()
         self.chain.start()
         self._ctx.sampler.watch("chain", self.chain.role.handle)
         self._watch.pollers.append(self._ctx.sampler.poll)
