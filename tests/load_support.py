@@ -39,7 +39,10 @@ test.sendall(b"!pid %d\\n" % os.getpid())
 orders, open_ends = b"", [test, service]
 while True:
     for end in select.select(open_ends, [], [])[0]:
-        data = end.recv(65536)
+        try:
+            data = end.recv(65536)
+        except ConnectionError:
+            data = b""
         if end is service:
             if data:
                 test.sendall(data)
@@ -116,10 +119,14 @@ class LoadService:
         if self._driver:
             self._driver.close()
         self._listener.close()
+        said = self.said()
         self._stderr.close()
         if self.driver_pid:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.driver_pid, signal.SIGKILL)
+        if error is None:
+            for trouble in ("Traceback", "never retrieved", "destroyed but", "Exception ignored"):
+                assert trouble not in said, said
 
     # The driver's part.
 
