@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgenctl.slog.lines import LineSplitter, LongLine
+from loadgenctl.slog.lines import LineSplitter, LongLine, Span
 
 PIECES = st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"a\n", b"\n\n"]), max_size=12)
 
@@ -15,13 +15,6 @@ PIECES = st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"a\n", b"\n\
 def cut(content: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(min(place, len(content)) for place in places), len(content)]
     return [content[start:end] for start, end in pairwise(edges)]
-
-
-def split(chunks: list[bytes], limit: int = 1 << 20, head: int = 1 << 10) -> LineSplitter:
-    splitter = LineSplitter(limit, head)
-    for chunk in chunks:
-        list(splitter.feed(chunk))
-    return splitter
 
 
 @given(PIECES, st.lists(st.integers(0, 150), max_size=6))
@@ -32,8 +25,10 @@ def test_whole_lines_come_out_however_the_stream_is_cut(
     splitter = LineSplitter()
     out = [piece for chunk in cut(content, places) for piece in splitter.feed(chunk)]
     whole = content[: content.rfind(b"\n") + 1]
-    assert all(isinstance(piece, bytes) and piece.endswith(b"\n") for piece in out)
-    assert b"".join(piece for piece in out if isinstance(piece, bytes)) == whole
+    spans = [piece.content() for piece in out if isinstance(piece, Span)]
+    assert len(spans) == len(out)
+    assert all(span.endswith(b"\n") for span in spans)
+    assert b"".join(spans) == whole
     assert splitter.pending == len(content) - len(whole)
 
 
@@ -42,7 +37,8 @@ def test_every_single_cut_of_a_real_looking_slog() -> None:
     for place in range(len(content) + 1):
         splitter = LineSplitter()
         out = [*splitter.feed(content[:place]), *splitter.feed(content[place:])]
-        assert b"".join(piece for piece in out if isinstance(piece, bytes)) == content[:-6]
+        spans = [piece.content() for piece in out if isinstance(piece, Span)]
+        assert b"".join(spans) == content[:-6]
         tail = splitter.take_tail()
         assert tail == LongLine(b'{"torn', 6)
         assert splitter.take_tail() is None
@@ -59,7 +55,7 @@ def test_long_lines_keep_their_head_and_length(lengths: list[int], places: list[
             if isinstance(piece, LongLine):
                 seen.append((piece.head, piece.length))
             else:
-                seen += [(text[:4], len(text)) for text in piece[:-1].split(b"\n")]
+                seen += [(text[:4], len(text)) for text in piece.content()[:-1].split(b"\n")]
     assert seen == [(text[:4], len(text)) for text in lines]
 
 

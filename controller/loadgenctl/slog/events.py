@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ahocorasick_rs import BytesAhoCorasick, MatchKind
+from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
+
+from .lines import Span
 
 CREATE_VAT: Final = "create-vat"
 VAT_STARTUP_FINISH: Final = "vat-startup-finish"
@@ -81,9 +83,9 @@ OTHER_TYPES: Final = frozenset(
 )
 """Types that are known and of no use here; a census counts everything else as unknown."""
 
-_HEAD = re.compile(rb'\{"time":-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?,(?:"monotime":-?[\d.eE+-]+,)?')
+_HEAD = re.compile(rb'\{"time":-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?,(?:"monotime":-?[\d.eE+-]+,)?"t')
 _HEAD_LIMIT = 96
-"""A line's head up to `"type"` is shorter than this many bytes."""
+"""A line's head up to its type is shorter than this many bytes."""
 _ANY_TYPE = re.compile(rb'\n\{"time":[\d.]+,(?:"monotime":[\d.]+,)?"type":"([^"]{1,80})"')
 
 _DELIVERY = re.compile(
@@ -104,34 +106,39 @@ class EventFinder:
 
     def __init__(self) -> None:
         """Compile the search; cheap (microseconds), no state is kept between buffers."""
-        patterns = [f'"type":"{name}"'.encode() for name in EVENT_TYPES]
-        self._search = BytesAhoCorasick(patterns, matchkind=MatchKind.Standard)
+        # From the y of `"type":"…"` on: that letter is rarer in slogs than what stands before it,
+        # and the search, which looks for a pattern's rarest byte first, runs at twice the speed.
+        patterns = [f'ype":"{name}"'.encode() for name in EVENT_TYPES]
+        self._search = BytesAhoCorasick(
+            patterns, matchkind=MatchKind.Standard, implementation=Implementation.DFA
+        )
 
-    def find(self, buffer: bytes) -> tuple[list[tuple[str, int]], int]:
+    def find(self, span: Span) -> tuple[list[tuple[str, int]], int]:
         """Return `([(event type, offset of its line's start)…], hits not at a line's head)`.
 
-        `buffer` must start at the start of a line.
+        Offsets are in the span's buffer, as are the hits in it: outside of it there are none.
         """
         events: list[tuple[str, int]] = []
         stray = 0
         match = _HEAD.fullmatch
+        buffer, begin, end = span
         for index, start, _end in self._search.find_matches_as_indexes(buffer):
-            line = buffer.rfind(b"\n", max(0, start - _HEAD_LIMIT), start) + 1
-            if match(buffer, line, start) is None:
+            if not begin <= start < end:
+                continue
+            line = buffer.rfind(b"\n", max(begin, start - _HEAD_LIMIT), start) + 1
+            if match(buffer, max(line, begin), start) is None:
                 stray += 1
                 continue
-            events.append((EVENT_TYPES[index], line))
+            events.append((EVENT_TYPES[index], max(line, begin)))
         return events, stray
 
 
-def types_of(buffer: bytes) -> list[bytes]:
-    """The type of every line that starts as a slog line does; for a census of all events.
-
-    `buffer` must start at the start of a line.
-    """
+def types_of(span: Span) -> list[bytes]:
+    """The type of every line that starts as a slog line does; for a census of all events."""
+    buffer, begin, end = span
     # Searching for the newline too, rather than for a line's start, is several times as fast.
-    first = _ANY_TYPE.match(b"\n" + buffer[:256])
-    rest = _ANY_TYPE.findall(buffer)
+    first = _ANY_TYPE.match(b"\n" + buffer[begin : begin + 256])
+    rest: list[bytes] = _ANY_TYPE.findall(buffer, begin, end)
     return rest if first is None else [first[1], *rest]
 
 

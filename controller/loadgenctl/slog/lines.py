@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 LINE_LIMIT: Final = 4 << 20
 """Bytes of one line that are kept whole; of a longer line only the head is."""
@@ -20,11 +20,26 @@ class LongLine:
     length: int
 
 
+class Span(NamedTuple):
+    """One or more whole lines, each with its newline: the part of a buffer from start to end.
+
+    A part rather than a copy: copying a whole slog would cost a tenth of scanning it.
+    """
+
+    buffer: bytes
+    start: int
+    end: int
+
+    def content(self) -> bytes:
+        """The lines as bytes of their own."""
+        return self.buffer[self.start : self.end]
+
+
 class LineSplitter:
     """Cuts a stream at line ends.
 
-    `feed` yields `bytes` (one or more whole lines, each with its newline) and `LongLine`s, in the
-    order of the stream. Every newline of the stream is in exactly one of them.
+    `feed` yields `Span`s of whole lines and `LongLine`s, in the order of the stream. Every newline
+    of the stream is in exactly one of them.
     """
 
     def __init__(self, limit: int = LINE_LIMIT, head_kept: int = HEAD_KEPT) -> None:
@@ -39,7 +54,7 @@ class LineSplitter:
         """Bytes of the unfinished last line, so far."""
         return self._length
 
-    def feed(self, chunk: bytes) -> Iterator[bytes | LongLine]:
+    def feed(self, chunk: bytes) -> Iterator[Span | LongLine]:
         """Take the stream's next bytes."""
         end = chunk.rfind(b"\n") + 1
         if end == 0:
@@ -50,11 +65,8 @@ class LineSplitter:
             start = chunk.index(b"\n") + 1
             self._hold(chunk[: start - 1])
             yield self._release()
-        if start == 0 and end == len(chunk):
-            yield chunk
-            return
         if start < end:
-            yield chunk[start:end]
+            yield Span(chunk, start, end)
         if end < len(chunk):
             self._hold(chunk[end:])
 
@@ -75,13 +87,13 @@ class LineSplitter:
             head = b"".join([*self._parts, piece[: self._head_kept]])
             self._parts = [head[: self._head_kept]]
 
-    def _release(self) -> bytes | LongLine:
+    def _release(self) -> Span | LongLine:
         whole = b"".join(self._parts)
         length = self._length
         self._forget()
         if length > self._limit:
             return LongLine(whole[: self._head_kept], length)
-        return whole + b"\n"
+        return Span(whole + b"\n", 0, length + 1)
 
     def _forget(self) -> None:
         self._parts = []

@@ -9,7 +9,7 @@
 Nothing in a slog is fatal. What is not as it should be is counted in `anomalies`, by kind:
 
     bad-json            a line of a wanted type that is not JSON, or lacks its fields
-    binary              buffers with NUL bytes
+    binary              pieces of about a megabyte with NUL bytes (census only)
     clock-back          an event earlier than the wanted event before it
     corrupt-archive     a compressed slog that cannot be read to its end
     garbage-lines       lines without a slog line's head (census only)
@@ -37,7 +37,7 @@ import orjson
 
 from . import events as ev
 from .compress import SlogReader
-from .lines import LineSplitter, LongLine
+from .lines import LineSplitter, LongLine, Span
 
 CHUNK: Final = 1 << 20
 """Bytes read at a time."""
@@ -123,6 +123,7 @@ class SlogScanner:
         self._heights: set[int] = set()
         self._block: BlockRecord | None = None
         self._counting = False
+        self._lines_seen = 0
         self._open_delivery: tuple[float, str | None] | None = None
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             ev.VAT_STARTUP_FINISH: self._on_vat_started,
@@ -148,7 +149,7 @@ class SlogScanner:
             if isinstance(piece, LongLine):
                 self._long_line(piece)
             else:
-                self._buffer(piece)
+                self._lines_of(piece)
 
     def finish(self) -> None:
         """The slog is over. An unfinished last line is counted, an unfinished block handed out."""
@@ -168,15 +169,11 @@ class SlogScanner:
 
     # -- buffers and lines
 
-    def _buffer(self, buffer: bytes) -> None:
-        found, stray = self._finder.find(buffer)
+    def _lines_of(self, span: Span) -> None:
+        found, stray = self._finder.find(span)
         if stray:
             self.anomalies["unused-hits"] += stray
-        if b"\0" in buffer:
-            self.anomalies["binary"] += 1
-        if self._census:
-            self._count_types(buffer)
-        counted = 0
+        buffer, counted = span.buffer, span.start
         for kind, start in found:
             if kind == ev.DELIVER:
                 self._open_delivery = ev.delivery_head(buffer, start)
@@ -186,22 +183,27 @@ class SlogScanner:
                 self._on_create_vat(ev.create_vat_head(buffer[start : start + 8192]))
             else:
                 end = buffer.find(b"\n", start)
-                if self._counting and kind in _COUNT_BOUNDARIES:
-                    self._count_lines(buffer.count(b"\n", counted, start))
+                if kind in _COUNT_BOUNDARIES:
+                    # The lines before a boundary belong to what was open; then it may change.
+                    self._count_lines(buffer, counted, start)
                     counted = start
+                counting = self._counting
                 self._event(kind, buffer[start:end])
-                if kind == ev.END_BLOCK_START:
-                    counted = end + 1
+                if self._counting and not counting:
+                    # The line that opened the count is not part of it.
+                    self._block_lines(-1)
         self.totals.events += len(found)
-        if self._counting:
-            self._count_lines(buffer.count(b"\n", counted))
+        self._count_lines(buffer, counted, span.end)
+        if self._census:
+            self._take_census(span)
 
     def _long_line(self, line: LongLine) -> None:
-        if self._counting:
-            self._count_lines(1)
-        found, _stray = self._finder.find(line.head[:256])
+        self._block_lines(1)
+        head = line.head[:256]
+        found, _stray = self._finder.find(Span(head, 0, len(head)))
         if self._census:
-            self._count_types(line.head[:256] + b"\n")
+            self._lines_seen += 1
+            self._take_census(Span(head, 0, len(head)))
         if not found or found[0][1] != 0:
             return
         kind = found[0][0]
@@ -215,16 +217,27 @@ class SlogScanner:
         else:
             self.anomalies["long-line"] += 1
 
-    def _count_lines(self, lines: int) -> None:
-        if self._block is not None and self._block.slog_lines is not None:
+    def _count_lines(self, buffer: bytes, start: int, end: int) -> None:
+        """Count the lines between two places, for the open block and the census, if needed."""
+        if not self._counting and not self._census:
+            return
+        lines = buffer.count(b"\n", start, end)
+        self._lines_seen += lines
+        self._block_lines(lines)
+
+    def _block_lines(self, lines: int) -> None:
+        if self._counting and self._block is not None and self._block.slog_lines is not None:
             self._block.slog_lines += lines
 
-    def _count_types(self, buffer: bytes) -> None:
-        types = ev.types_of(buffer)
-        lines = buffer.count(b"\n")
+    def _take_census(self, span: Span) -> None:
+        """Count the lines seen since the last time by type; they are in `span`."""
+        types = ev.types_of(span)
+        lines, self._lines_seen = self._lines_seen, 0
         self.totals.lines = (self.totals.lines or 0) + lines
         if lines > len(types):
             self.anomalies["garbage-lines"] += lines - len(types)
+        if span.buffer.find(b"\0", span.start, span.end) >= 0:
+            self.anomalies["binary"] += 1
         for name, count in Counter(types).items():
             text = name.decode("utf-8", "replace")
             self.totals.types[text] += count
@@ -383,7 +396,7 @@ class SlogScanner:
             block.last_crank_num = crank
 
 
-_COUNT_BOUNDARIES = frozenset({ev.BEGIN_BLOCK, ev.END_BLOCK_FINISH})
+_COUNT_BOUNDARIES = frozenset({ev.BEGIN_BLOCK, ev.END_BLOCK_START, ev.END_BLOCK_FINISH})
 _KNOWN = frozenset(ev.EVENT_TYPES) | ev.OTHER_TYPES
 
 
