@@ -277,6 +277,15 @@ def test_no_repository_there(world: World) -> None:
     assert not isinstance(caught.value, RevisionNotFound)
 
 
+@pytest.mark.parametrize("kind", [(), ("--bare",)])
+def test_a_shallow_clone_is_refused(world: World, tmp_path: Path, kind: tuple[str, ...]) -> None:
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", *kind, "--depth=1", f"file://{world.sdk}", str(shallow))
+    with pytest.raises(UsageError, match="shallow") as caught:
+        world.resolve("main", str(shallow))
+    assert "--src" in str(caught.value.hint)
+
+
 def test_a_look_into_the_tree(world: World) -> None:
     source = world.source()
     tree = source.tree(source.resolve(SourceRequest("agoric", "main", SDK_URL)))

@@ -32,12 +32,13 @@ def check_out(mirror: Mirror, commit: str, sparse: Sequence[str], into: Path) ->
     if sparse:
         _configure_sparse(alone, sparse)
     (into / ".git" / "HEAD").write_text(f"{commit}\n")
+    # From the beginning: git would look for the commit's parents, and fetch what is not there.
+    (into / ".git" / "shallow").write_text(f"{commit}\n")
     done = borrowing.run("read-tree", "-m", "-u", "HEAD")
     if done.exit_code:
         error = mirror.unreachable(f"cannot check out {commit[:12]}", done)
         raise BuildError(error.message, hint=error.hint, detail=error.detail)
     _copy_objects(mirror, commit, borrowing, into)
-    (into / ".git" / "shallow").write_text(f"{commit}\n")
     _check(alone.run("status", "--porcelain"), "read back")
 
 

@@ -173,12 +173,7 @@ class Mirror:
         require_git(self.runner)
         for left in self.path.parent.glob(f"{self.path.name}.partial-*"):
             shutil.rmtree(left, ignore_errors=True)  # we hold the lock: whoever made it is dead
-        folder = self.remote.local
-        if folder is not None and not folder.is_dir():
-            raise UsageError(
-                f"there is no repository at {folder}",
-                hint="check --sdk-repo and the site's git mirrors",
-            )
+        self._check_folder()
         partial = self.path.with_name(f"{self.path.name}.partial-{os.getpid()}")
         git = Git(self.runner, partial, remote=self.remote)
         try:
@@ -190,6 +185,22 @@ class Mirror:
             partial.rename(self.path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+    def _check_folder(self) -> None:
+        folder = self.remote.local
+        if folder is None:
+            return
+        if not folder.is_dir():
+            raise UsageError(
+                f"there is no repository at {folder}",
+                hint="check --sdk-repo and the site's git mirrors",
+            )
+        if any((folder / top / "shallow").exists() for top in (".", ".git")):
+            # git would try to complete the history from the very clone that lacks it, without end.
+            raise UsageError(
+                f"{folder} is a shallow clone",
+                hint="complete it with `git fetch --unshallow`, or use its files with --src",
+            )
 
     def _remote_has(self, git: Git, name: str) -> bool:
         done = git.run(
@@ -210,10 +221,9 @@ class Mirror:
             raise self.unreachable("cannot fetch", done)
 
     def _try_fetch(self, git: Git, refspecs: Sequence[str]) -> Completed:
-        options = ("--no-tags", "--prune", "--filter=blob:none", "--no-write-fetch-head")
-        # --update-shallow: a person's own clone may be cut short, and is as good as it goes.
-        more = ("--quiet", "--update-shallow", "--end-of-options")
-        return git.run("fetch", *options, *more, PROMISOR, *refspecs)
+        self._check_folder()
+        options = ("--quiet", "--no-tags", "--prune", "--filter=blob:none", "--no-write-fetch-head")
+        return git.run("fetch", *options, "--end-of-options", PROMISOR, *refspecs)
 
     def _fetch_one(self, remote_name: str, ref: str, requested: str | None) -> str:
         if not self.exists:
