@@ -58,7 +58,8 @@ def process_start(pid: int) -> str | None:
         return _portable_process_start(pid)
     except (OSError, IndexError):
         return None
-    return f"{boot[:8]}-{fields[19]}"
+    # A zombie is a process only in name: nobody has asked for its exit code yet.
+    return None if fields[0] in {"Z", "X"} else f"{boot[:8]}-{fields[19]}"
 
 
 def _portable_process_start(pid: int) -> str | None:

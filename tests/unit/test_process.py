@@ -1,0 +1,88 @@
+"""Running processes, with real ones: this module is the seam itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadgenctl.errors import Interrupted, LoadgenError, UsageError
+from loadgenctl.process import Runner, shut_down
+
+SHELL = ("sh", "-c")
+
+
+def test_outputs_and_code_are_kept_apart() -> None:
+    done = Runner().run([*SHELL, "echo out; echo err >&2; exit 3"])
+    assert (done.exit_code, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
+    assert done.text() == "out"
+    assert done.last_lines() == "err"
+
+
+def test_last_lines_are_the_output_s_where_there_are_no_errors() -> None:
+    done = Runner().run([*SHELL, "seq 1 30"])
+    assert done.last_lines(2) == "29\n30"
+
+
+def test_folder_environment_and_input_reach_the_command(tmp_path: Path) -> None:
+    done = Runner().run(
+        [*SHELL, "pwd; echo $GIVEN; cat"], cwd=tmp_path, env={"GIVEN": "value"}, stdin=b"input"
+    )
+    assert done.stdout.decode() == f"{tmp_path}\nvalue\ninput"
+
+
+def test_without_input_a_command_that_reads_ends() -> None:
+    assert Runner().run(["cat"], timeout=10).stdout == b""
+
+
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(UsageError, match="no-such-program"):
+        Runner().run(["no-such-program"])
+    with pytest.raises(UsageError, match="no-such-program"):
+        Runner().stream(["no-such-program"], lambda line: None)
+
+
+def test_a_command_that_takes_too_long_is_an_error() -> None:
+    with pytest.raises(LoadgenError, match="sleep did not finish"):
+        Runner().run(["sleep", "60"], timeout=0.2)
+
+
+def test_a_stream_hands_over_every_line_of_both_outputs() -> None:
+    lines: list[bytes] = []
+    code = Runner().stream([*SHELL, "echo one; echo two >&2; printf three; exit 4"], lines.append)
+    assert (code, lines) == (4, [b"one", b"two", b"three"])
+
+
+def test_an_interrupted_stream_ends_its_whole_group(tmp_path: Path) -> None:
+    marker = tmp_path / "ended"
+    script = f"trap 'echo x >{marker}; exit 0' INT; echo up; while :; do sleep 0.05; done"
+
+    def interrupt(line: bytes) -> None:
+        raise Interrupted("now")
+
+    with pytest.raises(Interrupted):
+        Runner().stream([*SHELL, script], interrupt)
+    assert marker.exists()
+
+
+def test_a_process_that_ignores_everything_is_killed() -> None:
+    code = (
+        "import signal,time\n"
+        "for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    )
+    with child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert shut_down(child, grace=0.1) == -9
+
+
+def test_shutting_down_what_has_ended_gives_its_code() -> None:
+    with subprocess.Popen([*SHELL, "exit 5"], start_new_session=True) as child:
+        child.wait()
+        assert shut_down(child) == 5
