@@ -41,7 +41,7 @@ try:
 except ImportError as missing:
     PSUTIL_ERROR = str(missing)
 
-LOOK_EVERY = 0.5
+LOOK_EVERY = 0.25
 """Seconds between looks for a request."""
 
 ROOT_EVERY = 2.0

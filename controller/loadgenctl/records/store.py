@@ -137,7 +137,7 @@ class RunStore:
         if self.stage != _OUTSIDE:
             return self.stage
         # A run that fails has usually left its stage when it says so; the stage still tells where.
-        return status.stage if status.finished else None
+        return status.stage if status.finished and status.outcome != "passed" else None
 
     def begin_stage(self, number: int) -> None:
         """Rows belong to stage `number` from now on and `elapsed` counts from here."""
