@@ -31,10 +31,11 @@ class Watch:
         """Look once. Raises `RoleDied`, `RunError`, `Interrupted` or what a poller raises."""
         if self.heed_interrupts:
             self._interrupts.check()
-        for role in self.roles:
-            role.poll()
+        # What roles have written first: it may tell why a role is gone.
         for poll in self.pollers:
             poll()
+        for role in self.roles:
+            role.poll()
 
     def until(
         self,
