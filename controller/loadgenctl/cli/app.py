@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -58,7 +61,25 @@ def main() -> None:
     except LoadgenError as error:
         show_error(stderr, error)
         sys.exit(error.exit_code)
-    except Exception:  # noqa: BLE001 - the last net: an internal error, told as such
-        traceback.print_exc()
-        stderr.print("internal error; please report it with the lines above")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            _internal_error(stderr)
+        _forget_output()
+        show_error(stderr, LoadgenError(f"cannot write the output: {error.strerror}"))
         sys.exit(1)
+    except Exception:  # noqa: BLE001 - the last net: an internal error, told as such
+        _internal_error(stderr)
+
+
+def _internal_error(stderr: Console) -> NoReturn:
+    traceback.print_exc()
+    stderr.print("internal error; please report it with the lines above")
+    sys.exit(1)
+
+
+def _forget_output() -> None:
+    """What is still in the buffer cannot be written either: let the exit not try."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

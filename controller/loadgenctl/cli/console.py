@@ -106,7 +106,7 @@ def describe(live: Live) -> str:
             text += f" (+{active})"
         parts.append(text)
     if live.remaining is not None:
-        parts.append(f"{clock_text(live.remaining)} left")
+        parts.append(f"{clock_text(live.remaining).strip()} left")
     return " · ".join(parts)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperCommand
 
 from loadgenctl.cli.console import ConsoleProgress, clean, show_error
@@ -21,11 +22,11 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.options import OPTIONS, Option
 from loadgenctl.plan.planner import make_plan
-from loadgenctl.plan.settings import CONFIG_VARIABLE, load_file, merge
+from loadgenctl.plan.settings import CONFIG_VARIABLE, Settings, load_file, load_toml, merge
 from loadgenctl.reports.text import print_summary
 from loadgenctl.roles.loadclient import validate_config
 from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.run.runner import execute
+from loadgenctl.run.runner import Ending, execute
 
 CONFIG_NAMES = (Path("loadgenctl.toml"), Path("~/.config/loadgenctl/loadgenctl.toml"))
 
@@ -94,14 +95,26 @@ def run_command(
     tables, config_file = _config(config)
     settings = merge(ctx.args, os.environ, tables.get("run"), str(config_file))
     plan = make_plan(settings, now=time.time(), cwd=Path.cwd())
-    for stage in plan.stages:
-        if stage.load is not None:
-            validate_config(stage.load)
+    _check(plan, settings)
     if dry_run:
         _print_plan(plan, as_json=json_output)
         return
     site = Wiring.site(tables, config_file)
     raise typer.Exit(_run(plan, site, quiet=quiet, json_output=json_output))
+
+
+def _check(plan: RunPlan, settings: Settings) -> None:
+    """What the planner does not know about: loads and files. Raises `UsageError`."""
+    shared = {**(settings.tree("stage.loadgen") or {})}
+    shared.pop("cycles", None)
+    for load in (shared, *(stage.load or {} for stage in plan.stages)):
+        validate_config(load)
+    if plan.sim_config is not None:
+        load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")
+    if shared and not settings.get("chain-only") and all(s.chain_only for s in plan.stages):
+        note = Text("warning: no stage runs the load; the first and the last one run the chain")
+        note.append(" alone unless they have a load config, e.g. --stage.0.loadgen.faucet.interval")
+        Console(stderr=True).print(note, style="yellow", soft_wrap=True)
 
 
 def _config(given: Path | None) -> tuple[dict[str, Any], Path | None]:
@@ -126,16 +139,28 @@ def _run(plan: RunPlan, site: Any, *, quiet: bool, json_output: bool) -> int:
             ending = execute(plan, wiring.services(plan))
         finally:
             progress.close()
-    summary = json.loads((ending.folder / "summary.json").read_bytes())
-    if json_output:
-        json.dump(summary, sys.stdout, indent=1)
-        sys.stdout.write("\n")
+    summary = _summary(ending)
+    if summary is None:
+        stderr.print("warning: there was no room for a summary", style="yellow")
+    elif json_output:
+        json.dump(summary, stdout.file, indent=1)
+        stdout.file.write("\n")
     else:
         print_summary(stdout, summary)
     if ending.error is not None:
         show_error(stderr, ending.error)
-        stderr.print(f"results in {clean(str(ending.folder))}", soft_wrap=True)
+    if ending.error is not None or not quiet:
+        stderr.print(Text(f"results in {clean(str(ending.folder))}"), soft_wrap=True)
     return ending.exit_code
+
+
+def _summary(ending: Ending) -> dict[str, Any] | None:
+    """The run's summary as written at its end; None where it could not be written."""
+    try:
+        found: dict[str, Any] = json.loads((ending.folder / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 def _print_plan(plan: RunPlan, *, as_json: bool) -> None:

@@ -151,7 +151,7 @@ def parse_value(option: Option, text: str, shown: str) -> Any:
 
 
 def check(option: Option, value: Any, shown: str) -> Any:
-    """A value from a file, the environment or the command line, checked and made the option's type."""
+    """A value from wherever, checked and made the option's type. Raises `UsageError`."""
     match option.kind:
         case "bool":
             if not isinstance(value, bool):

@@ -76,6 +76,11 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
     count = settings.get("stages")
     if count > MAX_STAGES:
         raise UsageError(f"--stages: at most {MAX_STAGES}")
+    if settings.get("stage.duration") < 0:
+        raise UsageError(
+            "--stage.duration cannot be negative",
+            hint="only a stage of its own runs until interrupted: --stage.N.duration -1",
+        )
     for path, origin in settings.origins.items():
         if path[0] == "stage" and path[1].isdecimal() and int(path[1]) >= count:
             raise UsageError(
@@ -90,11 +95,6 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
     duration = settings.get(f"stage.{index}.duration")
     if duration is None:
         duration = 0 if chain_only else settings.get("stage.duration")
-        if duration < 0:
-            raise UsageError(
-                "--stage.duration cannot be negative",
-                hint="only a stage of its own runs until interrupted: --stage.N.duration -1",
-            )
     save = settings.get(f"stage.{index}.save-storage")
     load, cycles = _load(own_load, settings.tree("stage.loadgen"), index)
     return StageSpec(

@@ -125,13 +125,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
 
 def load_file(path: Path) -> dict[str, Any]:
     """The tables of a loadgenctl.toml. Raises `UsageError` when it cannot be read or is no TOML."""
-    try:
-        with path.open("rb") as stream:
-            tables = tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"cannot read {path}: {error}", hint="see docs/site-settings.md for an example"
-        ) from error
+    tables = load_toml(path, hint="see docs/site-settings.md for an example")
     extra = set(tables) - {"run", "site"}
     if extra:
         raise UsageError(
@@ -141,3 +135,15 @@ def load_file(path: Path) -> dict[str, Any]:
         if not isinstance(tables.get(name, {}), dict):
             raise UsageError(f"{path}: {name} must be a table")
     return tables
+
+
+def load_toml(path: Path, *, hint: str) -> dict[str, Any]:
+    """A TOML file's content. Raises `UsageError` when it cannot be read or is no TOML."""
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML: {error}", hint=hint) from error

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from loadgenctl.errors import OutputFolderError
+from loadgenctl.errors import LoadgenError, OutputFolderError
 from loadgenctl.roles.pod import PodFolders
 
 UNPRIVILEGED = 1000
+STATE_PARTS = ("project", "home")
+MARKER = ".loadgenctl-state"
+"""A file in a state folder whose parts loadgenctl made, and so may remove."""
 
 
 def role_user() -> tuple[int, int]:
@@ -23,17 +28,38 @@ def role_user() -> tuple[int, int]:
     return (uid, os.getgid()) if uid else (UNPRIVILEGED, UNPRIVILEGED)
 
 
+def reset_state(state: Path) -> None:
+    """Remove what an earlier run kept there, and nothing that loadgenctl did not make.
+
+    Raises `OutputFolderError` for a folder with somebody else's `project` or `home` in it.
+    """
+    parts = [part for name in STATE_PARTS if (part := state / name).exists()]
+    if parts and not (state / MARKER).exists():
+        raise OutputFolderError(
+            f"{parts[0]} was not made by loadgenctl and is not removed",
+            hint="choose another --state-dir, or go on with what is there by --no-reset",
+        )
+    for part in parts:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def make_folders(folders: PodFolders, user: tuple[int, int]) -> None:
     """Make the folders that roles write to, owned by the roles' user."""
     state = folders.state
-    for folder in (folders.shared, state, state / "project", state / "home"):
+    ours = not any((state / name).exists() for name in STATE_PARTS)
+    for folder in (folders.shared, state, *(state / name for name in STATE_PARTS)):
+        there = folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if os.getuid() == 0:
+            if folder == state and ours:
+                (state / MARKER).touch()
+            # A folder that was there before may be anybody's, e.g. /tmp.
+            if os.getuid() == 0 and not (folder == state and there):
                 os.chown(folder, *user)
         except OSError as error:
+            option = "--output-dir" if folder == folders.shared else "--state-dir"
             raise OutputFolderError(
-                f"cannot make {folder}: {error.strerror}", hint="choose another --output-dir"
+                f"cannot make {folder}: {error.strerror}", hint=f"choose another {option}"
             ) from error
 
 
@@ -48,6 +74,23 @@ def copy_tools(tools: Mapping[str, Path], into: Path, sim_config: Path | None) -
     for path in (into, *into.rglob("*")):
         executable = path.is_dir() or path.stat().st_mode & 0o100
         path.chmod(0o755 if executable else 0o644)
+
+
+def as_error(error: Exception, results: Path) -> LoadgenError:
+    """Whatever ended a run, as an error of ours; what nobody expected keeps its traceback."""
+    if isinstance(error, LoadgenError):
+        return error
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return OutputFolderError(
+            f"there is no room left for results in {results}",
+            hint="free some space, or give an --output-dir on another disk",
+            detail=str(error),
+        )
+    return LoadgenError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="please report it with the lines above",
+        detail="".join(traceback.format_exception(error)),
+    )
 
 
 def describe() -> dict[str, Any]:

@@ -18,6 +18,7 @@ from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.process import Runner as ProcessRunner
+from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
 from loadgenctl.run import host
@@ -139,7 +140,8 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     walk = Walk(plan, services, engine_info, resolved, family, _open_records(plan, services))
     with walk.store:
         error = _walk(walk)
-        _write_ending(walk, error)
+        with services.interrupts.held():
+            _write_ending(walk, error)
         services.finish(walk.store)
     return Ending(plan.output_dir, error)
 
@@ -155,13 +157,25 @@ def _walk(walk: Walk) -> LoadgenError | None:
         for name, step in STEPS:
             walk.store.set_status(step=name)
             step(walk)
-    except LoadgenError as caught:
-        error = caught
+    except Exception as caught:  # noqa: BLE001 - whatever it is, the folder must tell of it
+        error = host.as_error(caught, walk.store.folder)
     finally:
         with walk.services.interrupts.held():
-            if walk.pod is not None:
-                walk.services.progress.step("removing the containers")
-                walk.pod.close()
+            error = _close_pod(walk, error)
+    return error
+
+
+def _close_pod(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
+    """Remove the containers; what goes wrong with that is the run's error if it has no other."""
+    if walk.pod is None:
+        return error
+    walk.services.progress.step("removing the containers")
+    try:
+        walk.pod.close()
+    except LoadgenError as trouble:
+        if error is None:
+            return trouble
+        walk.services.progress.warn(f"containers may be left: {trouble}; try loadgenctl clean")
     return error
 
 
@@ -212,8 +226,7 @@ def _open_pod(walk: Walk) -> None:
         source=_known(walk.source_dir), shared=walk.store.path(SHARED), state=plan.state_dir
     )
     if plan.reset:
-        for name in ("project", "home"):
-            shutil.rmtree(folders.state / name, ignore_errors=True)
+        host.reset_state(folders.state)
     host.make_folders(folders, services.role_user)
     tools = {**walk.family.tools()}
     host.copy_tools(tools, folders.shared / "tools", plan.sim_config)
@@ -298,11 +311,12 @@ STEPS = (
 def _write_ending(walk: Walk, error: LoadgenError | None) -> None:
     """status.json's last word, and the folder without what nobody needs any more."""
     store = walk.store
+    # First, so that there is room for what follows if that was the trouble.
+    shutil.rmtree(store.folder / SHARED, ignore_errors=True)
     if error is None:
         store.set_status(outcome="passed", step=None, exit_code=0)
     else:
         store.set_status(**_failure(error))
-    shutil.rmtree(store.folder / SHARED, ignore_errors=True)
     state = walk.plan.state_dir
     if error is None and not walk.plan.keep_state and state.parent == store.folder:
         shutil.rmtree(state, ignore_errors=True)
@@ -310,7 +324,7 @@ def _write_ending(walk: Walk, error: LoadgenError | None) -> None:
 
 def _failure(error: LoadgenError) -> dict[str, Any]:
     changes: dict[str, Any] = {
-        "outcome": "interrupted" if isinstance(error, Interrupted) else "failed",
+        "outcome": _outcome(error),
         "reason": error.message,
         "hint": error.hint,
         "exit_code": error.exit_code,
@@ -322,11 +336,18 @@ def _failure(error: LoadgenError) -> dict[str, Any]:
             changes[name] = value
     if isinstance(error, RoleDied):
         changes |= {
-            "outcome": "died",
             "role_exit_code": error.exit_code_of_role,
             "oom_killed": error.oom_killed,
         }
     return changes
+
+
+def _outcome(error: LoadgenError) -> schema.Outcome:
+    if isinstance(error, Interrupted):
+        return "interrupted"
+    if isinstance(error, RoleDied):
+        return "died"
+    return "error" if error.exit_code == LoadgenError.exit_code else "failed"
 
 
 def _run_document(walk: Walk) -> Mapping[str, Any]:
