@@ -89,6 +89,13 @@ def a_summary(**run: Any) -> dict[str, Any]:
         "stages": [empty, stage, {**stage, "stage": 2}],
         "totals": {"cycles": cycles()},
         "resources": resources,
+        "growth": [
+            {"stage": 1, "quantity": "storage_kib", "per": "block", **slope}
+            for slope in (
+                {"slope": 1.5, "low": 1.25, "high": 1.75, "points": 12},
+                {"slope": 77.5, "low": -1, "high": 99, "points": 12},
+            )
+        ],
     }
 
 
@@ -104,6 +111,8 @@ def test_a_file_gets_plain_text_of_100_columns() -> None:
     assert max(len(line.rstrip()) for line in text.splitlines()) <= WIDTH
     for words in ("Run run-1: passed, 6:12", "SDK agoric fa7ff5e55e of 2021-05-03", "zoe", "600"):
         assert words in text
+    assert "1 500" in text
+    assert "77 500" not in text
     assert "simulated" not in text
 
 

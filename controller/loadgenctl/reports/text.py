@@ -62,6 +62,7 @@ def tables(summary: Summary) -> list[Table]:
         _block_table(stages),
         _vat_table(stages),
         _resource_table(_list(summary, "resources")),
+        _growth_table(_list(summary, "growth")),
     )
     return [table for table in made if table.row_count]
 
@@ -297,6 +298,26 @@ def _resource_table(resources: Sequence[Summary]) -> Table:
     for row in resources:
         if row.get("kind") == "storage" and row.get("subject") == ".":
             _resource_row(table, row, f"{clean(row.get('role'))}: storage", "")
+    return table
+
+
+def _growth_table(growth: Sequence[Summary]) -> Table:
+    """Slopes per 1000 blocks or cycles; only those that are not zero with 95 % confidence."""
+    title = "Growth per 1000 (slope of Theil and Sen, 95 % band)"
+    table = _table(title, "stage", "quantity", "per", "slope", "low", "high", "points", left=3)
+    for row in growth:
+        slopes = [row.get(name) for name in ("slope", "low", "high")]
+        known = [value for value in slopes if isinstance(value, int | float)]
+        if len(known) < len(slopes) or known[1] <= 0 <= known[2]:
+            continue
+        stage = row.get("stage")
+        table.add_row(
+            "run" if stage is None else str(stage),
+            clean(row.get("quantity")),
+            clean(row.get("per")),
+            *(seconds(1000 * value) for value in known),
+            number(row.get("points")),
+        )
     return table
 
 

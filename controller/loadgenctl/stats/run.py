@@ -1,7 +1,7 @@
 """A results folder → its summary, the document of summary.json. Its fields: docs/slog.md.
 
     schema, run, stages [ {stage, kind, times, durations, blocks, cycles, vats, …} … ],
-    totals, resources, damage
+    totals, resources, growth, damage
 
 Works without Docker, on a running or killed run, and on the original's folders. What is not known
 is absent (or null in tables of rows); units are in the names, block summaries as in stats.blocks.
@@ -17,6 +17,7 @@ from typing import Any, Final
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summaries, block_summary
 from loadgenctl.stats.cycles import cycle_summaries
+from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
 from loadgenctl.stats.resources import resource_rows
 from loadgenctl.stats.vats import startup_row, vat_rows
@@ -46,6 +47,7 @@ def summarize_data(data: source.RunData) -> RunSummary:
         "stages": stages,
         "totals": _totals(data),
         "resources": resource_rows(data.folder.samples()),
+        "growth": growth_rows(data),
     }
     damage = {
         name: {"torn": found.torn, "unreadable": found.unreadable}

@@ -1,0 +1,83 @@
+"""Slopes that a few outliers do not tilt, and what they are taken of."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.stats.growth import growth_rows, theil_sen
+from loadgenctl.stats.source import load
+
+
+def test_a_line_has_its_slope_and_no_band() -> None:
+    found = theil_sen([(x, 3.0 + 0.5 * x) for x in range(20)])
+    assert found == {"slope": 0.5, "low": 0.5, "high": 0.5, "points": 20}
+
+
+def test_outliers_do_not_tilt_and_noise_has_a_band() -> None:
+    dice = random.Random(7)
+    points = [(float(x), 0.02 * x + dice.gauss(0, 0.1)) for x in range(100)]
+    points[10] = (10.0, 900.0)
+    points[90] = (90.0, -900.0)
+    found = theil_sen(points)
+    assert found is not None
+    assert found["low"] < 0.02 < found["high"]
+    assert abs(found["slope"] - 0.02) < 0.002
+
+
+def test_noise_alone_does_not_grow() -> None:
+    dice = random.Random(3)
+    found = theil_sen([(float(x), dice.gauss(0, 1)) for x in range(1000)])
+    assert found is not None
+    assert found["low"] < 0 < found["high"]
+    assert found["points"] == 1000
+
+
+def test_too_little_says_nothing() -> None:
+    assert theil_sen([(x, x) for x in range(9)]) is None
+    assert theil_sen([(1.0, float(y)) for y in range(50)]) is None
+    assert theil_sen([]) is None
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_rows_of_a_run_under_load(tmp_path: Path) -> None:
+    stages, blocks, cycles, samples = [], [], [], []
+    for stage in (1, 2):
+        begin = 1000.0 * stage
+        stages.append({"timestamp": begin, "stage": stage, "type": "perf-stage-start"})
+        stages.append({"timestamp": begin + 900, "stage": stage, "type": "perf-stage-finish"})
+        for n in range(40):
+            at = begin + 10 * n
+            height = 100 * stage + n
+            blocks.append(
+                {
+                    "stage": stage,
+                    "blockHeight": height,
+                    "liveMode": True,
+                    "beginAt": at,
+                    "endFinishAt": at + 1,
+                    "swingsetTime": 0.01 * n,
+                }
+            )
+            start = {"task": "faucet", "seq": n, "start": at, "finish": at + 5}
+            cycles.append({"stage": stage, **start, "success": True})
+            common = {"time": at + 5, "stage": stage, "role": "chain"}
+            kernel = {"kind": "process", "subject": "kernel", "memory_rss_kib": 500 + 3 * n}
+            disk = {"kind": "storage", "subject": ".", "disk_kib": 7 * height}
+            samples += [{**common, **kernel}, {**common, **disk}]
+    write_rows(tmp_path / "perf.jsonl", stages)
+    write_rows(tmp_path / "blocks.jsonl", blocks)
+    write_rows(tmp_path / "cycles.jsonl", cycles)
+    write_rows(tmp_path / "samples.jsonl", samples)
+    rows = growth_rows(load(tmp_path))
+    slopes = {(row["stage"], row["quantity"], row["per"]): row["slope"] for row in rows}
+    assert slopes[1, "swingset_time_s", "block"] == 0.01
+    assert slopes[2, "kernel_memory_kib", "block"] == 3
+    assert slopes[1, "storage_kib", "cycle"] == 7
+    assert slopes[None, "storage_kib", "block"] == 7
+    assert not any(row["quantity"] == "vats_memory_kib" for row in rows)
