@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 from tests.docker_support import SUITE, DockerUnderTest
+from tests.registry import Registry
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import BuildError, Interrupted, UsageError
@@ -271,6 +272,21 @@ def test_an_upstream_image_on_the_engine_is_adopted(bench: Workbench) -> None:
         assert bases.present(bases.tag(SUITE))
     finally:
         bench.client.api.remove_image(f"{upstream}:{SUITE}-slim")
+
+
+def test_a_base_is_pulled_where_a_registry_answers(
+    bench: Workbench, docker_under_test: DockerUnderTest, tmp_path: Path
+) -> None:
+    with Registry(bench.client, docker_under_test.image, tmp_path) as registry:
+        upstream = f"{registry.address}/debian:{SUITE}-slim"
+        bases = _bases(bench, registry.address + "/debian:{suite}-slim")
+        try:
+            bases.make(SUITE, bench.lines.append)
+            assert bench.lines[0] == f"pulling {upstream}"
+            assert f"the base image {bases.tag(SUITE)} is made from {upstream}" in bench.lines
+            assert bases.present(bases.tag(SUITE))
+        finally:
+            bench.client.api.remove_image(upstream)
 
 
 def test_a_base_is_bootstrapped_from_nothing_where_no_registry_answers(bench: Workbench) -> None:
