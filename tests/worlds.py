@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,9 @@ class Builds:
             raise self.error
         self.tree.mkdir(exist_ok=True)
         return self.tree
+
+    def in_use(self, tree: Path) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @dataclass

@@ -104,6 +104,10 @@ class Builder:
                 )
                 return self.cache.finish(key, partial, done).source
 
+    def in_use(self, tree: Path) -> AbstractContextManager[None]:
+        """While it is held, nobody removes a built tree; for as long as roles have it mounted."""
+        return self.cache.in_use(tree)
+
     def build_in_place(self, folder: Path, recipe: BuildRecipe, image: str, log: Path) -> Path:
         """Run the steps in a person's own folder, as its owner. Raises `BuildError`."""
         owner = folder.stat()

@@ -126,6 +126,7 @@ class Wiring:
         try:
             cache.mkdir(parents=True, exist_ok=True)
             gitconfig.write_text(site.builder_gitconfig(), encoding="utf-8")
+            gitconfig.chmod(0o644)
         except OSError as error:
             raise OutputFolderError(
                 f"the cache {cache} cannot be written: {error.strerror}",

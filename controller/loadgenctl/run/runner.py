@@ -6,6 +6,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -73,6 +74,10 @@ class SdkBuilder(Protocol):
         """The folder for /src. Raises `BuildError`."""
         ...
 
+    def in_use(self, tree: Path) -> AbstractContextManager[None]:
+        """While it is held, nobody removes a built tree."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -110,6 +115,8 @@ class Walk:
     image: ImageRef | None = None
     source_dir: Path | None = None
     pod: Pod | None = None
+    held: ExitStack = field(default_factory=ExitStack)
+    """What is given back when the run is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,7 @@ def _walk(walk: Walk) -> LoadgenError | None:
     finally:
         with walk.services.interrupts.held():
             error = _close_pod(walk, error)
+            walk.held.close()
     return error
 
 
@@ -217,6 +225,7 @@ def _build_sdk(walk: Walk) -> None:
         _known(walk.image).id,
         walk.store.path(BUILD_LOG),
     )
+    walk.held.enter_context(walk.services.builder.in_use(walk.source_dir))
 
 
 def _open_pod(walk: Walk) -> None:
