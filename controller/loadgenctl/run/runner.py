@@ -21,7 +21,7 @@ from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
-from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
+from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
 from loadgenctl.run import host
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.interrupt import Interrupts
@@ -278,6 +278,9 @@ def _run_stages(walk: Walk) -> None:
         sampler=sampler,
         vat_names=names,
     )
+    if plan.publish:
+        # Without published ports the pod has only loopback, of which Docker keeps no count.
+        sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
     walk.store.perf_start()
     with_client = any(not stage.chain_only for stage in plan.stages)
     failed_cycles = 0
