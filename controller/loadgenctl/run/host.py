@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import platform
 import shutil
@@ -13,11 +14,13 @@ from typing import Any
 
 import psutil
 
-from loadgenctl.errors import LoadgenError, OutputFolderError
+from loadgenctl.errors import LoadgenError, OutputFolderError, RunError
 from loadgenctl.roles.pod import PodFolders
 
 UNPRIVILEGED = 1000
 STATE_PARTS = ("project", "home")
+ROOM = 256 * 1024
+"""Bytes free below which a disk counts as full."""
 MARKER = ".loadgenctl-state"
 """A file in a state folder whose parts loadgenctl made, and so may remove."""
 
@@ -78,19 +81,30 @@ def copy_tools(tools: Mapping[str, Path], into: Path, sim_config: Path | None) -
 
 def as_error(error: Exception, results: Path) -> LoadgenError:
     """Whatever ended a run, as an error of ours; what nobody expected keeps its traceback."""
-    if isinstance(error, LoadgenError):
-        return error
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    # On a full disk whoever writes first fails first; a role that died of it is not the reason.
+    if full or (isinstance(error, RunError) and _free_bytes(results) < ROOM):
+        detail = getattr(error, "detail", None)
         return OutputFolderError(
             f"there is no room left for results in {results}",
             hint="free some space, or give an --output-dir on another disk",
-            detail=str(error),
+            detail="\n".join(text for text in (detail, str(error)) if text),
         )
+    if isinstance(error, LoadgenError):
+        return error
     return LoadgenError(
         f"internal error: {type(error).__name__}: {error}",
         hint="please report it with the lines above",
         detail="".join(traceback.format_exception(error)),
     )
+
+
+def _free_bytes(folder: Path) -> float:
+    try:
+        usage = os.statvfs(folder)
+    except OSError:
+        return math.inf
+    return usage.f_bavail * usage.f_frsize if usage.f_blocks else math.inf
 
 
 def describe() -> dict[str, Any]:
