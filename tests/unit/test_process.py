@@ -86,3 +86,21 @@ def test_shutting_down_what_has_ended_gives_its_code() -> None:
     with subprocess.Popen([*SHELL, "exit 5"], start_new_session=True) as child:
         child.wait()
         assert shut_down(child) == 5
+
+
+def test_a_command_in_the_background_that_went_well_says_nothing() -> None:
+    child = Runner().start([*SHELL, "echo ignored"])
+    assert child.finish(10.0) is None
+    assert not child.running
+
+
+def test_a_command_in_the_background_gives_its_last_error() -> None:
+    assert Runner().start([*SHELL, "echo a >&2; echo b >&2; exit 1"]).finish(10.0) == "b"
+    assert Runner().start([*SHELL, "exit 6"]).finish(10.0) == "exit code 6"
+
+
+def test_a_command_in_the_background_is_ended_when_it_takes_too_long() -> None:
+    child = Runner().start(["sleep", "60"])
+    assert child.running
+    assert child.finish(0.1) == "did not finish within 0 s"
+    assert not child.running
