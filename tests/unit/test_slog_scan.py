@@ -187,3 +187,11 @@ def test_scan_file_reads_plain_and_says_what_is_cut_off(tmp_path: Path) -> None:
     scanner, blocks = scan_file(path)
     assert [block.block_height for block in blocks] == [7, 8, 9]
     assert scanner.anomalies == Counter({"torn-line": 1, "unfinished-block": 1})
+
+
+def test_a_line_full_of_quoted_events_costs_no_more_than_its_length() -> None:
+    quoted = b'{"type":"deliver"},' * 150_000
+    content = b'{"time":1.0,"type":"console","args":[' + quoted + b"0]}\n"
+    scanner, _ = scan(content + Slog().block(1).content())
+    assert scanner.anomalies == Counter({"unused-hits": 150_000})
+    assert scanner.totals.events == 3

@@ -119,18 +119,20 @@ class EventFinder:
         Offsets are in the span's buffer, as are the hits in it: outside of it there are none.
         """
         events: list[tuple[str, int]] = []
-        stray = 0
-        match = _HEAD.fullmatch
         buffer, begin, end = span
-        for index, start, _end in self._search.find_matches_as_indexes(buffer):
-            if not begin <= start < end:
-                continue
-            line = buffer.rfind(b"\n", max(begin, start - _HEAD_LIMIT), start) + 1
-            if match(buffer, max(line, begin), start) is None:
-                stray += 1
-                continue
-            events.append((EVENT_TYPES[index], max(line, begin)))
-        return events, stray
+        match, before = _HEAD.fullmatch, buffer.rfind
+        found = self._search.find_matches_as_indexes(buffer)
+        if found and (found[0][1] < begin or found[-1][1] >= end):
+            found = [hit for hit in found if begin <= hit[1] < end]
+        for index, start, _end in found:
+            # No further back than a head is long: a line of megabytes may be full of hits.
+            low = start - _HEAD_LIMIT
+            line = before(b"\n", max(begin, low), start) + 1
+            if not line and low <= begin:
+                line = begin
+            if line >= begin and match(buffer, line, start) is not None:
+                events.append((EVENT_TYPES[index], line))
+        return events, len(found) - len(events)
 
 
 def types_of(span: Span) -> list[bytes]:

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,74 +36,14 @@ import orjson
 
 from . import events as ev
 from .compress import SlogReader
-from .lines import LineSplitter, LongLine, Span
+from .found import BlockRecord, Startup, Totals, VatRecord
+from .lines import LineSplitter, LongLine, Span, count_lines
 
 CHUNK: Final = 1 << 20
 """Bytes read at a time."""
 
 
-@dataclass(slots=True)
-class BlockRecord:
-    """One block as its events tell it. Times are epoch seconds as written; None where not seen."""
-
-    block_height: int
-    block_time: float
-    begin_at: float
-    end_start_at: float | None = None
-    end_finish_at: float | None = None
-    slog_lines: int | None = None
-    """Lines between end-block-start and end-block-finish, neither counted."""
-    deliveries: int = 0
-    first_crank_num: int | None = None
-    last_crank_num: int | None = None
-    computrons: int = 0
-
-
-@dataclass(slots=True)
-class VatRecord:
-    """One vat over the slog. `deliveries` and what follows do not count replayed deliveries."""
-
-    vat_id: str
-    name: str | None = None
-    dynamic: bool | None = None
-    manager_type: str | None = None
-    created_at: float | None = None
-    started_at: float | None = None
-    terminated_at: float | None = None
-    deliveries: int = 0
-    failed_deliveries: int = 0
-    computrons: int = 0
-    delivery_time_s: float = 0.0
-    """Sum over deliveries of deliver-result's time minus deliver's time."""
-    replayed_deliveries: int = 0
-    replay_started_at: float | None = None
-    replay_finished_at: float | None = None
-
-
-@dataclass(slots=True)
-class Startup:
-    """What happened before the first block. Epoch seconds; None where not seen."""
-
-    kernel_import_at: float | None = None
-    bootstrap_started_at: float | None = None
-    bootstrap_finished_at: float | None = None
-    bootstrap_deliveries: int = 0
-    bootstrap_computrons: int = 0
-    replay_started_at: float | None = None
-    replay_finished_at: float | None = None
-    replayed_deliveries: int = 0
-    first_event_at: float | None = None
-    last_event_at: float | None = None
-
-
-@dataclass(slots=True)
-class Totals:
-    """Sizes seen. `lines` and `types` need the census."""
-
-    bytes: int = 0
-    events: int = 0
-    lines: int | None = None
-    types: Counter[str] = field(default_factory=Counter)
+__all__ = ["BlockRecord", "SlogScanner", "Startup", "Totals", "VatRecord", "scan_file"]
 
 
 class SlogScanner:
@@ -221,7 +160,7 @@ class SlogScanner:
         """Count the lines between two places, for the open block and the census, if needed."""
         if not self._counting and not self._census:
             return
-        lines = buffer.count(b"\n", start, end)
+        lines = count_lines(buffer, start, end)
         self._lines_seen += lines
         self._block_lines(lines)
 
