@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import docker
@@ -11,8 +10,8 @@ from loadgenctl.clock import SystemClock
 from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.engines.docker_errors import connect
 
-SUITE = "bullseye"
-"""Debian suite of the image that the tests' containers run; the oldest that the roles meet."""
+SUITE = "bookworm"
+"""Debian suite of the image that the tests' containers run: the simulated SDK's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,3 @@ class DockerUnderTest:
     def engine(self) -> DockerEngine:
         """A new engine; the caller closes it."""
         return DockerEngine(self.client(), SystemClock())
-
-
-Report = Callable[[str], None]
