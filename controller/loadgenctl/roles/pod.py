@@ -8,16 +8,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.errors import DeadlineExceeded, RunError
 from loadgenctl.model import Command, Limits, Mount, RoleSpec
-from loadgenctl.sdks.base import HOME, LOAD_PORT, OUT, PROJECT, RPC_PORT, SOLO_PORT, SRC, STATE
+from loadgenctl.sdks.base import (
+    HOME,
+    LOAD_PORT,
+    OUT,
+    PROJECT,
+    RPC_PORT,
+    SOLO_PORT,
+    SRC,
+    STATE,
+    TOOLS,
+)
 
 HOLDER = "holder"
+RELAY = "relay"
+RELAYED = 10_000
+"""What is added to a role's port for the port at which the relay listens in the pod."""
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
 
 
@@ -58,8 +71,8 @@ class Pod:
         self._serial = itertools.count()
 
     def open(self) -> None:
-        """Start the holder."""
-        ports = {port: port for port in (RPC_PORT, SOLO_PORT, LOAD_PORT)}
+        """Start the holder, and the relay to the roles' ports where they are published."""
+        ports = {port + RELAYED: port for port in (RPC_PORT, SOLO_PORT, LOAD_PORT)}
         spec = RoleSpec(
             name=self._name(HOLDER),
             role=HOLDER,
@@ -74,6 +87,15 @@ class Pod:
         )
         self._holder = self.engine.create(spec)
         self.engine.start(self._holder)
+        if self.options.publish:
+            self._start_relay(ports)
+
+    def _start_relay(self, ports: Mapping[int, int]) -> None:
+        """The roles listen on loopback, where a published port does not reach."""
+        pairs = (f"{outer}={inner}" for outer, inner in ports.items())
+        command = Command(argv=("python3", f"{TOOLS}/agent/relay.py", *pairs), workdir="/")
+        spec = replace(self.spec(RELAY, command), limits=HOLDER_LIMITS)
+        self.engine.start(self.engine.create(spec))
 
     @property
     def holder(self) -> Handle:

@@ -234,7 +234,7 @@ class ChainSide:
         """Finish the slog, keep the log, remove the container; works from every state."""
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
         if self.role.started:
-            self.role.stop()
+            self.role.stop(grace=self._ctx.grace())
             self.role.save_log(self._ctx.log_keeper(f"chain-stage-{self._stage}"))
             self.role.remove()
         if self._follower is not None:

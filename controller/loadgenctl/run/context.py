@@ -20,6 +20,9 @@ from loadgenctl.run.progress import Progress
 from loadgenctl.run.storage import StorageSaver
 from loadgenctl.sdks.base import OUT, STATE, RoleContext, SdkFamily
 
+AT_ONCE = 1.0
+"""Seconds a role may take to stop after the second Ctrl-C."""
+
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
@@ -53,6 +56,10 @@ class StageContext:
     def packed_slog(self, role: str, stage: int) -> Path:
         """Where a stage's slog goes, compressed."""
         return self.store.path(schema.slog_name(role, stage, self.plan.slog_codec))
+
+    def grace(self) -> float | None:
+        """Seconds a role may take to stop when it is closed; None: as long as its recipe says."""
+        return AT_ONCE if self.interrupts.at_once else None
 
     def timeout(self, role: str, default: float) -> float:
         """Seconds, as the person set them or `default`."""

@@ -162,7 +162,7 @@ class LoadSide:
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
         for role in (self.loadgen, self.solo):
             if role.started:
-                role.stop()
+                role.stop(grace=self._ctx.grace())
                 role.save_log(self._ctx.log_keeper(f"{_log_name(role.recipe)}-stage-{self._stage}"))
                 role.remove()
         if self._slog is not None:
