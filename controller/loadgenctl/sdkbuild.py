@@ -316,6 +316,6 @@ def _failure(label: str, state: RoleState, tail: Sequence[str], log: Path) -> Bu
     elif state.oom_killed:
         hint = "it was killed for lack of memory: build on a machine with more of it"
     else:
-        hint = f"its last lines are below, all of it is in {log}"
+        hint = f"these are its last lines; the whole output is in {log}"
     how = "vanished" if state.exit_code is None else f"failed with exit code {state.exit_code}"
     return BuildError(f"the build step {label!r} {how}", hint=hint, detail=text)

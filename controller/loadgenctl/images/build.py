@@ -154,7 +154,7 @@ def _hint(lines: str) -> str:
         return "if your network has a certificate authority of its own, name it: [site] ca_bundle"
     if any(sign in lines for sign in _NETWORK_SIGNS):
         return "a server did not answer; mirrors and proxies are settings of [site]"
-    return "the step's last lines are below; the whole output is in the build log"
+    return "these are the step's last lines; the whole output is in the build log"
 
 
 def _remove_untagged(client: DockerClient, images: list[str]) -> None:

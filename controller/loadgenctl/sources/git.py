@@ -69,7 +69,6 @@ class GitSource:
         repository, commit = self._repository(resolved), _commit(resolved)
         mirror = self._mirror(repository)
         mirror.ensure(commit)
-        self.say(f"checking out {commit[:12]}")
         check_out(mirror, commit, recipe.sparse, into)
         urls = submodule_urls(mirror, commit) if recipe.submodules else {}
         for path, sparse in recipe.submodules.items():
