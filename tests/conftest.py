@@ -17,6 +17,7 @@ from loadgenctl.engines.base import Leftover
 from loadgenctl.engines.docker_errors import connect
 from loadgenctl.errors import EngineUnavailable
 from loadgenctl.images import ImageStore
+from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
 from loadgenctl.site import SiteSettings
 
@@ -72,6 +73,6 @@ def _on_engine(made: DockerUnderTest) -> dict[tuple[str, str], Leftover]:
 
 def _ours(item: Leftover) -> bool:
     """True if this process or one that has ended made it: others may be at work on the engine."""
-    return labels.owned_by(item.labels, labels.Owner.current()) or labels.owned_by_dead_process(
+    return labels.owned_by(item.labels, Owner.current()) or labels.owned_by_dead_process(
         item.labels
     )

@@ -16,6 +16,7 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.errors import EngineError
 from loadgenctl.model import Command, RoleSpec
+from loadgenctl.owner import Owner
 
 PATIENCE = 20.0
 DEAD_PID = 2**22 + 1
@@ -29,18 +30,18 @@ class Harness:
         """Everything made carries one run id and is removed by `clean`."""
         self.engine = engine
         self.clock = clock
-        self.run = f"contract-{next(_RUNS)}-{labels.Owner.current().pid}"
+        self.run = f"contract-{next(_RUNS)}-{Owner.current().pid}"
         self._image = image
         self._serial = itertools.count()
 
-    def spec(self, behaviour: str, *, owner: labels.Owner | None = None) -> RoleSpec:
+    def spec(self, behaviour: str, *, owner: Owner | None = None) -> RoleSpec:
         """A container that behaves so."""
         return RoleSpec(
             name=f"loadgenctl-{self.run}-{behaviour}-{next(self._serial)}",
             role=behaviour,
             image=self._image,
             command=Command(("sh", "-c", behaviours()[behaviour].shell)),
-            labels=labels.make(owner or labels.Owner.current(), self.run, behaviour),
+            labels=labels.make(owner or Owner.current(), self.run, behaviour),
         )
 
     def started(self, behaviour: str) -> Handle:
@@ -309,7 +310,7 @@ def test_everything_made_is_listed_with_its_labels(harness: Harness) -> None:
 
 
 def test_the_sweep_takes_what_the_dead_left_and_nothing_else(harness: Harness) -> None:
-    me = labels.Owner.current()
+    me = Owner.current()
     dead = dataclasses.replace(me, pid=DEAD_PID)
     reused = dataclasses.replace(me, start="another-start")
     elsewhere = dataclasses.replace(dead, host="another-host")

@@ -25,6 +25,7 @@ from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.engines.docker_errors import connect
 from loadgenctl.errors import EngineError, EngineUnavailable
 from loadgenctl.model import Command, Limits, Mount, RoleSpec
+from loadgenctl.owner import Owner
 
 pytestmark = pytest.mark.docker
 
@@ -49,7 +50,7 @@ class Bench:
             role=role,
             image=self._image,
             command=Command(("sh", "-c", script)),
-            labels=labels.make(labels.Owner.current(), self.run, role),
+            labels=labels.make(Owner.current(), self.run, role),
         )
 
     def started(self, spec: RoleSpec) -> Handle:

@@ -16,6 +16,7 @@ from loadgenctl.engines.base import Handle
 from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.model import Command, Limits, RoleSpec
 from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.owner import Owner
 from loadgenctl.records.reader import Row, RunFolder
 from loadgenctl.records.store import RunStore
 
@@ -51,7 +52,7 @@ class Bench:
             image=self._image,
             command=Command(("sh", "-c", WORK)),
             limits=Limits(memory_bytes=MEMORY),
-            labels=labels.make(labels.Owner.current(), RUN, "chain"),
+            labels=labels.make(Owner.current(), RUN, "chain"),
         )
         handle = self.engine.create(spec)
         self.engine.start(handle)

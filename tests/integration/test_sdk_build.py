@@ -18,6 +18,7 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.errors import BuildError
 from loadgenctl.model import Command, Mount, ResolvedRevision
+from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
 from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks.base import BuildRecipe
@@ -73,7 +74,7 @@ class Workshop:
             user=USER,
             env={"SITE": "yes"},
             mounts=(Mount(str(self.root / "site"), "/site", read_only=True),),
-            labels=labels.make(labels.Owner.current(), self.run, "builder"),
+            labels=labels.make(Owner.current(), self.run, "builder"),
             on_step=on_step,
         )
 

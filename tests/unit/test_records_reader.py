@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgenctl.errors import OutputFolderError
+from loadgenctl.owner import Owner
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RowFollower, RunFolder
 from loadgenctl.records.schema import Sample
-from loadgenctl.records.status import Owner, Status
+from loadgenctl.records.status import Status
 
 
 def test_a_torn_last_line_and_garbage_are_counted_and_left_out(tmp_path: Path) -> None:
@@ -64,22 +66,31 @@ def test_a_torn_run_json_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_running_run_without_its_process_was_killed() -> None:
-    mine = Status(owner=Owner.current())
-    assert mine.as_found().outcome == "running"
-    other_boot = Status(owner=Owner(1, None, "another boot"))
-    assert other_boot.as_found().outcome == "killed"
-    recycled = Owner.current()
-    recycled = Owner(recycled.pid, (recycled.start_ticks or 0) + 1, recycled.boot)
-    assert Status(owner=recycled).as_found().outcome == "killed"
-    assert Status(outcome="passed", owner=recycled).as_found().outcome == "passed"
+    me = Owner.current()
+    assert Status(owner=me).as_found().outcome == "running"
+    assert Status(owner=None).as_found().outcome == "running"
+    gone = replace(me, start="another-boot-1")
+    assert Status(owner=gone).as_found().outcome == "killed"
+    assert Status(outcome="passed", owner=gone).as_found().outcome == "passed"
+
+
+def test_a_run_of_another_host_is_taken_at_its_word() -> None:
+    there = replace(Owner.current(), start="another-boot-1", host="another host")
+    assert Status(owner=there).as_found().outcome == "running"
 
 
 def test_status_survives_the_way_to_json_and_back() -> None:
-    status = Status(outcome="failed", stage=1, last_lines=("a", "b"), owner=Owner(1, 2, "x"))
+    owner = Owner(1, "boot-2", "host")
+    status = Status(outcome="failed", stage=1, last_lines=("a", "b"), owner=owner)
     assert Status.from_json(json.loads(json.dumps(status.to_json()))) == status
     odd = Status.from_json({"outcome": "exploded", "owner": 3, "from_the_future": True})
     assert odd.outcome == "error"
     assert odd.reason == "unknown outcome 'exploded'"
+
+
+@pytest.mark.parametrize("owner", [{}, {"pid": 1, "start": 2, "host": "x"}, {"pid": "1"}, [1]])
+def test_an_owner_in_another_form_is_none(owner: object) -> None:
+    assert Status.from_json({"outcome": "running", "owner": owner}).owner is None
 
 
 def test_a_sample_is_a_flat_row() -> None:

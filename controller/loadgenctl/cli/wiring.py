@@ -19,6 +19,7 @@ from loadgenctl.engines.docker_errors import connect as connect_docker
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.images import ImageStore
 from loadgenctl.model import RunPlan
+from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
@@ -140,7 +141,7 @@ class Wiring:
             user=f"{user[0]}:{user[1]}",
             env=site.builder_env(),
             mounts=site.builder_mounts(gitconfig=gitconfig),
-            labels=labels.make(labels.Owner.current(), "build", "builder"),
+            labels=labels.make(Owner.current(), "build", "builder"),
             on_step=self.progress.step,
             on_line=self.progress.output,
             check=self.interrupts.check,

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
+from loadgenctl.owner import Owner
 from loadgenctl.records.schema import Outcome
 
 _OUTCOMES = frozenset(get_args(Outcome))
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The process that writes a folder, named so that no other process can be taken for it."""
-
-    pid: int
-    start_ticks: int | None
-    """Start of the process in clock ticks since boot; None if unknown."""
-    boot: str | None
-    """The kernel's boot id; a pid of another boot, or of another machine, is not this one."""
-
-    @classmethod
-    def current(cls) -> Owner:
-        """This process."""
-        return cls(os.getpid(), start_ticks(os.getpid()), _boot_id())
-
-    def alive(self) -> bool:
-        """True if that very process still runs on this machine."""
-        if self.boot is not None and self.boot != _boot_id():
-            return False
-        found = start_ticks(self.pid)
-        return found is not None and (self.start_ticks is None or found == self.start_ticks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +43,11 @@ class Status:
         return self.outcome != "running"
 
     def as_found(self) -> Status:
-        """This status seen from outside: `running` whose owner is gone was `killed`."""
-        if self.finished or self.owner is None or self.owner.alive():
+        """This status seen from outside: `running` whose owner is gone was `killed`.
+
+        A run of another host is taken at its word: nobody here can know.
+        """
+        if self.finished or self.owner is None or self.owner.alive() is not False:
             return self
         return replace(self, outcome="killed", reason=self.reason or "its process is gone")
 
@@ -83,31 +62,16 @@ class Status:
         if known.get("outcome") not in _OUTCOMES:
             known["reason"] = f"unknown outcome {known.get('outcome')!r}"
             known["outcome"] = "error"
-        owner = known.get("owner")
-        known["owner"] = (
-            Owner(owner["pid"], owner.get("start_ticks"), owner.get("boot"))
-            if isinstance(owner, Mapping) and isinstance(owner.get("pid"), int)
-            else None
-        )
+        known["owner"] = _owner(known.get("owner"))
         known["last_lines"] = tuple(known.get("last_lines") or ())
         return cls(**known)
 
 
-def start_ticks(pid: int) -> int | None:
-    """Start of a process in clock ticks since boot; None when it is not there."""
-    try:
-        content = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+def _owner(document: Any) -> Owner | None:
+    """Whom status.json names; None for nobody, or in a form of another version."""
+    if not isinstance(document, Mapping):
         return None
-    # The name stands in parentheses and may hold anything, so count from its end.
-    fields = content[content.rfind(b")") + 2 :].split()
-    if len(fields) < 20 or fields[0] in (b"Z", b"X"):
+    pid, start, host = (document.get(name) for name in ("pid", "start", "host"))
+    if not (isinstance(pid, int) and isinstance(start, str) and isinstance(host, str)):
         return None
-    return int(fields[19])
-
-
-def _boot_id() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
+    return Owner(pid, start, host)

@@ -21,10 +21,11 @@ from typing import Any
 
 from loadgenctl.clock import Clock
 from loadgenctl.errors import OutputFolderError
+from loadgenctl.owner import Owner
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes, row_bytes
 from loadgenctl.records.reader import RunFolder, holds_run
-from loadgenctl.records.status import Owner, Status
+from loadgenctl.records.status import Status
 from loadgenctl.version import VERSION
 
 _MINIMUM_FREE = 16 * 1024 * 1024

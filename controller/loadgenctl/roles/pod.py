@@ -15,6 +15,7 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.errors import DeadlineExceeded, RunError
 from loadgenctl.model import Command, Limits, Mount, RoleSpec
+from loadgenctl.owner import Owner
 from loadgenctl.sdks.base import (
     HOME,
     LOAD_PORT,
@@ -53,7 +54,7 @@ class PodOptions:
     run_id: str
     image: str
     user: str
-    owner: labels.Owner
+    owner: Owner
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
     extra_mounts: tuple[Mount, ...] = ()

@@ -18,6 +18,7 @@ from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolde
 from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
+from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
@@ -244,7 +245,7 @@ def _open_pod(walk: Walk) -> None:
         run_id=walk.run_id,
         image=_known(walk.image).tag,
         user=f"{uid}:{gid}",
-        owner=labels.Owner.current(),
+        owner=Owner.current(),
         limits=plan.limits,
         publish=plan.publish,
     )
