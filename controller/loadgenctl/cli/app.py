@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -53,11 +54,15 @@ app.command("clean")(clean_command)
 app.add_typer(slog_app, name="slog")
 
 
-def main() -> None:
-    """Entry point: run the command, turn its error into the exit code that it owns."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point: run the command, turn its error into the exit code that it owns.
+
+    `arguments` without the program's name; None: those of this process.
+    """
     stderr = Console(stderr=True)
     try:
-        app()
+        app(arguments, prog_name="loadgenctl")
+        sys.exit(0)
     except LoadgenError as error:
         show_error(stderr, error)
         sys.exit(error.exit_code)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,7 +93,7 @@ def run_command(
 
     Exit codes: 0 passed, 2 bad usage, 3 build failed, 4 the run failed, 130 interrupted.
     """
-    tables, config_file = _config(config)
+    tables, config_file = find_config(config, os.environ)
     settings = merge(ctx.args, os.environ, tables.get("run"), str(config_file))
     plan = make_plan(settings, now=time.time(), cwd=Path.cwd())
     _check(plan, settings)
@@ -117,13 +118,19 @@ def _check(plan: RunPlan, settings: Settings) -> None:
         Console(stderr=True).print(note, style="yellow", soft_wrap=True)
 
 
-def _config(given: Path | None) -> tuple[dict[str, Any], Path | None]:
-    named = given or (Path(text) if (text := os.environ.get(CONFIG_VARIABLE)) else None)
+def find_config(
+    given: Path | None, environment: Mapping[str, str], names: Sequence[Path] = CONFIG_NAMES
+) -> tuple[dict[str, Any], Path | None]:
+    """The options file's tables and the file: the one asked for, else the first of `names`.
+
+    Raises `UsageError` for one that is asked for and not there, or that cannot be read.
+    """
+    named = given or (Path(text) if (text := environment.get(CONFIG_VARIABLE)) else None)
     if named is not None:
         if not named.is_file():
             raise UsageError(f"no such file: {named}", hint="--config names a TOML file")
         return load_file(named), named
-    for candidate in CONFIG_NAMES:
+    for candidate in names:
         path = candidate.expanduser()
         if path.is_file():
             return load_file(path), path

@@ -1,0 +1,190 @@
+"""The command line as a person types it: help, version, dry-run, mistakes and their exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from loadgenctl.cli.app import main
+from loadgenctl.plan.options import OPTIONS
+from loadgenctl.version import VERSION
+
+DRY = ("run", "--sdk", "sim", "--dry-run")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command ended with and printed."""
+
+    exit_code: object
+    stdout: str
+    stderr: str
+
+    @property
+    def words(self) -> str:
+        """Standard output with every run of white space, line ends too, as one space."""
+        return " ".join(self.stdout.split())
+
+
+class Shell:
+    """Runs commands in this process, from a folder of the test's own."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capture = capture
+
+    def run(self, *arguments: str) -> Said:
+        with contextlib.chdir(self.folder), pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = self._capture.readouterr()
+        return Said(ended.value.code, said.out, said.err)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(tmp_path, capsys)
+
+
+def test_version(shell: Shell) -> None:
+    said = shell.run("--version")
+    assert (said.exit_code, said.stdout) == (0, f"loadgenctl {VERSION}\n")
+
+
+def test_help_names_the_commands_and_a_first_thing_to_try(shell: Shell) -> None:
+    said = shell.run("--help")
+    assert said.exit_code == 0
+    for word in ("run", "stats", "clean", "slog", "--sdk sim"):
+        assert word in said.stdout
+
+
+def test_help_of_run_tells_every_option_with_its_default(shell: Shell) -> None:
+    said = shell.run("run", "--help")
+    assert said.exit_code == 0
+    for option in OPTIONS:
+        stage = option.key.replace("*", "N", 1) if option.key.startswith("stage.*.") else option.key
+        role = stage.replace("*", "ROLE") if option.kind != "tree" else stage
+        assert f"--{role}" in said.words
+        assert " ".join(option.help.split()[:4]) in said.words
+    assert "(default 360)" in said.words
+    assert "130 interrupted" in said.words
+
+
+@pytest.mark.parametrize("command", ["run", "stats", "clean", "slog"])
+def test_every_command_has_help(shell: Shell, command: str) -> None:
+    said = shell.run(command, "--help")
+    assert said.exit_code == 0
+    assert "Usage: loadgenctl" in said.stdout
+
+
+def test_without_a_command_help_is_shown(shell: Shell) -> None:
+    assert "Usage: loadgenctl" in shell.run().stdout
+
+
+def test_a_dry_run_prints_every_stage_and_does_nothing(shell: Shell) -> None:
+    load = ("--stage.duration", "1.5", "--stage.loadgen.amm.interval", "7")
+    said = shell.run(*DRY, "--stages", "3", *load, "--stage.loadgen.cycles", "9")
+    assert said.exit_code == 0, said.stderr
+    lines = [line.split() for line in said.stdout.splitlines()]
+    assert ["0", "chain", "0", "yes"] in lines
+    (loaded,) = (line for line in lines if line[:1] == ["1"])
+    assert loaded[:5] == ["1", "chain,", "client,", "load", "1.5"]
+    assert '{"amm":' in said.words
+    assert "9" in loaded
+    assert ["2", "chain", "0", "no"] in lines
+    assert str(shell.folder / "results") in said.stdout
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_a_dry_run_as_json_is_the_whole_plan(shell: Shell) -> None:
+    said = shell.run(*DRY, "--json", "--stages", "2", "--limit.chain.memory", "2g")
+    plan = json.loads(said.stdout)
+    assert plan["sdk"] == "sim"
+    assert plan["limits"]["chain"]["memory_bytes"] == 2 * 1024**3
+    assert [stage["chain_only"] for stage in plan["stages"]] == [True, True]
+    assert said.exit_code == 0
+
+
+def test_options_come_from_the_file_beside_and_flags_win(shell: Shell) -> None:
+    file = shell.folder / "loadgenctl.toml"
+    file.write_text('[run]\nsdk = "sim"\nstages = 4\n[run.stage.loadgen.vault]\ninterval = 5\n')
+    plan = json.loads(shell.run("run", "--dry-run", "--json").stdout)
+    assert (plan["sdk"], len(plan["stages"])) == ("sim", 4)
+    assert plan["stages"][1]["load"] == {"vault": {"interval": 5}}
+    plan = json.loads(shell.run("run", "--dry-run", "--json", "--stages", "2").stdout)
+    assert len(plan["stages"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("--stage.duraton 3", "unknown option --stage.duraton", "did you mean --stage.duration?"),
+        ("--outputdir x", "unknown option --outputdir", "did you mean --output-dir?"),
+        ("bla", "unexpected argument 'bla'", "see loadgenctl run --help"),
+        ("--stages 0", "--stages must be at least 1", ""),
+        ("--stages many", "--stages takes a number, not 'many'", ""),
+        ("--stages 1 --stage.duration=-3", "--stage.duration cannot be negative", "--stage.N"),
+        ("--stage.loadgen.faucett.interval 3", "no task 'faucett'", "did you mean 'faucet'?"),
+        ("--stages 1 --stage.loadgen.amm.intervall 3", "no setting 'intervall'", "'interval'"),
+        ("--stage.1.loadgen.amm.interval 0", "amm.interval must be from 1", ""),
+        ("--stage.9.duration 3", "names stage 9, but the run has 6 stages", ""),
+        ("--stage.1.chain-only --stage.1.loadgen.amm.interval 3", "stage 1 is chain-only", "drop"),
+        ("--sim-config nowhere.toml", "cannot read", "--sim-config names a TOML file"),
+        ("--config nowhere.toml", "no such file: nowhere.toml", "--config"),
+        ("--limit.chain.memory lots", "takes a size such as 512m", ""),
+        ("--revision abc", "the bundled simulated SDK has no revisions", "--sdk-repo"),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_do(
+    shell: Shell, line: str, message: str, hint: str
+) -> None:
+    said = shell.run("run", "--sdk", "sim", *line.split())
+    assert said.exit_code == 2
+    assert said.stdout == ""
+    assert f"error: {message}" in said.stderr or message in said.stderr
+    assert hint in said.stderr
+    assert "Traceback" not in said.stderr
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_the_real_sdk_takes_no_settings_of_the_simulated_one(shell: Shell) -> None:
+    said = shell.run("run", "--dry-run", "--sim-config", "x.toml")
+    assert said.exit_code == 2
+    assert "--sim-config goes with --sdk sim" in said.stderr
+
+
+def test_settings_of_the_simulated_sdk_that_are_no_toml(shell: Shell) -> None:
+    (shell.folder / "sim.toml").write_text("block time = fast")
+    said = shell.run(*DRY, "--sim-config", "sim.toml")
+    assert said.exit_code == 2
+    assert "is no TOML" in said.stderr
+
+
+def test_an_unknown_command_or_flag_is_a_mistake_too(shell: Shell) -> None:
+    assert shell.run("rnu").exit_code == 2
+    assert shell.run("--versoin").exit_code == 2
+
+
+def test_a_load_that_no_stage_runs_is_pointed_out(shell: Shell) -> None:
+    said = shell.run(*DRY, "--stages", "1", "--stage.loadgen.faucet.interval", "3")
+    assert said.exit_code == 0
+    assert "warning: no stage runs the load" in said.stderr
+    loaded = shell.run(*DRY, "--stages", "3", "--stage.loadgen.faucet.interval", "3")
+    assert "warning" not in loaded.stderr
+
+
+@pytest.mark.parametrize("arguments", [("stats",), ("slog", "stats"), ("slog", "blocks")])
+def test_what_is_not_there_cannot_be_read(shell: Shell, arguments: tuple[str, ...]) -> None:
+    said = shell.run(*arguments, "nowhere")
+    assert said.exit_code == 2
+    assert "nowhere" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_folder_without_a_run_is_named(shell: Shell) -> None:
+    said = shell.run("stats", str(shell.folder))
+    assert said.exit_code == 2
+    assert "holds no run" in said.stderr

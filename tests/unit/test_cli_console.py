@@ -1,0 +1,120 @@
+"""What a person sees of a run: words, clocks, and nothing that could drive the terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from loadgenctl.cli.console import ConsoleProgress, clean, clock_text, describe, show_error
+from loadgenctl.errors import LoadgenError
+from loadgenctl.run.progress import Live
+
+LIVE = Live(stage=1, stages=3, doing="under load", elapsed=10.0)
+ESCAPES = ("\x1b", "\x07", "\x9b", "\r", "\x08", "\x7f", "\u202e")
+
+
+def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, force_terminal=terminal, width=80, color_system=None), out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, " 0:00"), (59.9, " 0:59"), (61, " 1:01"), (3599, "59:59"), (3723, "1:02:03")],
+)
+def test_clock_text(seconds: float, text: str) -> None:
+    assert clock_text(seconds) == text
+
+
+def test_a_stage_without_anything_to_count() -> None:
+    assert describe(LIVE) == "stage 1 (of 0 to 2): under load"
+
+
+def test_a_stage_under_load() -> None:
+    live = Live(
+        stage=1,
+        stages=3,
+        doing="under load",
+        elapsed=10.0,
+        remaining=190.4,
+        block=42,
+        cycles={"vault": (0, 2, 0), "faucet": (12, 0, 1)},
+    )
+    assert describe(live) == (
+        "stage 1 (of 0 to 2): under load · block 42 · faucet 12 ok (+1) · vault 0 ok 2 FAILED"
+        " · 3:10 left"
+    )
+
+
+def test_clean_takes_out_what_could_drive_a_terminal() -> None:
+    dirty = "a\x1b[31mred\x1b]0;title\x07 b\r\x08\x7f\x9b2J\u202e c\nnext ä"
+    text = clean(dirty)
+    assert not any(escape in text for escape in ESCAPES)
+    assert text.startswith("a ")
+    assert text.endswith(" c\nnext ä")
+
+
+def test_an_error_shows_its_evidence_and_what_to_do() -> None:
+    screen, out = console(terminal=False)
+    lines = "\n".join(f"line {number}\x1b[2J" for number in range(30))
+    show_error(screen, LoadgenError("it broke [bold]here[/bold]", hint="mend it", detail=lines))
+    said = out.getvalue().splitlines()
+    assert said[0] == "error: it broke [bold]here[/bold]"
+    assert said[1].startswith("  | line 10")
+    assert said[-2].startswith("  | line 29")
+    assert said[-1] == "hint: mend it"
+    assert "\x1b" not in out.getvalue()
+
+
+def test_without_a_terminal_lines_stand_and_come_seldom() -> None:
+    screen, out = console(terminal=False)
+    progress = ConsoleProgress(screen)
+    progress.step("making the image")
+    progress.output("Step 1/9 : FROM scratch")
+    for _ in range(5):
+        progress.live(LIVE)
+    progress.note("a note")
+    progress.warn("a warning\x1b[2J")
+    progress.close()
+    lines = out.getvalue().splitlines()
+    assert [line.split(None, 1)[1] for line in lines] == [
+        "making the image",
+        "stage 1 (of 0 to 2): under load",
+        "a note",
+        "warning: a warning [2J",
+    ]
+    assert "\x1b" not in out.getvalue()
+
+
+def test_long_lines_are_not_broken_where_they_may_be_copied() -> None:
+    screen, out = console(terminal=False)
+    ConsoleProgress(screen).note("results in /" + "long/" * 40)
+    assert len(out.getvalue().splitlines()) == 1
+
+
+def test_on_a_terminal_one_line_changes() -> None:
+    screen, out = console(terminal=True)
+    progress = ConsoleProgress(screen)
+    progress.output("compiling\x1b[31m everything " + "x" * 200)
+    progress.live(LIVE)
+    progress.close()
+    shown = out.getvalue()
+    assert "compiling" in shown
+    assert "under load" in shown
+    assert "\x1b[31m" not in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor is shown again"
+
+
+def test_quiet_leaves_warnings() -> None:
+    screen, out = console(terminal=True)
+    progress = ConsoleProgress(screen, quiet=True)
+    progress.step("a step")
+    progress.note("a note")
+    progress.output("some output")
+    progress.live(LIVE)
+    progress.warn("look at this")
+    progress.close()
+    assert out.getvalue().strip().endswith("warning: look at this")
+    assert len(out.getvalue().splitlines()) == 1
