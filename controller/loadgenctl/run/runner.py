@@ -6,16 +6,15 @@ import platform
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from loadgenctl.clock import Clock
-from loadgenctl.engines import labels
-from loadgenctl.engines.base import Engine, EngineInfo
+from loadgenctl.engines.base import EngineInfo
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError, RoleDied
-from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.model import RunPlan
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.owner import Owner
@@ -26,12 +25,11 @@ from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
 from loadgenctl.run import host
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.run.progress import Progress
+from loadgenctl.run.making import ImageRef, Makers, Wanted, make_image, make_sdk, resolve, sweep
 from loadgenctl.run.setup import set_up
 from loadgenctl.run.stage import Stage
 from loadgenctl.run.storage import StorageSaver
-from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
-from loadgenctl.sources.base import SdkSource, SourceRequest
+from loadgenctl.sdks.base import SdkFamily
 
 T = TypeVar("T")
 
@@ -39,59 +37,12 @@ BUILD_LOG = "build.log"
 SHARED = "shared"
 
 
-class ImageRef(Protocol):
-    """A made image."""
-
-    @property
-    def tag(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def id(self) -> str:
-        """Its content's id."""
-        ...
-
-
-class ImageMaker(Protocol):
-    """Makes images or finds them made."""
-
-    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
-        """The image of a recipe. Raises `BuildError`."""
-        ...
-
-
-class SdkBuilder(Protocol):
-    """Builds an SDK or finds it built."""
-
-    def build(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        log: Path,
-    ) -> Path:
-        """The folder for /src. Raises `BuildError`."""
-        ...
-
-    def in_use(self, tree: Path) -> AbstractContextManager[None]:
-        """While it is held, nobody removes a built tree."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Services:
+class Services(Makers):
     """What a run is done with; made by the composition root, faked by tests."""
 
-    engine: Engine
     clock: Clock
-    source: SdkSource
-    factory: SdkFactory
-    images: ImageMaker
-    builder: SdkBuilder
     processes: ProcessRunner
-    progress: Progress
     interrupts: Interrupts
     role_user: tuple[int, int]
     """uid and gid of the roles."""
@@ -109,8 +60,7 @@ class Walk:
     plan: RunPlan
     services: Services
     engine_info: EngineInfo
-    resolved: ResolvedRevision
-    family: SdkFamily
+    wanted: Wanted
     store: RunStore
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
     image: ImageRef | None = None
@@ -118,6 +68,16 @@ class Walk:
     pod: Pod | None = None
     held: ExitStack = field(default_factory=ExitStack)
     """What is given back when the run is over."""
+
+    @property
+    def family(self) -> SdkFamily:
+        """What the SDK is."""
+        return self.wanted.family
+
+    @property
+    def build_log(self) -> Path:
+        """Where what is made tells of it."""
+        return self.store.path(BUILD_LOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +99,9 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     Before there is a results folder, errors are raised: `UsageError`, `EngineUnavailable`. After
     that they are in the ending and in the folder's status.json.
     """
-    services.progress.step("resolving the revision")
     engine_info = services.engine.info()
-    resolved = services.source.resolve(
-        SourceRequest(plan.sdk, plan.revision, plan.repository, plan.source_dir)
-    )
-    family = services.factory(resolved, services.source.tree(resolved))
-    walk = Walk(plan, services, engine_info, resolved, family, _open_records(plan, services))
+    wanted = resolve(plan, services)
+    walk = Walk(plan, services, engine_info, wanted, _open_records(plan, services))
     with walk.store:
         error = _walk(walk)
         with services.interrupts.held():
@@ -196,37 +152,26 @@ def _open_records(plan: RunPlan, services: Services) -> RunStore:
 
 def _sweep(walk: Walk) -> None:
     """Remove what dead runs left on the engine."""
-    for item in labels.sweep(walk.services.engine):
-        walk.services.progress.note(f"removed {item.kind} {item.name}, left by a run that is gone")
+    sweep(walk.services)
 
 
 def _make_image(walk: Walk) -> None:
     """Make or reuse the image; write run.json with what is known by then."""
-    progress, recipe = walk.services.progress, walk.family.image()
-    for note in walk.family.notes:
-        progress.warn(note)
-    progress.step(f"image {recipe.name} (Debian {recipe.suite})")
-    log = _BuildLog(walk.store.path(BUILD_LOG), progress)
     try:
-        walk.image = walk.services.images.ensure(recipe, log.line)
+        walk.image = make_image(walk.wanted, walk.services, walk.build_log)
     finally:
         walk.store.write_run(_run_document(walk))
 
 
 def _build_sdk(walk: Walk) -> None:
     """Build the SDK at this revision or take it from the cache."""
+    services = walk.services
     if walk.plan.source_dir is not None:
-        walk.services.progress.note(f"using {walk.plan.source_dir} as it is")
+        services.progress.note(f"using {walk.plan.source_dir} as it is")
         walk.source_dir = walk.plan.source_dir
         return
-    walk.source_dir = walk.services.builder.build(
-        walk.services.source,
-        walk.resolved,
-        walk.family.build(),
-        _known(walk.image).id,
-        walk.store.path(BUILD_LOG),
-    )
-    walk.held.enter_context(walk.services.builder.in_use(walk.source_dir))
+    walk.source_dir = make_sdk(walk.wanted, _known(walk.image), services, walk.build_log)
+    walk.held.enter_context(services.builder.in_use(walk.source_dir))
 
 
 def _open_pod(walk: Walk) -> None:
@@ -365,7 +310,7 @@ def _outcome(error: LoadgenError) -> schema.Outcome:
 
 def _run_document(walk: Walk) -> Mapping[str, Any]:
     """run.json: what is run and on what. Units: seconds, bytes."""
-    plan, resolved = walk.plan, walk.resolved
+    plan, resolved = walk.plan, walk.wanted.resolved
     return {
         "run_id": walk.run_id,
         "sdk": {
@@ -389,19 +334,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-class _BuildLog:
-    """Writes build output to the results folder and shows it as progress."""
-
-    def __init__(self, path: Path, progress: Progress) -> None:
-        self._path = path
-        self._progress = progress
-
-    def line(self, text: str) -> None:
-        with self._path.open("a", encoding="utf-8", errors="replace") as stream:
-            stream.write(text + "\n")
-        self._progress.output(text)
 
 
 def _known(value: T | None) -> T:

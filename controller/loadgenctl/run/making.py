@@ -1,0 +1,134 @@
+"""What has to be there before anything runs: the revision, its image, and the SDK built in it.
+
+The same path for a run and for the commands that only build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loadgenctl.engines import labels
+from loadgenctl.engines.base import Engine
+from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.run.progress import Progress
+from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
+from loadgenctl.sources.base import SdkSource, SourceRequest
+
+
+class ImageRef(Protocol):
+    """A made image."""
+
+    @property
+    def tag(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its content's id."""
+        ...
+
+
+class ImageMaker(Protocol):
+    """Makes images or finds them made."""
+
+    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
+        """The image of a recipe. Raises `BuildError`."""
+        ...
+
+
+class SdkBuilder(Protocol):
+    """Builds an SDK or finds it built."""
+
+    def build(
+        self,
+        source: SdkSource,
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        log: Path,
+    ) -> Path:
+        """The folder for /src. Raises `BuildError`."""
+        ...
+
+    def build_in_place(self, folder: Path, recipe: BuildRecipe, image: str, log: Path) -> Path:
+        """Build in a person's own folder, which is returned. Raises `BuildError`."""
+        ...
+
+    def in_use(self, tree: Path) -> AbstractContextManager[None]:
+        """While it is held, nobody removes a built tree."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What images and SDKs are made with; by the composition root, faked by tests."""
+
+    engine: Engine
+    source: SdkSource
+    factory: SdkFactory
+    images: ImageMaker
+    builder: SdkBuilder
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A revision pinned down, and what its SDK is."""
+
+    resolved: ResolvedRevision
+    family: SdkFamily
+
+
+def resolve(plan: RunPlan, makers: Makers) -> Wanted:
+    """The revision that the plan asks for. Raises `RevisionNotFound`, `UsageError`."""
+    makers.progress.step("resolving the revision")
+    resolved = makers.source.resolve(
+        SourceRequest(plan.sdk, plan.revision, plan.repository, plan.source_dir)
+    )
+    return Wanted(resolved, makers.factory(resolved, makers.source.tree(resolved)))
+
+
+def sweep(makers: Makers) -> None:
+    """Remove what dead runs left on the engine."""
+    for item in labels.sweep(makers.engine):
+        makers.progress.note(f"removed {item.kind} {item.name}, left by a run that is gone")
+
+
+def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:
+    """The revision's image, made or reused; what its making says goes to `log`, too.
+
+    Raises `BuildError`.
+    """
+    progress, recipe = makers.progress, wanted.family.image()
+    for note in wanted.family.notes:
+        progress.warn(note)
+    progress.step(f"image {recipe.name} (Debian {recipe.suite})")
+    return makers.images.ensure(recipe, _BuildLog(log, progress).line)
+
+
+def make_sdk(wanted: Wanted, image: ImageRef, makers: Makers, log: Path) -> Path:
+    """The folder with the SDK built at this revision, from the cache if it is there.
+
+    Raises `BuildError`.
+    """
+    return makers.builder.build(
+        makers.source, wanted.resolved, wanted.family.build(), image.id, log
+    )
+
+
+class _BuildLog:
+    """Writes build output to a file and shows it as progress."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        self._path = path
+        self._progress = progress
+
+    def line(self, text: str) -> None:
+        with self._path.open("a", encoding="utf-8", errors="replace") as stream:
+            stream.write(text + "\n")
+        self._progress.output(text)
