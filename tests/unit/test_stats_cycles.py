@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+from loadgenctl.records.encode import row_bytes
+from loadgenctl.roles.loadclient import LoadEvents
 from loadgenctl.stats.cycles import cycle_summaries, cycle_summary, cycles_of_events
 
 
@@ -76,7 +80,43 @@ def test_rows_from_events() -> None:
         "success": False,
         "error": "x",
     }
-    assert rows[1] == {"task": "amm", "seq": 1, "intended_start": 11, "start": 11}
+    assert (rows[1]["seq"], rows[1]["start"], rows[1]["duration_s"]) == (99, None, None)
+    assert rows[2] == {"task": "amm", "seq": 1, "intended_start": 11, "start": 11}
     summary = cycle_summary(rows)
     assert summary is not None
-    assert (summary["cycle_count"], summary["unfinished"]) == (1, 1)
+    assert (summary["cycle_count"], summary["unfinished"]) == (2, 1)
+
+
+def test_a_new_service_counts_anew(tmp_path: Path) -> None:
+    """And rows made of the events afterwards are those that were written while they came."""
+    events: list[dict[str, Any]] = [
+        {"time": 1.0, "type": "start", "task": "amm", "seq": 0, "intended": 0.5},
+        {"time": 1.5, "type": "start", "task": "vault", "seq": 0},
+        {
+            "time": 3.0,
+            "type": "finish",
+            "task": "vault",
+            "seq": 0,
+            "success": True,
+            "duration": 1.400001,
+            "latency": 1.5,
+        },
+        {"time": 4.0, "type": "driver", "state": "hello"},
+        {"time": 5.0, "type": "start", "task": "amm", "seq": 0},
+        {"time": 7.0, "type": "finish", "task": "amm", "seq": 0, "success": False},
+        {"time": 8.0, "type": "finish", "task": "amm", "seq": 3, "success": True},
+    ]
+    rows, _ = cycles_of_events(events)
+    assert [(row["task"], row.get("success")) for row in rows] == [
+        ("vault", True),
+        ("amm", False),
+        ("amm", True),
+        ("amm", None),
+    ]
+    assert (rows[0]["duration_s"], rows[0]["latency_s"]) == (1.400001, 1.5)
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    live = LoadEvents(file, 2)
+    live.poll()
+    written = [row_bytes(row) for row in live.take_cycles()]
+    assert written == [row_bytes({"stage": 2, **row}) for row in rows[:3]]

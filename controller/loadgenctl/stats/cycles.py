@@ -30,49 +30,64 @@ ALL = "all"
 def cycles_of_events(events: Iterable[Row]) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Cycle rows from the load service's events, and how many were missed by task.
 
-    Rows are as in cycles.jsonl; a cycle without a finish has no `finish`, `success` or durations.
+    Rows are as in cycles.jsonl but for the stage, finished ones first, in the order in which they
+    finished; a cycle without a finish has no `finish`, `success` or durations.
     """
-    rows: dict[tuple[str, Any], dict[str, Any]] = {}
+    running: dict[tuple[str, Any], dict[str, Any]] = {}
     finished: list[dict[str, Any]] = []
+    lost: list[dict[str, Any]] = []
     missed: Counter[str] = Counter()
     for event in events:
         kind, task, seq = event.get("type"), event.get("task"), event.get("seq")
+        if kind == "driver" and event.get("state") == "hello":
+            # A new service counts from 0 again; what an earlier one had in flight never finishes.
+            lost += running.values()
+            running.clear()
         if not isinstance(task, str):
             continue
         if kind == "missed":
             missed[task] += _count(event.get("count"))
-        elif kind == "start" and seq is not None and (task, seq) not in rows:
-            start = event.get("time")
-            rows[task, seq] = {
-                "task": task,
-                "seq": seq,
-                "intended_start": event.get("intended", start),
-                "start": start,
-            }
-        elif kind == "finish" and (task, seq) in rows:
-            row = rows.pop((task, seq))
+        elif kind == "start" and isinstance(seq, int) and (task, seq) not in running:
+            start = _seconds(event.get("time"))
+            intended = _seconds(event.get("intended"))
+            running[task, seq] = _row(task, seq, start if intended is None else intended, start)
+        elif kind == "finish" and isinstance(seq, int):
+            # Where its start was lost, that it finished is still worth a row.
+            row = running.pop((task, seq), None) or _row(task, seq, None, None)
             finished.append(_finish(row, event))
-    return finished + list(rows.values()), missed
+    return [*finished, *lost, *running.values()], missed
+
+
+def _row(task: str, seq: int, intended: float | None, start: float | None) -> dict[str, Any]:
+    return {"task": task, "seq": seq, "intended_start": intended, "start": start}
+
+
+def _seconds(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 1
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 1
 
 
 def _finish(row: dict[str, Any], event: Row) -> dict[str, Any]:
-    finish = event.get("time")
+    finish = _seconds(event.get("time"))
     row["finish"] = finish
-    row["duration_s"] = _difference(finish, row["start"])
-    row["latency_s"] = _difference(finish, row["intended_start"])
+    row["duration_s"] = _elapsed(event.get("duration"), finish, row["start"])
+    row["latency_s"] = _elapsed(event.get("latency"), finish, row["intended_start"])
     row["success"] = event.get("success") is True
-    row["error"] = event.get("error")
+    row["error"] = None if row["success"] else str(event.get("error") or "no reason given")
     return row
 
 
-def _difference(later: object, earlier: object) -> float | int | None:
-    if isinstance(later, int | float) and isinstance(earlier, int | float):
-        return rounded(later - earlier)
-    return None
+def _elapsed(told: object, finish: float | None, begin: float | None) -> float | None:
+    """The service's own measure (a clock that never jumps), else the difference of wall times."""
+    measured = _seconds(told)
+    return _difference(finish, begin) if measured is None else measured
+
+
+def _difference(later: float | None, earlier: float | None) -> float | None:
+    return None if later is None or earlier is None else round(later - earlier, 6)
 
 
 def cycle_summary(

@@ -78,7 +78,7 @@ def growth_rows(data: RunData) -> list[dict[str, Any]]:
     Only of stages with cycles, where the chain is under load. Storage also over all of them
     (`stage` null), as it alone outlives a restart.
     """
-    samples = _samples(data.folder.samples())
+    samples = _samples(data.samples())
     rows: list[dict[str, Any]] = []
     over_all: dict[str, list[tuple[float, float]]] = {"block": [], "cycle": []}
     cycles_before = 0

@@ -46,7 +46,7 @@ def summarize_data(data: source.RunData) -> RunSummary:
         "run": _run(data),
         "stages": stages,
         "totals": _totals(data),
-        "resources": resource_rows(data.folder.samples()),
+        "resources": resource_rows(data.samples()),
         "growth": growth_rows(data),
     }
     damage = {
@@ -98,6 +98,8 @@ def _run(data: source.RunData) -> dict[str, Any]:
 def stage_kind(data: source.RunData, stage: source.StageData) -> str:
     """`load` or `chain-only`: by the plan, else by what happened."""
     planned = data.stage_plan(stage.times.stage).get("chain_only")
+    if planned is None:
+        planned = stage.times.config.get("chainOnly")
     if isinstance(planned, bool):
         return CHAIN_ONLY if planned else LOAD
     loaded = bool(stage.cycles) or stage.times.get("client_started_at") is not None

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.records import schema
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.scan import SlogScanner, scan_file
+from loadgenctl.stats import original
 from loadgenctl.stats.cycles import cycles_of_events
-from loadgenctl.stats.numbers import rounded
 from loadgenctl.stats.stages import PerfLog, StageTimes, read_perf
 
 Row = dict[str, Any]
 
 _SLOG: Final = re.compile(r"^chain-stage-(\d+)\.slog(\.gz|\.zst|)$")
 _SHARED: Final = "shared"
-"""The folder that the roles write to; a killed run left its last plain slog there."""
+"""The folder that the roles write to; a killed run left its last plain slog and events there."""
+_IN_PERF_FINISH: Final = "perf-finish"
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class StageData:
     times: StageTimes
     blocks: list[Row] = field(default_factory=list)
     blocks_from: str | None = None
-    """`blocks.jsonl`, the slog's file name, or None without either."""
+    """`blocks.jsonl`, the slog's file name, `perf-finish`, or None without any."""
     cycles: list[Row] = field(default_factory=list)
     missed: Counter[str] = field(default_factory=Counter)
     scanned: SlogScanner | None = None
@@ -61,6 +63,12 @@ class RunData:
                 return spec
         return {}
 
+    def samples(self) -> Iterator[Row]:
+        """Rows as in samples.jsonl; of the original's folders, made of its perf.jsonl."""
+        if self.folder.original and not (self.folder.path / schema.SAMPLES).exists():
+            return original.samples_of_perf(self.folder.perf(), self.perf.time_origin)
+        return self.folder.samples()
+
 
 def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     """Read a results folder.
@@ -83,7 +91,7 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
             _scan(stage, file, replace_blocks=regen or not whole)
     _add_cycles(folder, stages, regen=regen)
     if folder.original and perf.finish_stats is not None:
-        _add_original_cycles(perf.finish_stats, stages)
+        _add_finish_stats(perf.finish_stats, stages, regen=regen)
     return RunData(folder, perf, dict(sorted(stages.items())), folder.run)
 
 
@@ -115,23 +123,42 @@ def _add_blocks(folder: RunFolder, stages: dict[int, StageData]) -> None:
 
 def _scan(stage: StageData, file: Path, *, replace_blocks: bool) -> None:
     stage.scanned, records = scan_file(file, census=True)
-    if not replace_blocks or len(records) < len(stage.blocks):
-        # A slog that was lost or damaged must not take rows away that were written in time.
+    if not replace_blocks or not records:
         return
     rows = BlockRows(stage.times.stage)
     ready, shutdown = stage.times.get("chain_ready_at"), stage.times.get("shutdown_at")
-    stage.blocks = [
-        rows.row(record, chain_ready_at=ready, shutdown_at=shutdown) for record in records
-    ]
+    made = [rows.row(record, chain_ready_at=ready, shutdown_at=shutdown) for record in records]
+    if stage.scanned.anomalies["corrupt-archive"]:
+        made = _with_lost(made, stage.blocks)
+    stage.blocks = made
     stage.blocks_from = file.name
 
 
-def _add_cycles(folder: RunFolder, stages: dict[int, StageData], *, regen: bool) -> None:
+def _with_lost(made: list[Row], written: list[Row]) -> list[Row]:
+    """What a damaged slog still tells, and the rows written in time of what it tells no more."""
+    whole = {row["blockHeight"] for row in written if "endFinishAt" in row}
+    kept = [row for row in made if "endFinishAt" in row or row["blockHeight"] not in whole]
+    known = {row["blockHeight"] for row in kept}
+    return kept + [row for row in written if row["blockHeight"] not in known]
+
+
+def _events(folder: RunFolder) -> dict[int, list[Row]]:
+    """The load's events by stage; of a killed run, also those that were not taken over yet."""
     events: dict[int, list[Row]] = defaultdict(list)
     for event in folder.events():
         number = event.get("stage")
         if isinstance(number, int):
             events[number].append(event)
+    for file in sorted((folder.path / _SHARED).glob("events-stage-*.jsonl")):
+        stage = file.stem.rpartition("-")[2]
+        left = list(folder.rows(f"{_SHARED}/{file.name}")) if stage.isdigit() else []
+        if left and len(left) > len(events.get(int(stage), ())):
+            events[int(stage)] = left
+    return events
+
+
+def _add_cycles(folder: RunFolder, stages: dict[int, StageData], *, regen: bool) -> None:
+    events = _events(folder)
     rows: dict[int, list[Row]] = defaultdict(list)
     for row in folder.cycles():
         number = row.get("stage")
@@ -140,11 +167,12 @@ def _add_cycles(folder: RunFolder, stages: dict[int, StageData], *, regen: bool)
     for number in sorted({*events, *rows}):
         stage = stages.setdefault(number, StageData(StageTimes(number)))
         from_events, stage.missed = cycles_of_events(events.get(number, ()))
-        written = rows.get(number, [])
-        if regen and from_events:
-            stage.cycles = from_events
-        else:
-            stage.cycles = _with_unfinished(written, from_events)
+        stage.cycles = _cycles(rows.get(number, []), from_events, regen=regen)
+
+
+def _cycles(written: list[Row], raw: list[Row], *, regen: bool) -> list[Row]:
+    """The rows as written and what else the raw records tell; with `regen` only these, if any."""
+    return raw if regen and raw else _with_unfinished(written, raw)
 
 
 def _with_unfinished(written: list[Row], from_events: list[Row]) -> list[Row]:
@@ -153,34 +181,20 @@ def _with_unfinished(written: list[Row], from_events: list[Row]) -> list[Row]:
     return written + [row for row in from_events if (row["task"], row["seq"]) not in known]
 
 
-def _add_original_cycles(stats: Mapping[str, Any], stages: dict[int, StageData]) -> None:
-    """The original keeps its cycles only in perf-finish."""
+def _add_finish_stats(
+    stats: Mapping[str, Any], stages: dict[int, StageData], *, regen: bool
+) -> None:
+    """The original keeps its cycles and the stages' options only in perf-finish."""
     by_stage = stats.get("stages")
     for key, value in by_stage.items() if isinstance(by_stage, Mapping) else ():
-        cycles = value.get("cycles") if isinstance(value, Mapping) else None
-        if not str(key).isdigit() or not isinstance(cycles, Mapping):
+        if not str(key).isdigit() or not isinstance(value, Mapping):
             continue
-        stage = stages.get(int(key))
-        if stage is not None and not stage.cycles:
-            stage.cycles = [*_original_cycles(cycles.values())]
-
-
-def _original_cycles(cycles: Iterable[Any]) -> Iterable[Row]:
-    for cycle in cycles:
-        if not isinstance(cycle, Mapping):
-            continue
-        start, finish = cycle.get("startedAt"), cycle.get("endedAt")
-        row: Row = {
-            "task": str(cycle.get("task")),
-            "seq": cycle.get("seq"),
-            "intended_start": start,
-            "start": start,
-        }
-        if isinstance(start, int | float) and isinstance(finish, int | float):
-            row |= {
-                "finish": finish,
-                "duration_s": rounded(finish - start),
-                "latency_s": rounded(finish - start),
-                "success": cycle.get("success"),
-            }
-        yield row
+        number = int(key)
+        stage = stages.setdefault(number, StageData(StageTimes(number)))
+        config = value.get("stageConfig")
+        if isinstance(config, dict) and not stage.times.config:
+            stage.times.config = config
+        stage.cycles = _cycles(stage.cycles, original.cycle_rows(value), regen=regen)
+        if not stage.blocks:
+            stage.blocks = original.block_rows(value, number)
+            stage.blocks_from = _IN_PERF_FINISH if stage.blocks else None

@@ -1,0 +1,65 @@
+"""Replacing a folder's computed files after the run: only when it has ended, and each as a whole.
+
+Raw records (run.json, status.json, perf, events, samples, slogs, logs) are never written here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from loadgenctl.errors import OutputFolderError
+from loadgenctl.records import schema
+from loadgenctl.records.reader import RunFolder
+
+COMPUTED: Final = (schema.BLOCKS, schema.CYCLES, schema.SUMMARY)
+"""The files that can be made anew from the others, in the order in which they are replaced."""
+
+
+def require_ended(folder: RunFolder) -> None:
+    """Raise `OutputFolderError` if the folder's run is still going on."""
+    if folder.outcome == "running":
+        raise OutputFolderError(
+            f"{folder.path} is being written by a run that is still going on",
+            hint="wait for its end; `loadgenctl stats` reads it at any time",
+        )
+
+
+def replace_computed(folder: Path, name: str, content: bytes) -> bool:
+    """Put `content` at one of the computed files; False if that is what it holds already.
+
+    A reader, or a crash, sees the old file or the new one. Raises `OutputFolderError`.
+    """
+    if name not in COMPUTED:
+        raise ValueError(name)
+    target = folder / name
+    try:
+        if target.exists() and target.read_bytes() == content:
+            return False
+        _replace(target, content)
+    except OSError as error:
+        raise OutputFolderError(
+            f"{target} cannot be written: {error.strerror or error}",
+            hint="check the folder's owner, its permissions and the room on its disk",
+        ) from error
+    return True
+
+
+def _replace(target: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # As the file it replaces; a new one as the run would have made it.
+        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o644)
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

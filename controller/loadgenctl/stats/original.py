@@ -1,0 +1,146 @@
+"""What the original load generator's perf.jsonl tells beyond times: samples, and its own numbers.
+
+Its folders have no samples.jsonl and no events: processes and storage are events of perf.jsonl, and
+cycles (with the blocks once more) stand in the `stats` of its perf-finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from loadgenctl.slog.blocks import BLOCK_FIELDS
+from loadgenctl.stats.numbers import rounded
+
+Row = Mapping[str, Any]
+
+_USAGE: Final[Mapping[str, str]] = {
+    "real": "age_s",
+    "user": "cpu_user_s",
+    "kernel": "cpu_system_s",
+    "childUser": "cpu_children_user_s",
+    "childKernel": "cpu_children_system_s",
+    "blockIo": "io_wait_s",
+    "vmRss": "memory_rss_kib",
+    "vmHwm": "memory_peak_rss_kib",
+    "vmSize": "memory_vms_kib",
+    "vmPeak": "memory_peak_vms_kib",
+    "rssAnon": "memory_anon_kib",
+    "rssFile": "memory_file_kib",
+    "rssShmem": "memory_shmem_kib",
+    "vmData": "memory_data_kib",
+    "vmStack": "memory_stack_kib",
+    "vmExe": "memory_code_kib",
+    "vmLib": "memory_libraries_kib",
+    "vmPte": "memory_page_tables_kib",
+    "vmSwap": "memory_swap_kib",
+}
+"""The original's name → the column of samples.jsonl; seconds and KiB both."""
+_TOTALS: Final = ("cpu_user_s", "cpu_system_s", "memory_rss_kib")
+
+
+def samples_of_perf(rows: Iterable[Row], time_origin: float) -> Iterator[dict[str, Any]]:
+    """Rows as in samples.jsonl, `source` being `original`.
+
+    Processes that were read together also make a row of `vats`, as far as all of them were read.
+    """
+    together: list[dict[str, Any]] = []
+    for row in rows:
+        kind, at = row.get("type"), row.get("timestamp")
+        if not isinstance(at, int | float):
+            continue
+        time = rounded(time_origin + at)
+        if together and together[0]["time"] != time:
+            yield _vats(together)
+            together = []
+        if kind == "perf-chain-process-usage":
+            sample = _process(row, time)
+            if sample["subject"] != "kernel":
+                together.append(sample)
+            yield sample
+        elif kind == "perf-chain-storage-usage":
+            yield from _storage(row, time)
+    if together:
+        yield _vats(together)
+
+
+def _sample(row: Row, time: float, kind: str, subject: str, **values: Any) -> dict[str, Any]:
+    return {
+        "time": time,
+        "stage": row.get("stage"),
+        "source": "original",
+        "kind": kind,
+        "role": "chain",
+        "subject": subject,
+        "name": row.get("name"),
+        **values,
+        "reason": None,
+    }
+
+
+def _process(row: Row, time: float) -> dict[str, Any]:
+    kernel = row.get("processType") == "kernel"
+    values = {name: row[field] for field, name in _USAGE.items() if field in row}
+    return _sample(row, time, "process", "kernel" if kernel else str(row.get("vatID")), **values)
+
+
+def _vats(workers: list[dict[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {"workers": len(workers)}
+    for name in _TOTALS:
+        parts = [worker.get(name) for worker in workers]
+        known = [part for part in parts if isinstance(part, int | float)]
+        values[name] = rounded(sum(known)) if len(known) == len(parts) else None
+    first = {"stage": workers[0]["stage"]}
+    return _sample(first, workers[0]["time"], "process", "vats", **values)
+
+
+def _storage(row: Row, time: float) -> Iterator[dict[str, Any]]:
+    files = row.get("chain")
+    sizes = {
+        str(name): size
+        for name, size in (files.items() if isinstance(files, Mapping) else ())
+        if isinstance(size, int | float)
+    }
+    if sizes:
+        yield _sample(row, time, "storage", ".", disk_kib=sum(sizes.values()))
+    for name, size in sizes.items():
+        yield _sample(row, time, "storage", name, disk_kib=size)
+
+
+def cycle_rows(stage: Row) -> list[dict[str, Any]]:
+    """The cycles of one of perf-finish's stages, as rows of cycles.jsonl but for the stage."""
+    cycles = stage.get("cycles")
+    rows: list[dict[str, Any]] = []
+    for cycle in cycles.values() if isinstance(cycles, Mapping) else ():
+        if not isinstance(cycle, Mapping):
+            continue
+        start, finish = cycle.get("startedAt"), cycle.get("endedAt")
+        row: dict[str, Any] = {
+            "task": str(cycle.get("task")),
+            "seq": cycle.get("seq"),
+            "intended_start": start,
+            "start": start,
+        }
+        if isinstance(start, int | float) and isinstance(finish, int | float):
+            row |= {
+                "finish": finish,
+                "duration_s": rounded(finish - start),
+                "latency_s": rounded(finish - start),
+                "success": cycle.get("success") is True,
+                "error": None if cycle.get("success") is True else "no reason given",
+            }
+        rows.append(row)
+    return rows
+
+
+def block_rows(stage: Row, number: int) -> list[dict[str, Any]]:
+    """The blocks of one of perf-finish's stages, as rows of blocks.jsonl, by height."""
+    blocks = stage.get("blocks")
+    found = [
+        {"stage": number, **{name: block[name] for name in BLOCK_FIELDS if name in block}}
+        for block in (blocks.values() if isinstance(blocks, Mapping) else ())
+        if isinstance(block, Mapping)
+        and isinstance(block.get("blockHeight"), int)
+        and isinstance(block.get("beginAt"), int | float)
+    ]
+    return sorted(found, key=lambda row: int(row["blockHeight"]))

@@ -1,0 +1,145 @@
+"""A folder's computed files, made anew from its raw records alone; pure, writes nothing.
+
+The same folder gives the same bytes every time, also after its files were replaced by them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.records import schema
+from loadgenctl.records.encode import document_bytes, row_bytes
+from loadgenctl.records.reader import RunFolder
+from loadgenctl.stats import source
+from loadgenctl.stats.run import RunSummary, summarize_data
+
+Row = Mapping[str, Any]
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """How the rows of a file differ from those that it holds now."""
+
+    rows: int
+    added: int = 0
+    changed: int = 0
+    gone: int = 0
+    damaged: int = 0
+    """Lines of the old file that could not be read."""
+
+    @property
+    def any(self) -> bool:
+        """True if something differs."""
+        return bool(self.added or self.changed or self.gone or self.damaged)
+
+
+@dataclass(frozen=True, slots=True)
+class Regenerated:
+    """What the raw records of a folder tell."""
+
+    folder: Path
+    content: Mapping[str, bytes]
+    """The computed files by name; one without rows that was not there is left out."""
+    rows: Mapping[str, RowChange]
+    """By file of rows."""
+    sections: tuple[str, ...]
+    """The parts of summary.json that differ; all of them if there was none."""
+
+
+def regenerate(path: Path) -> Regenerated:
+    """Compute blocks.jsonl, cycles.jsonl and summary.json. Raises `OutputFolderError`."""
+    # The folder's own name goes into the summary, however it was named here.
+    path = path.resolve()
+    before = _read(RunFolder(path))
+    data = source.load(path, regen=True)
+    tables = {schema.BLOCKS: _blocks(data), schema.CYCLES: _cycles(data)}
+    changes = {
+        schema.BLOCKS: _compare(before[schema.BLOCKS], tables[schema.BLOCKS], _block_key),
+        schema.CYCLES: _compare(before[schema.CYCLES], tables[schema.CYCLES], _cycle_key),
+    }
+    summary = _summary(data)
+    content = {
+        name: b"".join(map(row_bytes, rows))
+        for name, rows in tables.items()
+        if rows or (path / name).exists()
+    }
+    content[schema.SUMMARY] = document_bytes(summary)
+    return Regenerated(path, content, changes, _sections(data.folder.summary, summary))
+
+
+@dataclass(frozen=True, slots=True)
+class _Old:
+    rows: list[Row]
+    damaged: int
+
+
+def _read(folder: RunFolder) -> dict[str, _Old]:
+    old = {}
+    for name in (schema.BLOCKS, schema.CYCLES):
+        rows: list[Row] = list(folder.rows(name))
+        damage = folder.damage[name]
+        old[name] = _Old(rows, damage.torn + damage.unreadable)
+    return old
+
+
+def _blocks(data: source.RunData) -> list[Row]:
+    return [
+        {"stage": number, **row} for number, stage in data.stages.items() for row in stage.blocks
+    ]
+
+
+def _cycles(data: source.RunData) -> list[Row]:
+    """The finished ones, as while a run goes on."""
+    return [
+        {"stage": number, **row}
+        for number, stage in data.stages.items()
+        for row in stage.cycles
+        if isinstance(row.get("success"), bool)
+    ]
+
+
+def _summary(data: source.RunData) -> RunSummary:
+    # What was torn in the files that are replaced is not torn any more.
+    for name in (schema.BLOCKS, schema.CYCLES, schema.SUMMARY):
+        data.folder.damage.pop(name, None)
+    return summarize_data(data)
+
+
+def _compare(old: _Old, new: Sequence[Row], key: Callable[[Row], Key]) -> RowChange:
+    before, after = _by_key(old.rows, key), _by_key(new, key)
+    return RowChange(
+        rows=len(new),
+        added=len(after.keys() - before.keys()),
+        changed=sum(after[name] != row for name, row in before.items() if name in after),
+        gone=len(before.keys() - after.keys()),
+        damaged=old.damaged,
+    )
+
+
+def _by_key(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, Row]:
+    seen: Counter[Key] = Counter()
+    found: dict[Key, Row] = {}
+    for row in rows:
+        name = key(row)
+        # The same height, or the same number of a cycle, may be there twice.
+        found[(*name, seen[name])] = row
+        seen[name] += 1
+    return found
+
+
+def _block_key(row: Row) -> Key:
+    return (str(row.get("stage")), str(row.get("blockHeight")))
+
+
+def _cycle_key(row: Row) -> Key:
+    return (str(row.get("stage")), str(row.get("task")), str(row.get("seq")))
+
+
+def _sections(old: Row, new: RunSummary) -> tuple[str, ...]:
+    names = (*new, *sorted(old.keys() - new.keys()))
+    return tuple(name for name in names if old.get(name) != new.get(name))
