@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadgenctl.cli.run import find_config
+from loadgenctl.cli.inputs import find_config
 from loadgenctl.errors import UsageError
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.slog_maker import Slog
 from typer.testing import CliRunner
 
-from loadgenctl.cli.slog import slog_app
+from loadgenctl.cli.commands.results import slog_app
 from loadgenctl.errors import UsageError
 from loadgenctl.slog.compress import open_writer
 

@@ -1,4 +1,7 @@
-"""The command line: `loadgenctl COMMAND`. Errors become an exit here and nowhere else."""
+"""The command line: `loadgenctl COMMAND`. Errors become an exit here and nowhere else.
+
+What is imported here is imported at every start: see `cli.commands`.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,16 @@ from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
-from loadgenctl.cli.clean import clean_command
-from loadgenctl.cli.console import show_error
-from loadgenctl.cli.run import RunCommand, run_command
-from loadgenctl.cli.slog import slog_app
-from loadgenctl.cli.stats import stats_command
+from loadgenctl.cli.commands.engine import clean_command
+from loadgenctl.cli.commands.group import QuickGroup
+from loadgenctl.cli.commands.results import slog_app, stats_command
+from loadgenctl.cli.commands.run import PASS_ON, OptionsCommand, options_command, run_command
 from loadgenctl.errors import LoadgenError
 from loadgenctl.version import VERSION
 
 app = typer.Typer(
+    cls=QuickGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,11 +49,11 @@ def _options(
     del version
 
 
-PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
-app.command("run", cls=RunCommand, context_settings=PASS_ON)(run_command)
+app.command("run", cls=OptionsCommand, context_settings=PASS_ON)(run_command)
+app.command("options", cls=OptionsCommand, context_settings=PASS_ON)(options_command)
 app.command("stats")(stats_command)
-app.command("clean")(clean_command)
 app.add_typer(slog_app, name="slog")
+app.command("clean")(clean_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -59,28 +61,35 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     `arguments` without the program's name; None: those of this process.
     """
-    stderr = Console(stderr=True)
     try:
         app(arguments, prog_name="loadgenctl")
         sys.exit(0)
     except LoadgenError as error:
-        show_error(stderr, error)
+        _show(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            _internal_error(stderr)
+            _internal_error()
         _forget_output()
-        show_error(stderr, LoadgenError(f"cannot write the output: {error.strerror}"))
+        _show(LoadgenError(f"cannot write the output: {error.strerror}"))
         sys.exit(1)
     except Exception:  # noqa: BLE001 - the last net: an internal error, told as such
-        _internal_error(stderr)
+        _internal_error()
 
 
-def _internal_error(stderr: Console) -> NoReturn:
+def _show(error: LoadgenError) -> None:
+    from rich.console import Console
+
+    from loadgenctl.cli.console import show_error
+
+    show_error(Console(stderr=True), error)
+
+
+def _internal_error() -> NoReturn:
     traceback.print_exc()
-    stderr.print("internal error; please report it with the lines above")
+    sys.stderr.write("internal error; please report it with the lines above\n")
     sys.exit(1)
 
 

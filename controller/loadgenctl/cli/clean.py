@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import sys
 
 from loadgenctl.cli.wiring import connect
 from loadgenctl.engines import labels
 
 
-def clean_command(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-) -> None:
+def clean_engine(*, dry_run: bool) -> None:
     """Remove containers, networks and volumes that dead runs of this machine left behind."""
     with connect() as engine:
         if dry_run:
@@ -22,6 +18,7 @@ def clean_command(
         else:
             items = labels.sweep(engine)
     for item in items:
-        typer.echo(f"{'would remove' if dry_run else 'removed'} {item.kind} {item.name}")
+        verb = "would remove" if dry_run else "removed"
+        sys.stdout.write(f"{verb} {item.kind} {item.name}\n")
     if not items:
-        typer.echo("nothing left behind")
+        sys.stdout.write("nothing left behind\n")

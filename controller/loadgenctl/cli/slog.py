@@ -7,10 +7,9 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import orjson
-import typer
 from rich.console import Console
 
 from loadgenctl.errors import UsageError
@@ -21,25 +20,6 @@ from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
 from loadgenctl.stats.stages import PerfLog, read_perf
 from loadgenctl.stats.vats import startup_row, vat_rows
-
-slog_app = typer.Typer(
-    no_args_is_help=True,
-    help="Numbers from a chain's slog: .slog, .slog.gz or .slog.zst, also one that is cut off.",
-)
-
-Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE…", help="Slogs; of stages, in their order.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
-Perf = Annotated[
-    Path | None,
-    typer.Option(help="The run's perf.jsonl: tells when the chain was ready and shut down."),
-]
-Stage = Annotated[
-    int | None,
-    typer.Option(help="Stage of the slog in perf.jsonl; by default by the file's name."),
-]
 
 _STAGE: Final = re.compile(r"-stage-(\d+)\.slog")
 
@@ -81,68 +61,53 @@ class _Slog:
         }
 
 
-@slog_app.command("blocks")
-def blocks_command(
-    files: Files,
-    json_output: Json = False,
-    csv_output: Csv = False,
-    perf: Perf = None,
-    stage: Stage = None,
-) -> int:
-    """Show the numbers of every block.
-
-    Without --perf nobody knows when the chain was ready: every block counts as catch-up
-    (liveMode false) and as before the shutdown, as in the original tool's own replay of a slog.
-    """
+def show_blocks(
+    files: Sequence[Path], perf: Path | None, stage: int | None, *, as_json: bool, as_csv: bool
+) -> None:
+    """The numbers of every block."""
     slogs = _read(files, perf, stage)
     rows = [row for slog in slogs for row in slog.rows]
-    if json_output:
+    if as_json:
         _print_json({"blocks": rows})
-    elif csv_output:
+    elif as_csv:
         _print_csv(BLOCK_FIELDS, rows)
     else:
         for slog in slogs:
             _console().print(blocks_table(str(slog.file), slog.rows))
     _tell_anomalies(slogs)
-    return 0
 
 
-@slog_app.command("stats")
-def stats_command(
-    files: Files, json_output: Json = False, perf: Perf = None, stage: Stage = None
-) -> int:
-    """Show summaries of blocks, the startup, all event types, and what is odd in the file."""
+def show_stats(
+    files: Sequence[Path], perf: Path | None, stage: int | None, *, as_json: bool
+) -> None:
+    """Summaries of blocks, the startup, all event types, and what is odd in the files."""
     slogs = _read(files, perf, stage)
-    if json_output:
+    if as_json:
         _print_json({"files": [slog.document() for slog in slogs]})
-        return 0
+        return
     for slog in slogs:
         for part in stats_tables(slog.document()):
             _console().print(part)
-    return 0
 
 
-@slog_app.command("vats")
-def vats_command(files: Files, json_output: Json = False, csv_output: Csv = False) -> int:
-    """Show deliveries, computrons and time of every vat, the busiest first."""
+def show_vats(files: Sequence[Path], *, as_json: bool, as_csv: bool) -> None:
+    """Deliveries, computrons and time of every vat, the busiest first."""
     slogs = _read(files, None, None)
-    if json_output:
+    if as_json:
         rows = [
             {"file": str(slog.file), "vats": vat_rows(slog.scanner.vats.values())} for slog in slogs
         ]
         _print_json({"files": rows})
-        return 0
-    if csv_output:
+    elif as_csv:
         table = [
             {"file": str(slog.file), **row}
             for slog in slogs
             for row in vat_rows(slog.scanner.vats.values())
         ]
         _print_csv(list(table[0]) if table else ["file", "vat_id"], table)
-        return 0
-    for slog in slogs:
-        _console().print(vats_table(str(slog.file), vat_rows(slog.scanner.vats.values())))
-    return 0
+    else:
+        for slog in slogs:
+            _console().print(vats_table(str(slog.file), vat_rows(slog.scanner.vats.values())))
 
 
 def _read(files: Sequence[Path], perf: Path | None, stage: int | None) -> list[_Slog]:
@@ -190,7 +155,7 @@ def _tell_anomalies(slogs: Iterable[_Slog]) -> None:
         odd = slog.anomalies()
         if odd:
             words = ", ".join(f"{kind} {count}" for kind, count in odd.items())
-            typer.echo(f"{slog.file}: {words}", err=True)
+            sys.stderr.write(f"{slog.file}: {words}\n")
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

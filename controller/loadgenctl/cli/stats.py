@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 
 from loadgenctl.reports.text import print_summary
 from loadgenctl.stats.run import summarize
 
 
-def stats_command(
-    run: Annotated[Path, typer.Argument(help="A results folder, also of a killed run.")],
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show what a run measured, recomputed from its records."""
+def show_stats(run: Path, *, as_json: bool) -> None:
+    """What a run measured, recomputed from its records."""
     summary = summarize(run)
-    if json_output:
+    if as_json:
         json.dump(summary, sys.stdout, indent=1)
         sys.stdout.write("\n")
     else:

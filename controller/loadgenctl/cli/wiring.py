@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import docker
 
@@ -30,7 +29,7 @@ from loadgenctl.run.runner import Services
 from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import SdkFactory
-from loadgenctl.site import SiteSettings, parse_site
+from loadgenctl.site import SiteSettings
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.bundled import BundledSource
 from loadgenctl.sources.cache import SdkCache
@@ -69,11 +68,6 @@ class Wiring:
     site_settings: SiteSettings
     progress: Progress
     interrupts: Interrupts
-
-    @staticmethod
-    def site(tables: Mapping[str, Any], file: Path | None) -> SiteSettings:
-        """The site settings of an options file; defaults without one."""
-        return parse_site(tables, file.parent if file else Path.cwd())
 
     def __enter__(self) -> Wiring:
         """Connect to the engine. Raises `EngineUnavailable`."""

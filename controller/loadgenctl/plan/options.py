@@ -142,6 +142,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
 )
 
+BUILD_KEYS = ("sdk", "revision", "sdk-repo", "src")
+"""The options that say what is built, for the commands that only build."""
+
 SYNONYMS: Mapping[str, str] = {
     "OUTPUT_DIR": "output-dir",
     "SDK_SRC": "src",

@@ -13,11 +13,16 @@ from typing import Any
 
 from loadgenctl.errors import UsageError
 from loadgenctl.plan.arguments import Setting, canonical, check, parse, parse_value, unknown
-from loadgenctl.plan.options import OPTIONS, SYNONYMS, find
+from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option, find
 
+DEFAULT = "default"
+"""The origin of what nobody set."""
 PREFIX = "LOADGENCTL_"
 CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
-NOT_OPTIONS = frozenset({CONFIG_VARIABLE, "LOADGENCTL_CACHE"})
+NOT_OPTIONS = frozenset(
+    {CONFIG_VARIABLE, "LOADGENCTL_CACHE", "LOADGENCTL_REAL_SDK", "LOADGENCTL_WITHOUT_DOCKER"}
+)
+"""Variables that serve something else: where things are, and which tests run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,52 @@ class Settings:
             seen = True
             _graft(found, path[len(root) :], value, key)
         return found if seen else None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One option as it is in force."""
+
+    key: str
+    value: Any
+    source: str
+    """`default`, `file`, `environment` or `flag`."""
+    origin: str
+    """The file, variable or flag."""
+
+
+def rows(settings: Settings) -> list[Row]:
+    """Every option that has a value, in the order of `OPTIONS`."""
+    found = []
+    for number, option in enumerate(OPTIONS):
+        paths = [
+            path
+            for path in settings.values
+            if (match := find(path)) is not None and match.option is option
+        ]
+        found += [(number, path, settings.values[path], settings.origins[path]) for path in paths]
+        if option.default is not None and "*" in option.path:
+            found += [
+                (number, path, option.default, DEFAULT)
+                for path in _by_role(option)
+                if path not in settings.values
+            ]
+    found.sort(key=lambda item: (item[0], [_numeric(word) for word in item[1]]))
+    return [Row(".".join(path), value, _source(origin), origin) for _, path, value, origin in found]
+
+
+def _by_role(option: Option) -> list[tuple[str, ...]]:
+    return [tuple(role if word == "*" else word for word in option.path) for role in ROLES]
+
+
+def _numeric(word: str) -> tuple[int, str]:
+    return (int(word), "") if word.isdecimal() else (-1, word)
+
+
+def _source(origin: str) -> str:
+    if origin == DEFAULT:
+        return "default"
+    return {"-": "flag", "$": "environment"}.get(origin[:1], "file")
 
 
 def _graft(tree: dict[str, Any], path: tuple[str, ...], value: Any, key: str) -> None:
@@ -89,7 +140,7 @@ def merge(
 def _defaults() -> Iterable[Setting]:
     for option in OPTIONS:
         if option.default is not None and "*" not in option.path:
-            yield Setting(option.path, option.default, "default")
+            yield Setting(option.path, option.default, DEFAULT)
 
 
 def _from_table(
@@ -113,7 +164,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
     for name, text in environment.items():
         if name in SYNONYMS and text:
             key = SYNONYMS[name]
-        elif name.startswith(PREFIX) and name not in NOT_OPTIONS and "REAL_SDK" not in name:
+        elif name.startswith(PREFIX) and name not in NOT_OPTIONS:
             key = name[len(PREFIX) :].lower().replace("__", ".").replace("_", "-")
         else:
             continue

@@ -1,0 +1,87 @@
+"""`loadgenctl run` and `loadgenctl options`; what commands with a run's options have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer.core import TyperCommand
+
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""For commands with a run's options: they are read from `ctx.args`, not by typer."""
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Options and site settings; ./loadgenctl.toml if it is there."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only warnings.")]
+
+
+class OptionsCommand(TyperCommand):
+    """Adds the table of a run's options, which typer does not know, to the help."""
+
+    only_build: ClassVar[bool] = False
+    """True to show only those that say what is built."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The usual help, then the table."""
+        from loadgenctl.cli.optiontable import print_options
+
+        super().format_help(ctx, formatter)
+        print_options(only_build=self.only_build)
+
+
+class BuildCommand(OptionsCommand):
+    """The same with the options that say what is built."""
+
+    only_build = True
+
+
+def run_command(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and do nothing.")
+    ] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print the plan or the summary as JSON.")
+    ] = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Measure one SDK revision under load.
+
+    Builds the revision in a Debian image (cached), then runs stages: chain node, client and load
+    generator in separate containers, the chain restarted between stages. Ctrl-C once ends the stage
+    and still writes the summary; twice stops at once.
+
+    Exit codes: 0 passed, 2 bad usage, 3 build failed, 4 the run failed, 130 interrupted.
+    """
+    from loadgenctl.cli.inputs import read
+
+    given = read(ctx.args, config)
+    plan = given.plan()
+    if dry_run:
+        from loadgenctl.cli.dryrun import print_plan
+
+        print_plan(plan, as_json=json_output)
+        return
+    from loadgenctl.cli.run import run_plan
+
+    raise typer.Exit(run_plan(plan, given.site(), quiet=quiet, json_output=json_output))
+
+
+def options_command(
+    ctx: typer.Context,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Show the options of a run as they are merged, and where each value comes from.
+
+    Defaults, then the options file, then the environment, then the command line; the later one
+    wins.
+    """
+    from loadgenctl.cli.inputs import read
+    from loadgenctl.cli.options import show_options
+
+    show_options(read(ctx.args, config).settings, as_json=json_output)

@@ -1,0 +1,104 @@
+"""From what a person gave (arguments, environment, options file) to a plan and site settings."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from loadgenctl.errors import UsageError
+from loadgenctl.model import RunPlan
+from loadgenctl.plan.arguments import parse
+from loadgenctl.plan.planner import make_plan
+from loadgenctl.plan.settings import CONFIG_VARIABLE, Settings, load_file, load_toml, merge
+from loadgenctl.roles.loadclient import validate_config
+from loadgenctl.site import SiteSettings, parse_site
+
+CONFIG_NAMES = (Path("loadgenctl.toml"), Path("~/.config/loadgenctl/loadgenctl.toml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A run's options, merged, and the file they were completed from."""
+
+    settings: Settings
+    tables: Mapping[str, Any]
+    """Of the options file; empty without one."""
+    config_file: Path | None
+
+    def plan(self, *, only_build: bool = False) -> RunPlan:
+        """The plan, checked as a whole; with `only_build`, as far as a build needs it.
+
+        Raises `UsageError`.
+        """
+        plan = make_plan(self.settings, now=time.time(), cwd=Path.cwd())
+        if not only_build:
+            _check(plan, self.settings)
+        return plan
+
+    def site(self) -> SiteSettings:
+        """The site settings of the options file; defaults without one. Raises `UsageError`."""
+        return parse_site(self.tables, self.config_file.parent if self.config_file else Path.cwd())
+
+
+def read(
+    args: Sequence[str], config: Path | None, *, only: Collection[str] | None = None
+) -> Inputs:
+    """Everything that was given, merged; `config` is the options file if one was named.
+
+    With `only`, arguments may name no other options than these; file and environment may, because
+    they serve other commands too. Raises `UsageError`.
+    """
+    if only is not None:
+        _refuse_others(args, only)
+    tables, config_file = find_config(config, os.environ)
+    settings = merge(args, os.environ, tables.get("run"), str(config_file))
+    return Inputs(settings, tables, config_file)
+
+
+def _refuse_others(args: Sequence[str], only: Collection[str]) -> None:
+    for setting in parse(args):
+        if ".".join(setting.path) not in only:
+            known = ", ".join(f"--{key}" for key in only)
+            raise UsageError(
+                f"{setting.origin} does not change what is built", hint=f"what does: {known}"
+            )
+
+
+def find_config(
+    given: Path | None, environment: Mapping[str, str], names: Sequence[Path] = CONFIG_NAMES
+) -> tuple[dict[str, Any], Path | None]:
+    """The options file's tables and the file: the one asked for, else the first of `names`.
+
+    Raises `UsageError` for one that is asked for and not there, or that cannot be read.
+    """
+    named = given or (Path(text) if (text := environment.get(CONFIG_VARIABLE)) else None)
+    if named is not None:
+        if not named.is_file():
+            raise UsageError(f"no such file: {named}", hint="--config names a TOML file")
+        return load_file(named), named
+    for candidate in names:
+        path = candidate.expanduser()
+        if path.is_file():
+            return load_file(path), path
+    return {}, None
+
+
+def _check(plan: RunPlan, settings: Settings) -> None:
+    """What the planner does not know about: loads and files. Raises `UsageError`."""
+    shared = {**(settings.tree("stage.loadgen") or {})}
+    shared.pop("cycles", None)
+    for load in (shared, *(stage.load or {} for stage in plan.stages)):
+        validate_config(load)
+    if plan.sim_config is not None:
+        load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")
+    if shared and not settings.get("chain-only") and all(s.chain_only for s in plan.stages):
+        note = Text("warning: no stage runs the load; the first and the last one run the chain")
+        note.append(" alone unless they have a load config, e.g. --stage.0.loadgen.faucet.interval")
+        Console(stderr=True).print(note, style="yellow", soft_wrap=True)

@@ -1,0 +1,44 @@
+"""`loadgenctl options`: the merged options, and where each value comes from."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loadgenctl.cli.console import clean
+from loadgenctl.plan.settings import Row, Settings, rows
+
+
+def show_options(settings: Settings, *, as_json: bool) -> None:
+    """Every option that has a value, in the order of the help."""
+    found = rows(settings)
+    if as_json:
+        document = [
+            {"option": row.key, "value": row.value, "source": row.source, "from": row.origin}
+            for row in found
+        ]
+        json.dump(document, sys.stdout, indent=1, default=str)
+        sys.stdout.write("\n")
+        return
+    table = Table("option", "value", "from", box=None)
+    for row in found:
+        style = "dim" if row.source == "default" else ""
+        # Text, not markup: values come from anywhere.
+        table.add_row(Text(clean(row.key)), Text(_shown(row.value)), Text(_where(row)), style=style)
+    Console().print(table)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return clean(value)
+    return clean(json.dumps(value, default=str))
+
+
+def _where(row: Row) -> str:
+    if row.source in {"default", "file"}:
+        return clean(row.origin)
+    return f"{row.source} ({clean(row.origin)})"
