@@ -114,9 +114,8 @@ class Stage:
         try:
             if left > 0:
                 self._watch.reached(self._enough, timeout=left, pace=CALM)
-            self._do("winding down")
             if not spec.chain_only:
-                self.load.wind_down(interrupted=False)
+                self._wind_down(interrupted=False)
         except Interrupted:
             if self._ctx.interrupts.at_once:
                 raise
@@ -124,7 +123,11 @@ class Stage:
             self._watch.heed_interrupts = False
             self._ctx.progress.warn("interrupted: ending the stage; once more stops at once")
             if not spec.chain_only:
-                self.load.wind_down(interrupted=True)
+                self._wind_down(interrupted=True)
+
+    def _wind_down(self, *, interrupted: bool) -> None:
+        self._do("winding down")
+        self.load.wind_down(interrupted=interrupted)
 
     def _enough(self) -> bool:
         cycles = self._spec.cycles
