@@ -30,6 +30,8 @@ from loadgenctl.sdks.base import (
 
 HOLDER = "holder"
 RELAY = "relay"
+SETUP = "setup"
+"""The role of a one-shot."""
 RELAYED = 10_000
 """What is added to a role's port for the port at which the relay listens in the pod."""
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
@@ -54,10 +56,82 @@ class PodOptions:
     run_id: str
     image: str
     user: str
-    owner: Owner
+    owner: Owner | None
+    """None for containers that no process owns: a person keeps them, and no sweep may."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
     extra_mounts: tuple[Mount, ...] = ()
+
+
+def holder_spec(options: PodOptions, name: str) -> RoleSpec:
+    """The container whose network the roles join; ports are published on it, for the relay."""
+    return RoleSpec(
+        name=name,
+        role=HOLDER,
+        image=options.image,
+        command=Command(argv=("sleep", "infinity")),
+        user=options.user,
+        network="own" if options.publish else "none",
+        publish=_relayed() if options.publish else {},
+        limits=HOLDER_LIMITS,
+        labels=_labels(options, HOLDER),
+        read_only_root=True,
+    )
+
+
+def relay_spec(options: PodOptions, folders: PodFolders, name: str, holder: str) -> RoleSpec:
+    """What carries published ports on: the roles listen on loopback, where those do not reach."""
+    pairs = (f"{outer}={inner}" for outer, inner in _relayed().items())
+    command = Command(argv=("python3", f"{TOOLS}/agent/relay.py", *pairs), workdir="/")
+    spec = role_spec(options, folders, name, holder, RELAY, command)
+    return replace(spec, limits=HOLDER_LIMITS)
+
+
+def role_spec(
+    options: PodOptions,
+    folders: PodFolders,
+    name: str,
+    holder: str,
+    role: str,
+    command: Command,
+    *,
+    stop_signal: str = "SIGTERM",
+) -> RoleSpec:
+    """The container of a role: in the network of `holder`, non-root, without capabilities."""
+    return RoleSpec(
+        name=name,
+        role=role,
+        image=options.image,
+        command=Command(
+            argv=command.argv,
+            env={"HOME": HOME, **command.env},
+            workdir=command.workdir or PROJECT,
+            timeout=command.timeout,
+            label=command.label,
+        ),
+        mounts=(
+            Mount(str(folders.source), SRC, read_only=True),
+            Mount(str(folders.shared), OUT),
+            Mount(str(folders.state), STATE),
+            *options.extra_mounts,
+        ),
+        user=options.user,
+        network=holder,
+        limits=options.limits.get(role, Limits()),
+        labels=_labels(options, role),
+        stop_signal=stop_signal,
+    )
+
+
+def _relayed() -> dict[int, int]:
+    """Port at which the relay listens → a role's port."""
+    return {port + RELAYED: port for port in (RPC_PORT, SOLO_PORT, LOAD_PORT)}
+
+
+def _labels(options: PodOptions, role: str) -> dict[str, str]:
+    if options.owner is None:
+        return {labels.ROLE: role}
+    return labels.make(options.owner, options.run_id, role)
 
 
 class Pod:
@@ -73,30 +147,12 @@ class Pod:
 
     def open(self) -> None:
         """Start the holder, and the relay to the roles' ports where they are published."""
-        ports = {port + RELAYED: port for port in (RPC_PORT, SOLO_PORT, LOAD_PORT)}
-        spec = RoleSpec(
-            name=self._name(HOLDER),
-            role=HOLDER,
-            image=self.options.image,
-            command=Command(argv=("sleep", "infinity")),
-            user=self.options.user,
-            network="own" if self.options.publish else "none",
-            publish=ports if self.options.publish else {},
-            limits=HOLDER_LIMITS,
-            labels=self._labels(HOLDER),
-            read_only_root=True,
-        )
-        self._holder = self.engine.create(spec)
+        self._holder = self.engine.create(holder_spec(self.options, self._name(HOLDER)))
         self.engine.start(self._holder)
         if self.options.publish:
-            self._start_relay(ports)
-
-    def _start_relay(self, ports: Mapping[int, int]) -> None:
-        """The roles listen on loopback, where a published port does not reach."""
-        pairs = (f"{outer}={inner}" for outer, inner in ports.items())
-        command = Command(argv=("python3", f"{TOOLS}/agent/relay.py", *pairs), workdir="/")
-        spec = replace(self.spec(RELAY, command), limits=HOLDER_LIMITS)
-        self.engine.start(self.engine.create(spec))
+            name = self._name(RELAY)
+            spec = relay_spec(self.options, self.folders, name, self.holder.name)
+            self.engine.start(self.engine.create(spec))
 
     @property
     def holder(self) -> Handle:
@@ -106,30 +162,10 @@ class Pod:
         return self._holder
 
     def spec(self, role: str, command: Command, *, stop_signal: str = "SIGTERM") -> RoleSpec:
-        """The container of a role: in the holder's network, non-root, without capabilities."""
-        folders = self.folders
-        return RoleSpec(
-            name=self._name(role),
-            role=role,
-            image=self.options.image,
-            command=Command(
-                argv=command.argv,
-                env={"HOME": HOME, **command.env},
-                workdir=command.workdir or PROJECT,
-                timeout=command.timeout,
-                label=command.label,
-            ),
-            mounts=(
-                Mount(str(folders.source), SRC, read_only=True),
-                Mount(str(folders.shared), OUT),
-                Mount(str(folders.state), STATE),
-                *self.options.extra_mounts,
-            ),
-            user=self.options.user,
-            network=self.holder.name,
-            limits=self.options.limits.get(role, Limits()),
-            labels=self._labels(role),
-            stop_signal=stop_signal,
+        """The container of a role, not made yet. Raises `RunError` before `open`."""
+        name, holder = self._name(role), self.holder.name
+        return role_spec(
+            self.options, self.folders, name, holder, role, command, stop_signal=stop_signal
         )
 
     def run_once(
@@ -177,9 +213,6 @@ class Pod:
         for item in holder_last:
             self.engine.remove_leftover(item)
         self._holder = None
-
-    def _labels(self, role: str) -> dict[str, str]:
-        return labels.make(self.options.owner, self.options.run_id, role)
 
     def _name(self, role: str) -> str:
         return f"loadgenctl-{self.options.run_id}-{role}-{next(self._serial)}"

@@ -8,10 +8,10 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 
 from loadgenctl.errors import RunError
 from loadgenctl.records import schema
+from loadgenctl.roles import probes
 from loadgenctl.roles.role import Role, how_ended
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.watch import Watch
-from loadgenctl.sdks.base import RPC_PORT, TOOLS
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.slog.scan import BlockRecord, SlogScanner
@@ -114,9 +114,7 @@ class ChainSide:
 
     def rpc(self, path: str) -> dict[str, object] | None:
         """The result of an RPC GET by the node's own loopback; None when it does not answer."""
-        url = f"http://127.0.0.1:{RPC_PORT}/{path}"
-        argv = ["python3", f"{TOOLS}/agent/rpc.py", url]
-        answer = self._ctx.engine.exec(self.role.handle, argv, timeout=10.0)
+        answer = self._ctx.engine.exec(self.role.handle, probes.rpc(path), timeout=10.0)
         if answer.exit_code != 0:
             return None
         try:

@@ -18,7 +18,7 @@ from loadgenctl.roles.pod import Pod
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Progress
 from loadgenctl.run.storage import StorageSaver
-from loadgenctl.sdks.base import OUT, STATE, RoleContext, SdkFamily
+from loadgenctl.sdks.base import OUT, STATE, TOOLS, RoleContext, SdkFamily
 
 AT_ONCE = 1.0
 """Seconds a role may take to stop after the second Ctrl-C."""
@@ -43,8 +43,7 @@ class StageContext:
 
     def role_context(self, stage: int) -> RoleContext:
         """What the SDK's recipes depend on."""
-        sim_config = f"{OUT}/tools/sim.toml" if self.plan.sim_config else None
-        return RoleContext(stage=stage, sim_config=sim_config, fail_fast=self.plan.fail_fast)
+        return role_context(self.plan, stage)
 
     def on_host(self, path: str) -> Path:
         """The host's path of one below /out or /state in the containers."""
@@ -68,6 +67,12 @@ class StageContext:
     def log_keeper(self, name: str) -> Callable[[bytes], None]:
         """Where a log goes: chunks appended to logs/NAME.log.gz."""
         return LogFile(self.store.path("logs", f"{name}.log.gz"))
+
+
+def role_context(plan: RunPlan, stage: int) -> RoleContext:
+    """What an SDK's recipes may depend on, in one stage of a plan."""
+    sim_config = f"{TOOLS}/sim.toml" if plan.sim_config else None
+    return RoleContext(stage=stage, sim_config=sim_config, fail_fast=plan.fail_fast)
 
 
 class LogFile:

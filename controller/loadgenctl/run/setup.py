@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadgenctl.model import Command
+from loadgenctl.roles.pod import SETUP
 from loadgenctl.run.context import StageContext
-
-SETUP = "setup"
 
 
 def set_up(ctx: StageContext, *, with_client: bool) -> None:
