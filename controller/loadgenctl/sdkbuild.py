@@ -312,7 +312,7 @@ def _owned(folder: Path, user: str) -> bool:
 def _failure(label: str, state: RoleState, tail: Sequence[str], log: Path) -> BuildError:
     text = "\n".join(tail)
     if any(sign in text for sign in _SPACE_SIGNS):
-        hint = "the disk is full: make room (`loadgenctl cache` shows what is kept), try again"
+        hint = "the disk is full: make room (`loadgenctl sdk list` shows what is kept), try again"
     elif state.oom_killed:
         hint = "it was killed for lack of memory: build on a machine with more of it"
     else:

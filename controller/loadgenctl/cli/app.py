@@ -15,9 +15,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from loadgenctl.cli.commands.engine import clean_command
+from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
-from loadgenctl.cli.commands.results import slog_app, stats_command
+from loadgenctl.cli.commands.load import load_app
+from loadgenctl.cli.commands.results import regen_command, slog_app, stats_command
 from loadgenctl.cli.commands.run import PASS_ON, OptionsCommand, options_command, run_command
 from loadgenctl.errors import LoadgenError
 from loadgenctl.version import VERSION
@@ -52,7 +53,11 @@ def _options(
 app.command("run", cls=OptionsCommand, context_settings=PASS_ON)(run_command)
 app.command("options", cls=OptionsCommand, context_settings=PASS_ON)(options_command)
 app.command("stats")(stats_command)
+app.command("regen")(regen_command)
 app.add_typer(slog_app, name="slog")
+app.add_typer(load_app, name="load")
+app.add_typer(sdk_app, name="sdk")
+app.add_typer(image_app, name="image")
 app.command("clean")(clean_command)
 
 

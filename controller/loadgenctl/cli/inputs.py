@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rich.text import Text
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
+from loadgenctl.plan.options import BUILD_KEYS
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.settings import CONFIG_VARIABLE, Settings, load_file, load_toml, merge
 from loadgenctl.roles.loadclient import validate_config
@@ -47,28 +48,29 @@ class Inputs:
         return parse_site(self.tables, self.config_file.parent if self.config_file else Path.cwd())
 
 
-def read(
-    args: Sequence[str], config: Path | None, *, only: Collection[str] | None = None
-) -> Inputs:
+def read(args: Sequence[str], config: Path | None) -> Inputs:
     """Everything that was given, merged; `config` is the options file if one was named.
 
-    With `only`, arguments may name no other options than these; file and environment may, because
-    they serve other commands too. Raises `UsageError`.
+    Raises `UsageError`.
     """
-    if only is not None:
-        _refuse_others(args, only)
     tables, config_file = find_config(config, os.environ)
     settings = merge(args, os.environ, tables.get("run"), str(config_file))
     return Inputs(settings, tables, config_file)
 
 
-def _refuse_others(args: Sequence[str], only: Collection[str]) -> None:
+def read_for_build(args: Sequence[str], config: Path | None) -> Inputs:
+    """The same for a command that only builds. Raises `UsageError`.
+
+    Arguments may name no other options than `BUILD_KEYS`; file and environment may, because they
+    serve runs, too.
+    """
     for setting in parse(args):
-        if ".".join(setting.path) not in only:
-            known = ", ".join(f"--{key}" for key in only)
+        if ".".join(setting.path) not in BUILD_KEYS:
+            known = ", ".join(f"--{key}" for key in BUILD_KEYS)
             raise UsageError(
                 f"{setting.origin} does not change what is built", hint=f"what does: {known}"
             )
+    return read(args, config)
 
 
 def find_config(

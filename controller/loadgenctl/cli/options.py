@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from loadgenctl.cli.console import clean
+from loadgenctl.cli.tables import print_json
 from loadgenctl.plan.settings import Row, Settings, rows
 
 
@@ -21,8 +21,7 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
             {"option": row.key, "value": row.value, "source": row.source, "from": row.origin}
             for row in found
         ]
-        json.dump(document, sys.stdout, indent=1, default=str)
-        sys.stdout.write("\n")
+        print_json(document)
         return
     table = Table("option", "value", "from", box=None)
     for row in found:

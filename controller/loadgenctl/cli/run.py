@@ -8,11 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from loadgenctl.cli.console import ConsoleProgress, clean, show_error
-from loadgenctl.cli.wiring import Wiring
+from loadgenctl.cli.console import clean, show_error
+from loadgenctl.cli.wiring import at_work
 from loadgenctl.model import RunPlan
 from loadgenctl.reports.text import print_summary
-from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.runner import Ending, execute
 from loadgenctl.site import SiteSettings
 
@@ -20,13 +19,8 @@ from loadgenctl.site import SiteSettings
 def run_plan(plan: RunPlan, site: SiteSettings, *, quiet: bool, json_output: bool) -> int:
     """Do what the plan says, show how it goes and what came out; the exit code."""
     stderr, stdout = Console(stderr=True), Console()
-    progress = ConsoleProgress(stderr, quiet=quiet)
-    interrupts = Interrupts()
-    with interrupts.installed(), Wiring(site, progress, interrupts) as wiring:
-        try:
-            ending = execute(plan, wiring.services(plan))
-        finally:
-            progress.close()
+    with at_work(site, quiet=quiet) as wiring:
+        ending = execute(plan, wiring.services(plan))
     summary = _summary(ending)
     if summary is None:
         stderr.print("warning: there was no room for a summary", style="yellow")

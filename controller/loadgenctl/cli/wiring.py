@@ -10,7 +10,9 @@ from pathlib import Path
 from types import TracebackType
 
 import docker
+from rich.console import Console
 
+from loadgenctl.cli.console import ConsoleProgress
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.docker import DockerEngine
@@ -24,7 +26,7 @@ from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.run import host
 from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.run.progress import Progress
+from loadgenctl.run.progress import Progress, Silent
 from loadgenctl.run.runner import Services
 from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks import agoric, sim
@@ -61,6 +63,33 @@ def connect() -> Iterator[DockerEngine]:
         engine.close()
 
 
+@contextmanager
+def at_work(site: SiteSettings, *, quiet: bool) -> Iterator[Wiring]:
+    """For what takes its time: the engine, progress on standard error, signals taken over.
+
+    Raises `EngineUnavailable`.
+    """
+    progress = ConsoleProgress(Console(stderr=True), quiet=quiet)
+    interrupts = Interrupts()
+    with interrupts.installed(), Wiring(site, progress, interrupts) as wiring:
+        try:
+            yield wiring
+        finally:
+            progress.close()
+
+
+@contextmanager
+def image_store() -> Iterator[ImageStore]:
+    """The images on the engine, to be looked at. Raises `EngineUnavailable`."""
+    with Wiring(SiteSettings(), Silent(), Interrupts()) as wiring:
+        yield wiring.images()
+
+
+def sdk_cache() -> SdkCache:
+    """The built SDKs."""
+    return SdkCache(cache_dir() / "sdk")
+
+
 @dataclass
 class Wiring:
     """Everything a run is done with, for the time of one command."""
@@ -87,23 +116,32 @@ class Wiring:
 
     def services(self, plan: RunPlan) -> Services:
         """What the plan is executed with."""
-        runner, cache, site = Runner(), cache_dir(), self.site_settings
+        runner, cache = Runner(), cache_dir()
         user = host.role_user()
         return Services(
             engine=self._engine,
             clock=self._clock,
             source=self._source(plan, runner, cache),
             factory=FACTORIES[plan.sdk],
-            images=ImageStore(
-                self._client, runner, site, self._clock, cache, cleaning=self.interrupts.held
-            ),
+            images=self.images(),
             builder=self._builder(cache, user),
             processes=runner,
             progress=self.progress,
             interrupts=self.interrupts,
             role_user=user,
             finish=self._finish(plan),
-            site_name=site.name,
+            site_name=self.site_settings.name,
+        )
+
+    def images(self) -> ImageStore:
+        """Our images on the engine."""
+        return ImageStore(
+            self._client,
+            Runner(),
+            self.site_settings,
+            self._clock,
+            cache_dir(),
+            cleaning=self.interrupts.held,
         )
 
     def _source(self, plan: RunPlan, runner: Runner, cache: Path) -> SdkSource:
@@ -130,7 +168,7 @@ class Wiring:
         return Builder(
             engine=self._engine,
             clock=self._clock,
-            cache=SdkCache(cache / "sdk"),
+            cache=sdk_cache(),
             packages=cache / "packages",
             user=f"{user[0]}:{user[1]}",
             env=site.builder_env(),

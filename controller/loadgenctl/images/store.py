@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docker import DockerClient
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
 from loadgenctl.clock import Clock
-from loadgenctl.engines.docker_errors import retrying, translated
+from loadgenctl.engines.docker_errors import explanation, is_conflict, retrying, translated
 from loadgenctl.errors import UsageError
 from loadgenctl.images.bases import LABEL, Bases
 from loadgenctl.images.bootstrap import Bootstrap
@@ -118,15 +118,28 @@ class ImageStore:
             key=lambda info: info.tag,
         )
 
-    def remove(self, tag: str) -> None:
-        """Remove one of ours, if it is there. `EngineError` while it is used."""
+    def remove(self, tag: str) -> bool:
+        """Remove one of ours; False if it is not there.
+
+        Raises `UsageError` for an image of others, and for one that a container or image needs.
+        """
         document = image_document(self._client, tag)
         if document is None:
-            return
+            return False
         if LABEL not in (document["Config"].get("Labels") or {}):
             raise UsageError(f"{tag} is not an image that loadgenctl made")
         with translated(f"remove the image {tag}"), suppress(ImageNotFound):
-            self._client.api.remove_image(tag)
+            try:
+                self._client.api.remove_image(tag)
+            except APIError as error:
+                if not is_conflict(error):
+                    raise
+                raise UsageError(
+                    f"the image {tag} is in use: {explanation(error)}",
+                    hint="try again when no run uses it; `loadgenctl clean` removes what dead runs"
+                    " left",
+                ) from error
+        return True
 
     def _context(self, recipe: ImageRecipe) -> BuildContext:
         return make_context(recipe, self._bases.tag(recipe.suite), self._site)

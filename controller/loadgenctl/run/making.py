@@ -121,6 +121,34 @@ def make_sdk(wanted: Wanted, image: ImageRef, makers: Makers, log: Path) -> Path
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a run of the plan would find ready."""
+
+    wanted: Wanted
+    image: ImageRef
+    source_dir: Path | None
+    """The built tree; None where only the image was asked for."""
+
+
+def make(plan: RunPlan, makers: Makers, log: Path, *, with_sdk: bool = True) -> Made:
+    """Make everything that a run of the plan needs, and run nothing.
+
+    An SDK in a person's own folder (`--src`) is built where it is. Raises `UsageError`,
+    `BuildError`.
+    """
+    sweep(makers)
+    wanted = resolve(plan, makers)
+    image = make_image(wanted, makers, log)
+    if not with_sdk:
+        return Made(wanted, image, None)
+    if plan.source_dir is None:
+        return Made(wanted, image, make_sdk(wanted, image, makers, log))
+    recipe = wanted.family.build()
+    built = makers.builder.build_in_place(plan.source_dir, recipe, image.id, log)
+    return Made(wanted, image, built)
+
+
 class _BuildLog:
     """Writes build output to a file and shows it as progress."""
 

@@ -76,16 +76,25 @@ class SdkCache:
 
     def list(self) -> list[CacheEntry]:
         """Every finished build, newest first."""
-        if not self.root.is_dir():
-            return []
-        names = sorted(path.name for path in self.root.iterdir() if _KEY.fullmatch(path.name))
-        entries = [entry for name in names if (entry := self._entry(name))]
+        entries = [entry for key in self.keys() if (entry := self._entry(key))]
         return sorted(entries, key=lambda entry: -entry.record.built_at)
+
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all builds, also of those whose record another version wrote."""
+        if not self.root.is_dir():
+            return ()
+        return tuple(sorted(p.name for p in self.root.iterdir() if _KEY.fullmatch(p.name)))
+
+    def sweep(self) -> None:
+        """Clear away what builds left that were cut."""
+        self._sweep()
 
     def remove(self, key: str) -> int:
         """Remove one build; the bytes it held. `UsageError` if there is none or a run uses it."""
         if not _KEY.fullmatch(key) or not (self.root / key).is_dir():
-            raise UsageError(f"no build {key!r} in the cache", hint="see what is there with --list")
+            raise UsageError(
+                f"no build {key!r} in the cache", hint="`loadgenctl sdk list` shows what is there"
+            )
         with try_exclusive(self._lock(key)) as free:
             if not free:
                 raise UsageError(f"{key} is being built", hint="try again when that has ended")
@@ -153,7 +162,7 @@ class SdkCache:
             remove_tree(trash)
             return size
 
-    def _sweep(self, held: str) -> None:
+    def _sweep(self, held: str | None = None) -> None:
         # Who builds holds the key's lock: an attempt whose lock is free has no builder any more.
         for path in self.root.glob("*.partial-*"):
             key = path.name.partition(".partial-")[0]

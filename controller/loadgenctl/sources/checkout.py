@@ -83,6 +83,6 @@ def _check(done: Completed, verb: str) -> None:
     if done.exit_code:
         raise BuildError(
             f"cannot {verb} the checkout",
-            hint="is there space on the disk of the cache? `loadgenctl cache` shows what is kept",
+            hint="is the disk of the cache full? `loadgenctl sdk list` shows what is kept",
             detail=done.last_lines(),
         )

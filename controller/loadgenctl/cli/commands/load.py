@@ -1,0 +1,47 @@
+"""`loadgenctl load`: the load of a run that goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from loadgenctl.cli.commands.group import QuickGroup
+
+load_app = typer.Typer(cls=QuickGroup, no_args_is_help=True, help="The load of a run that goes on.")
+config_app = typer.Typer(
+    cls=QuickGroup, no_args_is_help=True, help="What is loaded, and how often."
+)
+load_app.add_typer(config_app, name="config")
+
+
+@config_app.command("get")
+def get_command(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="Results folder or id of the run; the only one that runs."),
+    ] = None,
+) -> None:
+    """Print the load config in force, as JSON."""
+    from loadgenctl.cli.load import get_config
+
+    get_config(run)
+
+
+@config_app.command("set")
+def set_command(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] JSON", help="""The new config, e.g. '{"faucet": {"interval": 10}}'."""
+        ),
+    ],
+) -> None:
+    """Set the load config of a running stage, and print what is then in force.
+
+    Tasks that are left out are turned off; {} turns all off. The stage's end and the next stages
+    are as planned.
+    """
+    from loadgenctl.cli.load import set_config
+
+    set_config(words)

@@ -1,0 +1,118 @@
+"""`loadgenctl load`: the load of a run that goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.cli.tables import print_json
+from loadgenctl.cli.wiring import connect
+from loadgenctl.engines import labels
+from loadgenctl.engines.base import Engine, ExecResult, Handle
+from loadgenctl.errors import UsageError
+from loadgenctl.records.reader import RunFolder
+from loadgenctl.roles.loadclient import LoadClient, validate_config
+
+LOADGEN = "loadgen"
+TIMEOUT = 15.0
+"""Seconds the service may take to answer."""
+_RUN_ID = re.compile(r"[0-9a-f]{10}")
+
+
+def get_config(run: str | None) -> None:
+    """Print the load config in force."""
+    with connect() as engine:
+        print_json(client_of(engine, run).get())
+
+
+def set_config(words: Sequence[str]) -> None:
+    """Set the load config, `[RUN] JSON`, and print the one that is then in force."""
+    run, text = split(words)
+    config = parse(text)
+    with connect() as engine:
+        client = client_of(engine, run)
+        client.put(config)
+        print_json(client.get())
+
+
+def split(words: Sequence[str]) -> tuple[str | None, str]:
+    """The run, if one is named, and the config. Raises `UsageError`."""
+    if len(words) not in {1, 2}:
+        raise UsageError(
+            "give the config, after the run if there are several",
+            hint="""e.g. loadgenctl load config set '{"faucet": {"interval": 10}}'""",
+        )
+    return (words[0] if len(words) > 1 else None), words[-1]
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The config as it is sent. Raises `UsageError` for what the service would refuse."""
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"the load config is not valid JSON: {error}",
+            hint="""write e.g. '{"faucet": {"interval": 60}}', quoted for the shell""",
+        ) from error
+    return dict(validate_config(config))
+
+
+def client_of(engine: Engine, run: str | None) -> LoadClient:
+    """Speaks to the load service of a run: a results folder, a run's id, or the only one."""
+    handle = find_loadgen(engine, None if run is None else run_id(run))
+
+    def execute(argv: Sequence[str]) -> ExecResult:
+        return engine.exec(handle, argv, timeout=TIMEOUT)
+
+    return LoadClient(execute)
+
+
+def run_id(run: str) -> str:
+    """The id of the run that a person named. Raises `UsageError`."""
+    if _RUN_ID.fullmatch(run) and not Path(run).exists():
+        return run
+    folder = RunFolder(Path(run))
+    found = folder.run.get("run_id")
+    if not isinstance(found, str):
+        raise UsageError(f"{run} does not say which run it is of", hint="has it just begun?")
+    if folder.outcome != "running":
+        raise UsageError(f"the run in {run} is over: {folder.outcome}")
+    return found
+
+
+def find_loadgen(engine: Engine, run: str | None) -> Handle:
+    """The load generator of that run, or of the only run that has one. Raises `UsageError`."""
+    found: dict[str, Handle] = {}
+    runs = set()
+    for item in engine.leftovers():
+        name = item.labels.get(labels.RUN, "")
+        if item.kind != "container" or run not in (None, name):
+            continue
+        if labels.owned_by_dead_process(item.labels):
+            continue
+        runs.add(name)
+        handle = Handle(item.name, item.id, LOADGEN)
+        if item.labels.get(labels.ROLE) == LOADGEN and engine.state(handle).running:
+            found[name] = handle
+    if not found:
+        raise _nothing(run, runs)
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} runs have a load generator: {', '.join(sorted(found))}",
+            hint="name one of them, or its results folder, before the config",
+        )
+    return next(iter(found.values()))
+
+
+def _nothing(run: str | None, runs: set[str]) -> UsageError:
+    hint = "a load generator runs in the stages with load, from the moment the client is ready"
+    if run is not None and not runs:
+        return UsageError(f"no run {run} goes on", hint="see what runs: docker ps")
+    who = f"the run {run}" if run is not None else "no run" if runs else ""
+    if not who:
+        return UsageError("nothing runs", hint="start a run: loadgenctl run")
+    verb = "has no load generator now" if run is not None else "has a load generator now"
+    return UsageError(f"{who} {verb}", hint=hint)
