@@ -27,9 +27,9 @@ Regen = Callable[..., str]
 def regen(capsys: pytest.CaptureFixture[str]) -> Regen:
     """`regen(FOLDER…)`: runs the command, returns what it printed."""
 
-    def run(*folders: Path, as_json: bool = False) -> str:
+    def run(*folders: Path, as_json: bool = False, force: bool = False) -> str:
         capsys.readouterr()
-        regenerate_folders(folders, as_json=as_json)
+        regenerate_folders(folders, as_json=as_json, force=force)
         return capsys.readouterr().out
 
     return run
@@ -209,9 +209,17 @@ def test_a_run_that_is_going_on_is_refused_before_anything_is_written(
     going_on = Status(outcome="running", owner=Owner.current())
     running = run_folder(tmp_path / "running", going_on)
     before = content(tmp_path)
-    with pytest.raises(OutputFolderError, match="still going on"):
-        regen(ended, running)
+    with pytest.raises(OutputFolderError, match="a run that is still going on"):
+        regen(ended, running, force=True)
     assert content(tmp_path) == before
+
+
+def test_a_run_of_another_machine_is_taken_at_its_word(tmp_path: Path, regen: Regen) -> None:
+    elsewhere = Owner(pid=1, start="0-1", host="another")
+    folder = run_folder(tmp_path / "run", Status(outcome="running", owner=elsewhere))
+    with pytest.raises(OutputFolderError, match="not a run of this machine"):
+        regen(folder)
+    assert "6 added" in regen(folder, force=True)
 
 
 def test_only_computed_files_are_ever_replaced(tmp_path: Path) -> None:

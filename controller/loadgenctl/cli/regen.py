@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from loadgenctl.cli.output import print_json
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.rewrite import COMPUTED, replace_computed, require_ended
@@ -17,13 +16,14 @@ from loadgenctl.reports.words import clean
 from loadgenctl.stats.regen import Regenerated, RowChange, regenerate
 
 
-def regenerate_folders(runs: Sequence[Path], *, as_json: bool) -> None:
+def regenerate_folders(runs: Sequence[Path], *, as_json: bool, force: bool = False) -> None:
     """Make the computed files of all `runs` anew and say what changed.
 
-    Raises `OutputFolderError`: before anything is written if one of them is still going on.
+    Raises `OutputFolderError`: before anything is written if one of them is still going on. With
+    `force`, a run of another machine counts as ended, whatever it says.
     """
     for run in runs:
-        require_ended(RunFolder(run))
+        require_ended(RunFolder(run), force=force)
     told = []
     for run in runs:
         made = regenerate(run)
@@ -33,8 +33,7 @@ def regenerate_folders(runs: Sequence[Path], *, as_json: bool) -> None:
             for line in _lines(run, made, written):
                 sys.stdout.write(f"{line}\n")
     if as_json:
-        document = orjson.dumps({"runs": told}, option=orjson.OPT_INDENT_2)
-        sys.stdout.write(document.decode() + "\n")
+        print_json({"runs": told})
 
 
 def _put(made: Regenerated, name: str) -> bool:

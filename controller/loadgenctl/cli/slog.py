@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 from rich.console import Console
 
+from loadgenctl.cli.output import print_csv, print_json
 from loadgenctl.errors import UsageError
 from loadgenctl.records.reader import parse_row
 from loadgenctl.reports.slogs import blocks_table, stats_tables, vats_table
@@ -68,9 +67,9 @@ def show_blocks(
     slogs = _read(files, perf, stage)
     rows = [row for slog in slogs for row in slog.rows]
     if as_json:
-        _print_json({"blocks": rows})
+        print_json({"blocks": rows})
     elif as_csv:
-        _print_csv(BLOCK_FIELDS, rows)
+        print_csv(BLOCK_FIELDS, rows)
     else:
         for slog in slogs:
             _console().print(blocks_table(str(slog.file), slog.rows))
@@ -83,7 +82,7 @@ def show_stats(
     """Summaries of blocks, the startup, all event types, and what is odd in the files."""
     slogs = _read(files, perf, stage)
     if as_json:
-        _print_json({"files": [slog.document() for slog in slogs]})
+        print_json({"files": [slog.document() for slog in slogs]})
         return
     for slog in slogs:
         for part in stats_tables(slog.document()):
@@ -97,14 +96,14 @@ def show_vats(files: Sequence[Path], *, as_json: bool, as_csv: bool) -> None:
         rows = [
             {"file": str(slog.file), "vats": vat_rows(slog.scanner.vats.values())} for slog in slogs
         ]
-        _print_json({"files": rows})
+        print_json({"files": rows})
     elif as_csv:
         table = [
             {"file": str(slog.file), **row}
             for slog in slogs
             for row in vat_rows(slog.scanner.vats.values())
         ]
-        _print_csv(list(table[0]) if table else ["file", "vat_id"], table)
+        print_csv(list(table[0]) if table else ["file", "vat_id"], table)
     else:
         for slog in slogs:
             _console().print(vats_table(str(slog.file), vat_rows(slog.scanner.vats.values())))
@@ -156,20 +155,3 @@ def _tell_anomalies(slogs: Iterable[_Slog]) -> None:
         if odd:
             words = ", ".join(f"{kind} {count}" for kind, count in odd.items())
             sys.stderr.write(f"{slog.file}: {words}\n")
-
-
-def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-def _print_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, fields, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        # true and false as JSON has them: Python's spelling means nothing to other tools.
-        writer.writerow(
-            {
-                name: str(value).lower() if isinstance(value, bool) else value
-                for name, value in row.items()
-            }
-        )

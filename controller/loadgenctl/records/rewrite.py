@@ -19,13 +19,26 @@ COMPUTED: Final = (schema.BLOCKS, schema.CYCLES, schema.SUMMARY)
 """The files that can be made anew from the others, in the order in which they are replaced."""
 
 
-def require_ended(folder: RunFolder) -> None:
-    """Raise `OutputFolderError` if the folder's run is still going on."""
-    if folder.outcome == "running":
+def require_ended(folder: RunFolder, *, force: bool = False) -> None:
+    """Raise `OutputFolderError` if the folder's run is still going on.
+
+    Where nobody here can know (a run of another host), it is taken at its word unless `force`.
+    """
+    status = folder.status
+    if status is None or status.as_found().finished:
+        return
+    seen_alive = status.owner is not None and status.owner.alive() is True
+    if force and not seen_alive:
+        return
+    if seen_alive:
         raise OutputFolderError(
             f"{folder.path} is being written by a run that is still going on",
             hint="wait for its end; `loadgenctl stats` reads it at any time",
         )
+    raise OutputFolderError(
+        f"{folder.path} says that its run is still going on, and it is not a run of this machine",
+        hint="if you know that it has ended, add --force",
+    )
 
 
 def replace_computed(folder: Path, name: str, content: bytes) -> bool:

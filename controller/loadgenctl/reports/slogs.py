@@ -86,6 +86,57 @@ def stats_tables(document: Row) -> list[Table | Text]:
     return parts
 
 
+_TAIL: Final = (
+    ("block", "blockHeight", 9),
+    ("lag", "lag", 8),
+    ("duration", "blockDuration", 10),
+    ("cosmos", "cosmosTime", 8),
+    ("swingset", "swingsetTime", 10),
+    ("idle", "idleTime", 8),
+    ("deliveries", "deliveries", 10),
+    ("computrons", "computrons", 12),
+)
+"""Of a chain that is followed: head, field, width of a plain line's column."""
+_TIMES: Final = frozenset({"lag", "duration", "cosmos", "swingset", "idle"})
+
+
+def tail_table(title: str, rows: Sequence[Row]) -> Table:
+    """The blocks as they come, for a terminal of 80 columns; times in seconds."""
+    table = _table(title, [head for head, _, _ in _TAIL], left=0)
+    table.padding = (0, 1, 0, 0)
+    for column, (head, _, _) in zip(table.columns, _TAIL, strict=True):
+        # So that it stands still while numbers come and go.
+        column.min_width = max(len(head), 7)
+    for row in rows:
+        shown = [
+            seconds(row.get(field)) if head in _TIMES else number(row.get(field))
+            for head, field, _ in _TAIL
+        ]
+        table.add_row(str(row["blockHeight"]), *shown[1:])
+    return table
+
+
+def tail_head() -> str:
+    """The head of `tail_line`s, units in the names."""
+    return _tail_line([f"{head}_s" if head in _TIMES else head for head, _, _ in _TAIL])
+
+
+def tail_line(row: Row) -> str:
+    """A block as a plain line: seconds with three digits, whole numbers without separators."""
+    words = []
+    for head, field, _ in _TAIL:
+        value = row.get(field)
+        if value is None:
+            words.append(MISSING)
+        else:
+            words.append(f"{value:.3f}" if head in _TIMES else str(value))
+    return _tail_line(words)
+
+
+def _tail_line(words: Sequence[str]) -> str:
+    return " ".join(f"{word:>{width}}" for word, (_, _, width) in zip(words, _TAIL, strict=True))
+
+
 def vats_table(title: str, rows: Sequence[Row]) -> Table:
     """One line per vat, as they come."""
     heads = (

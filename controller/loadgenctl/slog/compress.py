@@ -131,6 +131,13 @@ def open_writer(path: Path, codec: Codec = "gzip", level: int | None = None) -> 
     return _FileWriter(path, _Plain())
 
 
+def is_packed(path: Path) -> bool:
+    """True for gzip and zstd, told by the file's first bytes. Raises `OSError`."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    return magic.startswith(_GZIP_MAGIC) or magic == _ZSTD_MAGIC
+
+
 class SlogReader:
     """Reads a plain, gzip or zstd file in bounded chunks; the kind is told by its first bytes.
 

@@ -45,14 +45,19 @@ class SlogFollower:
         out_path: Path | None,
         codec: Codec = "gzip",
         scanner: SlogScanner | None = None,
+        *,
+        last: int | None = None,
     ) -> None:
         """Follow `path`, which need not exist yet.
 
         `out_path` is created at the first bytes; None: scan only. No `scanner`: compress only.
+        With `last`, what is there at the first poll is taken only from a line among its last so
+        many bytes on.
         """
         self._path = path
         self._out_path = out_path
         self._codec: Codec = codec
+        self._last = last
         self.scanner = scanner
         self._file: BinaryIO | None = None
         self._out: LogWriter | None = None
@@ -120,7 +125,25 @@ class SlogFollower:
                 self._file = self._path.open("rb", buffering=0)
             except FileNotFoundError:
                 return False
+            if self._last is not None:
+                self._skip(self._last)
         return True
+
+    def _skip(self, last: int) -> None:
+        """Begin at the first line that starts within the `last` bytes."""
+        assert self._file is not None
+        start = max(0, self._size() - last)
+        if start == 0:
+            return
+        self._file.seek(start - 1)
+        while chunk := self._file.read(CHUNK):
+            end = chunk.find(b"\n") + 1
+            if end:
+                self._position = self._searched = start - 1 + end
+                return
+            start += len(chunk)
+        # Nothing but the middle of one long line: begin behind it, when it has ended.
+        self._position = self._searched = start - 1
 
     def _size(self) -> int:
         assert self._file is not None

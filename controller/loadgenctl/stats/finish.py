@@ -25,6 +25,8 @@ _GROUPS: Final[Mapping[str, str]] = {
     "live": "onlyLive",
     "catch_up": "onlyCatchup",
 }
+_SHORT: Final = 10
+"""Digits of a commit id in the original's `sdkRevision`."""
 _SUMMARIZED: Final = tuple(name for name in METRICS if name != "slogLines")
 _TIMES: Final[Mapping[str, str]] = {
     "startedAt": "started_at",
@@ -70,7 +72,7 @@ def finish_stats_of(
         stages[str(number)] = _stage(data, stage, cycles_before)
         cycles_before += sum(isinstance(row.get("success"), bool) for row in stage.cycles)
     everything = list(data.stages.values())
-    stats: Stats = {"metadata": dict(metadata), "startedAt": data.perf.started_at}
+    stats: Stats = {"metadata": full_metadata(metadata, data), "startedAt": data.perf.started_at}
     end = ended_at if ended_at is not None else data.perf.last_at
     if success and end is not None:
         stats["endedAt"] = end
@@ -88,6 +90,34 @@ def finish_stats_of(
     stats["stages"] = stages
     stats["stageCount"] = len(stages)
     return _present(stats)
+
+
+def full_metadata(metadata: Mapping[str, Any], data: source.RunData) -> Stats:
+    """`metadata` with `testData` as the original's readers look for it: camel case, and the SDK.
+
+    What `testData` does not tell of the SDK's revision and commit time (epoch s) comes from the
+    run's own records.
+    """
+    given = metadata.get("testData")
+    test_data = {
+        camel_case(str(name)): value
+        for name, value in (given.items() if isinstance(given, Mapping) else ())
+    }
+    sdk = data.run.get("sdk")
+    sdk = sdk if isinstance(sdk, Mapping) else {}
+    commit = sdk.get("commit")
+    known = {
+        "sdkRevision": commit[:_SHORT] if isinstance(commit, str) else sdk.get("requested"),
+        "sdkCommitTime": sdk.get("commit_time"),
+    }
+    test_data = _present(known) | test_data
+    return dict(metadata) | ({"testData": test_data} if test_data or given is not None else {})
+
+
+def camel_case(name: str) -> str:
+    """`sdk-commit-time` → `sdkCommitTime`; what is camel case already stays."""
+    first, *others = name.split("-")
+    return first + "".join(word[:1].upper() + word[1:] for word in others)
 
 
 def block_stats_summary(rows: Sequence[Mapping[str, Any]]) -> Stats | None:

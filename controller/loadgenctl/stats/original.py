@@ -36,6 +36,8 @@ _USAGE: Final[Mapping[str, str]] = {
     "vmSwap": "memory_swap_kib",
 }
 """The original's name → the column of samples.jsonl; seconds and KiB both."""
+_ROUND_S: Final = 10.0
+"""Longest time in s that reading all processes may take; rounds are minutes apart."""
 _TOTALS: Final = ("cpu_user_s", "cpu_system_s", "memory_rss_kib")
 
 
@@ -50,11 +52,11 @@ def samples_of_perf(rows: Iterable[Row], time_origin: float) -> Iterator[dict[st
         if not isinstance(at, int | float):
             continue
         time = rounded(time_origin + at)
-        if together and together[0]["time"] != time:
-            yield _vats(together)
-            together = []
         if kind == "perf-chain-process-usage":
             sample = _process(row, time)
+            if together and not _belongs(sample, together):
+                yield _vats(together)
+                together = []
             if sample["subject"] != "kernel":
                 together.append(sample)
             yield sample
@@ -62,6 +64,16 @@ def samples_of_perf(rows: Iterable[Row], time_origin: float) -> Iterator[dict[st
             yield from _storage(row, time)
     if together:
         yield _vats(together)
+
+
+def _belongs(sample: dict[str, Any], together: list[dict[str, Any]]) -> bool:
+    """True if a process was read in the same round, in which each is read once."""
+    first = together[0]
+    return (
+        sample["stage"] == first["stage"]
+        and abs(sample["time"] - first["time"]) <= _ROUND_S
+        and all(sample["subject"] != other["subject"] for other in together)
+    )
 
 
 def _sample(row: Row, time: float, kind: str, subject: str, **values: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`loadgenctl stats` and `loadgenctl slog`: what is there already, without an engine."""
+"""`loadgenctl stats`, `regen` and `slog`: what is there already, without an engine."""
 
 from __future__ import annotations
 
@@ -30,14 +30,52 @@ Stage = Annotated[
 ]
 
 
+Runs = Annotated[
+    list[Path], typer.Argument(metavar="RUN…", help="Results folders, also of killed runs.")
+]
+
+
 def stats_command(
-    run: Annotated[Path, typer.Argument(help="A results folder, also of a killed run.")],
-    json_output: Json = False,
+    runs: Runs,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print JSON; of several runs, a list.")
+    ] = False,
+    csv_output: Annotated[
+        bool, typer.Option("--csv", help="Print CSV: a row per run, by commit time.")
+    ] = False,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write blocks, cycles and samples there as Parquet; needs the extra parquet.",
+        ),
+    ] = None,
 ) -> None:
-    """Show what a run measured, recomputed from its records."""
+    """Show what runs measured, recomputed from their records.
+
+    Folders of the original load generator are read too.
+    """
     from loadgenctl.cli.stats import show_stats
 
-    show_stats(run, as_json=json_output)
+    show_stats(runs, as_json=json_output, as_csv=csv_output, parquet=parquet)
+
+
+def regen_command(
+    runs: Runs,
+    json_output: Json = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also runs of other machines that say they still go on."),
+    ] = False,
+) -> None:
+    """Make blocks.jsonl, cycles.jsonl and summary.json of ended runs anew; say what changed.
+
+    From slogs, events, samples and perf.jsonl, which stay as they are; also of
+    runs that were killed, and of the original load generator's folders.
+    """
+    from loadgenctl.cli.regen import regenerate_folders
+
+    regenerate_folders(runs, as_json=json_output, force=force)
 
 
 @slog_app.command("blocks")
@@ -74,3 +112,26 @@ def slog_vats_command(files: Files, json_output: Json = False, csv_output: Csv =
     from loadgenctl.cli.slog import show_vats
 
     show_vats(files, as_json=json_output, as_csv=csv_output)
+
+
+@slog_app.command("tail")
+def slog_tail_command(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A slog that grows, or a run's results folder.")
+    ],
+    blocks: Annotated[
+        int | None, typer.Option("--for", min=1, metavar="N", help="End after N blocks.")
+    ] = None,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object per block.")
+    ] = False,
+) -> None:
+    """Follow a running chain, block by block; Ctrl-C ends it.
+
+    Shows the last 10 blocks, then every new one: a table on a terminal, lines
+    elsewhere. In a results folder it goes on from stage to stage and ends with
+    the run.
+    """
+    from loadgenctl.cli.tail import show_tail
+
+    show_tail(file, blocks=blocks, as_json=json_output)
