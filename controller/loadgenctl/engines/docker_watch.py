@@ -45,7 +45,10 @@ class StateWatch:
         self._clock = clock
         self._inspect = inspect
         self._entries: dict[str, _Entry] = {}
-        self._changed = threading.Condition()
+        # Entered by the lock, never by the condition: a signal handler that raises inside the
+        # condition's own `__enter__` or `__exit__`, which are Python, would leave it locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._connected = False
         self._closing = threading.Event()
         self._stop: Callable[[], None] | None = None
@@ -59,7 +62,7 @@ class StateWatch:
     def state(self, container: str) -> RoleState:
         """The container's state, asked of the engine only when it may have changed."""
         self._ensure_started()
-        with self._changed:
+        with self._lock:
             entry = self._entries.setdefault(container, _Entry())
             change = entry.change
             if entry.known is not None and (
@@ -72,31 +75,31 @@ class StateWatch:
                 return entry.known
         asked_at = self._clock.monotonic()
         state = self._inspect(container)
-        with self._changed:
+        with self._lock:
             # A change announced while we asked leaves the entry dirty: its count is higher by now.
             entry.known, entry.known_at, entry.known_change = state, asked_at, change
         return state
 
     def change_count(self, container: str) -> int:
         """How many changes of the container were announced so far."""
-        with self._changed:
+        with self._lock:
             return self._entries.setdefault(container, _Entry()).change
 
     def await_change(self, container: str, count: int, timeout: float) -> None:
         """Block until more than `count` changes were announced, or `timeout` seconds went by."""
-        with self._changed:
+        with self._lock:
             entry = self._entries.setdefault(container, _Entry())
             self._changed.wait_for(lambda: entry.change != count or self._closing.is_set(), timeout)
 
     def mark(self, container: str) -> None:
         """Say that the container may have changed."""
-        with self._changed:
+        with self._lock:
             self._entries.setdefault(container, _Entry()).change += 1
             self._changed.notify_all()
 
     def forget(self, container: str) -> None:
         """The container was removed: remember only that."""
-        with self._changed:
+        with self._lock:
             entry = self._entries.setdefault(container, _Entry())
             entry.change += 1
             entry.known = RoleState("gone")
@@ -105,7 +108,7 @@ class StateWatch:
     def close(self) -> None:
         """End the thread."""
         self._closing.set()
-        with self._changed:
+        with self._lock:
             stop, self._stop = self._stop, None
             thread = self._thread
             self._changed.notify_all()
@@ -117,7 +120,7 @@ class StateWatch:
     def _ensure_started(self) -> None:
         if self._thread is not None:
             return
-        with self._changed:
+        with self._lock:
             if self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(
                     target=self._listen, name="docker-events", daemon=True
@@ -132,7 +135,7 @@ class StateWatch:
                 failures = 0
             except BROKEN_STREAM:
                 failures += 1
-            with self._changed:
+            with self._lock:
                 self._connected = False
                 self._stop = None
             self._closing.wait(_RECONNECT[min(failures, len(_RECONNECT) - 1)])
@@ -142,7 +145,7 @@ class StateWatch:
         since = int(self._clock.wall()) - 2
         filters = {"type": ["container"], "label": [labels.ROLE], "event": _EVENTS}
         with event_stream(self._client, since=since, filters=filters) as stream:
-            with self._changed:
+            with self._lock:
                 if self._closing.is_set():
                     return
                 self._stop = stream.wake

@@ -41,11 +41,13 @@ class Buffer:
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._closed = False
-        self._changed = threading.Condition()
+        # Entered by the lock, for the reason that `StateWatch` gives.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
     def put(self, chunk: bytes) -> bool:
         """Add; wait while it is full. False once it is closed."""
-        with self._changed:
+        with self._lock:
             while self._size >= self._capacity and not self._closed:
                 self._changed.wait()
             if self._closed:
@@ -58,7 +60,7 @@ class Buffer:
         """Everything there is, at once."""
         if not self._chunks:  # the usual case while a log is silent, without the lock
             return b""
-        with self._changed:
+        with self._lock:
             data = b"".join(self._chunks)
             self._chunks.clear()
             self._size = 0
@@ -67,7 +69,7 @@ class Buffer:
 
     def close(self) -> None:
         """Refuse more; what is there can still be taken."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
 
