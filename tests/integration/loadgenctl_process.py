@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import signal
@@ -24,6 +25,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-c", "from loadgenctl.cli.app import main; main()")
 LOOK = 0.05
 """Seconds between two looks at a condition."""
+PROMPT = 10.0
+"""Seconds within which a mistake, or a request to stop, must have had its effect."""
+SIM = ("run", "--sdk", "sim")
+QUICK = '[chain]\nblock_time = 0.3\n[solo]\nstart_seconds = 0.1\n[vats]\nstatic = ["bank", "zoe"]\n'
+ROLES = {"holder", "chain", "solo", "loadgen"}
 PATIENCE = 60.0
 """Seconds until a condition must hold, unless a test says otherwise."""
 
@@ -64,7 +70,8 @@ class Loadgenctl:
         folder.mkdir(parents=True, exist_ok=True)
         self._outputs = folder / "stdout.txt", folder / "stderr.txt"
         merged = {**os.environ, "PYTHONPATH": str(ROOT / "controller"), "COLUMNS": "120"}
-        merged |= env or {}
+        # On SIGABRT it says where every thread stands, see `_stuck`.
+        merged |= {"PYTHONFAULTHANDLER": "1", **(env or {})}
         self._began = time.monotonic()
         with self._outputs[0].open("wb") as stdout, self._outputs[1].open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -138,11 +145,15 @@ class Loadgenctl:
 
     def end(self, timeout: float = PATIENCE) -> Ended:
         """Wait for its end."""
-        eventually(lambda: not self.running, "it ends", timeout=timeout, evidence=self._said)
+        eventually(lambda: not self.running, "it ends", timeout=timeout, evidence=self._stuck)
         seconds = time.monotonic() - self._began
         return Ended(self._process.returncode, self.stdout, self.stderr, seconds)
 
-    def _said(self) -> str:
+    def _stuck(self) -> str:
+        """What it reported, and where it stands; it does not go on after that."""
+        if self.running:
+            self.signal(signal.SIGABRT)
+            self._process.wait()
         return self.stderr
 
 
@@ -224,3 +235,32 @@ class EngineView:
         (item,) = self.client.api.containers(all=True, filters=wanted)
         found: dict[str, Any] = self.client.api.inspect_container(item["Id"])
         return found
+
+
+class Desk:
+    """Starts commands in folders of their own and looks at the engine."""
+
+    def __init__(self, folder: Path, engine: EngineView) -> None:
+        self.folder = folder
+        self.engine = engine
+        self._serials = itertools.count()
+
+    def settings(self, *faults: str) -> tuple[str, str]:
+        """The options that make the simulated SDK quick, and faulty where asked."""
+        file = self.folder / f"sim-{next(self._serials)}.toml"
+        file.write_text(QUICK + "".join(f"[[fault]]\n{fault}\n" for fault in faults))
+        return "--sim-config", str(file)
+
+    def start(self, *arguments: str, **env: str) -> tuple[Loadgenctl, Records]:
+        """A command going on, and the folder of its results if it makes any."""
+        folder = self.folder / f"command-{next(self._serials)}"
+        output = ("--output-dir", str(folder / "out")) if arguments[0] == "run" else ()
+        return Loadgenctl(folder, *arguments, *output, env=env), Records(folder / "out")
+
+    def do(self, *arguments: str, **env: str) -> tuple[Ended, Records]:
+        """A command that has ended and left nothing on the engine."""
+        command, records = self.start(*arguments, **env)
+        with command:
+            ended = command.end(timeout=120)
+        assert self.engine.left(command.pid) == []
+        return ended, records

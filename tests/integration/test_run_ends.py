@@ -1,0 +1,162 @@
+"""How runs on a real engine end before their time, and what is left of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.loadgenctl_process import (
+    PROMPT,
+    ROLES,
+    SIM,
+    Desk,
+    Loadgenctl,
+    Records,
+)
+
+from loadgenctl.process import Runner
+
+pytestmark = pytest.mark.docker
+
+Under = Callable[..., tuple[Loadgenctl, Records]]
+
+
+def test_ctrl_c_under_load_ends_the_stage_and_keeps_the_records(
+    desk: Desk, under_load: Callable[..., tuple[Loadgenctl, Records]]
+) -> None:
+    command, records = under_load(settings=desk.settings())
+    assert desk.engine.owned(command.pid) == dict.fromkeys(ROLES, "running")
+    command.ctrl_c()
+    ended = command.end()
+    assert ended.exit_code == 130, ended.stderr
+    assert desk.engine.left(command.pid) == []
+    assert "interrupted" in ended.stderr
+    assert "faucet" in ended.stdout, "the summary is shown"
+    assert (records.status["outcome"], records.status["exit_code"]) == ("interrupted", 130)
+    assert records.perf(0)[-3:] == ["client-stopped", "chain-stopped", "stage-finish"]
+    assert records.rows("blocks.jsonl")
+    assert records.rows("samples.jsonl")
+    assert records.slog("chain-stage-0.slog.gz")
+    assert records.document("summary.json")["run"]["outcome"] == "interrupted"
+    shown, _ = desk.do("stats", str(records.folder))
+    assert shown.exit_code == 0, shown.stderr
+    assert "interrupted" in shown.stdout
+
+
+def test_a_second_ctrl_c_does_not_wait_for_cycles(
+    desk: Desk, under_load: Callable[..., tuple[Loadgenctl, Records]]
+) -> None:
+    hangs = 'kind = "driver-hang"\nat_cycle = 2'
+    command, records = under_load(settings=desk.settings(hangs))
+    command.until(
+        lambda: any(row.get("seq") == 2 for row in records.rows("events.jsonl")), "the cycle hangs"
+    )
+    command.ctrl_c()
+    command.until_said("once more stops at once")
+    command.ctrl_c()
+    ended = command.end(timeout=PROMPT)
+    assert ended.exit_code == 130, ended.stderr
+    assert records.status["outcome"] == "interrupted"
+    assert desk.engine.left(command.pid) == []
+
+
+def test_a_stop_while_the_chain_starts(desk: Desk) -> None:
+    slow = 'kind = "slow-start"\nseconds = 300'
+    command, records = desk.start(*SIM, "--stages", "1", *desk.settings(slow))
+    with command:
+        command.until(
+            lambda: desk.engine.owned(command.pid).get("chain") == "running", "the chain starts"
+        )
+        command.signal(signal.SIGTERM)
+        ended = command.end(timeout=PROMPT)
+    assert ended.exit_code == 130, ended.stderr
+    assert "SIGTERM" in ended.stderr
+    assert records.status["outcome"] == "interrupted"
+    assert desk.engine.left(command.pid) == []
+
+
+def test_what_a_killed_run_leaves_is_swept_by_the_next_command(
+    desk: Desk, under_load: Callable[..., tuple[Loadgenctl, Records]]
+) -> None:
+    command, records = under_load(settings=desk.settings())
+    command.signal(signal.SIGKILL)
+    assert command.end().exit_code == -signal.SIGKILL
+    names = desk.engine.left(command.pid)
+    assert len(names) >= len(ROLES)
+
+    would, _ = desk.do("clean", "--dry-run")
+    assert all(f"would remove container {name.lstrip('/')}" in would.stdout for name in names)
+    assert desk.engine.left(command.pid) == names
+    swept, _ = desk.do("clean")
+    assert swept.exit_code == 0, swept.stderr
+    assert all(f"removed container {name.lstrip('/')}" in swept.stdout for name in names)
+    assert desk.engine.left(command.pid) == []
+
+    assert records.status["outcome"] == "running", "nobody was left to write another"
+    shown, _ = desk.do("stats", str(records.folder))
+    assert shown.exit_code == 0, shown.stderr
+    assert "killed" in shown.stdout
+    assert "faucet" in shown.stdout
+
+
+def test_a_chain_that_crashes_is_named_with_its_last_lines(desk: Desk) -> None:
+    crash = 'kind = "chain-crash"\nafter_blocks = 4\nexit_code = 3'
+    options = ("--stages", "1", "--stage.0.duration", "5", "--chain-only")
+    ended, records = desk.do(*SIM, *options, *desk.settings(crash))
+    assert ended.exit_code == 4
+    assert "chain ended unexpectedly: exit code 3" in ended.stderr
+    status = records.status
+    assert (status["outcome"], status["role"], status["role_exit_code"]) == ("died", "chain", 3)
+    assert status["last_lines"]
+    assert records.document("summary.json")["run"]["outcome"] == "died"
+
+
+def test_a_failed_cycle_fails_the_run(desk: Desk) -> None:
+    fails = 'kind = "cycle-fails"'
+    load = ("--stages", "1", "--stage.0.loadgen.faucet.interval", "1", "--fail-fast")
+    ended, records = desk.do(*SIM, *load, *desk.settings(fails))
+    assert ended.exit_code == 4
+    assert "a cycle failed: faucet" in ended.stderr
+    assert records.status["role"] == "loadgen"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes that is empty."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = Runner().run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)])
+    assert done.exit_code == 0, done.last_lines()
+    yield folder
+    Runner().run(["umount", "--lazy", str(folder)])
+
+
+def _fill(folder: Path) -> None:
+    usage = os.statvfs(folder)
+    piece = b"\0" * usage.f_frsize
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(piece)
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_its_reason(
+    desk: Desk, small_disk: Path, tmp_path: Path
+) -> None:
+    records = Records(small_disk / "out")
+    options = ("--stages", "1", "--chain-only", "--stage.0.duration", "10")
+    output = ("--output-dir", str(records.folder))
+    command = Loadgenctl(tmp_path / "c", *SIM, *options, *output, *desk.settings())
+    with command:
+        command.until(lambda: records.reached("stage-ready", 0), "the stage is ready")
+        _fill(small_disk)
+        ended = command.end()
+    assert ended.exit_code == 2, ended.stderr
+    assert "there is no room left for results" in ended.stderr
+    assert desk.engine.left(command.pid) == []
+    assert records.status["outcome"] == "failed"
