@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import venv
@@ -9,7 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests.docker_support import DockerUnderTest
 
+from loadgenctl.engines import labels
 from loadgenctl.process import Completed, Runner
 
 pytestmark = pytest.mark.docker
@@ -95,3 +98,27 @@ def test_resources_are_those_of_the_wheel(installed: Installed) -> None:
     found = Path(done.text())
     assert found.is_dir()
     assert found.is_relative_to(installed.environment)
+
+
+def test_a_run_of_the_simulated_sdk_works_from_anywhere(
+    installed: Installed, docker_under_test: DockerUnderTest
+) -> None:
+    settings = installed.elsewhere / "sim.toml"
+    settings.write_text("[chain]\nblock_time = 0.3\n")
+    options = ["--sdk", "sim", "--sim-config", "sim.toml", "--output-dir", "out", "--stages", "1"]
+    load = ["--stage.0.loadgen.faucet.interval", "1", "--stage.0.loadgen.cycles", "1"]
+    done = installed.run("loadgenctl", "run", *options, *load, timeout=180.0)
+    assert done.exit_code == 0, done.last_lines()
+    out = installed.elsewhere / "out"
+    run = json.loads((out / "run.json").read_bytes())
+    assert run["sdk"]["simulated"] is True
+    assert (out / "cycles.jsonl").read_bytes().count(b"\n") >= 1
+    engine = docker_under_test.engine()
+    try:
+        ours = {labels.RUN: run["run_id"]}
+        assert not [item for item in engine.leftovers() if ours.items() <= item.labels.items()]
+    finally:
+        engine.close()
+    stats = installed.run("loadgenctl", "stats", "out")
+    assert stats.exit_code == 0, stats.last_lines()
+    assert "faucet" in stats.text()
