@@ -9,7 +9,8 @@ from typing import Protocol
 
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.making import make_ready
-from loadgenctl.cli.tables import age, print_json, print_table, size
+from loadgenctl.cli.output import print_json
+from loadgenctl.cli.tables import age, print_table, size
 from loadgenctl.cli.wiring import image_store
 from loadgenctl.errors import UsageError
 from loadgenctl.images import ImageInfo

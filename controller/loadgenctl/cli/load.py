@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loadgenctl.cli.tables import print_json
+from loadgenctl.cli.output import print_json
 from loadgenctl.cli.wiring import connect
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, ExecResult, Handle

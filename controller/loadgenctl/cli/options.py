@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from loadgenctl.cli.console import clean
-from loadgenctl.cli.tables import print_json
+from loadgenctl.cli.output import print_json
 from loadgenctl.plan.settings import Row, Settings, rows
 
 
@@ -18,7 +19,12 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
     found = rows(settings)
     if as_json:
         document = [
-            {"option": row.key, "value": row.value, "source": row.source, "from": row.origin}
+            {
+                "option": row.key,
+                "value": _plain(row.value),
+                "source": row.source,
+                "from": row.origin,
+            }
             for row in found
         ]
         print_json(document)
@@ -31,10 +37,14 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
     Console().print(table)
 
 
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
 def _shown(value: object) -> str:
     if isinstance(value, str):
         return clean(value)
-    return clean(json.dumps(value, default=str))
+    return clean(json.dumps(_plain(value)))
 
 
 def _where(row: Row) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterable, Sequence
 
@@ -17,12 +15,6 @@ _WIDTH = 160
 """Columns where the output is no terminal: room for whole lines, which scripts may cut."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _AGES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
-
-
-def print_json(document: object) -> None:
-    """A document for programs, on standard output; paths as text."""
-    json.dump(document, sys.stdout, indent=1, default=str)
-    sys.stdout.write("\n")
 
 
 def size(count: float) -> str:
