@@ -163,8 +163,14 @@ def test_listed_images_can_be_removed_and_others_cannot(bench: Workbench) -> Non
     finally:
         bench.client.api.remove_image(foreign)
 
-    bench.store().remove(made.tag)
-    bench.store().remove(made.tag)
+    holder = bench.client.api.create_container(made.tag, "true")
+    try:
+        with pytest.raises(UsageError, match="is in use"):
+            bench.store().remove(made.tag)
+    finally:
+        bench.client.api.remove_container(holder)
+    assert bench.store().remove(made.tag) is True
+    assert bench.store().remove(made.tag) is False
     assert made.tag not in {info.tag for info in bench.store().list()}
 
 

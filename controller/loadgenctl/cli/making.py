@@ -22,8 +22,8 @@ def make_ready(given: Inputs, *, with_sdk: bool, quiet: bool) -> Made:
         log = new_log(cache_dir() / "logs", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
         try:
             made = make(plan, services, log, with_sdk=with_sdk)
-        except BuildError:
-            if log.exists():
+        except BuildError as error:
+            if log.exists() and str(log) not in (error.hint or ""):
                 services.progress.note(f"the whole output is in {log}")
             raise
         except BaseException:
