@@ -121,7 +121,7 @@ class ImageStore:
     def remove(self, tag: str) -> bool:
         """Remove one of ours; False if it is not there.
 
-        Raises `UsageError` for an image of others, and for one that a container or image needs.
+        Raises `UsageError` for an image of others, and for one that a container uses.
         """
         document = image_document(self._client, tag)
         if document is None:

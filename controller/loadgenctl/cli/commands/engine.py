@@ -82,7 +82,7 @@ def build_image_command(
 def remove_images_command(
     tags: Annotated[list[str], typer.Argument(metavar="TAG…", help="As `image list` shows them.")],
 ) -> None:
-    """Remove images. One that a container uses, or that another image is built on, stays."""
+    """Remove images. One that a container uses stays."""
     from loadgenctl.cli.image import remove_images
 
     remove_images(tags)
