@@ -15,11 +15,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from loadgenctl.cli.commands.byhand import compose_command
 from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.cli.commands.load import load_app
 from loadgenctl.cli.commands.results import regen_command, slog_app, stats_command
-from loadgenctl.cli.commands.run import PASS_ON, OptionsCommand, options_command, run_command
+from loadgenctl.cli.commands.run import (
+    PASS_ON,
+    ByHandCommand,
+    OptionsCommand,
+    options_command,
+    run_command,
+)
 from loadgenctl.errors import LoadgenError
 from loadgenctl.version import VERSION
 
@@ -59,6 +66,7 @@ app.add_typer(load_app, name="load")
 app.add_typer(sdk_app, name="sdk")
 app.add_typer(image_app, name="image")
 app.command("clean")(clean_command)
+app.command("compose", cls=ByHandCommand, context_settings=PASS_ON)(compose_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

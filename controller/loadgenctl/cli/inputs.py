@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rich.text import Text
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
-from loadgenctl.plan.options import BUILD_KEYS
+from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, find
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.settings import CONFIG_VARIABLE, Settings, load_file, load_toml, merge
 from loadgenctl.roles.loadclient import validate_config
@@ -39,8 +39,9 @@ class Inputs:
         Raises `UsageError`.
         """
         plan = make_plan(self.settings, now=time.time(), cwd=Path.cwd())
+        _check_files(plan)
         if not only_build:
-            _check(plan, self.settings)
+            _check_load(plan, self.settings)
         return plan
 
     def site(self) -> SiteSettings:
@@ -64,13 +65,28 @@ def read_for_build(args: Sequence[str], config: Path | None) -> Inputs:
     Arguments may name no other options than `BUILD_KEYS`; file and environment may, because they
     serve runs, too.
     """
-    for setting in parse(args):
-        if ".".join(setting.path) not in BUILD_KEYS:
-            known = ", ".join(f"--{key}" for key in BUILD_KEYS)
-            raise UsageError(
-                f"{setting.origin} does not change what is built", hint=f"what does: {known}"
-            )
+    for origin in _others(args, BUILD_KEYS):
+        known = ", ".join(f"--{key}" for key in BUILD_KEYS)
+        raise UsageError(f"{origin} does not change what is built", hint=f"what does: {known}")
     return read(args, config)
+
+
+def read_by_hand(args: Sequence[str], config: Path | None) -> Inputs:
+    """The same for roles that are driven by hand, which know no stages, watching or results."""
+    for origin in _others(args, BY_HAND_KEYS):
+        raise UsageError(
+            f"{origin} means nothing for roles that are driven by hand",
+            hint="see loadgenctl compose --help",
+        )
+    return read(args, config)
+
+
+def _others(args: Sequence[str], keys: Sequence[str]) -> Iterator[str]:
+    """The arguments that set options beside `keys`, as they were typed."""
+    for setting in parse(args):
+        match = find(setting.path)
+        if match is None or match.option.key not in keys:
+            yield setting.origin
 
 
 def find_config(
@@ -92,14 +108,18 @@ def find_config(
     return {}, None
 
 
-def _check(plan: RunPlan, settings: Settings) -> None:
-    """What the planner does not know about: loads and files. Raises `UsageError`."""
+def _check_files(plan: RunPlan) -> None:
+    """Files that the planner does not look into. Raises `UsageError`."""
+    if plan.sim_config is not None:
+        load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")
+
+
+def _check_load(plan: RunPlan, settings: Settings) -> None:
+    """Loads, which the planner does not know. Raises `UsageError`."""
     shared = {**(settings.tree("stage.loadgen") or {})}
     shared.pop("cycles", None)
     for load in (shared, *(stage.load or {} for stage in plan.stages)):
         validate_config(load)
-    if plan.sim_config is not None:
-        load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")
     if shared and not settings.get("chain-only") and all(s.chain_only for s in plan.stages):
         note = Text("warning: no stage runs the load; the first and the last one run the chain")
         note.append(" alone unless they have a load config, e.g. --stage.0.loadgen.faucet.interval")

@@ -7,13 +7,13 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from loadgenctl.plan.options import BUILD_KEYS, OPTIONS, Option
+from loadgenctl.plan.options import KEYS_FOR, OPTIONS, Option
 
 
-def print_options(*, only_build: bool = False) -> None:
-    """Every option with its default, by group; `only_build`: those that say what is built."""
+def print_options(purpose: str | None = None) -> None:
+    """Every option with its default, by group; with a purpose of `KEYS_FOR`, those it knows."""
     console = Console()
-    shown = [option for option in OPTIONS if not only_build or option.key in BUILD_KEYS]
+    shown = [option for option in OPTIONS if purpose is None or option.key in KEYS_FOR[purpose]]
     for group, options in groupby(shown, key=lambda option: option.group):
         table = Table(title=group, title_justify="left", box=None, show_header=False)
         table.add_column(no_wrap=True)

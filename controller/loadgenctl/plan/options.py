@@ -144,6 +144,18 @@ OPTIONS: tuple[Option, ...] = (
 
 BUILD_KEYS = ("sdk", "revision", "sdk-repo", "src")
 """The options that say what is built, for the commands that only build."""
+BY_HAND_KEYS = (
+    *BUILD_KEYS,
+    "sim-config",
+    "fail-fast",
+    "limit.*.cpus",
+    "limit.*.memory",
+    "limit.*.pids",
+    "timeout.*",
+)
+"""The options that mean something for roles that are driven by hand."""
+KEYS_FOR: Mapping[str, tuple[str, ...]] = {"build": BUILD_KEYS, "by hand": BY_HAND_KEYS}
+"""Purpose → the options it knows."""
 
 SYNONYMS: Mapping[str, str] = {
     "OUTPUT_DIR": "output-dir",

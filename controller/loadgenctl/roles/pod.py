@@ -130,7 +130,7 @@ def _relayed() -> dict[int, int]:
 
 def _labels(options: PodOptions, role: str) -> dict[str, str]:
     if options.owner is None:
-        return {labels.ROLE: role}
+        return {labels.RUN: options.run_id, labels.ROLE: role}
     return labels.make(options.owner, options.run_id, role)
 
 

@@ -21,21 +21,27 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only warnings
 class OptionsCommand(TyperCommand):
     """Adds the table of a run's options, which typer does not know, to the help."""
 
-    only_build: ClassVar[bool] = False
-    """True to show only those that say what is built."""
+    purpose: ClassVar[str | None] = None
+    """Of `KEYS_FOR`, to show only the options it knows."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The usual help, then the table."""
         from loadgenctl.cli.optiontable import print_options
 
         super().format_help(ctx, formatter)
-        print_options(only_build=self.only_build)
+        print_options(self.purpose)
 
 
 class BuildCommand(OptionsCommand):
     """The same with the options that say what is built."""
 
-    only_build = True
+    purpose = "build"
+
+
+class ByHandCommand(OptionsCommand):
+    """The same with the options that mean something for roles driven by hand."""
+
+    purpose = "by hand"
 
 
 def run_command(
