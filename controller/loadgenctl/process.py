@@ -45,26 +45,35 @@ class Runner:
     ) -> Completed:
         """Run to the end. `env` is added to the environment. `UsageError` if the program is not
         there.
+
+        It runs in a session of its own: a terminal's Ctrl-C reaches this process alone, which
+        decides what becomes of the command, and ends all of it if it does not wait for the end.
         """
         merged = {**os.environ, **(env or {})}
         try:
-            done = subprocess.run(  # noqa: S603 - argv lists only, never a shell
+            child = subprocess.Popen(  # noqa: S603 - argv lists only, never a shell
                 list(argv),
                 cwd=cwd,
                 env=merged,
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise UsageError(
                 f"the program {argv[0]!r} is not installed", hint=f"install {argv[0]} and try again"
             ) from error
-        except subprocess.TimeoutExpired as error:
-            raise LoadgenError(f"{argv[0]} did not finish within {timeout:.0f} s") from error
-        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+        with child:
+            try:
+                stdout, stderr = child.communicate(stdin, timeout)
+            except subprocess.TimeoutExpired as error:
+                shut_down(child)
+                raise LoadgenError(f"{argv[0]} did not finish within {timeout:.0f} s") from error
+            except BaseException:
+                shut_down(child)
+                raise
+        return Completed(tuple(argv), child.returncode, stdout, stderr)
 
     def stream(
         self,

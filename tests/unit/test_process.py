@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -65,6 +67,32 @@ def test_an_interrupted_stream_ends_its_whole_group(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         Runner().stream([*SHELL, script], interrupt)
     assert marker.exists()
+
+
+def test_a_command_is_out_of_reach_of_the_terminal_s_ctrl_c() -> None:
+    done = Runner().run(["python3", "-c", "import os; print(os.getsid(0) == os.getpid())"])
+    assert done.text() == "True"
+
+
+def test_an_interrupted_command_is_ended_with_its_children(tmp_path: Path) -> None:
+    ready, ended = tmp_path / "ready", tmp_path / "ended"
+    script = f"trap 'echo x >{ended}; exit 0' INT; echo x >{ready}; while :; do sleep 0.05; done"
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        if not ready.exists():
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return
+        raise Interrupted("now")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Interrupted):
+            Runner().run([*SHELL, script])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ended.exists()
 
 
 def test_a_process_that_ignores_everything_is_killed() -> None:
