@@ -231,7 +231,7 @@ def test_site_settings_reach_the_build_and_leave_no_trace(bench: Workbench, tmp_
         ca_bundle=bundle,
         npm_registry="https://npm.example.test",
         http_proxy="http://secret@proxy.example.test:3128",
-        no_proxy="deb.debian.org",
+        no_proxy="example.test",
     )
     template = (
         "FROM {{ base }} AS first\n"

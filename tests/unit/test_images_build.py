@@ -76,11 +76,14 @@ class Made:
         self.workspace = tmp_path / "work"
         self.sources = tmp_path / "apt"
         self.sources.mkdir()
+        self.program = tmp_path / "debootstrap"
+        self.program.write_text('VERSION=1\nDEF_MIRROR="http://default.example.test/debian"\n')
         self.bootstrap = Bootstrap(
             self.runner,
             site or SiteSettings(),
             self.workspace,
             apt_sources=self.sources,
+            program=self.program,
             is_root=True,
         )
         self.seen: dict[str, str] = {}
@@ -97,7 +100,11 @@ class Made:
         return [call for call in self.runner.calls if call.argv[0] == program][-1]
 
     def _make(self, call: Call) -> None:
-        root = Path(call.argv[-2])
+        place = call.argv.index("bookworm") + 1
+        root = Path(call.argv[place])
+        mirror = (*call.argv[place + 1 :], "http://default.example.test/debian")[0]
+        listed = root / "etc/apt/sources.list"
+        listed.write_text(f"deb {mirror} bookworm main\n")
         self.seen["settings"] = (root / "etc/apt/apt.conf.d/90image").read_text()
         (root / "bin").mkdir()
 
@@ -111,8 +118,8 @@ def test_a_system_is_bootstrapped_packed_and_removed(tmp_path: Path) -> None:
     made = Made(tmp_path)
     assert made.archive() == b"a tar"
     assert made.call("debootstrap").argv[1:3] == ("--variant=minbase", "bookworm")
-    assert made.call("debootstrap").argv[-1] == "http://deb.debian.org/debian"
-    assert made.seen["sources"] == "deb http://deb.debian.org/debian bookworm main\n"
+    assert made.call("debootstrap").argv[-1].endswith("/root")
+    assert made.seen["sources"] == "deb http://default.example.test/debian bookworm main\n"
     assert "Keep-Downloaded-Packages" in made.seen["settings"]
     assert "I: Base system installed" in made.lines
     assert list(made.workspace.iterdir()) == []
@@ -144,7 +151,7 @@ def test_the_site_s_mirror_goes_first_but_is_not_left_in_the_image(tmp_path: Pat
     assert "--include=ca-certificates" in call.argv
     assert call.env["http_proxy"] == "http://proxy.example.test:3128"
     assert Path(call.env["WGETRC"]).name == "wgetrc"
-    assert made.seen["sources"] == "deb http://deb.debian.org/debian bookworm main\n"
+    assert made.seen["sources"] == "deb http://default.example.test/debian bookworm main\n"
 
 
 def test_only_root_can_bootstrap(tmp_path: Path) -> None:

@@ -142,6 +142,15 @@ def test_the_machine_s_proxies_are_found() -> None:
     assert apt.find_proxies(dump) == {"http_proxy": "http://proxy.example.test:3128"}
 
 
-def test_package_sources() -> None:
-    assert apt.sources_list("bullseye") == "deb http://deb.debian.org/debian bullseye main\n"
-    assert "bullseye-security" in apt.sources_list("bullseye", updates=True)
+def test_the_default_mirror_is_read_from_the_program() -> None:
+    program = '#!/bin/sh\nDEF_MIRROR="http://one.example.test/debian"\nDEF_HTTPS_MIRROR="x"\n'
+    assert apt.default_mirror(program) == "http://one.example.test/debian"
+    assert apt.default_mirror("#!/bin/sh\n") is None
+
+
+def test_a_source_list_with_another_mirror() -> None:
+    text = "# a comment\ndeb [arch=amd64] http://a.test/debian bookworm main\ndeb-src http://a.test/ x\n"
+    assert apt.renamed(text, "http://b.test/debian") == (
+        "# a comment\ndeb [arch=amd64] http://b.test/debian bookworm main\n"
+        "deb-src http://b.test/debian x\n"
+    )

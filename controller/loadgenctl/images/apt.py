@@ -1,15 +1,13 @@
-"""Debian's package sources: which mirror this machine uses, and what an image's list says. Pure."""
+"""Debian's package sources: which mirror and which proxies this machine uses. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
-DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
-
 _ONE_LINE = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+\S")
 _FIELD = re.compile(r"^(URIs|Suites|Types|Enabled):\s*(.*)$", re.IGNORECASE)
+_DEFAULT = re.compile(r"""^DEF_MIRROR=["']?([^"'\s]+)""", re.MULTILINE)
 _PROXY = re.compile(r'^Acquire::(https?)::Proxy\s+"([^"]+)";', re.MULTILINE | re.IGNORECASE)
 
 
@@ -46,12 +44,14 @@ def find_proxies(dump: str) -> dict[str, str]:
     }
 
 
-def sources_list(suite: str, mirror: str = DEFAULT_MIRROR, *, updates: bool = False) -> str:
-    """An image's /etc/apt/sources.list. `updates`: also what was published after the release."""
-    lines = [f"deb {mirror} {suite} main"]
-    if updates:
-        lines += [
-            f"deb {mirror} {suite}-updates main",
-            f"deb {DEFAULT_SECURITY} {suite}-security main",
-        ]
-    return "\n".join(lines) + "\n"
+def default_mirror(debootstrap: str) -> str | None:
+    """The mirror that the program debootstrap, given as its text, uses when none is named."""
+    found = _DEFAULT.search(debootstrap)
+    return found[1] if found else None
+
+
+def renamed(sources: str, mirror: str) -> str:
+    """A one-line source list with another mirror in every entry."""
+    return re.sub(
+        r"^(deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?)\S+", rf"\g<1>{mirror}", sources, flags=re.MULTILINE
+    )

@@ -10,7 +10,6 @@ from docker import DockerClient
 
 from loadgenctl.engines.docker_errors import BROKEN_STREAM, explanation, translated
 from loadgenctl.errors import BuildError
-from loadgenctl.images import apt
 from loadgenctl.images.bootstrap import Bootstrap
 from loadgenctl.images.build import build_image, image_document
 from loadgenctl.images.context import DOCKERFILE, BuildContext, ContextFile
@@ -75,19 +74,8 @@ class Bases:
         return {LABEL: self._repository}
 
     def _adopt(self, upstream: str, suite: str, on_line: Callable[[str], None]) -> None:
-        """Put a pulled image under our name, its package sources in the file templates expect."""
-        sources = apt.sources_list(suite, updates=self._site.apt_mirror is None)
-        dockerfile = (
-            f"FROM {upstream}\n"
-            "COPY sources.list /etc/apt/sources.list\n"
-            "RUN rm -f /etc/apt/sources.list.d/debian.sources\n"
-        )
-        context = BuildContext(
-            {
-                DOCKERFILE: ContextFile(dockerfile.encode()),
-                "sources.list": ContextFile(sources.encode()),
-            }
-        )
+        """Put a pulled image under our name and label."""
+        context = BuildContext({DOCKERFILE: ContextFile(f"FROM {upstream}\n".encode())})
         build_image(
             self._client,
             context,

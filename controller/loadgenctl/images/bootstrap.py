@@ -39,6 +39,8 @@ _LEFT_OUT = (
     "./debootstrap",
 )
 
+_DEFAULT = "its default mirror"
+
 # An image is made whole or not at all: neither syncing each file nor keeping packages is of use.
 _SETTINGS = {
     "etc/dpkg/dpkg.cfg.d/image": "force-unsafe-io\n",
@@ -58,6 +60,7 @@ class Bootstrap:
         workspace: Path,
         *,
         apt_sources: Path = Path("/etc/apt"),
+        program: Path = Path("/usr/sbin/debootstrap"),
         is_root: bool | None = None,
         cleaning: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
@@ -66,6 +69,7 @@ class Bootstrap:
         self._site = site
         self._workspace = workspace
         self._apt_sources = apt_sources
+        self._program = program
         self._is_root = os.geteuid() == 0 if is_root is None else is_root
         self._cleaning = cleaning
 
@@ -82,20 +86,18 @@ class Bootstrap:
             root = folder / "root"
             root.mkdir()
             mirror = self.mirror()
-            on_line(f"bootstrapping Debian {suite} from {mirror}")
+            on_line(f"bootstrapping Debian {suite} from {mirror or _DEFAULT}")
             _write(root, _SETTINGS)
             self._debootstrap(suite, root, mirror, on_line)
-            # The default's name stays in the image where the site's mirror stands in for it:
-            # templates put the mirror in its place, whichever it is by then.
-            named = apt.DEFAULT_MIRROR if mirror == self._site.apt_mirror else mirror
-            _write(root, {"etc/apt/sources.list": apt.sources_list(suite, named)})
+            if mirror is not None and mirror == self._site.apt_mirror:
+                self._forget_site_mirror(root)
             yield self._tar(root, folder / "root.tar")
         finally:
             with self._cleaning():
                 self._remove(folder)
 
-    def mirror(self) -> str:
-        """The site's mirror, else the one that this machine's apt uses, else Debian's own."""
+    def mirror(self) -> str | None:
+        """The site's mirror, else the one that this machine's apt uses; None: debootstrap's own."""
         if self._site.apt_mirror is not None:
             return self._site.apt_mirror
         folder = self._apt_sources
@@ -105,7 +107,19 @@ class Bootstrap:
             for path in files
             if path.suffix in {".list", ".sources"} and path.is_file()
         )
-        return apt.find_mirror(texts) or apt.DEFAULT_MIRROR
+        return apt.find_mirror(texts)
+
+    def _forget_site_mirror(self, root: Path) -> None:
+        # A site's mirror may hold a password and is none of an image's business: templates put
+        # the mirror in its place, whichever it is by then.
+        public = apt.default_mirror(self._program.read_text("utf-8", "replace"))
+        if public is None:
+            raise BuildError(
+                f"{self._program} names no default mirror to stand for the site's in the image",
+                hint="install Debian's own debootstrap",
+            )
+        listed = root / "etc/apt/sources.list"
+        listed.write_text(apt.renamed(listed.read_text("utf-8"), public), "utf-8")
 
     def _require(self, image: str) -> None:
         if not self._is_root:
@@ -122,7 +136,7 @@ class Bootstrap:
             ) from error
 
     def _debootstrap(
-        self, suite: str, root: Path, mirror: str, on_line: Callable[[str], None]
+        self, suite: str, root: Path, mirror: str | None, on_line: Callable[[str], None]
     ) -> None:
         last: deque[str] = deque(maxlen=20)
 
@@ -132,14 +146,15 @@ class Bootstrap:
             on_line(text)
 
         argv = ["debootstrap", "--variant=minbase"]
-        if mirror.startswith("https:"):
+        if mirror is not None and mirror.startswith("https:"):
             argv.append("--include=ca-certificates")
+        source = [] if mirror is None else [mirror]
         code = self._runner.stream(
-            [*argv, suite, str(root), mirror], line, env=self._environment(root.parent)
+            [*argv, suite, str(root), *source], line, env=self._environment(root.parent)
         )
         if code != 0:
             raise BuildError(
-                f"debootstrap could not make Debian {suite} from {mirror} (exit code {code})",
+                f"debootstrap could not make Debian {suite} (exit code {code})",
                 hint="see whether the mirror answers; another one can be set as [site] apt_mirror",
                 detail="\n".join(last),
             )
