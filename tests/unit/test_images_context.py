@@ -149,8 +149,7 @@ def test_the_default_mirror_is_read_from_the_program() -> None:
 
 
 def test_a_source_list_with_another_mirror() -> None:
-    text = "# a comment\ndeb [arch=amd64] http://a.test/debian bookworm main\ndeb-src http://a.test/ x\n"
-    assert apt.renamed(text, "http://b.test/debian") == (
-        "# a comment\ndeb [arch=amd64] http://b.test/debian bookworm main\n"
-        "deb-src http://b.test/debian x\n"
-    )
+    lines = ["# a comment", "deb [arch=amd64] http://a.test/debian bookworm main"]
+    text = "\n".join([*lines, "deb-src http://a.test/debian bookworm main", ""])
+    renamed = apt.renamed(text, "http://b.test/debian")
+    assert renamed == text.replace("http://a.test/debian", "http://b.test/debian")
