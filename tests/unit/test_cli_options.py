@@ -56,13 +56,22 @@ def test_they_are_shown_as_a_table(shell: Shell) -> None:
     assert ["stages", "4", "loadgenctl.toml"] in lines
     assert ["stage.duration", "1.5", "flag", "(--stage.duration)"] in lines
     assert ["fail-fast", "false", "default"] in lines
-    assert ["output-dir", '"[red]x"', "loadgenctl.toml"] in lines
+    assert ["output-dir", "[red]x", "loadgenctl.toml"] in lines
 
 
 def test_they_are_shown_as_json(shell: Shell) -> None:
     said = shell.run("options", "--json", "--src", "here")
     (row,) = (row for row in json.loads(said.stdout) if row["option"] == "src")
     assert row == {"option": "src", "value": "here", "source": "flag", "from": "--src"}
+
+
+def test_a_password_in_an_address_is_not_shown(shell: Shell) -> None:
+    typed = ("--sdk-repo", "https://me:p@ss@git.example.test/sdk.git")
+    for command in (("options",), ("options", "--json"), ("run", "--dry-run", "--json")):
+        said = shell.run(*command, *typed)
+        assert said.exit_code == 0, said.stderr
+        assert "https://git.example.test/sdk.git" in said.stdout
+        assert "p@ss" not in said.stdout
 
 
 def test_a_mistake_is_told_as_for_a_run(shell: Shell) -> None:

@@ -18,6 +18,18 @@ from loadgenctl.errors import (
     RoleDied,
     RunError,
 )
+from loadgenctl.model import ResolvedRevision
+from loadgenctl.run.runner import execute
+from loadgenctl.sources.base import SourceRequest
+from loadgenctl.sources.bundled import BundledSource
+
+
+class Anywhere(BundledSource):
+    """The bundled SDK, wherever it is asked for."""
+
+    def resolve(self, request: SourceRequest) -> ResolvedRevision:
+        return super().resolve(SourceRequest(request.family))
+
 
 LOADED = "--stages 3 --stage.duration 1 --stage.loadgen.faucet.interval 5"
 
@@ -107,6 +119,14 @@ def test_run_json_says_what_was_run(world: World) -> None:
     assert document["image"] == {"tag": "sim:fake", "id": "sha256:fake"}
     assert document["test_data"] == {"answer": 42}
     assert document["plan"]["stages"][0]["index"] == 0
+
+
+def test_run_json_has_the_repository_without_a_password(world: World) -> None:
+    plan = replace(world.plan("--stages 1"), repository="https://me:secret@git.example.test/sdk")
+    execute(plan, replace(world.services(), source=Anywhere()))
+    text = (world.folder / "out" / "run.json").read_text()
+    assert json.loads(text)["plan"]["repository"] == "bundled"
+    assert "secret" not in text
 
 
 def test_roles_are_separate_hardened_and_without_root(world: World) -> None:

@@ -11,12 +11,14 @@ from rich.table import Table
 
 from loadgenctl.cli.console import clean
 from loadgenctl.model import RunPlan
+from loadgenctl.sources.giturl import without_credentials
 
 
 def print_plan(plan: RunPlan, *, as_json: bool) -> None:
     """The plan, stage by stage."""
     if as_json:
-        json.dump(asdict(plan), sys.stdout, indent=1, default=str)
+        repository = plan.repository and without_credentials(plan.repository)
+        json.dump(asdict(plan) | {"repository": repository}, sys.stdout, indent=1, default=str)
         sys.stdout.write("\n")
         return
     console = Console()

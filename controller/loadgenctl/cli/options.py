@@ -12,6 +12,7 @@ from rich.text import Text
 from loadgenctl.cli.console import clean
 from loadgenctl.cli.output import print_json
 from loadgenctl.plan.settings import Row, Settings, rows
+from loadgenctl.sources.giturl import without_credentials
 
 
 def show_options(settings: Settings, *, as_json: bool) -> None:
@@ -21,7 +22,7 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
         document = [
             {
                 "option": row.key,
-                "value": _plain(row.value),
+                "value": _plain(row),
                 "source": row.source,
                 "from": row.origin,
             }
@@ -33,18 +34,19 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
     for row in found:
         style = "dim" if row.source == "default" else ""
         # Text, not markup: values come from anywhere.
-        table.add_row(Text(clean(row.key)), Text(_shown(row.value)), Text(_where(row)), style=style)
+        table.add_row(Text(clean(row.key)), Text(_shown(row)), Text(_where(row)), style=style)
     Console().print(table)
 
 
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
+def _plain(row: Row) -> object:
+    if isinstance(row.value, Path):
+        return str(row.value)
+    return without_credentials(row.value) if row.key == "sdk-repo" else row.value
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return clean(value)
-    return clean(json.dumps(_plain(value)))
+def _shown(row: Row) -> str:
+    value = _plain(row)
+    return clean(value if isinstance(value, str) else json.dumps(value))
 
 
 def _where(row: Row) -> str:

@@ -319,7 +319,8 @@ def _run_document(walk: Walk) -> Mapping[str, Any]:
             "simulated": walk.family.simulated,
         },
         "image": None if walk.image is None else {"tag": walk.image.tag, "id": walk.image.id},
-        "plan": _plain(asdict(plan)),
+        # The address as typed may hold a password.
+        "plan": _plain(asdict(plan) | {"repository": plan.repository and resolved.repository}),
         "test_data": dict(plan.test_data),
         "site": walk.services.site_name,
         "engine": asdict(walk.engine_info),

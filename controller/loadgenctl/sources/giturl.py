@@ -16,6 +16,7 @@ RewriteGit = Callable[[str], str]
 
 _SCHEMES = frozenset({"https", "http", "ssh", "git", "file"})
 _SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9._-]+):(?P<path>(?!//).+)")
+_CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 _MAX_LENGTH = 1000
 
 
@@ -46,6 +47,11 @@ def local_path(url: str) -> Path | None:
     if url.startswith("file://"):
         return Path(url.removeprefix("file://"))
     return Path(url) if url.startswith("/") else None
+
+
+def without_credentials(text: str) -> str:
+    """An address as it was typed, fit to be shown, whether or not it is one that is accepted."""
+    return _CREDENTIALS.sub("", text)
 
 
 def parse_repository(text: str) -> Repository:
