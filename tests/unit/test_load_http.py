@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from images.loadgen.service.loadservice.httpd import Answer, HttpServer, Request
-from tests.load_support import HELLO, LoadService, client, running
+from tests.load_support import HELLO, LoadService, client, running, wait_until
 
 BASE = {"vault": {"interval": 500, "wait": 400, "limit": 2}}
 
@@ -172,9 +172,15 @@ def test_requests_before_the_driver_is_ready_are_put_off(tmp_path: Path) -> None
     with LoadService(tmp_path, "--port", str(port)) as early:
         early.connect()
         early.port = port
+        wait_until(lambda: listens(port), "the service to listen")
         status, body = early.put({})
         assert (status, json.loads(body)["error"]) == (503, "the driver is not ready yet")
         early.send(HELLO)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def ok(request: Request) -> Answer:
