@@ -21,6 +21,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadService]:
     with running(tmp_path_factory.mktemp("service")) as started:
         started.put(BASE)
         started.prepared("vault")
+        wait_until(lambda: started.get("/status")["vault"]["state"] == "on", "the preparation")
         yield started
 
 
@@ -176,6 +177,7 @@ def test_requests_before_the_driver_is_ready_are_put_off(tmp_path: Path) -> None
         status, body = early.put({})
         assert (status, json.loads(body)["error"]) == (503, "the driver is not ready yet")
         early.send(HELLO)
+        wait_until(lambda: early.http("GET", "/config")[0] == 200, "the driver's hello to count")
 
 
 def listens(port: int) -> bool:
