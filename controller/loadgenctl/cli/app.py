@@ -35,7 +35,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     help="Measure how a blockchain SDK revision performs under load: build it, run chain, client"
     " and load generator in containers, stage by stage, and keep results that can be compared.",
     epilog="Try it without an SDK: loadgenctl run --sdk sim --stages 3 --stage.duration 1",
