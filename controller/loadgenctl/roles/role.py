@@ -115,6 +115,7 @@ class Role:
             role=self.name,
             exit_code_of_role=state.exit_code,
             oom_killed=state.oom_killed,
+            hint=f"give it more: --limit.{self.name}.memory" if state.oom_killed else None,
             detail=self.last_lines(),
         )
 

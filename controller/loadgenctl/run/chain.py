@@ -171,7 +171,7 @@ class ChainSide:
             + (f": {fatal}" if fatal else ""),
             role="chain",
             step="stalled",
-            hint="a chain with slower blocks needs a larger --timeout.block",
+            hint=None if fatal else "a chain with slower blocks needs a larger --timeout.block",
             detail=self.role.last_lines(),
         )
 

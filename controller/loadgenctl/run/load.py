@@ -82,7 +82,7 @@ class LoadSide:
             lambda: mark in role.reached,
             timeout=timeout,
             role=role.name,
-            what=f"{role.name} {mark}",
+            what=f"{role.name} reaching {mark!r}",
             hint=f"a slow machine needs a larger --timeout.{role.name}",
             last_lines=role.last_lines,
         )

@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import EngineInfo
-from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError, RoleDied
+from loadgenctl.errors import (
+    DeadlineExceeded,
+    Interrupted,
+    LoadFailed,
+    LoadgenError,
+    OutputFolderError,
+    RoleDied,
+)
 from loadgenctl.model import RunPlan
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
@@ -229,7 +236,7 @@ def _run_stages(walk: Walk) -> None:
         sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
     walk.store.perf_start()
     with_client = any(not stage.chain_only for stage in plan.stages)
-    failed_cycles = 0
+    failed_cycles, last_error = 0, None
     try:
         set_up(ctx, with_client=with_client)
         with services.interrupts.graceful():
@@ -237,6 +244,7 @@ def _run_stages(walk: Walk) -> None:
                 stage = Stage(ctx, spec, with_client=with_client)
                 stage.run()
                 failed_cycles += stage.load.events.failed
+                last_error = stage.load.events.last_error or last_error
             _finish_packing(walk, saver)
     finally:
         sampler.close()
@@ -246,7 +254,8 @@ def _run_stages(walk: Walk) -> None:
             f"{failed_cycles} load cycles failed",
             role="loadgen",
             step="load",
-            hint="their errors stand in cycles.jsonl",
+            hint="their errors stand in cycles.jsonl; this is the last one",
+            detail=last_error,
         )
 
 
@@ -305,6 +314,8 @@ def _outcome(error: LoadgenError) -> schema.Outcome:
         return "interrupted"
     if isinstance(error, RoleDied):
         return "died"
+    if isinstance(error, DeadlineExceeded):
+        return "timeout"
     return "error" if error.exit_code == LoadgenError.exit_code else "failed"
 
 

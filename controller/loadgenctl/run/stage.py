@@ -185,6 +185,7 @@ class Stage:
                 role="loadgen",
                 step="load check",
                 hint="give the stage more time, or see logs/loadgen-stage-N.log.gz",
+                detail=events.last_error,
             )
         if wanted is not None and events.finished < wanted:
             raise LoadFailed(
