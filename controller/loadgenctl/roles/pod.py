@@ -7,13 +7,14 @@ one whose making was cut short.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle
-from loadgenctl.errors import DeadlineExceeded, RunError
+from loadgenctl.errors import DeadlineExceeded, EngineError, RunError, UsageError
 from loadgenctl.model import Command, Limits, Mount, RoleSpec
 from loadgenctl.owner import Owner
 from loadgenctl.sdks.base import (
@@ -34,6 +35,7 @@ SETUP = "setup"
 """The role of a one-shot."""
 RELAYED = 10_000
 """What is added to a role's port for the port at which the relay listens in the pod."""
+_TAKEN = re.compile(r":(\d+)(?: failed)?: .*(?:already allocated|already in use)")
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
 
 
@@ -148,7 +150,13 @@ class Pod:
     def open(self) -> None:
         """Start the holder, and the relay to the roles' ports where they are published."""
         self._holder = self.engine.create(holder_spec(self.options, self._name(HOLDER)))
-        self.engine.start(self._holder)
+        try:
+            self.engine.start(self._holder)
+        except EngineError as error:
+            taken = _taken_port(error)
+            if taken is None:
+                raise
+            raise taken from error
         if self.options.publish:
             name = self._name(RELAY)
             spec = relay_spec(self.options, self.folders, name, self.holder.name)
@@ -216,3 +224,14 @@ class Pod:
 
     def _name(self, role: str) -> str:
         return f"loadgenctl-{self.options.run_id}-{role}-{next(self._serial)}"
+
+
+def _taken_port(error: EngineError) -> UsageError | None:
+    """The engine's failure to publish a port, in words that help; None for another failure."""
+    found = _TAKEN.search(error.message)
+    if found is None:
+        return None
+    return UsageError(
+        f"the port {found[1]} of 127.0.0.1 is in use",
+        hint="another run may have published it; leave --publish out, or end what listens there",
+    )
