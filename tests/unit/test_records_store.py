@@ -191,3 +191,8 @@ def test_every_failure_has_a_hint(number: int, says: str) -> None:
     error = store._folder_error(Path("/x"), OSError(number, os.strerror(number)))
     assert says in error.message
     assert error.hint
+
+
+def test_a_folder_that_cannot_be_made_is_told_as_that() -> None:
+    with pytest.raises(OutputFolderError, match="/proc/loadgenctl cannot be used"):
+        RunStore.create(Path("/proc/loadgenctl"), Hands())

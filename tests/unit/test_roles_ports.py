@@ -14,11 +14,7 @@ START = "cannot start the container loadgenctl-0a1b2c3d4e-holder-0: driver faile
     ("ending", "port"),
     [
         ("(9de7650215f1): Bind for 127.0.0.1:26657 failed: port is already allocated", "26657"),
-        (
-            "(9de7650215f1): Error starting userland proxy: listen tcp4 127.0.0.1:3352: bind:"
-            " address already in use",
-            "3352",
-        ),
+        ("(9de7): listen tcp4 127.0.0.1:3352: bind: address already in use", "3352"),
     ],
 )
 def test_a_taken_port_is_named(ending: str, port: str) -> None:

@@ -76,13 +76,17 @@ class RunStore:
         with `replace_run` the records of a finished run there are removed first.
         """
         folder = folder.absolute()
+        there = folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if holds_run(folder):
                 _make_way(folder, replace_run=replace_run)
             _probe(folder)
         except OSError as error:
-            raise _folder_error(folder, error) from error
+            if not there:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise _folder_error(folder, error, starting=True) from error
         return cls(folder, clock)
 
     @property
@@ -321,7 +325,7 @@ def _replace_file(target: Path, content: bytes) -> None:
         raise
 
 
-def _folder_error(folder: Path, error: OSError) -> OutputFolderError:
+def _folder_error(folder: Path, error: OSError, *, starting: bool = False) -> OutputFolderError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputFolderError(
             f"there is no room left for results in {folder}",
@@ -334,7 +338,7 @@ def _folder_error(folder: Path, error: OSError) -> OutputFolderError:
             hint="give an --output-dir that you may write, or change its owner",
             detail=str(error),
         )
-    if error.errno == errno.ENOENT:
+    if error.errno == errno.ENOENT and not starting:
         return OutputFolderError(
             f"the results folder {folder} was removed during the run",
             hint="the run's records are lost; run again and leave its folder alone",
