@@ -13,15 +13,20 @@ from tests.unit.shell import Shell
 from tests.unit.test_compose_file import filled_in
 from tests.worlds import World
 
+from loadgenctl import resources
 from loadgenctl.cli.compose import next_steps
 from loadgenctl.engines import labels
 from loadgenctl.engines.docker_spec import host_config_arguments
 from loadgenctl.errors import BuildError, OutputFolderError, UsageError
-from loadgenctl.model import Command
+from loadgenctl.model import Command, ResolvedRevision
+from loadgenctl.roles import byhand
 from loadgenctl.roles.byhand import DONE, HEALTHY, STARTED, in_turn
+from loadgenctl.roles.pod import PodFolders, PodOptions
 from loadgenctl.run.compose import FILE, LaidOut, lay_out
+from loadgenctl.run.composefile import render
+from loadgenctl.sdks import agoric, eras
+from loadgenctl.sdks.base import RoleContext
 
-ROLES = ("chain", "solo", "loadgen")
 ONE_SHOTS = ("create-chain", "create-client", "provision", "ready")
 
 
@@ -134,9 +139,9 @@ def test_services_wait_for_what_a_run_waits_for(bench: Bench) -> None:
     for name in services:
         assert set(after[name]) <= seen
         seen.add(name)
-    for role in ROLES:
+    for role, seconds in (("chain", 300), ("solo", 300), ("loadgen", 600)):
         assert services[role]["healthcheck"]["test"][0] == "CMD"
-        assert services[role]["healthcheck"]["start_period"] == "300s"
+        assert services[role]["healthcheck"]["start_period"] == f"{seconds}s"
     health = services["chain"]["healthcheck"]["test"]
     assert health[-1] == "http://127.0.0.1:26657/health"
 
@@ -223,6 +228,25 @@ def test_a_checkout_of_one_s_own_is_mounted_as_it_is(bench: Bench, tmp_path: Pat
     services = bench.services_of(f"--src {source}")
     assert services["chain"]["volumes"][0]["source"] == str(source)
     assert bench.builds.in_place == []
+
+
+@pytest.mark.parametrize(
+    "era", eras.load(resources.images("sdk", "eras.toml")), ids=lambda era: era.name
+)
+def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> None:
+    family = agoric.AgoricSdk(era, (), {})
+    context = RoleContext(stage=0)
+    recipes = byhand.Recipes(family.chain(context), family.solo(context), family.loadgen(context))
+    options = PodOptions("0123456789", "image:1", "1:1", owner=None, publish=True)
+    folders = PodFolders(source=tmp_path / "src", shared=tmp_path, state=tmp_path / "state")
+    resolved = ResolvedRevision("agoric", "main", "ab" * 20, 0, "ab" * 20, "https://x.test/sdk")
+    text = render(byhand.services(options, folders, recipes, {}), resolved, family)
+    found = filled_in(yaml.safe_load(text)["services"])
+    assert recipes.chain.state_probe is not None
+    assert recipes.chain.state_probe in found["create-chain"]["command"][1]
+    assert found["chain"]["stop_grace_period"] == "60s"
+    assert found["solo"]["working_dir"] == recipes.solo.command.workdir
+    assert "SIMULATED" not in text
 
 
 def shell(command: Command, **env: str) -> subprocess.CompletedProcess[str]:

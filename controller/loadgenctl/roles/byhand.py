@@ -126,6 +126,8 @@ class _Pod:
                 probes.load("config"),
                 "the load service; its load is off until it is configured",
                 {solo.role: HEALTHY},
+                # A client that listens may yet take its whole time to be ready for the driver.
+                waiting=self._timeout(solo),
             ),
             self._once(
                 READY,
@@ -134,6 +136,9 @@ class _Pod:
                 {loadgen.role: HEALTHY},
             ),
         )
+
+    def _timeout(self, recipe: RoleRecipe) -> float:
+        return self.timeouts.get(recipe.role, recipe.ready_timeout)
 
     def _once(
         self, name: str, command: Command, about: str, after: Mapping[str, Condition]
@@ -148,7 +153,9 @@ class _Pod:
         question: tuple[str, ...],
         about: str,
         after: Mapping[str, Condition],
+        waiting: float = 0.0,
     ) -> Service:
+        """`waiting` in seconds: what it waits for itself before it can be ready."""
         role = recipe.role
         spec = role_spec(
             self.options,
@@ -159,8 +166,7 @@ class _Pod:
             recipe.command,
             stop_signal=recipe.stop_signal,
         )
-        start_period = math.ceil(self.timeouts.get(role, recipe.ready_timeout))
-        check = HealthCheck(question, start_period)
+        check = HealthCheck(question, math.ceil(waiting + self._timeout(recipe)))
         return Service(spec, about, after, check, math.ceil(recipe.stop_grace))
 
 
