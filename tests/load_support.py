@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -85,6 +86,8 @@ class LoadService:
         self._listener.settimeout(DEADLINE)
         relay = [sys.executable, "-c", RELAY, str(self._listener.getsockname()[1])]
         self._stderr = (folder / "stderr").open("w+b")
+        # Killed, the service leaves its socket's folder; a test's own folder is too long a path.
+        self._temporary = tempfile.TemporaryDirectory(prefix="lg")
         events = [] if "--events" in flags else ["--events", str(self.events_file)]
         port = [] if "--port" in flags else ["--port", "0"]
         self.process = subprocess.Popen(
@@ -94,6 +97,7 @@ class LoadService:
             ],
             stdout=subprocess.PIPE,
             stderr=self._stderr,
+            env={**os.environ, "TMPDIR": self._temporary.name},
         )
         self.port = 0
         self.ready_line = ""
@@ -121,6 +125,7 @@ class LoadService:
         self._listener.close()
         said = self.said()
         self._stderr.close()
+        self._temporary.cleanup()
         if self.driver_pid:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.driver_pid, signal.SIGKILL)
