@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from loadgenctl import resources
 from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision
+from loadgenctl.sdkbuild import recipe_id
 from loadgenctl.sdks import agoric, eras
 from loadgenctl.sdks.base import RoleContext, SdkFamily
 
+MODDABLE = agoric.SPARSE_MODDABLE
 ERAS = eras.load(resources.images("sdk", "eras.toml"))
 REVISION = ResolvedRevision(
     family="agoric",
@@ -48,6 +51,10 @@ def since(name: str) -> str:
     return commit
 
 
+def of_era(name: str, submodules: Mapping[str, tuple[str, ...]] | None = None) -> agoric.AgoricSdk:
+    return agoric.AgoricSdk(next(era for era in ERAS if era.name == name), (), submodules or {})
+
+
 def make(files: Mapping[str, bytes] | None = None) -> agoric.AgoricSdk:
     return agoric.make(REVISION, Tree({**SWINGSET, **GO_115, **(files or {})}))
 
@@ -58,7 +65,8 @@ def test_the_table_begins_with_an_era_without_a_boundary_and_only_that() -> None
 
 
 def test_a_revision_before_every_boundary_is_of_the_first_era() -> None:
-    choice = eras.choose(ERAS, Tree(GO_115))
+    assert ERAS[0].oldest is not None
+    choice = eras.choose(ERAS, Tree(GO_115, frozenset({ERAS[0].oldest})))
     assert choice.era.name == "2021-spring"
     assert choice.era.node == "14.17.6"
     assert choice.notes == ()
@@ -74,6 +82,23 @@ def test_the_last_boundary_among_the_ancestors_decides() -> None:
 def test_an_unverified_era_is_said() -> None:
     choice = eras.choose(ERAS, Tree(GO_115, frozenset({since("2021-autumn")})))
     assert any("2021-autumn" in note for note in choice.notes)
+
+
+def test_a_revision_after_every_boundary_is_of_the_last_era() -> None:
+    every = frozenset(era.since for era in ERAS if era.since)
+    assert eras.choose(ERAS, Tree(ancestors=every)).era is ERAS[-1]
+
+
+def test_an_older_revision_than_the_table_knows_is_said() -> None:
+    choice = eras.choose(ERAS, Tree(GO_115))
+    assert choice.era is ERAS[0]
+    assert any("outside the table" in note for note in choice.notes)
+
+
+def test_each_row_says_where_it_comes_from() -> None:
+    rows = tomllib.loads(resources.images("sdk", "eras.toml").read_text())["era"]
+    assert all(row["evidence"].strip() for row in rows)
+    assert all(len(row["since"]) == 40 for row in rows if "since" in row)
 
 
 def test_without_history_go_mod_decides_and_that_is_said() -> None:
@@ -163,6 +188,64 @@ def test_build_steps_keep_their_caches_where_the_recipe_says() -> None:
         assert step.workdir == "/src"
         assert step.timeout is not None
         assert set(build.caches.values()) <= set(step.env.values())
+
+
+def test_the_steps_of_the_first_era_did_not_change() -> None:
+    """Another text would build every kept SDK of it anew."""
+    assert recipe_id(of_era("2021-spring", {"packages/xsnap/moddable": MODDABLE}).build()) == (
+        "2377a46d360d60d0"
+    )
+
+
+def test_every_submodule_the_build_would_fetch_is_pinned_to_its_checkout() -> None:
+    (script,) = (
+        step.argv[-1]
+        for step in of_era("2021-winter").build().steps
+        if step.label == "build the packages"
+    )
+    assert "MODDABLE_COMMIT_HASH=$(git -C packages/xsnap/moddable rev-parse HEAD)" in script
+    assert "XSNAP_NATIVE_COMMIT_HASH=$(git -C packages/xsnap/xsnap-native rev-parse" in script
+    assert script.index("export XSNAP_NATIVE_COMMIT_HASH") < script.index("yarn build")
+    assert "{" not in script
+
+
+@pytest.mark.parametrize("era", ERAS, ids=lambda era: era.name)
+def test_the_build_is_checked_for_what_the_era_runs(era: eras.Era) -> None:
+    check = agoric.AgoricSdk(era, (), {}).build().steps[-1]
+    assert era.worker in check.argv[-1]
+    assert check.env["HELPER"] == era.helper
+
+
+def test_npm_is_in_the_image_where_the_era_names_one() -> None:
+    assert of_era("2021-spring").image().values["npm"] == ""
+    assert of_era("2021-winter").image().values["npm"] == "8.19.4"
+
+
+def test_an_old_gyp_gets_its_folder_on_pythons_path_only_while_building() -> None:
+    sdk = of_era("2021-winter")
+    assert sdk.image().values["old_gyp"]
+    assert all(step.env["PYTHONPATH"] == "/opt/old-gyp" for step in sdk.build().steps)
+    assert "PYTHONPATH" not in sdk.chain(RoleContext(stage=0)).command.env
+    assert all("PYTHONPATH" not in step.env for step in of_era("2021-spring").build().steps)
+
+
+def test_the_chain_gets_the_environment_of_its_era() -> None:
+    spring, later = (
+        of_era(name).chain(RoleContext(stage=0)).command.env
+        for name in ("2021-spring", "2022-spring")
+    )
+    assert "CHAIN_BOOTSTRAP_VAT_CONFIG" not in spring
+    assert later["CHAIN_BOOTSTRAP_VAT_CONFIG"].endswith("demo-config.json")
+
+
+def test_the_driver_is_told_where_fees_may_be_charged() -> None:
+    told = {
+        era.name: "LOADGEN_FEES" in of_era(era.name).loadgen(RoleContext(stage=1)).command.env
+        for era in ERAS
+    }
+    assert not told["2021-spring"]
+    assert told["2021-winter"]
+    assert not told["2022-winter"]
 
 
 def test_the_chain_ends_by_sigint_and_is_ready_at_its_first_block() -> None:

@@ -81,14 +81,17 @@ mkdir -p "$HOME"
 yarn install --frozen-lockfile --non-interactive
 """
 
-# The XS engine's checkout is there already; its build is told to take it as it is.
 BUILD = """
 mkdir -p "$HOME"
-if [ -e packages/xsnap/moddable/.git ]; then
-  MODDABLE_COMMIT_HASH=$(git -C packages/xsnap/moddable rev-parse HEAD)
-  export MODDABLE_COMMIT_HASH
+{pins}yarn build
+"""
+
+# The submodules' checkouts are there already; the build is told to take them as they are.
+PIN = """\
+if [ -e {path}/.git ]; then
+  {variable}=$(git -C {path} rev-parse HEAD)
+  export {variable}
 fi
-yarn build
 """
 
 GO = """
@@ -98,7 +101,7 @@ make -C golang/cosmos all
 
 CHECK = """
 for made in golang/cosmos/build/$HELPER golang/cosmos/build/Release/agcosmosdaemon.node \
-    packages/xsnap/build/bin/lin/release/xsnap; do
+    {worker}; do
   if [ ! -s "$made" ]; then
     echo "the build ended without an error, but $made is missing" >&2
     exit 1
@@ -131,7 +134,9 @@ class AgoricSdk:
             template=resources.images("sdk", "Dockerfile.j2"),
             values={
                 "node": era.node,
+                "npm": era.npm,
                 "yarn": era.yarn,
+                "old_gyp": era.old_gyp,
                 "go_package": era.go_package,
                 "go_root": era.go_root,
                 "apt_packages": ADDON_PACKAGES,
@@ -140,12 +145,14 @@ class AgoricSdk:
 
     def build(self) -> BuildRecipe:
         """Packages, the chain's Go part, then everything that is bundled from JavaScript."""
+        era = self._era
+        pins = "".join(PIN.format(path=path, variable=name) for path, name in era.pins.items())
         return BuildRecipe(
             steps=(
                 self._step("install the packages", INSTALL, 1800.0),
                 self._step("build the chain", GO, 3600.0),
-                self._step("build the packages", BUILD, 1800.0),
-                self._step("check what was built", CHECK, 60.0),
+                self._step("build the packages", BUILD.format(pins=pins), 1800.0),
+                self._step("check what was built", CHECK.format(worker=era.worker), 60.0),
             ),
             caches=CACHES,
             sparse=SPARSE,
@@ -155,7 +162,11 @@ class AgoricSdk:
     def _step(self, label: str, script: str, timeout: float) -> Command:
         return Command(
             argv=("/bin/sh", "-ec", script),
-            env={**BUILD_ENV, "HELPER": self._era.helper},
+            env={
+                **BUILD_ENV,
+                "HELPER": self._era.helper,
+                **({"PYTHONPATH": "/opt/old-gyp"} if self._era.old_gyp else {}),
+            },
             workdir=SRC,
             timeout=timeout,
             label=label,
@@ -180,7 +191,7 @@ class AgoricSdk:
             role="chain",
             command=Command(
                 argv=(era.daemon, "start", f"--home={CHAIN_HOME}"),
-                env=self._env(SLOGFILE=slog, DEBUG=VERBOSE),
+                env=self._env(SLOGFILE=slog, DEBUG=VERBOSE, **era.chain_env),
                 workdir=PROJECT,
             ),
             prepare=(
@@ -251,7 +262,11 @@ class AgoricSdk:
         driver = ("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", f"{PROJECT}/loadgen")
         return RoleRecipe(
             role="loadgen",
-            command=Command(argv=(*service, "--", *driver), env=self._env(), workdir=PROJECT),
+            command=Command(
+                argv=(*service, "--", *driver),
+                env=self._env(**({"LOADGEN_FEES": "yes"} if self._era.fees else {})),
+                workdir=PROJECT,
+            ),
             marks=(LogMark("ready", r"server running"),),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,11 @@ class Era:
     suite: str
     """Debian suite."""
     node: str
+    npm: str
+    """npm that comes with this Node; empty where no package of the era calls it."""
     yarn: str
+    old_gyp: bool
+    """The revisions compile addons with a gyp that is too old for the suite's Python."""
     go: tuple[int, int]
     go_package: str
     helper: str
@@ -33,10 +37,20 @@ class Era:
     """The chain's program."""
     stable: str
     """Denomination of the stable token."""
+    worker: str
+    """Where the build leaves the program that runs a vat, below the tree."""
+    pins: Mapping[str, str]
+    """Submodule path → variable that tells the build to take its checkout as it is."""
+    fees: bool
+    """Zoe may charge for its services: the driver keeps a purse for that filled."""
+    chain_env: Mapping[str, str]
+    """What the chain's environment says beyond what it says in every era."""
     verified: bool
     """A revision of this era was seen to build and run."""
     since: str | None = None
     """First commit; None for the first era."""
+    oldest: str | None = None
+    """Of the first era: the commit before which nothing is known of the SDK."""
 
     @property
     def go_root(self) -> str:
@@ -70,14 +84,21 @@ def _row(row: dict[str, Any]) -> Era:
         name=row["name"],
         suite=row["suite"],
         node=row["node"],
+        npm=row.get("npm", ""),
         yarn=row["yarn"],
+        old_gyp=bool(row.get("old_gyp", False)),
         go=(int(major), int(minor)),
         go_package=row["go_package"],
         helper=row["helper"],
         daemon=row["daemon"],
         stable=row["stable"],
+        worker=row["worker"],
+        pins={str(path): str(variable) for path, variable in row["pins"].items()},
+        fees=bool(row.get("fees", False)),
+        chain_env={str(name): str(value) for name, value in row.get("chain_env", {}).items()},
         verified=bool(row["verified"]),
         since=row.get("since"),
+        oldest=row.get("oldest"),
     )
 
 
@@ -92,6 +113,11 @@ def choose(eras: Sequence[Era], tree: SourceTree) -> Choice:
             f"the history of this SDK is not known here; era {era.name} was chosen by its go.mod"
             if asked
             else f"neither history nor go.mod of this SDK is known; era {era.name} is a guess"
+        )
+    if era.oldest is not None and tree.contains(era.oldest) is False:
+        notes.append(
+            f"the revision is older than what era {era.name} begins with ({era.oldest[:10]}):"
+            " it lies outside the table of eras"
         )
     if asked and asked > era.go:
         notes.append(

@@ -6,6 +6,7 @@
 //   driver → hello | prepared | result        service → prepare | run | stop
 import { E } from '@agoric/eventual-send';
 
+import * as fees from './lib/fees.js';
 import { connectLines } from './lib/lines.js';
 import * as amm from './tasks/amm.js';
 import * as faucet from './tasks/faucet.js';
@@ -16,6 +17,9 @@ const PROTOCOL = 1;
 /** Task name → what it needs, and what prepares it and gives what runs one cycle. */
 const TASKS = { faucet, amm, vault };
 
+/** Cycles after which the fee purse is looked at again. */
+const FEES_EVERY = 100;
+
 const describe = error => `${(error && error.message) || error}`.slice(0, 2000);
 
 const say = (...words) => console.log('driver:', ...words);
@@ -23,7 +27,7 @@ const say = (...words) => console.log('driver:', ...words);
 /**
  * Serve the load service until it says stop.
  *
- * @param {any} context given to the tasks: home (services), bundle, say
+ * @param {any} context given to the tasks: home (services), bundle, say; payFees is for here
  * @param {string[]} offered names of the tasks that can run here
  * @param {string} socketPath
  * @returns {Promise<void>} rejected when the service goes away
@@ -32,6 +36,7 @@ const serve = async (context, offered, socketPath) => {
   /** @type {Map<string, Promise<() => Promise<any>>>} */
   const prepared = new Map();
   let connection;
+  let started = 0;
   let stop;
   const stopped = new Promise(resolve => {
     stop = resolve;
@@ -65,11 +70,16 @@ const serve = async (context, offered, socketPath) => {
       answer('prepared', id, async () => {
         await prepare(task);
       }),
-    run: ({ id, task }) =>
-      answer('result', id, async () => {
+    run: ({ id, task }) => {
+      started += 1;
+      if (started % FEES_EVERY === 0) {
+        context.payFees().catch(error => console.error('driver: fees:', error));
+      }
+      return answer('result', id, async () => {
         const cycle = await prepare(task);
         return cycle();
-      }),
+      });
+    },
     stop: () => stop(),
   };
 
@@ -100,7 +110,10 @@ export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
   if (!socketPath) {
     throw Error('LOADGEN_SOCKET is not set: this script is started by the load service');
   }
-  const names = [...new Set(Object.values(TASKS).flatMap(({ needs }) => needs))];
+  // The era says whether this SDK may charge fees; asking one that does not takes a round trip.
+  const charged = process.env.LOADGEN_FEES === 'yes';
+  const wanted = [...Object.values(TASKS), ...(charged ? [fees] : [])];
+  const names = [...new Set(wanted.flatMap(({ needs }) => needs))];
   const services = await Promise.all(names.map(name => E.get(homeP)[name]));
   const home = Object.fromEntries(names.map((name, i) => [name, services[i]]));
 
@@ -118,6 +131,8 @@ export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
     throw Error('no load can run on this SDK');
   }
   const bundle = file => bundleSource(pathResolve(file));
-  await serve({ home, bundle, say }, offered, socketPath);
+  const payFees = charged ? await fees.makeFeeKeeper({ home, say }) : async () => {};
+  await payFees();
+  await serve({ home, bundle, say, payFees }, offered, socketPath);
   say('stopped');
 }

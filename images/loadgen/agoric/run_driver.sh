@@ -11,10 +11,28 @@ rm -rf "$work.part"
 mkdir -p "$work.part"
 cp -R "$here/driver.js" "$here/lib" "$here/tasks" "$here/agents" "$here/contracts" "$work.part/"
 ln -s /src/node_modules "$work.part/node_modules"
-# The copy's modules are of the kind that this SDK's own command line tool is written in.
+# The copy's modules are of the kind that this SDK's own command line tool is written in. Bundlers of
+# modules take only packages that are named as dependencies.
 if grep -q '"type": "module"' /src/packages/agoric-cli/package.json; then
-  echo '{ "type": "module" }' >"$work.part/package.json"
+  cat >"$work.part/package.json" <<'END'
+{
+  "name": "loadgenctl-load",
+  "version": "0.0.0",
+  "type": "module",
+  "dependencies": {
+    "@agoric/eventual-send": "*",
+    "@agoric/marshal": "*"
+  }
+}
+END
 fi
+# In 2022 these packages moved house, one after the other; the copy imports what Zoe imports.
+for package in eventual-send marshal; do
+  if grep -q "\"@endo/$package\"" /src/packages/zoe/package.json; then
+    find "$work.part" -name '*.js*' -type f \
+      -exec sed -i "s#\([\"']\)@agoric/$package\([\"']\)#\1@endo/$package\2#" {} +
+  fi
+done
 rm -rf "$work"
 mv "$work.part" "$work"
 

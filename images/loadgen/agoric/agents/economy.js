@@ -1,6 +1,18 @@
 // What the agents that trade have in common: the chain's tokens and offers to its contracts.
 import { E } from '@agoric/eventual-send';
 
+/** The exchange was a part of the treasury, called autoswap, until November 2021. */
+const EXCHANGES = ['autoswap', 'amm'];
+
+const findExchange = async agoricNames => {
+  const [name, ...others] = EXCHANGES;
+  const lookup = other => E(agoricNames).lookup('instance', other);
+  return others.reduce(
+    (found, other) => found.catch(() => lookup(other)),
+    lookup(name),
+  );
+};
+
 /**
  * Find the exchange, both tokens and the client's purses of them.
  *
@@ -8,9 +20,7 @@ import { E } from '@agoric/eventual-send';
  * exchange, which holds a pool of it.
  */
 export const findEconomy = async ({ agoricNames, bank, zoe }) => {
-  const exchange = await E(zoe).getPublicFacet(
-    await E(agoricNames).lookup('instance', 'autoswap'),
-  );
+  const exchange = await E(zoe).getPublicFacet(await findExchange(agoricNames));
   const [run, brands] = await Promise.all([
     E(agoricNames).lookup('brand', 'RUN'),
     E(exchange).getAllPoolBrands(),
