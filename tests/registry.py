@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tarfile
 import threading
 from collections.abc import Mapping
@@ -65,8 +66,15 @@ class Registry:
         with saved.open("wb") as file:
             for chunk in client.images.get(image).save():
                 file.write(chunk)
+        # By hand: `extractall` wants a filter from Python 3.12 on and knows none before 3.11.4.
         with tarfile.open(saved) as archive:
-            archive.extractall(folder, filter="data")
+            for member in archive:
+                source = archive.extractfile(member) if member.isfile() else None
+                if source is not None:
+                    target = folder / member.name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with source, target.open("wb") as file:
+                        shutil.copyfileobj(source, file)
         saved.unlink()
         index = json.loads((folder / "manifest.json").read_text())[0]
         return {
