@@ -15,10 +15,12 @@ from loadgenctl.errors import (
     DeadlineExceeded,
     Interrupted,
     LoadFailed,
+    OutputFolderError,
     RoleDied,
     RunError,
 )
 from loadgenctl.model import ResolvedRevision
+from loadgenctl.run.host import state_in_use
 from loadgenctl.run.runner import execute
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.bundled import BundledSource
@@ -305,6 +307,14 @@ def test_no_reset_keeps_the_state(world: World, tmp_path: Path) -> None:
     world.run(f"--stages 1 --no-reset --state-dir {tmp_path / 'kept'}")
     assert genesis.exists()
     assert world.engine.made("setup") == []
+
+
+def test_a_state_folder_is_for_one_run_at_a_time(world: World, tmp_path: Path) -> None:
+    with state_in_use(tmp_path / "kept"):
+        ending = world.run(f"--stages 1 --state-dir {tmp_path / 'kept'}")
+    assert isinstance(ending.error, OutputFolderError)
+    assert "another run" in ending.error.message
+    assert world.engine.leftovers() == []
 
 
 def test_storage_is_saved(world: World) -> None:

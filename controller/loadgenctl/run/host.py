@@ -8,7 +8,8 @@ import os
 import platform
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import psutil
 
 from loadgenctl.errors import LoadgenError, OutputFolderError, RunError
 from loadgenctl.roles.pod import PodFolders
+from loadgenctl.sources.locks import try_exclusive
 
 UNPRIVILEGED = 1000
 STATE_PARTS = ("project", "home")
 ROOM = 256 * 1024
 """Bytes free below which a disk counts as full."""
+LOCK = ".loadgenctl-lock"
 MARKER = ".loadgenctl-state"
 """A file in a state folder whose parts loadgenctl made, and so may remove."""
 
@@ -44,6 +47,24 @@ def reset_state(state: Path) -> None:
         )
     for part in parts:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def state_in_use(state: Path) -> Iterator[None]:
+    """Keep a state folder to one run. Raises `OutputFolderError` when another has it."""
+    with ExitStack() as stack:
+        try:
+            granted = stack.enter_context(try_exclusive(state / LOCK))
+        except OSError as error:
+            raise OutputFolderError(
+                f"cannot use {state}: {error.strerror}", hint="choose another --state-dir"
+            ) from error
+        if not granted:
+            raise OutputFolderError(
+                f"another run is using the state folder {state}",
+                hint="wait for its end, or choose another --state-dir",
+            )
+        yield
 
 
 def make_folders(folders: PodFolders, user: tuple[int, int]) -> None:

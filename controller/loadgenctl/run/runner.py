@@ -187,6 +187,7 @@ def _open_pod(walk: Walk) -> None:
     folders = PodFolders(
         source=_known(walk.source_dir), shared=walk.store.path(SHARED), state=plan.state_dir
     )
+    walk.held.enter_context(host.state_in_use(folders.state))
     if plan.reset:
         host.reset_state(folders.state)
     host.make_folders(folders, services.role_user)
