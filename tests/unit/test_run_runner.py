@@ -300,6 +300,13 @@ def test_a_chain_that_must_be_killed_fails_the_run(world: World) -> None:
     assert "was killed" in ending.error.message
 
 
+def test_a_chain_that_stops_with_an_odd_code_is_told(world: World) -> None:
+    world.chain = replace(world.chain, on_signal={"SIGINT": Reaction(7)})
+    ending = world.run("--stages 1")
+    assert ending.error is None
+    assert "stage 0: the chain stopped with exit code 7" in world.progress.warnings
+
+
 def test_no_reset_keeps_the_state(world: World, tmp_path: Path) -> None:
     genesis = tmp_path / "kept" / "project" / "chain" / "config" / "genesis.json"
     genesis.parent.mkdir(parents=True)

@@ -225,7 +225,7 @@ class ChainSide:
                 step="stop",
                 detail=self.role.last_lines(),
             )
-        if state.exit_code not in {0, 130}:
+        if state.exit_code not in self.recipe.stop_codes:
             ctx.progress.warn(f"stage {self._stage}: the chain stopped with {how_ended(state)}")
 
     def close(self) -> None:

@@ -215,6 +215,8 @@ class AgoricSdk:
             ),
             stop_signal="SIGINT",
             stop_grace=60.0,
+            # 98 since June 2021.
+            stop_codes=(0, 98, 130),
             storage=CHAIN_HOME,
             slog=slog,
         )

@@ -67,6 +67,8 @@ class RoleRecipe:
     stop_signal: str = "SIGTERM"
     stop_grace: float = 30.0
     """Seconds between the stop signal and SIGKILL."""
+    stop_codes: tuple[int, ...] = (0, 130, 143)
+    """Exit codes of a main process that stopped as it was asked to."""
     ready_timeout: float = 600.0
     storage: str | None = None
     """Folder (below STATE) whose growth is watched and which is saved at a stage's end."""
