@@ -5,14 +5,12 @@ Raw records (run.json, status.json, perf, events, samples, slogs, logs) are neve
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.records import schema
+from loadgenctl.records.files import replace_file
 from loadgenctl.records.reader import RunFolder
 
 COMPUTED: Final = (schema.BLOCKS, schema.CYCLES, schema.SUMMARY)
@@ -52,27 +50,10 @@ def replace_computed(folder: Path, name: str, content: bytes) -> bool:
     try:
         if target.exists() and target.read_bytes() == content:
             return False
-        _replace(target, content)
+        replace_file(target, content)
     except OSError as error:
         raise OutputFolderError(
             f"{target} cannot be written: {error.strerror or error}",
             hint="check the folder's owner, its permissions and the room on its disk",
         ) from error
     return True
-
-
-def _replace(target: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # As the file it replaces; a new one as the run would have made it.
-        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o644)
-        temporary.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

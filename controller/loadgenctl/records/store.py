@@ -24,6 +24,7 @@ from loadgenctl.errors import OutputFolderError
 from loadgenctl.owner import Owner
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes, row_bytes
+from loadgenctl.records.files import replace_file
 from loadgenctl.records.reader import RunFolder, holds_run
 from loadgenctl.records.status import Status
 from loadgenctl.version import VERSION
@@ -118,7 +119,7 @@ class RunStore:
             "started_at": self.started_at,
         }
         with self._writing():
-            _replace_file(target, document_bytes({**head, **document}))
+            replace_file(target, document_bytes({**head, **document}))
         with self._lock:
             self._write_status(self._status)
 
@@ -205,7 +206,7 @@ class RunStore:
     def write_document(self, name: str, document: Mapping[str, Any]) -> None:
         """Write or replace a whole JSON file, e.g. summary.json."""
         with self._writing():
-            _replace_file(self.folder / name, document_bytes(document))
+            replace_file(self.folder / name, document_bytes(document))
 
     def close(self) -> None:
         """Close the files; what is appended later is dropped. Idempotent."""
@@ -254,7 +255,7 @@ class RunStore:
             self.dropped += 1
             return
         try:
-            _replace_file(self.folder / schema.STATUS, document_bytes(status.to_json()))
+            replace_file(self.folder / schema.STATUS, document_bytes(status.to_json()))
         except OSError as error:
             if self.broken:
                 # Tried all the same: there may be room again, and the outcome is worth it.
@@ -307,22 +308,6 @@ def _probe(folder: Path) -> None:
     # Some file systems tell no sizes; there the probe alone has to do.
     if usage.f_blocks and usage.f_bavail * usage.f_frsize < _MINIMUM_FREE:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _replace_file(target: Path, content: bytes) -> None:
-    """Put `content` at `target` so that a reader, or a crash, sees the old file or the new one."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _folder_error(folder: Path, error: OSError, *, starting: bool = False) -> OutputFolderError:

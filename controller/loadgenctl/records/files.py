@@ -1,0 +1,26 @@
+"""Replacing a file whole: a reader, or a crash, sees the old content or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Put `content` at `target`, flushed to the disk. Raises `OSError`, leaving what was there."""
+    # One name for all tries: what a killed writer leaves, the next one writes over.
+    temporary = target.with_name(f".{target.name}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
