@@ -22,7 +22,7 @@ from loadgenctl.engines import labels
 from loadgenctl.records.reader import parse_row
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = (sys.executable, "-c", "from loadgenctl.cli.app import main; main()")
+PROGRAM = (sys.executable, "-m", "loadgenctl")
 LOOK = 0.05
 """Seconds between two looks at a condition."""
 PROMPT = 10.0
