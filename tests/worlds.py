@@ -125,6 +125,7 @@ class World:
         self.clock = FakeClock()
         self.setup = Script(exit_after=0.3, on_start=self._setup_starts)
         self.interrupts = Interrupts()
+        self.make_engine: type[FakeEngine] = FakeEngine
         self.progress = Remembering()
         self.images = Images()
         self.builds = Builds(folder / "src")
@@ -171,7 +172,7 @@ class World:
     def services(self) -> Services:
         """Fakes throughout, but for the description of the simulated SDK."""
         roles = {"chain": self.chain, "solo": self.solo, "loadgen": self.loadgen}
-        self.engine = FakeEngine(self.clock, {**roles, "setup": self.setup})
+        self.engine = self.make_engine(self.clock, {**roles, "setup": self.setup})
         return Services(
             engine=self.engine,
             clock=self.clock,

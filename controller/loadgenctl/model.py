@@ -121,7 +121,6 @@ class RunPlan:
     output_dir: Path
     state_dir: Path
     stages: tuple[StageSpec, ...]
-    monitor: bool
     monitor_interval: float
     """Seconds between full samples."""
     light_interval: float

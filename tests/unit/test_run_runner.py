@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fakes import FakeExec, Reaction, Script
+from tests.fakes import FakeEngine, FakeExec, Reaction, Script
 from tests.worlds import World, names
 
+from loadgenctl.engines.base import Handle
 from loadgenctl.errors import (
     BuildError,
     DeadlineExceeded,
+    EngineError,
     Interrupted,
     LoadFailed,
     OutputFolderError,
@@ -298,6 +302,22 @@ def test_a_chain_that_must_be_killed_fails_the_run(world: World) -> None:
     ending = world.run("--stages 1")
     assert isinstance(ending.error, RunError)
     assert "was killed" in ending.error.message
+
+
+def test_what_goes_wrong_in_closing_a_stage_fails_the_run(world: World) -> None:
+    class Clumsy(FakeEngine):
+        def logs(self, handle: Handle) -> Iterator[bytes]:
+            if handle.role == "chain":
+                raise EngineError("the log cannot be read")
+            return super().logs(handle)
+
+    world.make_engine = Clumsy
+    ending = world.run("--stages 1")
+    assert isinstance(ending.error, EngineError)
+    assert ending.exit_code == 4
+    slog = gzip.decompress((ending.folder / "chain-stage-0.slog.gz").read_bytes())
+    assert slog.endswith(b"}\n")
+    assert world.engine.leftovers() == []
 
 
 def test_a_chain_that_stops_with_an_odd_code_is_told(world: World) -> None:

@@ -40,7 +40,6 @@ def make_plan(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
         output_dir=output,
         state_dir=_absolute(settings.get("state-dir"), cwd) or output / "state",
         stages=_stages(settings),
-        monitor=True,
         monitor_interval=float(settings.get("monitor-interval")) * 60,
         light_interval=float(settings.get("sample-interval")),
         reset=settings.get("reset"),

@@ -62,7 +62,6 @@ class PodOptions:
     """None for containers that no process owns: a person keeps them, and no sweep may."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
-    extra_mounts: tuple[Mount, ...] = ()
 
 
 def holder_spec(options: PodOptions, name: str) -> RoleSpec:
@@ -115,7 +114,6 @@ def role_spec(
             Mount(str(folders.source), SRC, read_only=True),
             Mount(str(folders.shared), OUT),
             Mount(str(folders.state), STATE),
-            *options.extra_mounts,
         ),
         user=options.user,
         network=holder,

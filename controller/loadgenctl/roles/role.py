@@ -142,6 +142,19 @@ class Role:
         for chunk in self._engine.logs(self.handle):
             keep(chunk)
 
+    def end(self, keep: Callable[[bytes], None], *, grace: float | None = None) -> None:
+        """Stop, keep the log, remove; does nothing unless started.
+
+        A log that cannot be kept does not keep the container.
+        """
+        if not self.started:
+            return
+        try:
+            self.stop(grace=grace)
+            self.save_log(keep)
+        finally:
+            self.remove()
+
     def remove(self) -> None:
         """Remove the container; idempotent."""
         self.stop_following()

@@ -231,14 +231,18 @@ class ChainSide:
     def close(self) -> None:
         """Finish the slog, keep the log, remove the container; works from every state."""
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
-        if self.role.started:
-            self.role.stop(grace=self._ctx.grace())
-            self.role.save_log(self._ctx.log_keeper(f"chain-stage-{self._stage}"))
-            self.role.remove()
-        if self._follower is not None:
-            end = self._follower.close(delete_plain=True)
-            self._write(self.scanner.take_blocks())
-            if end.torn:
-                self._ctx.progress.warn(
-                    f"stage {self._stage}: the chain's slog ends in a torn line of {end.torn} bytes"
-                )
+        try:
+            keep = self._ctx.log_keeper(f"chain-stage-{self._stage}")
+            self.role.end(keep, grace=self._ctx.grace())
+        finally:
+            self._finish_slog()
+
+    def _finish_slog(self) -> None:
+        if self._follower is None:
+            return
+        end = self._follower.close(delete_plain=True)
+        self._write(self.scanner.take_blocks())
+        if end.torn:
+            self._ctx.progress.warn(
+                f"stage {self._stage}: the chain's slog ends in a torn line of {end.torn} bytes"
+            )

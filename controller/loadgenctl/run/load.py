@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
@@ -15,7 +16,7 @@ from loadgenctl.roles.role import Role
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.setup import run_all
 from loadgenctl.run.watch import CALM, Watch
-from loadgenctl.sdks.base import RoleRecipe, events_path
+from loadgenctl.sdks.base import events_path
 from loadgenctl.slog.follow import SlogFollower
 
 STARTED = "started"
@@ -160,14 +161,9 @@ class LoadSide:
     def close(self) -> None:
         """Keep logs, finish the slog, remove the containers; works from every state."""
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
-        for role in (self.loadgen, self.solo):
-            if role.started:
-                role.stop(grace=self._ctx.grace())
-                role.save_log(self._ctx.log_keeper(f"{_log_name(role.recipe)}-stage-{self._stage}"))
-                role.remove()
-        if self._slog is not None:
-            self._slog.close(delete_plain=True)
-
-
-def _log_name(recipe: RoleRecipe) -> str:
-    return "client" if recipe.role == "solo" else recipe.role
+        with ExitStack() as whatever_happens:
+            if self._slog is not None:
+                whatever_happens.callback(self._slog.close, delete_plain=True)
+            for role, name in ((self.solo, "client"), (self.loadgen, "loadgen")):
+                keep = self._ctx.log_keeper(f"{name}-stage-{self._stage}")
+                whatever_happens.callback(role.end, keep, grace=self._ctx.grace())

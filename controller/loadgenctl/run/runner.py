@@ -117,10 +117,6 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     return Ending(plan.output_dir, error)
 
 
-STEPS: tuple[tuple[str, Callable[[Walk], None]], ...] = ()
-"""In order; filled below, where the functions are."""
-
-
 def _walk(walk: Walk) -> LoadgenError | None:
     """All steps; whatever happens, nothing is left running."""
     error: LoadgenError | None = None
@@ -267,7 +263,7 @@ def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
         raise OutputFolderError(f"storage was not saved: {problem}", hint="is there space left?")
 
 
-STEPS = (
+STEPS: tuple[tuple[str, Callable[[Walk], None]], ...] = (
     ("sweep leftovers of dead runs", _sweep),
     ("make the image", _make_image),
     ("build the SDK", _build_sdk),

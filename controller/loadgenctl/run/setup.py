@@ -11,7 +11,7 @@ from loadgenctl.run.context import StageContext
 
 def set_up(ctx: StageContext, *, with_client: bool) -> None:
     """Make fresh state. Raises `RunError` naming the command that failed."""
-    ctx.store.perf("setup-tasks-start", reset=ctx.plan.reset, withMonitor=ctx.plan.monitor)
+    ctx.store.perf("setup-tasks-start", reset=ctx.plan.reset, withMonitor=True)
     context = ctx.role_context(0)
     recipes = [ctx.family.chain(context)]
     if with_client:

@@ -45,15 +45,18 @@ class Stage:
         store.set_status(step=f"stage {self._spec.index}")
         store.perf("stage-start")
         self._watch.pollers.append(self._tell)
+        trouble: Exception | None = None
         try:
             self._story()
         finally:
             with self._ctx.interrupts.held():
-                self._close()
+                trouble = self._close()
                 store.perf("stage-finish")
                 store.end_stage()
         if self._interrupted:
             raise self._ctx.interrupts.error()
+        if trouble is not None:
+            raise trouble
         self._judge()
 
     def _story(self) -> None:
@@ -156,8 +159,11 @@ class Stage:
                 target = ctx.store.path(schema.storage_name(role, self._spec.index))
                 ctx.saver.save(ctx.on_host(path), target, ctx.pod.folders.shared)
 
-    def _close(self) -> None:
-        """Stop and keep whatever is still there; the first trouble must not lose the rest."""
+    def _close(self) -> Exception | None:
+        """Stop and keep whatever is still there; the first trouble, which must not lose the rest.
+
+        A results folder that cannot be written is raised: it is why anything else failed, too.
+        """
         troubles: list[Exception] = []
         steps: tuple[Callable[[], None], ...] = (
             self._unwatch,
@@ -171,8 +177,9 @@ class Stage:
                 troubles.append(error)
         for trouble in troubles:
             self._ctx.progress.warn(f"stage {self._spec.index}: while closing: {trouble}")
-        if any(isinstance(trouble, OutputFolderError) for trouble in troubles):
-            raise next(t for t in troubles if isinstance(t, OutputFolderError))
+            if isinstance(trouble, OutputFolderError):
+                raise trouble
+        return troubles[0] if troubles else None
 
     def _judge(self) -> None:
         """A stage that was meant to load must have loaded."""

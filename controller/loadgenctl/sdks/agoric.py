@@ -15,7 +15,6 @@ from loadgenctl.model import Command, ResolvedRevision
 from loadgenctl.sdks import eras
 from loadgenctl.sdks.base import (
     HOME,
-    LOAD_PORT,
     OUT,
     PROJECT,
     SOLO_PORT,
@@ -28,7 +27,7 @@ from loadgenctl.sdks.base import (
     RoleContext,
     RoleRecipe,
     SourceTree,
-    events_path,
+    load_service,
 )
 from loadgenctl.sdks.eras import Era
 
@@ -254,18 +253,11 @@ class AgoricSdk:
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
         """The load service; its driver is a deploy script against the client."""
-        service = (
-            "python3",
-            f"{TOOLS}/service/main.py",
-            *("--events", events_path(ctx.stage)),
-            *("--port", str(LOAD_PORT)),
-            *(("--fail-fast",) if ctx.fail_fast else ()),
-        )
         driver = ("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", f"{PROJECT}/loadgen")
         return RoleRecipe(
             role="loadgen",
             command=Command(
-                argv=(*service, "--", *driver),
+                argv=load_service(ctx, *driver),
                 env=self._env(**({"LOADGEN_FEES": "yes"} if self._era.fees else {})),
                 workdir=PROJECT,
             ),

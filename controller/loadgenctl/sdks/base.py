@@ -118,6 +118,17 @@ class RoleContext:
     fail_fast: bool = False
 
 
+def load_service(ctx: RoleContext, *driver: str) -> tuple[str, ...]:
+    """The load service's command line, with the family's driver as its child."""
+    return (
+        *("python3", f"{TOOLS}/service/main.py"),
+        *("--events", events_path(ctx.stage)),
+        *("--port", str(LOAD_PORT)),
+        *(("--fail-fast",) if ctx.fail_fast else ()),
+        *("--", *driver),
+    )
+
+
 class SourceTree(Protocol):
     """A look into a revision's files before they are checked out."""
 

@@ -14,11 +14,9 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import Command, ResolvedRevision
 from loadgenctl.sdks.base import (
     HOME,
-    LOAD_PORT,
     OUT,
     PROJECT,
     SRC,
-    TOOLS,
     BuildRecipe,
     FatalMark,
     ImageRecipe,
@@ -26,7 +24,7 @@ from loadgenctl.sdks.base import (
     RoleContext,
     RoleRecipe,
     SourceTree,
-    events_path,
+    load_service,
 )
 
 MARKER = "simsdk.toml"
@@ -136,17 +134,10 @@ class SimSdk:
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
         """The load service with the simulated driver."""
-        service = (
-            "python3",
-            f"{TOOLS}/service/main.py",
-            *("--events", events_path(ctx.stage)),
-            *("--port", str(LOAD_PORT)),
-            *(("--fail-fast",) if ctx.fail_fast else ()),
-        )
         driver = ("python3", f"{SRC}/bin/sim-driver")
         return RoleRecipe(
             role="loadgen",
-            command=Command(argv=(*service, "--", *driver), env=_env(ctx), workdir=PROJECT),
+            command=Command(argv=load_service(ctx, *driver), env=_env(ctx), workdir=PROJECT),
             marks=(LogMark("ready", r"server running"),),
             ready_timeout=300.0,
         )
