@@ -12,6 +12,7 @@ from loadgenctl.errors import Interrupted, LoadFailed, OutputFolderError
 from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
 from loadgenctl.records import schema
+from loadgenctl.run import host
 from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.load import LoadSide
@@ -48,6 +49,9 @@ class Stage:
         trouble: Exception | None = None
         try:
             self._story()
+        except Exception as caught:
+            # Now, not later: closing makes room, and a full disk would be told as its consequence.
+            raise host.as_error(caught, store.folder) from caught
         finally:
             with self._ctx.interrupts.held():
                 trouble = self._close()
