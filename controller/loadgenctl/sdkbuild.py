@@ -25,6 +25,9 @@ _STEP_TIMEOUT = 2 * 3600.0
 """Seconds a step may take that names no limit itself."""
 _POLL_SECONDS = 0.5
 _TAIL_LINES = 30
+# Two streams would reach the log by two pipes, each as fast as it is read: the words that tell why a
+# step failed could stand anywhere before its end.
+_ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
 _SPACE_SIGNS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 
 
@@ -156,7 +159,9 @@ class Builder:
             name=f"loadgenctl-builder-{os.getpid()}-{unique}-{number}",
             role="builder",
             image=image,
-            command=replace(step, env=env, workdir=step.workdir or SRC),
+            command=replace(
+                step, argv=(*_ONE_STREAM, *step.argv), env=env, workdir=step.workdir or SRC
+            ),
             mounts=(*mounts, *self.mounts),
             user=self.user,
             network="own",

@@ -114,7 +114,7 @@ def test_every_step_runs_in_a_container_of_its_own(world: World) -> None:
     assert world.lines == ["working", "working"]
     assert world.log.read_text() == "==> install packages\nworking\n==> compile\nworking\n"
     first, second = (container.spec for container in world.engine.made("builder"))
-    assert first.command.argv == ("install", "all")
+    assert first.command.argv == ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", "install", "all")
     assert first.command.env == {"HOME": "/tmp", "A": "site", "B": "site"}
     assert first.command.workdir == "/src"
     assert second.command.workdir == "/src/go"
