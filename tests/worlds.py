@@ -133,6 +133,8 @@ class World:
         self.cycle_time = 2.0
         self.last_block: int | None = None
         """The chain makes no more blocks after this one."""
+        self.hung_delivery: str | None = None
+        """The vat whose delivery keeps the last block from ending."""
         self.cycles_succeed = True
         self.cycles_finish = True
         self.height = 0
@@ -202,7 +204,8 @@ class World:
         self.finished.append(store.folder)
 
     def _chain_exec(self, argv: tuple[str, ...]) -> FakeExec:
-        return FakeExec(output=b'{"jsonrpc":"2.0","id":-1,"result":{}}')
+        result = {"n_txs": "7", "total": "7"} if "unconfirmed" in argv[-1] else {}
+        return FakeExec(output=json.dumps({"jsonrpc": "2.0", "id": -1, "result": result}).encode())
 
     def _setup_starts(self, spec: RoleSpec) -> None:
         for role in ("chain", "solo"):
@@ -224,7 +227,12 @@ class World:
                 with slog.open("ab") as stream:
                     for after, name in ((0.0, "begin-block"), (0.1, "end-block-start")):
                         stream.write(_slog_line(now + after, name, head))
-                    stream.write(_slog_line(now + 0.2, "end-block-finish", head))
+                    if self._load:
+                        stream.write(b"".join(_delivery(now + 0.12, "v10", self.height)))
+                    if self.hung_delivery and self.height == self.last_block:
+                        stream.write(_delivery(now + 0.16, self.hung_delivery, self.height)[0])
+                    else:
+                        stream.write(_slog_line(now + 0.2, "end-block-finish", head))
             self.clock.after(self.block_time, block)
 
         self.clock.after(1.0, block)
@@ -236,6 +244,7 @@ class World:
     def _loadgen_exec(self, argv: tuple[str, ...]) -> FakeExec:
         self._load = json.loads(argv[-1])
         self.configs.append(self._load)
+        self._event(type="config", config=self._load)
         for task in self._load:
             self._cycle(task)
         return FakeExec()
@@ -271,8 +280,19 @@ def _on_host(spec: RoleSpec, path: str) -> Path:
 
 
 def _slog_line(time: float, name: str, fields: dict[str, Any]) -> bytes:
-    row = {"time": round(time, 6), "type": f"cosmic-swingset-{name}", **fields}
+    return _line(time, f"cosmic-swingset-{name}", fields)
+
+
+def _line(time: float, kind: str, fields: dict[str, Any]) -> bytes:
+    row = {"time": round(time, 6), "type": kind, **fields}
     return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+
+
+def _delivery(time: float, vat_id: str, crank: int) -> tuple[bytes, bytes]:
+    """The begin and the result of a delivery of 20 ms."""
+    fields = {"crankNum": crank, "vatID": vat_id, "deliveryNum": crank, "replay": False}
+    result = {"dr": ["ok", None, {"compute": 1000}], **fields}
+    return _line(time, "deliver", fields), _line(time + 0.02, "deliver-result", result)
 
 
 def names(rows: Sequence[dict[str, Any]]) -> list[str]:

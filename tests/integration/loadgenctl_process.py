@@ -231,10 +231,17 @@ class EngineView:
 
     def inspect(self, pid: int, role: str) -> dict[str, Any]:
         """The engine's document of a role's container."""
+        found: dict[str, Any] = self.client.api.inspect_container(self._id(pid, role))
+        return found
+
+    def kill(self, pid: int, role: str) -> None:
+        """Kill a role's container."""
+        self.client.api.kill(self._id(pid, role), signal="SIGKILL")
+
+    def _id(self, pid: int, role: str) -> str:
         wanted = {"label": [f"{labels.OWNER_PID}={pid}", f"{labels.ROLE}={role}"]}
         (item,) = self.client.api.containers(all=True, filters=wanted)
-        found: dict[str, Any] = self.client.api.inspect_container(item["Id"])
-        return found
+        return str(item["Id"])
 
 
 class Desk:

@@ -240,3 +240,34 @@ def test_a_refused_config_is_a_failed_load_with_the_service_s_words() -> None:
 def test_an_answer_that_is_no_object_is_a_failed_load() -> None:
     with pytest.raises(LoadFailed, match="not a JSON object"):
         LoadClient(Container(0, b"[1]").execute).get()
+
+
+def test_the_config_in_force_tells_how_seldom_cycles_start(file: Path) -> None:
+    events = LoadEvents(file, 0)
+    assert events.pause is None
+    faucet, amm = {"interval": 60, "wait": 5, "limit": 1}, {"interval": 30, "wait": 90, "limit": 1}
+    append(file, {"time": 1, "type": "config", "config": {"faucet": faucet, "amm": amm}})
+    events.poll()
+    # The amm begins late; the faucet never leaves more than its interval.
+    assert events.pause == 60
+    append(file, {"time": 2, "type": "config", "config": {"amm": amm}})
+    events.poll()
+    assert events.pause == 90
+    append(file, {"time": 3, "type": "config", "config": {}})
+    events.poll()
+    assert events.pause is None
+
+
+@pytest.mark.parametrize("config", [None, [], "x", {"faucet": None}, {"faucet": 7}])
+def test_a_config_of_another_kind_turns_nothing_on(file: Path, config: object) -> None:
+    events = LoadEvents(file, 0)
+    append(file, {"time": 1, "type": "config", "config": config})
+    events.poll()
+    assert events.pause is None
+
+
+def test_the_last_finished_cycles_are_remembered(file: Path) -> None:
+    events = LoadEvents(file, 0)
+    append(file, *(finish("faucet", seq, seq) for seq in range(10)))
+    events.poll()
+    assert [row["seq"] for row in events.recent] == [7, 8, 9]

@@ -196,6 +196,14 @@ def test_a_chain_that_stops_making_blocks_is_stalled(world: World) -> None:
     assert "after block 25" in ending.error.message
 
 
+def test_a_chain_that_hangs_in_a_delivery_names_the_vat(world: World) -> None:
+    world.last_block, world.hung_delivery = 25, "v11"
+    ending = world.run(LOADED + " --timeout.block 20")
+    assert isinstance(ending.error, RunError)
+    assert ending.error.step == "stalled"
+    assert "  vat v11 is in a delivery since 2" in str(ending.error.detail)
+
+
 def test_a_consensus_failure_is_named(world: World) -> None:
     lines = (*world.chain.lines, (15.0, "CONSENSUS FAILURE!!! err=oops"))
     world.chain = replace(world.chain, lines=lines)
@@ -227,6 +235,8 @@ def test_a_load_that_finishes_no_cycle_is_never_green(world: World) -> None:
     ending = world.run(LOADED)
     assert isinstance(ending.error, LoadFailed)
     assert "finished no cycle" in ending.error.message
+    # Asked while the roles were still there, told when they are gone.
+    assert "  7 transactions in the mempool" in str(ending.error.detail)
 
 
 def test_a_stalled_load_is_named(world: World) -> None:
@@ -234,6 +244,36 @@ def test_a_stalled_load_is_named(world: World) -> None:
     ending = world.run(LOADED + " --timeout.cycle 15")
     assert isinstance(ending.error, LoadFailed)
     assert ending.error.step == "stalled"
+    assert ending.error.message.endswith("no cycle finished for 21 s")
+    assert str(ending.error.detail).splitlines() == [
+        "server running",
+        "cycles:",
+        "  faucet cycle 1 is in flight since 21 s",
+        "chain:",
+        "  the chain made 21 blocks in 21 s and is at block 30",
+        "  7 transactions in the mempool",
+        "vats:",
+        "  vat v10: 21 deliveries, 21000 computrons, 0.4 s",
+    ]
+    assert world.status()["last_lines"][-1].startswith("  vat v10")
+
+
+def test_cycles_that_come_seldom_are_no_stall(world: World) -> None:
+    seldom = "--stages 3 --stage.duration 4 --stage.loadgen.faucet.interval 100"
+    ending = world.run(seldom + " --timeout.cycle 15")
+    assert ending.error is None
+    assert len(world.rows("cycles.jsonl")) == 3
+
+
+def test_the_last_cycles_of_a_stalled_load_are_told(world: World) -> None:
+    world.clock.after(60.0, lambda: setattr(world, "cycles_finish", False))
+    ending = world.run(LOADED.replace("duration 1", "duration 3") + " --timeout.cycle 15")
+    assert isinstance(ending.error, LoadFailed)
+    assert ending.error.step == "stalled"
+    lines = str(ending.error.detail).splitlines()
+    ended = [line for line in lines if " ended " in line]
+    assert len(ended) == 3
+    assert all(line.endswith("ago after 2.0 s, passed") for line in ended)
 
 
 def test_one_interrupt_under_load_ends_the_stage_gracefully(world: World) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ MAX_SECONDS = 30 * 24 * 3600
 MAX_LIMIT = 10_000
 MAX_LINE = 1024 * 1024
 """Bytes of an event line; a longer one is taken for garbage."""
+
+RECENT = 3
+"""Finished cycles that are remembered."""
 
 _KEYS = ("interval", "wait", "limit")
 _DEFAULTS: Mapping[str, int] = {"interval": 60, "wait": 0, "limit": 1}
@@ -184,6 +188,10 @@ class LoadEvents:
         self._skipping = False
         self._running: dict[tuple[str, int], CycleRow] = {}
         self._done: list[CycleRow] = []
+        self.recent: deque[CycleRow] = deque(maxlen=RECENT)
+        """The cycles that finished last."""
+        self.config: dict[str, Mapping[str, Any]] = {}
+        """What is on, as the service told it last: task → interval, wait, limit."""
         self.tasks: dict[str, TaskCounts] = {}
         self.garbage = 0
         """Lines that were no events."""
@@ -213,6 +221,15 @@ class LoadEvents:
     def missed(self) -> int:
         """Starts that were due and never happened."""
         return sum(counts.missed for counts in self.tasks.values())
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds that the config in force may leave between two starts; None: nothing is on."""
+        pauses = [
+            max(_seconds(task.get("interval")) or 0.0, _seconds(task.get("wait")) or 0.0)
+            for task in self.config.values()
+        ]
+        return min(pauses, default=None)
 
     def counts(self) -> dict[str, tuple[int, int, int]]:
         """Task → (succeeded, failed including a failed preparation, in flight)."""
@@ -271,6 +288,8 @@ class LoadEvents:
         kind, task = event["type"], event.get("task")
         if kind == "driver":
             self._take_driver(event)
+        elif kind == "config":
+            self._take_config(event.get("config"))
         if not isinstance(task, str):
             return
         counts = self.tasks.setdefault(task, TaskCounts())
@@ -293,6 +312,12 @@ class LoadEvents:
             self.driver_exit = None
         elif event.get("state") == "exit" and event.get("expected") is not True:
             self.driver_exit = str(event.get("reason") or "the driver ended")
+
+    def _take_config(self, config: object) -> None:
+        if isinstance(config, dict):
+            self.config = {
+                name: dict(task) for name, task in config.items() if isinstance(task, dict)
+            }
 
     def _start(self, task: str, counts: TaskCounts, event: Event) -> None:
         seq = event.get("seq")
@@ -341,6 +366,7 @@ class LoadEvents:
             self.last_error = f"{task} cycle {seq}: {row['error']}"
         self.longest_cycle = max(self.longest_cycle, row["duration_s"] or 0.0)
         self._done.append(row)
+        self.recent.append(row)
 
 
 def _parsed(line: bytes) -> Event | None:

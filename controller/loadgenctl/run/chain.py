@@ -10,6 +10,7 @@ from loadgenctl.errors import RunError
 from loadgenctl.records import schema
 from loadgenctl.roles import probes
 from loadgenctl.roles.role import Role, how_ended
+from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.watch import Watch
 from loadgenctl.slog.blocks import BlockRows
@@ -42,6 +43,9 @@ class ChainSide:
         self.scanner = SlogScanner()
         self._follower = self._follow_slog()
         self._rows = BlockRows(stage)
+        self._activity = diagnosis.VatActivity(self.scanner)
+        self._counted_since = ctx.clock.monotonic()
+        self._blocks_since = 0
         self._bootstrap_told = 0
         self._ready_at: float | None = None
         self._shutdown_at: float | None = None
@@ -156,6 +160,7 @@ class ChainSide:
             )
             rows.append(row)
             self.height = block.block_height
+            self._blocks_since += 1
         self._ctx.store.append_many(schema.BLOCKS, rows)
         if self._ready_at is not None:
             self.blocks = (self.blocks + finished)[-100:]
@@ -172,8 +177,27 @@ class ChainSide:
             role="chain",
             step="stalled",
             hint=None if fatal else "a chain with slower blocks needs a larger --timeout.block",
-            detail=self.role.last_lines(),
+            detail=f"{self.role.last_lines()}\n{self.vats_diagnosis()}",
         )
+
+    def count_anew(self) -> None:
+        """Blocks and vats' work are told from now on by a diagnosis."""
+        self._activity.reset()
+        self._counted_since = self._ctx.clock.monotonic()
+        self._blocks_since = 0
+
+    def vats_diagnosis(self) -> str:
+        """What vats are doing, and have done since they were counted anew."""
+        return diagnosis.section("vats", self._activity.lines(self._ctx.clock.wall()))
+
+    def diagnosis(self) -> str:
+        """How a running chain is doing, and its vats, since they were counted anew."""
+        seconds = self._ctx.clock.monotonic() - self._counted_since
+        lines = [
+            diagnosis.block_line(self.height, self._blocks_since, seconds),
+            diagnosis.mempool_line(self.rpc),
+        ]
+        return "\n".join([diagnosis.section("chain", lines), self.vats_diagnosis()])
 
     def wait_first_blocks(self) -> None:
         """Wait for the first block, then for one without deliveries."""

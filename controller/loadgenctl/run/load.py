@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,6 +13,7 @@ from loadgenctl.errors import LoadFailed
 from loadgenctl.records import schema
 from loadgenctl.roles.loadclient import LoadClient, LoadEvents
 from loadgenctl.roles.role import Role
+from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.setup import run_all
 from loadgenctl.run.watch import CALM, Watch
@@ -21,7 +22,9 @@ from loadgenctl.slog.follow import SlogFollower
 
 STARTED = "started"
 CYCLE_STALL = 600.0
-"""Seconds under load without a finished cycle after which the load is called stalled."""
+"""Seconds under load without a finished cycle, beyond what the schedule itself leaves between two
+starts, after which the load is called stalled.
+"""
 WIND_DOWN_LEAST = 120.0
 WIND_DOWN_INTERRUPTED = 20.0
 
@@ -29,8 +32,22 @@ WIND_DOWN_INTERRUPTED = 20.0
 class LoadSide:
     """Starts, watches and stops client and load generator of one stage."""
 
-    def __init__(self, ctx: StageContext, watch: Watch, stage: int) -> None:
-        """Nothing is started yet."""
+    def __init__(
+        self,
+        ctx: StageContext,
+        watch: Watch,
+        stage: int,
+        *,
+        on_progress: Callable[[], None],
+        diagnose: Callable[[], str],
+    ) -> None:
+        """Nothing is started yet.
+
+        `on_progress` is called when the load begins and when cycles finished, `diagnose` when it
+        is given up.
+        """
+        self._on_progress = on_progress
+        self._diagnose = diagnose
         self._ctx = ctx
         self._watch = watch
         self._stage = stage
@@ -98,7 +115,13 @@ class LoadSide:
             reraise=True,
         )
         poll(LoadClient(self._in_loadgen).put, config)
-        self._loaded_since = self._ctx.clock.monotonic() if config else None
+        self._loaded_since = None
+        if config:
+            self._progressed()
+
+    def _progressed(self) -> None:
+        self._loaded_since = self._ctx.clock.monotonic()
+        self._on_progress()
 
     def _in_loadgen(self, argv: Sequence[str]) -> ExecResult:
         return self._ctx.engine.exec(self.loadgen.handle, argv, timeout=15.0)
@@ -115,27 +138,37 @@ class LoadSide:
             store.append_many(schema.CYCLES, [dict(row) for row in self.events.take_cycles()])
         if self._loaded_since is None:
             return
-        if self.events.finished > cycles_before:
-            self._loaded_since = self._ctx.clock.monotonic()
-        self._check_progress()
+        changed = any(event["type"] == "config" for event in new)
+        if changed or self.events.finished > cycles_before:
+            self._progressed()
+        self._check_progress(self._loaded_since)
 
-    def _check_progress(self) -> None:
+    def _check_progress(self, since: float) -> None:
         if self._ctx.plan.fail_fast and self.events.failed:
             raise LoadFailed(
                 f"a cycle failed: {self.events.last_error or 'no reason given'}",
                 role="loadgen",
                 step="load",
             )
-        limit = self._ctx.timeout("cycle", CYCLE_STALL)
-        silent = self._ctx.clock.monotonic() - (self._loaded_since or 0.0)
+        pause = self.events.pause
+        if pause is None:
+            return
+        limit = self._ctx.timeout("cycle", CYCLE_STALL) + pause
+        silent = self._ctx.clock.monotonic() - since
         if silent > limit:
             raise LoadFailed(
                 f"the load is stalled: no cycle finished for {silent:.0f} s",
                 role="loadgen",
                 step="stalled",
                 hint="slower cycles need a larger --timeout.cycle",
-                detail=self.loadgen.last_lines(),
+                detail=f"{self.loadgen.last_lines()}\n{self._diagnose()}",
             )
+
+    def diagnosis(self) -> str:
+        """The last cycles and those in flight."""
+        now, events = self._ctx.clock.wall(), self.events
+        lines = diagnosis.cycle_lines(list(events.recent), events.unfinished(), now)
+        return diagnosis.section("cycles", lines)
 
     def wind_down(self, *, interrupted: bool) -> None:
         """Turn the load off and let running cycles finish, up to a deadline."""

@@ -37,7 +37,14 @@ class Stage:
         self._told = 0.0
         self._interrupted = False
         self.chain = ChainSide(ctx, self._watch, spec.index)
-        self.load = LoadSide(ctx, self._watch, spec.index)
+        self.load = LoadSide(
+            ctx,
+            self._watch,
+            spec.index,
+            on_progress=self.chain.count_anew,
+            diagnose=self._diagnose,
+        )
+        self._too_little: LoadFailed | None = None
 
     def run(self) -> None:
         """The whole stage. Raises what went wrong, with everything stopped and kept by then."""
@@ -61,7 +68,8 @@ class Stage:
             raise self._ctx.interrupts.error()
         if trouble is not None:
             raise trouble
-        self._judge()
+        if self._too_little is not None:
+            raise self._too_little
 
     def _story(self) -> None:
         spec = self._spec
@@ -135,6 +143,8 @@ class Stage:
     def _wind_down(self, *, interrupted: bool) -> None:
         self._do("winding down")
         self.load.wind_down(interrupted=interrupted)
+        # While all roles still live to tell why.
+        self._too_little = self._load_check()
 
     def _enough(self) -> bool:
         cycles = self._spec.cycles
@@ -185,25 +195,28 @@ class Stage:
                 raise trouble
         return troubles[0] if troubles else None
 
-    def _judge(self) -> None:
-        """A stage that was meant to load must have loaded."""
-        if self._spec.chain_only:
-            return
+    def _load_check(self) -> LoadFailed | None:
+        """A stage that was meant to load must have loaded; what to say of it if it has not."""
         events, wanted = self.load.events, self._spec.cycles
+        index = self._spec.index
         if events.finished == 0:
-            raise LoadFailed(
-                f"stage {self._spec.index} was meant to load but finished no cycle",
-                role="loadgen",
-                step="load check",
-                hint="give the stage more time, or see logs/loadgen-stage-N.log.gz",
-                detail=events.last_error,
-            )
-        if wanted is not None and events.finished < wanted:
-            raise LoadFailed(
-                f"stage {self._spec.index} finished {events.finished} of {wanted} cycles",
-                role="loadgen",
-                step="load check",
-            )
+            what = f"stage {index} was meant to load but finished no cycle"
+            why = [events.last_error] if events.last_error else []
+        elif wanted is not None and events.finished < wanted:
+            what = f"stage {index} finished {events.finished} of {wanted} cycles"
+            why = []
+        else:
+            return None
+        return LoadFailed(
+            what,
+            role="loadgen",
+            step="load check",
+            hint=f"give the stage more time, or see logs/loadgen-stage-{index}.log.gz",
+            detail="\n".join([*why, self._diagnose()]),
+        )
+
+    def _diagnose(self) -> str:
+        return f"{self.load.diagnosis()}\n{self.chain.diagnosis()}"
 
     def _elapsed(self) -> float:
         return self._ctx.clock.monotonic() - self._began

@@ -106,6 +106,11 @@ class SlogScanner:
         """The block that has begun and not ended."""
         return self._block
 
+    @property
+    def open_delivery(self) -> tuple[float, str | None] | None:
+        """When the delivery that has no result yet began (epoch seconds), and to which vat."""
+        return self._open_delivery
+
     # -- buffers and lines
 
     def _lines_of(self, span: Span) -> None:
