@@ -55,6 +55,9 @@ def test_meaning(line: str, path: str, value: Any) -> None:
         ("--stage.0.chain-onli", "did you mean --stage.N.chain-only?"),
         ("--monitor-intervall 1", "did you mean --monitor-interval?"),
         ("--no-resett", "did you mean --reset?"),
+        ("--timeout.cyle 5", "did you mean --timeout.cycle?"),
+        ("--limit.chian.memory 4g", "did you mean --limit.chain.memory?"),
+        ("--stage.loadgn.x 1", "did you mean --stage.loadgen.*?"),
     ],
 )
 def test_unknown_names_the_nearest(line: str, hint: str) -> None:

@@ -138,7 +138,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("limit.*.memory", "bytes", None, "memory of a role, e.g. 4g", CONTAINERS),
     Option("limit.*.pids", "int", 4096, "processes of a role", CONTAINERS, minimum=16),
     Option(
-        "timeout.*", "number", None, "seconds a role may take to be ready", CONTAINERS, minimum=1
+        "timeout.*",
+        "number",
+        None,
+        "seconds a role may take to be ready; of `block` (180 if not given) and `cycle` (600):"
+        " without one, when it is due, before the run has stalled",
+        CONTAINERS,
+        minimum=1,
     ),
 )
 
@@ -205,21 +211,24 @@ def _fits_words(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 def _wild(group: str, word: str) -> bool:
-    match group:
-        case "stage":
-            return word.isdecimal() and word.isascii() and len(word) < 5
-        case "timeout":
-            return word in (*ROLES, *STALLS)
-        case _:
-            return word in ROLES
+    if group == "stage":
+        return word.isdecimal() and word.isascii() and len(word) < 5
+    return word in _wild_words(group)
+
+
+def _wild_words(group: str) -> tuple[str, ...]:
+    return (*ROLES, *STALLS) if group == "timeout" else ROLES
 
 
 def names() -> list[str]:
-    """All keys as a person would type them, for suggestions and help."""
-    return [
-        option.key.replace("*", "N", 1) if _numbered(option) else option.key for option in OPTIONS
-    ]
+    """All keys as a person would type them, for suggestions."""
+    return [name for option in OPTIONS for name in _names(option)]
 
 
-def _numbered(option: Option) -> bool:
-    return option.key.startswith("stage.*.")
+def _names(option: Option) -> list[str]:
+    key, group = option.key, option.path[0]
+    if key.startswith("stage.*."):
+        return [key.replace("*", "N", 1)]
+    if group in {"limit", "timeout"}:
+        return [key.replace("*", word, 1) for word in _wild_words(group)]
+    return [key]
