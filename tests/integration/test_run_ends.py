@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from tests.integration.loadgenctl_process import (
     Desk,
     Loadgenctl,
     Records,
+    eventually,
 )
 
 from loadgenctl.process import Runner
@@ -101,6 +103,34 @@ def test_what_a_killed_run_leaves_is_swept_by_the_next_command(
     assert shown.exit_code == 0, shown.stderr
     assert "killed" in shown.stdout
     assert "faucet" in shown.stdout
+
+
+def test_regen_of_a_killed_run_has_every_block_that_stands_in_the_slog(
+    desk: Desk, under_load: Callable[..., tuple[Loadgenctl, Records]]
+) -> None:
+    command, records = under_load(settings=desk.settings())
+    command.signal(signal.SIGKILL)
+    command.end()
+    # The chain goes on alone, and its slog with it, until it is swept away in mid-block.
+    recorded = len(records.rows("blocks.jsonl"))
+    slog = records.folder / "shared" / "chain-stage-0.slog"
+    grown = slog.stat().st_size
+    eventually(lambda: slog.stat().st_size > grown, "the chain goes on", evidence=str)
+    desk.do("clean")
+
+    told, _ = desk.do("slog", "blocks", "--json", str(slog))
+    made, _ = desk.do("regen", str(records.folder))
+    assert made.exit_code == 0, made.stderr
+    # What only the run knows of a block: its stage, and whether the chain was ready.
+    blocks, expected = (
+        [
+            {name: value for name, value in row.items() if name not in {"stage", "liveMode"}}
+            for row in rows
+        ]
+        for rows in (records.rows("blocks.jsonl"), json.loads(told.stdout)["blocks"])
+    )
+    assert blocks == expected
+    assert len(blocks) >= recorded > 0
 
 
 def test_a_chain_that_crashes_is_named_with_its_last_lines(desk: Desk) -> None:
