@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from loadgenctl.errors import OutputFolderError
 from loadgenctl.model import Command, RoleSpec
 from loadgenctl.monitor import rows
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
+from loadgenctl.monitor.own import read_own_usage
 from loadgenctl.monitor.readers import Answer, Read, ThreadReader, read_once
 from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.records import schema
@@ -469,3 +471,27 @@ def test_a_thread_reads_and_an_error_comes_back_as_a_reason() -> None:
 def wait_for(reader: ThreadReader) -> Answer:
     """The answer; the queue below the reader waits for it."""
     return reader._answers.get(timeout=30)
+
+
+def test_what_the_controller_itself_uses_is_read_with_the_containers(tmp_path: Path) -> None:
+    clock = FakeClock()
+    store = RunStore.create(tmp_path / "run", clock)
+    store.perf_start()
+    usage = {"pid": 7, "cpu_user_s": 1.5, "cpu_system_s": 0.5, "memory_rss_kib": 50_000}
+    sampler = Sampler(FakeEngine(clock), clock, store, interval=5, own_usage=lambda: usage)
+    for _ in range(12):
+        sampler.poll()
+        clock.sleep(1.0)
+    rows = list(RunFolder(tmp_path / "run").rows("samples.jsonl"))
+    assert [row["time"] - rows[0]["time"] for row in rows] == [0, 5, 10]
+    assert {(row["source"], row["role"], row["subject"]) for row in rows} == {
+        ("controller", "controller", "controller")
+    }
+    assert {name: rows[0][name] for name in usage} == usage
+
+
+def test_the_controller_s_usage_is_this_process_s() -> None:
+    usage = read_own_usage()
+    assert usage["pid"] == os.getpid()
+    assert usage["cpu_user_s"] > 0
+    assert 1024 < usage["memory_rss_kib"] < 4 * 1024 * 1024

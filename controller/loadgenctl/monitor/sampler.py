@@ -14,6 +14,7 @@ from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.monitor import docker_stats, rows
 from loadgenctl.monitor.agentclient import AgentClient
 from loadgenctl.monitor.counters import CounterSet
+from loadgenctl.monitor.own import OwnUsage
 from loadgenctl.monitor.readers import Answer, Read, Reader, ThreadReader
 from loadgenctl.records import schema
 from loadgenctl.records.reader import Row
@@ -52,11 +53,14 @@ class Sampler:
         deadline: float = 5.0,
         names: Mapping[str, str | None] | None = None,
         make_reader: ReaderFactory = ThreadReader,
+        own_usage: OwnUsage | None = None,
     ) -> None:
         """Each container is read every `interval` s; an answer later than `deadline` s is missing.
 
         `names` gives vat ids their names where the command line has none; it may grow meanwhile.
+        `own_usage` tells what the controller itself uses, at the same times; None: nobody asks.
         """
+        self._own_usage = own_usage
         self._engine = engine
         self._clock = clock
         self._store = store
@@ -111,6 +115,8 @@ class Sampler:
             self._due += self._interval * (1 + (now - self._due) // self._interval)
             for role, watched in self._watched.items():
                 self._ask(role, watched, now)
+            if self._own_usage is not None:
+                self._write_own(self._own_usage())
         self._drain_agent()
 
     def snapshot_now(self, *, timeout: float = 3.0) -> bool:
@@ -189,6 +195,19 @@ class Sampler:
             name=None,
             values={"epoch": counters.epoch, **corrected},
             reason=reason,
+        )
+        self._store.sample(sample)
+
+    def _write_own(self, usage: Mapping[str, float | int]) -> None:
+        sample = Sample(
+            time=round(self._clock.wall(), 6),
+            stage=self._store.stage,
+            source="controller",
+            kind="process",
+            role="controller",
+            subject="controller",
+            name=None,
+            values=dict(usage),
         )
         self._store.sample(sample)
 

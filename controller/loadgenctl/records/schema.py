@@ -51,13 +51,13 @@ class Sample:
     time: float
     """Epoch seconds of the reading."""
     stage: int
-    source: Literal["docker", "agent"]
+    source: Literal["docker", "agent", "controller"]
     kind: Literal["container", "process", "storage"]
     role: str
-    """`chain`, `solo`, `loadgen`."""
+    """`chain`, `solo`, `loadgen`; `controller` for what measures them."""
     subject: str
-    """Container: the role; process: `kernel`, `vats` (totals) or the vat id; storage: the path of
-    a file below the storage folder, or `.` for the whole of it."""
+    """Container: the role; process: `kernel`, `vats` (totals) or the vat id, `agent` and
+    `controller`; storage: the path of a file below the storage folder, or `.` for all of it."""
     name: str | None
     """Vat name where known."""
     values: dict[str, Any]

@@ -22,6 +22,7 @@ from loadgenctl.errors import (
     RoleDied,
 )
 from loadgenctl.model import RunPlan
+from loadgenctl.monitor.own import OwnUsage, read_own_usage
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.owner import Owner
@@ -58,6 +59,8 @@ class Services(Makers):
     site_name: str | None = None
     make_reader: ReaderFactory = ThreadReader
     """How the sampler reads without waiting; tests read inline."""
+    own_usage: OwnUsage = read_own_usage
+    """What the controller itself uses."""
 
 
 @dataclass(slots=True)
@@ -214,6 +217,7 @@ def _run_stages(walk: Walk) -> None:
         interval=plan.light_interval,
         names=names,
         make_reader=services.make_reader,
+        own_usage=services.own_usage,
     )
     ctx = StageContext(
         plan=plan,
