@@ -86,6 +86,8 @@ def test_status_survives_the_way_to_json_and_back() -> None:
     odd = Status.from_json({"outcome": "exploded", "owner": 3, "from_the_future": True})
     assert odd.outcome == "error"
     assert odd.reason == "unknown outcome 'exploded'"
+    odd = Status.from_json({"outcome": ["running"], "last_lines": 7})
+    assert (odd.outcome, odd.last_lines) == ("error", ())
 
 
 @pytest.mark.parametrize("owner", [{}, {"pid": 1, "start": 2, "host": "x"}, {"pid": "1"}, [1]])
@@ -140,3 +142,35 @@ def test_a_file_that_was_replaced_by_a_shorter_one_is_read_from_its_start(tmp_pa
     assert follower.torn
     path.write_text('{"n":3}\n')
     assert follower.poll() == [{"n": 3}]
+
+
+@given(st.integers(0, 90))
+def test_only_the_lines_that_begin_near_the_end(
+    tmp_path_factory: pytest.TempPathFactory, last: int
+) -> None:
+    path = tmp_path_factory.mktemp("end") / "rows.jsonl"
+    content = b"".join(b'{"n":%d}\n' % number for number in range(8, 12))
+    path.write_bytes(content + b'{"n":')
+    follower = RowFollower(path, last=last, most=3)
+    with path.open("ab") as stream:
+        stream.write(b'12}\n{"n":13}\n')
+    got = []
+    for _ in range(40):
+        got += follower.poll()
+    size = len(content) + 5
+    starts = {8: 0, 9: 8, 10: 16, 11: 25, 12: 34}
+    near = [number for number, start in starts.items() if start >= size - last]
+    assert [row["n"] for row in got] == [*near, 13]
+    assert follower.unreadable == 0
+
+
+def test_an_end_that_is_not_there_yet_or_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    follower = RowFollower(path, last=0)
+    path.write_text('{"n":1}\n')
+    assert follower.poll() == [{"n": 1}]
+    path.write_text('{"n":"a long line without an end')
+    amid = RowFollower(path, last=5)
+    assert amid.poll() == []
+    path.write_text('{"n":2}\n')
+    assert amid.poll() == [{"n": 2}]

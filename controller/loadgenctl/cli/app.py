@@ -19,7 +19,7 @@ from loadgenctl.cli.commands.byhand import compose_command
 from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.cli.commands.load import load_app
-from loadgenctl.cli.commands.results import regen_command, slog_app, stats_command
+from loadgenctl.cli.commands.results import regen_command, slog_app, stats_command, top_command
 from loadgenctl.cli.commands.run import (
     PASS_ON,
     ByHandCommand,
@@ -61,6 +61,7 @@ app.command("run", cls=OptionsCommand, context_settings=PASS_ON)(run_command)
 app.command("options", cls=OptionsCommand, context_settings=PASS_ON)(options_command)
 app.command("stats")(stats_command)
 app.command("regen")(regen_command)
+app.command("top")(top_command)
 app.add_typer(slog_app, name="slog")
 app.add_typer(load_app, name="load")
 app.add_typer(sdk_app, name="sdk")

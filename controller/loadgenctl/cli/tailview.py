@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from loadgenctl.cli.screen import Screen
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.reports.slogs import tail_head, tail_line, tail_table
 from loadgenctl.reports.words import clean, duration
@@ -99,21 +99,15 @@ class JsonView(_Plain):
             self._out.flush()
 
 
-class TableView:
+class TableView(Screen):
     """The last blocks that fit the terminal, drawn when there is something new to see."""
 
     def __init__(self, console: Console) -> None:
         """The console must be a terminal."""
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False)
+        super().__init__(console)
         self._rows: deque[Row] = deque(maxlen=500)
         self._title = ""
         self._drawn: float | None = None
-
-    def __enter__(self) -> Self:
-        """See `View`."""
-        self._live.start()
-        return self
 
     def __exit__(
         self,
@@ -122,8 +116,8 @@ class TableView:
         trace: TracebackType | None,
     ) -> None:
         """See `View`; the last table stays to be read."""
-        self._live.update(self._table(), refresh=True)
-        self._live.stop()
+        self.draw(self._table())
+        super().__exit__(kind, error, trace)
 
     def show(self, title: str, rows: Sequence[Row], now: float) -> None:
         """See `View.show`."""
@@ -132,13 +126,13 @@ class TableView:
         if not fresh and self._drawn is not None and now - self._drawn < _IDLE:
             return
         self._title, self._drawn = title, now
-        self._live.update(self._picture(now), refresh=True)
+        self.draw(self._picture(now))
 
     def _picture(self, now: float) -> Group:
         return Group(self._table(), Text(f"{self._age(now)}; Ctrl-C ends this", style="dim"))
 
     def _table(self) -> Table:
-        room = max(3, self._console.height - _FRAME)
+        room = max(3, self.console.height - _FRAME)
         return tail_table(self._title, list(self._rows)[-room:])
 
     def _age(self, now: float) -> str:

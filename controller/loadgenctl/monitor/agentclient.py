@@ -68,7 +68,7 @@ class AgentClient:
         self._clock = clock
         self._spec = spec
         self._out = f"{OUT}/{name}"
-        self._follower = RowFollower(self.path, from_end=True)
+        self._follower = RowFollower(self.path, last=0)
         self._request_path = self.path.with_name(f"{name}.request")
         self._requests = 0
         self._starts = 0

@@ -180,17 +180,22 @@ class RunFolder:
 class RowFollower:
     """Reads a growing JSON-lines file piece by piece; an unfinished last line waits for its end."""
 
-    def __init__(self, path: Path, *, most: int = 4 * 1024 * 1024, from_end: bool = False) -> None:
+    def __init__(self, path: Path, *, most: int = 4 * 1024 * 1024, last: int | None = None) -> None:
         """`most` bytes are read at a poll, so that a backlog does not hold up the caller.
 
-        With `from_end` what is there by now is left out.
+        With `last`, of what is there by now only the lines that begin within so many bytes of the
+        end are taken; 0 leaves out all of it.
         """
         self.path = path
         self.unreadable = 0
         """Whole lines so far that were no JSON object."""
         self._most = most
-        self._offset = path.stat().st_size if from_end and path.exists() else 0
+        self._offset = 0
         self._rest = b""
+        self._amid = False
+        """Up to the next end of a line everything belongs to a line that is left out."""
+        if last is not None:
+            self._skip(last)
 
     @property
     def torn(self) -> bool:
@@ -203,7 +208,7 @@ class RowFollower:
             with self.path.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size < self._offset:
-                    self._offset, self._rest = 0, b""
+                    self._offset, self._rest, self._amid = 0, b"", False
                 if size == self._offset:
                     return []
                 stream.seek(self._offset)
@@ -213,6 +218,9 @@ class RowFollower:
         except OSError as error:
             raise _unreadable(self.path, error) from error
         self._offset += len(piece)
+        if self._amid:
+            _, end, piece = piece.partition(b"\n")
+            self._amid = not end
         *lines, self._rest = (self._rest + piece).split(b"\n")
         rows = []
         for line in lines:
@@ -222,6 +230,16 @@ class RowFollower:
             elif line.strip():
                 self.unreadable += 1
         return rows
+
+    def _skip(self, last: int) -> None:
+        """Begin with the first line that starts within the `last` bytes that are there."""
+        try:
+            start = self.path.stat().st_size - last
+        except FileNotFoundError:
+            return
+        if start > 0:
+            # One byte before: a line that begins exactly there is whole.
+            self._offset, self._amid = start - 1, True
 
 
 def parse_row(line: bytes) -> Row | None:

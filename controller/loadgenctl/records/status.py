@@ -59,11 +59,12 @@ class Status:
     def from_json(cls, document: Mapping[str, Any]) -> Status:
         """Read back; unknown keys are left out, an unknown outcome becomes `error`."""
         known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        if known.get("outcome") not in _OUTCOMES:
-            known["reason"] = f"unknown outcome {known.get('outcome')!r}"
+        outcome, lines = known.get("outcome"), known.get("last_lines")
+        if not isinstance(outcome, str) or outcome not in _OUTCOMES:
+            known["reason"] = f"unknown outcome {outcome!r}"
             known["outcome"] = "error"
         known["owner"] = _owner(known.get("owner"))
-        known["last_lines"] = tuple(known.get("last_lines") or ())
+        known["last_lines"] = tuple(map(str, lines)) if isinstance(lines, list | tuple) else ()
         return cls(**known)
 
 

@@ -70,12 +70,9 @@ def tables(summary: Summary) -> list[Table]:
 def header(summary: Summary) -> list[Text]:
     """What ran, on what, and how it ended."""
     run = _dict(summary, "run")
-    outcome = clean(run.get("outcome") or ("original's folder" if run.get("original") else "?"))
-    style = "bold green" if outcome == _GOOD else "bold yellow"
-    if outcome in {"failed", "died", "timeout", "error", "killed"}:
-        style = "bold red"
+    outcome = run.get("outcome") or ("original's folder" if run.get("original") else "?")
     first = Text("Run ").append(clean(run.get("run_id") or run.get("folder") or "?"), "bold")
-    first.append(": ").append(outcome, style)
+    first.append(": ").append_text(outcome_text(outcome))
     if "duration_s" in run:
         first.append(f", {duration(run['duration_s'])}")
     lines = [first]
@@ -83,15 +80,25 @@ def header(summary: Summary) -> list[Text]:
     if outcome != _GOOD and why:
         lines.append(Text("  " + ": ".join(why)))
     if run.get("sdk"):
-        lines.append(Text(_sdk_line(run)))
+        lines.append(Text(f"  SDK {sdk_words(run)}"))
     if run.get("simulated"):
         warning = "  simulated: these numbers tell nothing about a real chain"
         lines.append(Text(warning, "bold yellow"))
     return lines
 
 
-def _sdk_line(run: Mapping[str, Any]) -> str:
-    words = [f"  SDK {clean(run['sdk'])}"]
+def outcome_text(outcome: object) -> Text:
+    """How a run stands or ended, in the colour that tells."""
+    word = clean(outcome)
+    style = "bold green" if word == _GOOD else "bold yellow"
+    if word in {"failed", "died", "timeout", "error", "killed"}:
+        style = "bold red"
+    return Text(word, style)
+
+
+def sdk_words(run: Mapping[str, Any]) -> str:
+    """`agoric beta-7 (commit 0123456789ab) of 2022-01-31`."""
+    words = [clean(run["sdk"])]
     if run.get("revision"):
         words.append(clean(run["revision"]))
     commit = run.get("commit")

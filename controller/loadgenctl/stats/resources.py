@@ -67,9 +67,8 @@ class _Subject:
     name: str | None = None
     samples: int = 0
     missing: int = 0
-    stage: object = None
-    time: float | None = None
-    cpu: float | None = None
+    read: Row | None = None
+    """The last reading that told CPU."""
     busy_s: float = 0.0
     watched_s: float = 0.0
     """Time between readings of CPU that belong together; between stages nothing is watched."""
@@ -106,25 +105,43 @@ class _Subject:
 
     def _add_cpu(self, row: Row) -> None:
         """Add the CPU seconds since the reading before, if the same process was read."""
-        time, stage, cpu = row.get("time"), row.get("stage"), _cpu_seconds(row)
-        if not isinstance(time, int | float) or cpu is None:
+        if _moment(row) is None or cpu_seconds(row) is None:
             return
-        if self.cpu is not None and self.time is not None and stage == self.stage:
-            passed = time - self.time
-            if passed > 0 and cpu >= self.cpu:
-                self.busy_s += cpu - self.cpu
-                self.watched_s += passed
-        self.time, self.stage, self.cpu = float(time), stage, cpu
+        spent = None if self.read is None else cpu_between(self.read, row)
+        if spent is not None:
+            self.busy_s += spent[0]
+            self.watched_s += spent[1]
+        self.read = row
 
 
-def _cpu_seconds(row: Row) -> float | None:
-    """All CPU seconds so far: the total where there is one, else user and system."""
+def cpu_seconds(row: Row) -> float | None:
+    """All CPU seconds that a sample tells: the total where there is one, else user and system."""
     for names in _CPU:
         values = [row.get(name) for name in names]
         numbers = [float(value) for value in values if isinstance(value, int | float)]
         if len(numbers) == len(names):
             return sum(numbers)
     return None
+
+
+def cpu_between(before: Row, after: Row) -> tuple[float, float] | None:
+    """Seconds of CPU used, and seconds passed, between two samples of one subject.
+
+    None unless both tell, within one stage: between stages nothing is watched, and a counter that
+    fell is another process's.
+    """
+    begin, end = _moment(before), _moment(after)
+    used, now_used = cpu_seconds(before), cpu_seconds(after)
+    if begin is None or end is None or used is None or now_used is None:
+        return None
+    if before.get("stage") != after.get("stage") or end <= begin or now_used < used:
+        return None
+    return now_used - used, end - begin
+
+
+def _moment(row: Row) -> float | None:
+    time = row.get("time")
+    return float(time) if isinstance(time, int | float) else None
 
 
 def resource_rows(samples: Iterable[Row], *, files: int = _FILES) -> list[dict[str, Any]]:

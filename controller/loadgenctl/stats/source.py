@@ -56,18 +56,22 @@ class RunData:
 
     def stage_plan(self, stage: int) -> Mapping[str, Any]:
         """What the plan says of a stage; empty if unknown."""
-        plan = self.run.get("plan")
-        stages = plan.get("stages") if isinstance(plan, Mapping) else None
-        for spec in stages if isinstance(stages, list) else []:
-            if isinstance(spec, Mapping) and spec.get("index") == stage:
-                return spec
-        return {}
+        planned = (spec for spec in planned_stages(self.run) if spec.get("index") == stage)
+        return next(planned, {})
 
     def samples(self) -> Iterator[Row]:
         """Rows as in samples.jsonl; of the original's folders, made of its perf.jsonl."""
         if self.folder.original and not (self.folder.path / schema.SAMPLES).exists():
             return original.samples_of_perf(self.folder.perf(), self.perf.time_origin)
         return self.folder.samples()
+
+
+def planned_stages(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The stages of the plan in a run.json; none if unknown."""
+    plan = run.get("plan")
+    stages = plan.get("stages") if isinstance(plan, Mapping) else None
+    found = stages if isinstance(stages, list) else []
+    return [spec for spec in found if isinstance(spec, Mapping)]
 
 
 def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:

@@ -1,4 +1,4 @@
-"""`loadgenctl stats`, `regen` and `slog`: what is there already, without an engine."""
+"""`loadgenctl stats`, `regen`, `top` and `slog`: what is there already, without an engine."""
 
 from __future__ import annotations
 
@@ -76,6 +76,32 @@ def regen_command(
     from loadgenctl.cli.regen import regenerate_folders
 
     regenerate_folders(runs, as_json=json_output, force=force)
+
+
+def top_command(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN|live", help="Results folder, or `live`: the run that goes on."),
+    ] = "live",
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", show_default="results", help="Where `live` looks for folders of runs."
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print the same as a JSON document and end.")
+    ] = False,
+) -> None:
+    """Watch a run: blocks, cycles, vats, containers, storage. Only its folder is read.
+
+    On a terminal it is drawn anew every second until the run ends, q or Ctrl-C; elsewhere, and of a
+    run that has ended, there is one picture.
+    """
+    from loadgenctl.cli.top import show_top
+
+    show_top(run, results, once=once, as_json=json_output)
 
 
 @slog_app.command("blocks")

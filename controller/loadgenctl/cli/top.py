@@ -1,0 +1,142 @@
+"""`loadgenctl top`: how a run stands, from its results folder alone, once or until it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from loadgenctl.cli.output import print_json
+from loadgenctl.cli.screen import Keys, NoKeys, Screen, TerminalKeys
+from loadgenctl.clock import Clock, SystemClock
+from loadgenctl.errors import UsageError
+from loadgenctl.records.running import find_running
+from loadgenctl.reports.lines import page
+from loadgenctl.reports.standing import PLAIN_WIDTH, foot, picture
+from loadgenctl.stats.standing import LiveRun
+
+LIVE: Final = "live"
+RESULTS: Final = Path("results")
+"""Where runs leave their folders unless told otherwise."""
+PACE: Final = 1.0
+"""Seconds between looks at the folder."""
+
+
+def show_top(
+    run: str,
+    results: Path | None = None,
+    *,
+    once: bool = False,
+    as_json: bool = False,
+    console: Console | None = None,
+    keys: Keys | None = None,
+    clock: Clock | None = None,
+) -> None:
+    """Show how a run stands: on a terminal until it has ended or a person ends it, else once.
+
+    `run` is a results folder or `live`. Raises `UsageError`, also when the folder goes away.
+    """
+    console, clock = console or Console(), clock or SystemClock()
+    if run != LIVE and results is not None:
+        raise UsageError(
+            "--results tells where the running one is looked for, and you have named a run",
+            hint="give one of both",
+        )
+    path = find_live(results or RESULTS) if run == LIVE else Path(run)
+    with _reading(path):
+        source = LiveRun(path)
+        standing = source.poll(clock.wall())
+    if as_json:
+        print_json(standing)
+        return
+    if not once and not _over(standing) and _takes_pictures(console):
+        ended = watch(source, Screen(console, alternate=True), keys or _keys(clock), clock)
+        if ended is None:
+            return
+        standing = ended
+    _print(console, standing)
+
+
+def find_live(results: Path) -> Path:
+    """The folder of the one run that goes on. Raises `UsageError` for none, and for several."""
+    with _reading(results):
+        found = find_running(results)
+    if len(found.here) == 1:
+        return found.here[0]
+    if found.here:
+        raise UsageError(
+            f"{len(found.here)} runs go on: {', '.join(map(str, found.here))}",
+            hint=f"name one of them, e.g. loadgenctl top {found.here[0]}",
+        )
+    if found.elsewhere:
+        raise UsageError(
+            f"no run of this machine goes on in {results}",
+            hint=f"of another machine, it seems, is {found.elsewhere[0]}: name it to see it",
+        )
+    raise UsageError(
+        f"no run goes on in {results}" if results.is_dir() else f"there is no folder {results}",
+        hint="name the folder of a run, or with --results the folder that holds it",
+    )
+
+
+def watch(source: LiveRun, screen: Screen, keys: Keys, clock: Clock) -> dict[str, Any] | None:
+    """Draw until the run has ended, and return how it then stands; None if a person ended it."""
+    try:
+        # The keys go first and come back last: what is typed must not be seen on either screen.
+        with keys, screen:
+            while True:
+                with _reading(source.path):
+                    standing = source.poll(clock.wall())
+                if _over(standing):
+                    return standing
+                screen.draw(_full(screen.console, standing, keys.help))
+                if keys.quit_within(PACE):
+                    return None
+    except KeyboardInterrupt:
+        return None
+
+
+def _full(console: Console, standing: dict[str, Any], keys: str) -> Text:
+    """All of the terminal, with the last line at its bottom."""
+    width, height = console.size
+    lines = picture(standing, width, height - 1)
+    lines += [Text() for _ in range(height - 1 - len(lines))]
+    return page([*lines, foot(standing, keys)], width)
+
+
+def _print(console: Console, standing: dict[str, Any]) -> None:
+    """One picture; without any escape code where the output is not a terminal."""
+    terminal = console.file.isatty()
+    width = console.width if terminal else PLAIN_WIDTH
+    whole = page([*picture(standing, width), Text(), foot(standing)], width)
+    if terminal:
+        console.print(whole)
+    else:
+        console.file.write(whole.plain + "\n")
+
+
+def _over(standing: dict[str, Any]) -> bool:
+    return standing["run"]["outcome"] not in {None, "running"}
+
+
+def _takes_pictures(console: Console) -> bool:
+    # The file itself: colours may be forced also into one that is none.
+    return console.file.isatty() and not console.is_dumb_terminal
+
+
+def _keys(clock: Clock) -> Keys:
+    standard_input = 0
+    return TerminalKeys(standard_input) if os.isatty(standard_input) else NoKeys(clock)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,84 @@
+"""Tables as lines of text, for what is drawn every second: rich's own cost several times more.
+
+Nothing here wraps. What is too long for its column or line is cut, and the cut is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+Row = tuple[str | Text, ...]
+"""A row's cells; a `Text` has one style, its own."""
+
+GAP: Final = 3
+"""Columns between what stands side by side."""
+_HEAD: Final = "bold underline"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    head: str
+    width: int
+    """At least so wide, so that it stands still while its cells change."""
+    most: int | None = None
+    """Words, at the left and at most so wide; None: numbers, at the right and never cut."""
+
+
+def lines_of(columns: Sequence[Column], rows: Sequence[Row]) -> list[Text]:
+    """The line of the heads, and one for each row."""
+    plain = [[str(cell) for cell in row] for row in rows]
+    widths = []
+    for place, column in enumerate(columns):
+        widest = max([cell_len(column.head), *(cell_len(cells[place]) for cells in plain)])
+        wanted = max(column.width, widest)
+        widths.append(wanted if column.most is None else min(wanted, column.most))
+    heads = tuple(Text(column.head, _HEAD) for column in columns)
+    return [_line(columns, widths, row) for row in (heads, *rows)]
+
+
+def beside(left: Sequence[Text], right: Sequence[Text], width: int) -> list[Text]:
+    """Two lists of lines side by side, the right one behind `width` columns and a gap."""
+    lines = []
+    for place in range(max(len(left), len(right))):
+        line = left[place].copy() if place < len(left) else Text()
+        if place < len(right):
+            line.truncate(width, overflow="ellipsis", pad=True)
+            line.append(" " * GAP).append_text(right[place])
+        lines.append(line)
+    return lines
+
+
+def page(lines: Sequence[Text], width: int) -> Text:
+    """The lines as one text that needs no wrapping."""
+    for line in lines:
+        line.rstrip()
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n").join(lines)
+
+
+def _line(columns: Sequence[Column], widths: Sequence[int], row: Row) -> Text:
+    line = Text()
+    for place, (column, width, cell) in enumerate(zip(columns, widths, row, strict=True)):
+        if place:
+            line.append(" ")
+        text, style = (cell.plain, cell.style) if isinstance(cell, Text) else (cell, "")
+        line.append(_cut(text, width) if column.most else _right(text, width), style)
+    return line
+
+
+def _cut(text: str, width: int) -> str:
+    """Exactly `width` columns of a terminal; some characters take two of them."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + "…"
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - cell_len(text)) + text

@@ -1,0 +1,191 @@
+"""How a run stands now, from its results folder alone: the document that `loadgenctl top` shows.
+
+    as_of, run, stage, blocks, cycles, processes, containers, storage, damage
+
+Its fields: docs/top.md. What is not known is null, never 0. Files are followed: only the end of a
+long one is read at first, then what is appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.records import schema
+from loadgenctl.records.reader import RowFollower, RunFolder
+from loadgenctl.records.status import Status
+from loadgenctl.stats.newest import Blocks, Cycles, Marks, Readings, number
+from loadgenctl.stats.numbers import rounded
+from loadgenctl.stats.run import CHAIN_ONLY, LOAD
+from loadgenctl.stats.source import planned_stages
+
+Row = dict[str, Any]
+Standing = dict[str, Any]
+
+MIB: Final = 1024 * 1024
+ENDS: Final[Mapping[str, int]] = {
+    schema.PERF: 4 * MIB,
+    schema.EVENTS: MIB,
+    schema.CYCLES: MIB,
+    schema.BLOCKS: MIB,
+    schema.SAMPLES: 4 * MIB,
+}
+"""Bytes of a file's end that are read at first; of samples, so that it holds two full readings."""
+
+
+class LiveRun:
+    """A run that is looked at from time to time; it may begin, go on or have ended."""
+
+    def __init__(self, path: Path) -> None:
+        """Raise `OutputFolderError` if no run can be there: an empty folder may get one yet."""
+        self.path = path
+        self._folder = None if _empty(path) else _open(path)
+        self._run: Row = {}
+        self._started: float | None = None
+        self._begin()
+
+    def poll(self, now: float) -> Standing:
+        """How the run stands; `now` in epoch seconds.
+
+        Raises `OutputFolderError` when the folder is gone or cannot be read.
+        """
+        if not self.path.is_dir():
+            raise OutputFolderError(
+                f"the results folder {self.path} was removed while it was looked at",
+                hint="its run, if it still goes on, ends with that",
+            )
+        # Before the rows: of a run that has ended all of them are there by then.
+        status = self._status()
+        started = None if status is None else number(status.started_at)
+        if started not in (None, self._started):
+            # The first look, or another run has taken the folder's place.
+            self._run, self._started = {}, started
+            self._begin()
+        if self._folder is not None and not self._run:
+            # Opened again, because only run.json tells a format that is too new.
+            self._folder = _open(self.path)
+            self._run = self._folder.run
+        self._take_rows()
+        return self._document(status, now)
+
+    def _begin(self) -> None:
+        self._followers = {
+            name: RowFollower(self.path / name, last=last) for name, last in ENDS.items()
+        }
+        self._marks, self._blocks = Marks(), Blocks()
+        self._cycles, self._readings = Cycles(), Readings()
+
+    def _status(self) -> Status | None:
+        if self._folder is None and not _empty(self.path):
+            self._folder = _open(self.path)
+        status = None if self._folder is None else self._folder.status
+        return None if status is None else status.as_found()
+
+    def _take_rows(self) -> None:
+        rows = {name: follower.poll() for name, follower in self._followers.items()}
+        self._marks.add(rows[schema.PERF])
+        self._cycles.add_events(rows[schema.EVENTS])
+        self._cycles.add_cycles(rows[schema.CYCLES])
+        self._blocks.add(rows[schema.BLOCKS])
+        self._readings.add(rows[schema.SAMPLES])
+
+    def _document(self, status: Status | None, now: float) -> Standing:
+        over = status is not None and status.finished
+        as_of = (self._ended_at(status) if status is not None and over else None) or now
+        stage = None if status is None else status.stage
+        current = not over and self._cycles.stage == stage
+        return {
+            "as_of": rounded(as_of, 3),
+            "run": self._run_row(status, as_of),
+            "stage": self._stage_row(stage, as_of),
+            "blocks": self._blocks.standing(as_of),
+            "cycles": self._cycles.standing(as_of, current=current),
+            "processes": self._readings.processes(as_of),
+            "containers": self._readings.containers(as_of),
+            "storage": self._readings.storage(as_of),
+            "damage": {
+                name: follower.unreadable
+                for name, follower in self._followers.items()
+                if follower.unreadable
+            },
+        }
+
+    def _ended_at(self, status: Status) -> float | None:
+        """When the run ended; of a killed one, when it was last heard of."""
+        finished = number(status.finished_at)
+        if finished is not None:
+            return finished
+        started, told = number(status.started_at), self._marks.last_at
+        heard = (
+            number(status.updated_at),
+            None if started is None or told is None else started + told,
+            self._blocks.last_at,
+            self._cycles.last_at,
+            self._readings.last_at,
+        )
+        return max((at for at in heard if at is not None), default=None)
+
+    def _run_row(self, status: Status | None, as_of: float) -> Row:
+        sdk = self._run.get("sdk")
+        sdk = sdk if isinstance(sdk, Mapping) else {}
+        outcome = None if status is None else status.outcome
+        status = status or Status()
+        started = number(status.started_at)
+        return {
+            "folder": self.path.absolute().name,
+            "run_id": self._run.get("run_id"),
+            "sdk": sdk.get("family"),
+            "simulated": sdk.get("simulated"),
+            "revision": sdk.get("requested"),
+            "commit": sdk.get("commit"),
+            "commit_time": sdk.get("commit_time"),
+            "dirty": sdk.get("dirty"),
+            "outcome": outcome,
+            "owner_alive": None if status.owner is None else status.owner.alive(),
+            "step": status.step,
+            "role": status.role,
+            "reason": status.reason,
+            "hint": status.hint,
+            "exit_code": status.exit_code,
+            "last_lines": list(status.last_lines),
+            "started_at": started,
+            "elapsed_s": None if started is None else rounded(max(0.0, as_of - started), 3),
+        }
+
+    def _stage_row(self, stage: int | None, as_of: float) -> Row | None:
+        """The stage that runs, or in which the run ended; outside of stages only their number."""
+        plan = planned_stages(self._run)
+        if stage is None and not plan:
+            return None
+        spec = next((each for each in plan if each.get("index") == stage), {})
+        mark, began = (None, None) if stage is None else self._marks.standing(stage)
+        elapsed = None
+        if began is not None and self._started is not None:
+            elapsed = rounded(max(0.0, as_of - self._started - began), 3)
+        chain_only = spec.get("chain_only")
+        kind = (CHAIN_ONLY if chain_only else LOAD) if isinstance(chain_only, bool) else None
+        return {
+            "stage": stage,
+            "stage_count": len(plan) or None,
+            "kind": kind,
+            "mark": mark,
+            "elapsed_s": elapsed,
+            "planned_s": number(spec.get("duration")),
+        }
+
+
+def _empty(path: Path) -> bool:
+    """True for a folder in which nothing was written yet; hidden are files that are being made."""
+    return path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())
+
+
+def _open(path: Path) -> RunFolder:
+    folder = RunFolder(path)
+    if folder.original:
+        raise UsageError(
+            f"{path} is of the original load generator, which does not tell how a run stands",
+            hint=f"see what it measured: loadgenctl stats {path}",
+        )
+    return folder
