@@ -73,6 +73,7 @@ def a_summary(**run: Any) -> dict[str, Any]:
             ("container", "chain", None, "memory_bytes"),
             ("process", "kernel", None, "memory_rss_kib"),
             ("process", "v1", "zoe", "memory_rss_kib"),
+            ("process", "controller", None, "memory_rss_kib"),
             ("storage", ".", None, "disk_kib"),
         )
     ]
@@ -114,6 +115,12 @@ def test_a_file_gets_plain_text_of_100_columns() -> None:
     assert "1 500" in text
     assert "77 500" not in text
     assert "simulated" not in text
+
+
+def test_what_measuring_costs_stands_apart_from_the_chain() -> None:
+    lines = [line.split()[:2] for line in text_of(a_summary()).splitlines()]
+    assert ["measuring:", "controller"] in lines
+    assert ["chain:", "controller"] not in lines
 
 
 def test_strings_from_outside_do_nothing() -> None:

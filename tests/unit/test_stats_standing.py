@@ -166,6 +166,14 @@ def test_a_failed_reading_is_missing_and_says_why(tmp_path: Path) -> None:
     assert found["processes"][0]["memory_rss_kib"] is None
 
 
+def test_what_measuring_costs_is_no_vat(tmp_path: Path) -> None:
+    run = loaded_run(tmp_path)
+    before = [row["subject"] for row in stand(run)["processes"]]
+    for subject in ("agent", "controller"):
+        run.process(99, subject, 0.5)
+    assert [row["subject"] for row in stand(run)["processes"]] == before
+
+
 def test_from_an_empty_folder_to_the_end(tmp_path: Path) -> None:
     run = MadeRun(tmp_path)
     (tmp_path / ".status.json.tmp").touch()

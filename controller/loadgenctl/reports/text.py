@@ -31,6 +31,8 @@ WIDTH: Final = 100
 """Columns of a table where the output is not a terminal."""
 _VATS: Final = 6
 """Vats that get a line of their own."""
+_MEASURING: Final = frozenset({"agent", "controller"})
+"""Processes that are there because of the measurement."""
 _GOOD: Final = "passed"
 
 
@@ -293,7 +295,8 @@ def _resource_table(resources: Sequence[Summary]) -> Table:
     )
     processes = [row for row in resources if row.get("kind") == "process"]
     whole = [row for row in processes if row.get("subject") in {"kernel", "vats"}]
-    vats = [row for row in processes if row.get("subject") not in {"kernel", "vats", "agent"}]
+    measuring = [row for row in processes if row.get("subject") in _MEASURING]
+    vats = [row for row in processes if row not in whole and row not in measuring]
     vats.sort(key=lambda row: _memory(row)[0] or 0.0, reverse=True)
     containers = [row for row in resources if row.get("kind") == "container"]
     for row in containers:
@@ -305,6 +308,8 @@ def _resource_table(resources: Sequence[Summary]) -> Table:
     for row in resources:
         if row.get("kind") == "storage" and row.get("subject") == ".":
             _resource_row(table, row, f"{clean(row.get('role'))}: storage", "")
+    for row in measuring:
+        _resource_row(table, row, f"measuring: {clean(row.get('subject'))}", "")
     return table
 
 

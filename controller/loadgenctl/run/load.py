@@ -15,7 +15,7 @@ from loadgenctl.roles.loadclient import LoadClient, LoadEvents
 from loadgenctl.roles.role import Role
 from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
-from loadgenctl.run.setup import run_all
+from loadgenctl.run.setup import prepare, run_all
 from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import events_path
 from loadgenctl.slog.follow import SlogFollower
@@ -59,9 +59,13 @@ class LoadSide:
         self._loaded_since: float | None = None
 
     def provision_client(self) -> None:
-        """Fund the client and make it known to the running chain, unless that was done before."""
-        name = f"stage {self._stage}"
-        run_all(self._ctx, self.solo.recipe.provision, name, f"setup-stage-{self._stage}")
+        """Create the client, fund it and make it known to the running chain, unless that was done.
+
+        The chain runs by now: what a run is about starts as soon as it can.
+        """
+        name, log = f"stage {self._stage}", f"setup-stage-{self._stage}"
+        prepare(self._ctx, self.solo.recipe, name, log)
+        run_all(self._ctx, self.solo.recipe.provision, name, log)
 
     def start_client(self) -> None:
         """Start the client and wait until it is ready."""

@@ -239,7 +239,7 @@ def _run_stages(walk: Walk) -> None:
     with_client = any(not stage.chain_only for stage in plan.stages)
     failed_cycles, last_error = 0, None
     try:
-        set_up(ctx, with_client=with_client)
+        set_up(ctx)
         with services.interrupts.graceful():
             for spec in plan.stages:
                 stage = Stage(ctx, spec, with_client=with_client)

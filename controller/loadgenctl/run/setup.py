@@ -1,4 +1,4 @@
-"""Before the first stage: the chain's and the client's state are made, unless they are there."""
+"""What is made before roles start: the chain's and the client's state, unless they are there."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from loadgenctl.model import Command
 from loadgenctl.roles.pod import SETUP
 from loadgenctl.run.context import StageContext
+from loadgenctl.sdks.base import RoleRecipe
 
 
-def set_up(ctx: StageContext, *, with_client: bool) -> None:
-    """Make fresh state. Raises `RunError` naming the command that failed."""
+def set_up(ctx: StageContext) -> None:
+    """Before the first stage: the chain's state. Raises `RunError` naming what failed."""
     ctx.store.perf("setup-tasks-start", reset=ctx.plan.reset, withMonitor=True)
-    context = ctx.role_context(0)
-    recipes = [ctx.family.chain(context)]
-    if with_client:
-        recipes.append(ctx.family.solo(context))
-    for recipe in recipes:
-        if recipe.state_probe is None or not ctx.on_host(recipe.state_probe).exists():
-            run_all(ctx, recipe.prepare, "setup", SETUP)
+    prepare(ctx, ctx.family.chain(ctx.role_context(0)), "setup", SETUP)
     ctx.store.perf("setup-tasks-finish")
+
+
+def prepare(ctx: StageContext, recipe: RoleRecipe, step: str, log: str) -> None:
+    """Make a role's state, unless it is there. See `run_all`."""
+    if recipe.state_probe is None or not ctx.on_host(recipe.state_probe).exists():
+        run_all(ctx, recipe.prepare, step, log)
 
 
 def run_all(ctx: StageContext, commands: Sequence[Command], step: str, log: str) -> None:

@@ -76,7 +76,7 @@ class Stage:
         self._start_chain()
         self.chain.wait_first_blocks()
         if self._with_client and (spec.index == 0 or not spec.chain_only):
-            self._do("funding the client")
+            self._do("creating and funding the client")
             self.load.provision_client()
         if not spec.chain_only:
             self._start_load()

@@ -36,7 +36,7 @@ _MOVED: Final = (
     "block_read_bytes",
     "block_write_bytes",
 )
-_TOGETHER: Final = ("kernel", "vats", "agent")
+_TOGETHER: Final = ("kernel", "vats", "agent", "controller")
 """Processes that are no single vat."""
 
 
