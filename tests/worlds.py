@@ -137,6 +137,7 @@ class World:
         """The vat whose delivery keeps the last block from ending."""
         self.cycles_succeed = True
         self.cycles_finish = True
+        self.prepares = True
         self.height = 0
         self.configs: list[dict[str, Any]] = []
         self.finished: list[Path] = []
@@ -245,13 +246,21 @@ class World:
         self._load = json.loads(argv[-1])
         self.configs.append(self._load)
         self._event(type="config", config=self._load)
-        for task in self._load:
-            self._cycle(task)
+        for task, config in self._load.items():
+            self._event(type="prepare", task=task, success=self.prepares)
+            if self.prepares:
+                self._cycle_after(config.get("wait", 0), task)
         return FakeExec()
 
+    def _cycle_after(self, seconds: float, task: str) -> None:
+        """The next cycle, if the load is then what it is now."""
+        load = self._load
+        if seconds == 0:
+            self._cycle(task)
+        else:
+            self.clock.after(seconds, lambda: self._cycle(task) if self._load is load else None)
+
     def _cycle(self, task: str) -> None:
-        if task not in self._load:
-            return
         self._seq += 1
         seq = self._seq
         self._event(type="start", task=task, seq=seq, intended=self.clock.wall())
@@ -265,7 +274,7 @@ class World:
             self._event(type="finish", task=task, seq=seq, **outcome)
 
         self.clock.after(self.cycle_time, finish)
-        self.clock.after(self._load[task].get("interval", 60), lambda: self._cycle(task))
+        self._cycle_after(self._load[task].get("interval", 60), task)
 
     def _event(self, **fields: Any) -> None:
         with self._events.open("a") as stream:

@@ -46,6 +46,8 @@ class StageSpec:
     """Load config as PUT to the load service; None where nothing is configured."""
     cycles: int | None = None
     """End the stage's load after so many finished cycles."""
+    prepare: tuple[str, ...] = ()
+    """Tasks of later stages that a chain-only stage makes ready, so that those stages are alike."""
 
 
 @dataclass(frozen=True, slots=True)

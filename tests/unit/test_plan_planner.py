@@ -60,6 +60,29 @@ def test_chain_only_for_all() -> None:
     assert all(stage.chain_only for stage in plan("--chain-only").stages)
 
 
+@pytest.mark.parametrize(
+    ("line", "prepared"),
+    [
+        ("", ("faucet",)),
+        ("--stage.1.loadgen.amm.interval 5", ("amm", "faucet")),
+        (
+            "--stage.loadgen.vault.interval 5 --stage.3.loadgen.faucet.interval 5",
+            ("vault", "faucet"),
+        ),
+        ("--stages 2", ()),
+        ("--stages 2 --stage.1.loadgen.amm.interval 5", ("amm",)),
+        ("--chain-only", ()),
+        ("--stage.0.loadgen.amm.interval 5", ()),
+    ],
+)
+def test_a_first_stage_without_load_prepares_what_later_ones_run(
+    line: str, prepared: tuple[str, ...]
+) -> None:
+    first, *others = plan(line).stages
+    assert first.prepare == prepared
+    assert all(stage.prepare == () for stage in others)
+
+
 def test_order_of_sources() -> None:
     env = {"LOADGENCTL_STAGE__DURATION": "20", "OUTPUT_DIR": "/env", "SDK_REVISION": "abcdef12"}
     file = {

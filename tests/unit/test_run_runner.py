@@ -64,13 +64,13 @@ def test_perf_tells_the_stages_in_the_originals_order(world: World) -> None:
     alone = ["stage-start", "run-chain-start", "run-chain-finish", "chain-ready"]
     alone += ["stage-first-block", "stage-first-empty-block", "stage-ready", "stage-shutdown"]
     alone += ["chain-stopped", "stage-finish"]
-    loaded = [*alone[:6], "run-client-start", "run-client-finish", "client-ready"]
-    loaded += ["run-loadgen-start", "run-loadgen-finish", "loadgen-ready"]
-    loaded += ["stage-ready", "stage-shutdown", "loadgen-stopped", "client-stopped", *alone[-2:]]
-    assert names(rows) == [
-        f"perf-{name}"
-        for name in ["start", "setup-tasks-start", "setup-tasks-finish", *alone, *loaded, *alone]
-    ]
+    load_up = ["run-client-start", "run-client-finish", "client-ready"]
+    load_up += ["run-loadgen-start", "run-loadgen-finish", "loadgen-ready"]
+    load_down = ["loadgen-stopped", "client-stopped"]
+    prepared = [*alone[:6], *load_up, *load_down, *alone[6:]]
+    loaded = [*alone[:6], *load_up, "stage-ready", "stage-shutdown", *load_down, *alone[-2:]]
+    begin = ["start", "setup-tasks-start", "setup-tasks-finish"]
+    assert names(rows) == [f"perf-{name}" for name in [*begin, *prepared, *loaded, *alone]]
     stages = [row["stage"] for row in rows]
     assert sorted(set(stages)) == [-1, 0, 1, 2]
     times = [row["timestamp"] for row in rows]
@@ -79,7 +79,7 @@ def test_perf_tells_the_stages_in_the_originals_order(world: World) -> None:
 
 def test_the_load_is_set_held_for_the_duration_and_wound_down(world: World) -> None:
     world.run(LOADED)
-    assert world.configs == [{"faucet": {"interval": 5}}, {}]
+    assert world.configs[-2:] == [{"faucet": {"interval": 5}}, {}]
     cycles = world.rows("cycles.jsonl")
     assert len(cycles) >= 8
     assert all(row["success"] and row["stage"] == 1 for row in cycles)
@@ -109,6 +109,38 @@ def test_the_client_is_created_and_funded_at_stage_0(world: World) -> None:
         "create the simulated client",
         "fund and provision the simulated client",
     ]
+
+
+def test_a_first_stage_without_load_prepares_that_of_the_others(world: World) -> None:
+    ending = world.run(LOADED + " --stage.loadgen.amm.interval 30 --stage.0.duration 1")
+    assert ending.error is None
+    tasks = {"faucet", "amm"}
+    assert set(world.configs[0]) == tasks
+    assert world.configs[1] == {}
+    prepared = [row for row in world.rows("events.jsonl") if row["type"] == "prepare"]
+    assert {row["task"] for row in prepared if row["stage"] == 0} == tasks
+    assert all(row["stage"] == 1 for row in world.rows("cycles.jsonl"))
+    # The chain is alone while it is held.
+    held = {row["type"]: row["elapsed"] for row in world.rows("perf.jsonl") if row["stage"] == 0}
+    assert held["perf-client-stopped"] <= held["perf-stage-ready"] <= 20
+    assert held["perf-stage-shutdown"] >= 60
+    assert (ending.folder / "client-storage-stage-0.tar.zst").exists()
+
+
+def test_a_load_that_cannot_be_prepared_fails_the_run(world: World) -> None:
+    world.prepares = False
+    ending = world.run(LOADED + " --stage.1.loadgen.faucet.interval 5")
+    assert isinstance(ending.error, LoadFailed)
+    assert "finished no cycle" in ending.error.message
+    assert "preparing faucet" in str(ending.error.detail)
+
+
+def test_a_preparation_that_does_not_end_has_a_deadline(world: World) -> None:
+    world.loadgen = replace(world.loadgen, execs=lambda argv: FakeExec())
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, DeadlineExceeded)
+    assert (ending.error.role, ending.error.step) == ("loadgen", "the load's preparation")
+    assert world.engine.leftovers() == []
 
 
 def test_without_any_load_there_is_no_client(world: World) -> None:
@@ -250,7 +282,7 @@ def test_a_stalled_load_is_named(world: World) -> None:
         "cycles:",
         "  faucet cycle 1 is in flight since 21 s",
         "chain:",
-        "  the chain made 21 blocks in 21 s and is at block 30",
+        "  the chain made 21 blocks in 21 s and is at block 32",
         "  7 transactions in the mempool",
         "vats:",
         "  vat v10: 21 deliveries, 21000 computrons, 0.4 s",

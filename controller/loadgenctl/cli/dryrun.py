@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 
 from loadgenctl.cli.console import clean
-from loadgenctl.model import RunPlan
+from loadgenctl.model import RunPlan, StageSpec
 from loadgenctl.sources.giturl import without_credentials
 
 
@@ -25,15 +26,33 @@ def print_plan(plan: RunPlan, *, as_json: bool) -> None:
     what = plan.source_dir or plan.revision or ("bundled" if plan.sdk == "sim" else "HEAD")
     head = f"SDK {plan.sdk}, {clean(str(what))}; results in {clean(str(plan.output_dir))}"
     console.print(head, soft_wrap=True, markup=False)
-    table = Table("stage", "runs", "minutes", "load", "cycles", "storage saved", box=None)
+    table = Table("stage", box=None)
+    table.add_column("runs", no_wrap=True)
+    for heading in ("minutes", "load", "cycles", "saved"):
+        table.add_column(heading)
     for stage in plan.stages:
         minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
         table.add_row(
             str(stage.index),
-            "chain" if stage.chain_only else "chain, client, load",
+            _runs(stage),
             minutes,
-            clean(json.dumps(stage.load)) if stage.load else "",
+            clean(_load(stage)),
             str(stage.cycles or ""),
             "yes" if stage.save_storage else "no",
         )
     console.print(table)
+
+
+def _load(stage: StageSpec) -> str:
+    """`faucet interval 10, amm interval 15 limit 2`."""
+    tasks = []
+    for task, config in (stage.load or {}).items():
+        settings = config.items() if isinstance(config, Mapping) else [("", config)]
+        tasks.append(" ".join([task, *(f"{name} {value}".strip() for name, value in settings)]))
+    return ", ".join(tasks)
+
+
+def _runs(stage: StageSpec) -> str:
+    if not stage.chain_only:
+        return "chain, client, load"
+    return "chain, load prepared" if stage.prepare else "chain"

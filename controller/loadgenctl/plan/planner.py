@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,11 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
             raise UsageError(
                 f"{origin} names stage {path[1]}, but the run has {count} stages (0 to {count - 1})"
             )
-    return tuple(_stage(settings, index, count) for index in range(count))
+    first, *others = (_stage(settings, index, count) for index in range(count))
+    if first.chain_only:
+        later = [task for stage in others for task in stage.load or {}]
+        first = replace(first, prepare=tuple(dict.fromkeys(later)))
+    return first, *others
 
 
 def _stage(settings: Settings, index: int, count: int) -> StageSpec:

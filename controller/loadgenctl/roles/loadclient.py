@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -173,6 +173,7 @@ class TaskCounts:
     """Cycles that failed."""
     missed: int = 0
     """Starts that were due and never happened."""
+    prepared: bool = False
     failed_preparations: int = 0
 
 
@@ -230,6 +231,11 @@ class LoadEvents:
             for task in self.config.values()
         ]
         return min(pauses, default=None)
+
+    def settled(self, tasks: Iterable[str]) -> bool:
+        """Whether each of these tasks is prepared, or failed to be."""
+        known = [self.tasks.get(task, TaskCounts()) for task in tasks]
+        return all(counts.prepared or counts.failed_preparations for counts in known)
 
     def counts(self) -> dict[str, tuple[int, int, int]]:
         """Task → (succeeded, failed including a failed preparation, in flight)."""
@@ -299,7 +305,9 @@ class LoadEvents:
             self._finish(task, counts, event)
         elif kind == "missed":
             counts.missed += _count(event.get("count"))
-        elif kind == "prepare" and event.get("success") is not True:
+        elif kind == "prepare" and event.get("success") is True:
+            counts.prepared = True
+        elif kind == "prepare":
             counts.failed_preparations += 1
             self.last_error = f"preparing {task}: {event.get('error') or 'no reason given'}"
 

@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
 from loadgenctl.records import schema
-from loadgenctl.roles.loadclient import LoadClient, LoadEvents
+from loadgenctl.roles.loadclient import MAX_SECONDS, LoadClient, LoadEvents
 from loadgenctl.roles.role import Role
 from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
@@ -25,6 +25,8 @@ CYCLE_STALL = 600.0
 """Seconds under load without a finished cycle, beyond what the schedule itself leaves between two
 starts, after which the load is called stalled.
 """
+PREPARATION = 600.0
+"""Seconds the first preparation of all tasks may take."""
 WIND_DOWN_LEAST = 120.0
 WIND_DOWN_INTERRUPTED = 20.0
 
@@ -108,6 +110,23 @@ class LoadSide:
             hint=f"a slow machine needs a larger --timeout.{role.name}",
             last_lines=role.last_lines,
         )
+
+    def prepare(self, tasks: Sequence[str]) -> None:
+        """Make tasks ready without a cycle of theirs. Raises `DeadlineExceeded`.
+
+        One that cannot be prepared is told by the events, as under load.
+        """
+        # A task is prepared when it is turned on, and waits before its first cycle.
+        self.configure({task: {"wait": MAX_SECONDS} for task in tasks})
+        self._watch.until(
+            lambda: self.events.settled(tasks),
+            timeout=self._ctx.timeout("loadgen", PREPARATION),
+            role="loadgen",
+            what="the load's preparation",
+            hint="a slow machine needs a larger --timeout.loadgen",
+            last_lines=self.loadgen.last_lines,
+        )
+        self.configure({})
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Set the load config. Raises `LoadFailed` when the service refuses it."""

@@ -236,13 +236,12 @@ def _run_stages(walk: Walk) -> None:
         # Without published ports the pod has only loopback, of which Docker keeps no count.
         sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
     walk.store.perf_start()
-    with_client = any(not stage.chain_only for stage in plan.stages)
     failed_cycles, last_error = 0, None
     try:
         set_up(ctx)
         with services.interrupts.graceful():
             for spec in plan.stages:
-                stage = Stage(ctx, spec, with_client=with_client)
+                stage = Stage(ctx, spec)
                 stage.run()
                 failed_cycles += stage.load.events.failed
                 last_error = stage.load.events.last_error or last_error

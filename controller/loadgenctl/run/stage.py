@@ -5,7 +5,7 @@ The stage's duration counts from its start, so slow readiness eats into the load
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from loadgenctl.errors import Interrupted, LoadFailed, OutputFolderError
@@ -21,16 +21,17 @@ from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import STATE
 
 FOREVER = float("inf")
+LOAD_ROLES = ("loadgen", "solo")
 
 
 class Stage:
     """Runs one stage; `run` is its story from top to bottom."""
 
-    def __init__(self, ctx: StageContext, spec: StageSpec, *, with_client: bool) -> None:
-        """`with_client`: some stage of the run has a load, so that stage 0 creates the client."""
+    def __init__(self, ctx: StageContext, spec: StageSpec) -> None:
+        """Nothing is started yet."""
         self._ctx = ctx
         self._spec = spec
-        self._with_client = with_client
+        self._has_client = bool(spec.prepare) or not spec.chain_only
         self._watch = Watch(ctx.clock, ctx.interrupts)
         self._began = ctx.clock.monotonic()
         self._doing = "starting the chain"
@@ -75,11 +76,14 @@ class Stage:
         spec = self._spec
         self._start_chain()
         self.chain.wait_first_blocks()
-        if self._with_client and (spec.index == 0 or not spec.chain_only):
+        if self._has_client:
             self._do("creating and funding the client")
             self.load.provision_client()
-        if not spec.chain_only:
             self._start_load()
+        if spec.prepare:
+            self._prepare_load(spec.prepare)
+        if not spec.chain_only:
+            self.load.configure(spec.load or {})
         self._ctx.store.perf("stage-ready")
         self._hold()
         self._ctx.store.perf("stage-shutdown")
@@ -120,7 +124,16 @@ class Stage:
         self._do("preparing the load")
         self.load.start_load()
         self._ctx.sampler.watch("loadgen", self.load.loadgen.handle)
-        self.load.configure(self._spec.load or {})
+
+    def _prepare_load(self, tasks: Sequence[str]) -> None:
+        """The client's first start and the load's preparation take long and cost the chain work.
+
+        Done here once, they leave the stages with load alike. Then the chain is alone again.
+        """
+        self.load.prepare(tasks)
+        self._unwatch(LOAD_ROLES)
+        self.load.stop()
+        self.load.close()
 
     def _hold(self) -> None:
         spec = self._spec
@@ -153,20 +166,23 @@ class Stage:
     def _stop_roles(self) -> None:
         self._do("stopping")
         self._ctx.sampler.snapshot_now()
-        self._unwatch()
+        self._leave_all()
         if not self._spec.chain_only:
             self.load.stop()
         self.chain.stop()
 
-    def _unwatch(self) -> None:
+    def _leave_all(self) -> None:
         self._ctx.sampler.stop_agent()
-        for role in ("loadgen", "solo", "chain"):
+        self._unwatch((*LOAD_ROLES, "chain"))
+
+    def _unwatch(self, roles: Sequence[str]) -> None:
+        for role in roles:
             self._ctx.sampler.unwatch(role)
 
     def _save_storage(self) -> None:
         ctx = self._ctx
         wanted = [("chain", self.chain.recipe.storage)]
-        if not self._spec.chain_only:
+        if self._has_client:
             wanted.append(("client", self.load.solo.recipe.storage))
         for role, path in wanted:
             if path is not None:
@@ -180,7 +196,7 @@ class Stage:
         """
         troubles: list[Exception] = []
         steps: tuple[Callable[[], None], ...] = (
-            self._unwatch,
+            self._leave_all,
             self.load.close,
             self.chain.close,
         )
