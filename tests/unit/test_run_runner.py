@@ -337,6 +337,20 @@ def test_two_interrupts_stop_at_once(world: World) -> None:
     assert world.engine.leftovers() == []
 
 
+def test_a_second_interrupt_does_not_wait_for_a_role_that_takes_its_time(world: World) -> None:
+    slow = {"SIGINT": Reaction(0, 50.0), "SIGKILL": Reaction(137)}
+    world.chain = replace(world.chain, lines=world.chain.lines[:1], on_signal=slow)
+    world.clock.after(10.0, lambda: world.interrupts.request("SIGINT"))
+    # The stage is being closed by now, which nothing cuts off in its middle.
+    world.clock.after(15.0, lambda: world.interrupts.request("SIGINT"))
+    began = world.clock.monotonic()
+    ending = world.run("--stages 1")
+    assert isinstance(ending.error, Interrupted)
+    assert world.clock.monotonic() - began < 18
+    assert world.engine.latest("chain").signals == ["SIGINT", "SIGKILL"]
+    assert world.engine.leftovers() == []
+
+
 def test_an_interrupt_while_the_chain_starts(world: World) -> None:
     world.clock.after(0.7, lambda: world.interrupts.request("SIGTERM"))
     ending = world.run(LOADED)

@@ -14,6 +14,15 @@ from loadgenctl.sdks.base import RoleRecipe
 
 MAX_LINE = 256 * 1024
 TAIL_LINES = 20
+PATIENCE_LOOK = 1.0
+"""Seconds between looks at whether somebody has lost patience with a role that is to stop."""
+
+Patience = Callable[[], float]
+"""Seconds that a role may take to stop, from its signal on."""
+
+
+def _endless() -> float:
+    return float("inf")
 
 
 class Role:
@@ -123,18 +132,26 @@ class Role:
         """The end of the log, for an error's detail."""
         return "\n".join(self._engine.tail(self.handle, TAIL_LINES))
 
-    def stop(self, *, grace: float | None = None) -> RoleState:
-        """Send the stop signal, wait, kill if need be; the final state."""
+    def stop(self, patience: Patience = _endless) -> RoleState:
+        """Send the stop signal, wait, kill if need be; the final state.
+
+        It has the seconds that its recipe gives, and no more than `patience` says, which is asked
+        all the while.
+        """
         self.stop_following()
         handle = self.handle
         state = self._engine.state(handle)
         if not state.running:
             return state
         self._engine.signal(handle, self.recipe.stop_signal)
-        state = self._engine.wait(handle, self.recipe.stop_grace if grace is None else grace)
-        if state.running:
-            self._engine.signal(handle, "SIGKILL")
-            state = self._engine.wait(handle, 10.0)
+        began = self._clock.monotonic()
+        while state.running:
+            grace = min(self.recipe.stop_grace, patience())
+            left = began + grace - self._clock.monotonic()
+            if left <= 0:
+                self._engine.signal(handle, "SIGKILL")
+                return self._engine.wait(handle, 10.0)
+            state = self._engine.wait(handle, min(left, PATIENCE_LOOK))
         return state
 
     def save_log(self, keep: Callable[[bytes], None]) -> None:
@@ -142,7 +159,7 @@ class Role:
         for chunk in self._engine.logs(self.handle):
             keep(chunk)
 
-    def end(self, keep: Callable[[bytes], None], *, grace: float | None = None) -> None:
+    def end(self, keep: Callable[[bytes], None], patience: Patience = _endless) -> None:
         """Stop, keep the log, remove; does nothing unless started.
 
         A log that cannot be kept does not keep the container.
@@ -150,7 +167,7 @@ class Role:
         if not self.started:
             return
         try:
-            self.stop(grace=grace)
+            self.stop(patience)
             self.save_log(keep)
         finally:
             self.remove()

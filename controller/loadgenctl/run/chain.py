@@ -257,7 +257,7 @@ class ChainSide:
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
         try:
             keep = self._ctx.log_keeper(f"chain-stage-{self._stage}")
-            self.role.end(keep, grace=self._ctx.grace())
+            self.role.end(keep, self._ctx.patience)
         finally:
             self._finish_slog()
 

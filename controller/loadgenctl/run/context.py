@@ -56,9 +56,9 @@ class StageContext:
         """Where a stage's slog goes, compressed."""
         return self.store.path(schema.slog_name(role, stage, self.plan.slog_codec))
 
-    def grace(self) -> float | None:
-        """Seconds a role may take to stop when it is closed; None: as long as its recipe says."""
-        return AT_ONCE if self.interrupts.at_once else None
+    def patience(self) -> float:
+        """Seconds a role may take to stop when it is closed, whatever its recipe says."""
+        return AT_ONCE if self.interrupts.at_once else float("inf")
 
     def timeout(self, role: str, default: float) -> float:
         """Seconds, as the person set them or `default`."""

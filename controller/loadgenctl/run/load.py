@@ -222,4 +222,4 @@ class LoadSide:
                 whatever_happens.callback(self._slog.close, delete_plain=True)
             for role, name in ((self.solo, "client"), (self.loadgen, "loadgen")):
                 keep = self._ctx.log_keeper(f"{name}-stage-{self._stage}")
-                whatever_happens.callback(role.end, keep, grace=self._ctx.grace())
+                whatever_happens.callback(role.end, keep, self._ctx.patience)
