@@ -136,9 +136,15 @@ def test_regen_of_a_killed_run_has_every_block_that_stands_in_the_slog(
 def test_a_chain_that_crashes_is_named_with_its_last_lines(desk: Desk) -> None:
     crash = 'kind = "chain-crash"\nafter_blocks = 4\nexit_code = 3'
     options = ("--stages", "1", "--stage.0.duration", "5", "--chain-only")
-    ended, records = desk.do(*SIM, *options, *desk.settings(crash))
+    page, report = desk.folder / "step.md", desk.folder / "junit.xml"
+    wanted = ("--junit", str(report))
+    ended, records = desk.do(
+        *SIM, *options, *wanted, *desk.settings(crash), GITHUB_STEP_SUMMARY=str(page)
+    )
     assert ended.exit_code == 4
     assert "chain ended unexpectedly: exit code 3" in ended.stderr
+    assert "`chain ended unexpectedly: exit code 3`, role `chain`" in page.read_text()
+    assert 'message="chain: chain ended unexpectedly: exit code 3"' in report.read_text()
     status = records.status
     assert (status["outcome"], status["role"], status["role_exit_code"]) == ("died", "chain", 3)
     assert status["last_lines"]

@@ -1,4 +1,4 @@
-"""`loadgenctl run`: the plan to a run, the run to a summary."""
+"""`loadgenctl run`: the plan to a run, the run to a summary and reports."""
 
 from __future__ import annotations
 
@@ -9,30 +9,47 @@ from rich.console import Console
 from rich.text import Text
 
 from loadgenctl.cli.console import clean, show_error
+from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.model import RunPlan
+from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.text import print_summary
 from loadgenctl.run.runner import Ending, execute
 from loadgenctl.site import SiteSettings
 
 
-def run_plan(plan: RunPlan, site: SiteSettings, *, quiet: bool, json_output: bool) -> int:
+def run_plan(
+    plan: RunPlan, site: SiteSettings, *, files: ReportFiles, quiet: bool, json_output: bool
+) -> int:
     """Do what the plan says, show how it goes and what came out; the exit code."""
-    stderr, stdout = Console(stderr=True), Console()
     with at_work(site, quiet=quiet) as wiring:
         ending = execute(plan, wiring.services(plan))
+    return tell(ending, files=files, quiet=quiet, json_output=json_output)
+
+
+def tell(ending: Ending, *, files: ReportFiles, quiet: bool, json_output: bool) -> int:
+    """Show what came out of a run and write its reports; the exit code.
+
+    A report that cannot be written fails a run that passed, and changes nothing else.
+    """
+    stderr, stdout = Console(stderr=True), Console()
     summary = _summary(ending)
+    # Before anything is printed: whoever reads the output may have gone.
+    troubles = files.write(lambda: [read_facts(ending.folder, summary)])
     if summary is None:
         stderr.print("warning: there was no room for a summary", style="yellow")
     elif json_output:
         json.dump(summary, stdout.file, indent=1)
         stdout.file.write("\n")
-    else:
+    elif not files.prints:
         print_summary(stdout, summary)
-    if ending.error is not None:
-        show_error(stderr, ending.error)
+    for error in [ending.error, *troubles]:
+        if error is not None:
+            show_error(stderr, error)
     if ending.error is not None or not quiet:
         stderr.print(Text(f"results in {clean(str(ending.folder))}"), soft_wrap=True)
+    if ending.error is None and troubles:
+        return troubles[0].exit_code
     return ending.exit_code
 
 

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from rich.console import Console
 
 from loadgenctl.cli.output import print_csv, print_json
+from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.errors import UsageError
+from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.parquet import load_polars, write_tables
 from loadgenctl.reports.text import print_summary
-from loadgenctl.stats.run import summarize
 from loadgenctl.stats.table import run_row, table
 from loadgenctl.stats.tables import tables
 
 
 def show_stats(
-    runs: Sequence[Path], *, as_json: bool = False, as_csv: bool = False, parquet: Path | None
+    runs: Sequence[Path],
+    *,
+    as_json: bool = False,
+    as_csv: bool = False,
+    parquet: Path | None,
+    files: ReportFiles = ReportFiles(),
 ) -> None:
-    """What the runs measured, recomputed from their records, in one of four forms.
+    """What the runs measured, recomputed from their records, in one of several forms.
 
-    JSON is a document for one run and a list for several; CSV has a row per run. Raises
-    `UsageError` if more than one form is asked for, `OutputFolderError` where there is no run.
+    JSON is a document for one run and a list for several; CSV has a row per run. Reports that go
+    to `files` are written beside it. Raises `UsageError` if more than one form is asked for,
+    `OutputFolderError` where there is no run or a report cannot be written.
     """
-    if sum((as_json, as_csv, parquet is not None)) > 1:
-        raise UsageError("--json, --csv and --parquet are different answers", hint="give one")
+    if sum((as_json, as_csv, parquet is not None, files.prints)) > 1:
+        raise UsageError(
+            "--json, --csv, --parquet and --markdown - are different answers", hint="give one"
+        )
+    files.check()
+    facts = cache(lambda: [read_facts(run) for run in runs])
     if as_csv:
         print_csv(*table(run_row(run) for run in runs))
     elif parquet is not None:
@@ -35,11 +47,13 @@ def show_stats(
         for file in write_tables(parquet, tables(runs), polars):
             sys.stdout.write(f"{file}\n")
     elif as_json:
-        summaries = [summarize(run) for run in runs]
+        summaries = [run.summary for run in facts()]
         print_json(summaries[0] if len(summaries) == 1 else summaries)
-    else:
+    elif not files.prints:
         console = Console()
-        for place, run in enumerate(runs):
+        for place, run in enumerate(facts()):
             if place:
                 console.print()
-            print_summary(console, summarize(run))
+            print_summary(console, run.summary)
+    for trouble in files.write(facts):
+        raise trouble

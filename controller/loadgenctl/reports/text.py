@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
 from loadgenctl.reports.words import (
     MISSING,
     clean,
@@ -25,14 +26,10 @@ from loadgenctl.reports.words import (
     seconds,
 )
 
-Summary = Mapping[str, Any]
-
 WIDTH: Final = 100
 """Columns of a table where the output is not a terminal."""
 _VATS: Final = 6
 """Vats that get a line of their own."""
-_MEASURING: Final = frozenset({"agent", "controller"})
-"""Processes that are there because of the measurement."""
 _GOOD: Final = "passed"
 
 
@@ -57,21 +54,21 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 def tables(summary: Summary) -> list[Table]:
     """The tables that have rows."""
-    stages = _list(summary, "stages")
+    stages = parts(summary, "stages")
     made = (
         _stage_table(stages),
-        _cycle_table(stages, _dict(summary, "totals")),
+        _cycle_table(stages, part(summary, "totals")),
         _block_table(stages),
         _vat_table(stages),
-        _resource_table(_list(summary, "resources")),
-        _growth_table(_list(summary, "growth")),
+        _resource_table(parts(summary, "resources")),
+        _growth_table(parts(summary, "growth")),
     )
     return [table for table in made if table.row_count]
 
 
 def header(summary: Summary) -> list[Text]:
     """What ran, on what, and how it ended."""
-    run = _dict(summary, "run")
+    run = part(summary, "run")
     outcome = run.get("outcome") or ("original's folder" if run.get("original") else "?")
     first = Text("Run ").append(clean(run.get("run_id") or run.get("folder") or "?"), "bold")
     first.append(": ").append_text(outcome_text(outcome))
@@ -117,17 +114,17 @@ def sdk_words(run: Mapping[str, Any]) -> str:
 def notes(summary: Summary) -> list[Text]:
     """What a reader must know about the numbers: errors of cycles, oddities of slogs, damage."""
     lines: list[Text] = []
-    for stage in _list(summary, "stages"):
+    for stage in parts(summary, "stages"):
         index = stage.get("stage")
-        for error, count in _dict(stage, "cycle_errors").items():
+        for error, count in part(stage, "cycle_errors").items():
             lines.append(Text(f"  stage {index}: {count} times: {clean(error, 160)}", "red"))
-        odd = _dict(stage, "anomalies")
+        odd = part(stage, "anomalies")
         if odd:
             words = ", ".join(f"{clean(kind)} {count}" for kind, count in odd.items())
             lines.append(Text(f"  stage {index}: slog: {words}", "yellow"))
         if not stage.get("finished", True):
             lines.append(Text(f"  stage {index} did not finish", "yellow"))
-    for name, found in _dict(summary, "damage").items():
+    for name, found in part(summary, "damage").items():
         words = f"torn {found.get('torn', 0)}, unreadable {found.get('unreadable', 0)}"
         lines.append(Text(f"  {clean(name)}: lines {words}", "yellow"))
     return lines
@@ -168,13 +165,13 @@ def _stage_table(stages: Sequence[Summary]) -> Table:
         left=2,
     )
     for stage in stages:
-        spans, cycles = _dict(stage, "durations"), _dict(_dict(stage, "cycles"), "all")
+        spans, cycles = part(stage, "durations"), part(part(stage, "cycles"), "all")
         failed = cycles.get("failed")
         table.add_row(
             str(stage.get("stage")),
             clean(stage.get("kind")),
             duration(spans.get("duration_s")),
-            number(_dict(_dict(stage, "blocks"), "all").get("block_count")),
+            number(part(part(stage, "blocks"), "all").get("block_count")),
             seconds(spans.get("chain_ready_s")),
             seconds(spans.get("first_empty_block_s")),
             seconds(spans.get("client_ready_s")),
@@ -200,20 +197,20 @@ def _cycle_table(stages: Sequence[Summary], totals: Summary) -> Table:
         "latency p95",
         left=2,
     )
-    loaded = [(str(stage.get("stage")), _dict(stage, "cycles")) for stage in stages]
+    loaded = [(str(stage.get("stage")), part(stage, "cycles")) for stage in stages]
     loaded = [(index, cycles) for index, cycles in loaded if cycles]
     for index, cycles in loaded:
         tasks = {name: value for name, value in cycles.items() if name != "all" or len(cycles) > 2}
         for task, cycle in tasks.items():
             _cycle_row(table, index, task, cycle)
     if len(loaded) > 1:
-        for task, cycle in _dict(totals, "cycles").items():
+        for task, cycle in part(totals, "cycles").items():
             _cycle_row(table, "run", task, cycle)
     return table
 
 
 def _cycle_row(table: Table, index: str, task: str, cycle: Summary) -> None:
-    spread, latency = _dict(cycle, "duration_s"), _dict(cycle, "latency_s")
+    spread, latency = part(cycle, "duration_s"), part(cycle, "latency_s")
     share = cycle.get("success_percentage")
     table.add_row(
         index,
@@ -241,11 +238,11 @@ def _block_table(stages: Sequence[Summary]) -> Table:
         "computrons",
     )
     for stage in stages:
-        live = _dict(_dict(stage, "blocks"), "live")
+        live = part(part(stage, "blocks"), "live")
         if not live:
             continue
-        swingset, share = _dict(live, "swingset_time_s"), _dict(live, "swingset_percentage")
-        lag = _dict(live, "lag_s")
+        swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")
+        lag = part(live, "lag_s")
         table.add_row(
             str(stage.get("stage")),
             number(live.get("block_count")),
@@ -255,8 +252,8 @@ def _block_table(stages: Sequence[Summary]) -> Table:
             percent(share.get("p95")),
             seconds(lag.get("avg")),
             seconds(lag.get("p95")),
-            number(_dict(live, "deliveries").get("avg"), 1),
-            number(_dict(live, "computrons").get("avg")),
+            number(part(live, "deliveries").get("avg"), 1),
+            number(part(live, "computrons").get("avg")),
         )
     return table
 
@@ -268,7 +265,7 @@ def _vat_table(stages: Sequence[Summary]) -> Table:
     )
     vats: dict[str, dict[str, Any]] = {}
     for stage in stages:
-        for row in _list(stage, "vats"):
+        for row in parts(stage, "vats"):
             vat = vats.setdefault(str(row.get("vat_id")), {"name": None, "count": 0, "work": 0})
             vat["name"] = row.get("name") or vat["name"]
             vat["count"] += row.get("deliveries") or 0
@@ -295,9 +292,9 @@ def _resource_table(resources: Sequence[Summary]) -> Table:
     )
     processes = [row for row in resources if row.get("kind") == "process"]
     whole = [row for row in processes if row.get("subject") in {"kernel", "vats"}]
-    measuring = [row for row in processes if row.get("subject") in _MEASURING]
+    measuring = [row for row in processes if row.get("subject") in MEASURING]
     vats = [row for row in processes if row not in whole and row not in measuring]
-    vats.sort(key=lambda row: _memory(row)[0] or 0.0, reverse=True)
+    vats.sort(key=lambda row: memory(row)[0] or 0.0, reverse=True)
     containers = [row for row in resources if row.get("kind") == "container"]
     for row in containers:
         _resource_row(table, row, f"container {clean(row.get('role'))}", "")
@@ -334,7 +331,7 @@ def _growth_table(growth: Sequence[Summary]) -> Table:
 
 
 def _resource_row(table: Table, row: Summary, what: str, name: str) -> None:
-    highest, average = _memory(row)
+    highest, average = memory(row)
     table.add_row(
         what,
         MISSING if name == "None" else name,
@@ -344,26 +341,3 @@ def _resource_row(table: Table, row: Summary, what: str, name: str) -> None:
         number(row.get("samples")),
         number(row.get("missing")),
     )
-
-
-def _memory(row: Summary) -> tuple[float | None, float | None]:
-    """Highest and average memory (or storage) in KiB, None where unknown."""
-    values = _dict(row, "values")
-    for name, per_kib in (("memory_rss_kib", 1), ("memory_bytes", 1024), ("disk_kib", 1)):
-        found = _dict(values, name)
-        if not found:
-            continue
-        peak = _dict(values, "memory_peak_rss_kib").get("max") if per_kib == 1 else None
-        highest = max(number for number in (found.get("max"), peak) if number is not None)
-        return highest / per_kib, found["avg"] / per_kib
-    return None, None
-
-
-def _dict(source: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = source.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(source: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
-    value = source.get(name)
-    return value if isinstance(value, list) else []

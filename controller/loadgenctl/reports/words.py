@@ -19,9 +19,20 @@ def clean(text: object, limit: int = 400) -> str:
 
     What comes from an SDK, a log or a file must not drive the terminal it is shown on.
     """
-    bare = _ESCAPES.sub("", str(text))
-    line = "".join(char if char.isprintable() else " " for char in bare)
-    line = " ".join(line.split())
+    return _cut(" ".join(_harmless(str(text)).split()), limit)
+
+
+def log_line(text: object, limit: int = 400) -> str:
+    """The same for a line of a log, whose indentation tells something."""
+    return _cut(_harmless(str(text).expandtabs(4)).rstrip(), limit)
+
+
+def _harmless(text: str) -> str:
+    bare = _ESCAPES.sub("", text)
+    return "".join(char if char.isprintable() else " " for char in bare)
+
+
+def _cut(line: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -28,8 +28,16 @@ Stage = Annotated[
     int | None,
     typer.Option(help="Stage of the slog in perf.jsonl; by default by the file's name."),
 ]
-
-
+Junit = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write a JUnit report there, whatever the outcome."),
+]
+Markdown = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write a page in Markdown there; - prints it instead of the tables."
+    ),
+]
 Runs = Annotated[
     list[Path], typer.Argument(metavar="RUN…", help="Results folders, also of killed runs.")
 ]
@@ -50,14 +58,18 @@ def stats_command(
             help="Write blocks, cycles and samples there as Parquet; needs the extra parquet.",
         ),
     ] = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
 ) -> None:
     """Show what runs measured, recomputed from their records.
 
     Folders of the original load generator are read too.
     """
+    from loadgenctl.cli.reporting import ReportFiles
     from loadgenctl.cli.stats import show_stats
 
-    show_stats(runs, as_json=json_output, as_csv=csv_output, parquet=parquet)
+    files = ReportFiles(junit, markdown)
+    show_stats(runs, as_json=json_output, as_csv=csv_output, parquet=parquet, files=files)
 
 
 def regen_command(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand
+
+from loadgenctl.cli.commands.results import Junit, Markdown
 
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 """For commands with a run's options: they are read from `ctx.args`, not by typer."""
@@ -53,20 +56,25 @@ def run_command(
         bool, typer.Option("--json", help="Print the plan or the summary as JSON.")
     ] = False,
     quiet: Quiet = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
     config: Config = None,
 ) -> None:
     """Measure one SDK revision under load.
 
     Builds the revision in a Debian image (cached), then runs stages: chain node, client and load
     generator in separate containers, the chain restarted between stages. Ctrl-C once ends the stage
-    and still writes the summary; twice stops at once.
+    and still writes the summary; twice stops at once. Reports are written of every run that left a
+    results folder, also of a failed one; in GitHub's jobs the page is shown on the job's page.
 
     Exit codes: 0 passed, 2 bad usage, 3 build failed, 4 the run failed, 130 interrupted.
     """
     from loadgenctl.cli.inputs import read
+    from loadgenctl.cli.reporting import reports_of_run
 
     given = read(ctx.args, config)
     plan = given.plan()
+    files = reports_of_run(junit, markdown, os.environ, prints_json=json_output)
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
 
@@ -74,7 +82,9 @@ def run_command(
         return
     from loadgenctl.cli.run import run_plan
 
-    raise typer.Exit(run_plan(plan, given.site(), quiet=quiet, json_output=json_output))
+    raise typer.Exit(
+        run_plan(plan, given.site(), files=files, quiet=quiet, json_output=json_output)
+    )
 
 
 def options_command(

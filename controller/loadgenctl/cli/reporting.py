@@ -1,0 +1,142 @@
+"""The only place that writes reports for CI systems: the JUnit file and the Markdown page."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from loadgenctl.errors import LoadgenError, OutputFolderError, UsageError
+from loadgenctl.records.files import replace_file
+from loadgenctl.reports.facts import RunFacts
+from loadgenctl.reports.junit import junit
+from loadgenctl.reports.markdown import page
+
+SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
+"""Names the file whose Markdown GitHub shows on the job's page."""
+STDOUT: Final = Path("-")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    wanted_by: str
+    file: Path
+    make: Callable[[Sequence[RunFacts]], bytes]
+    hint: str
+    append: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """Which reports are wanted, and where."""
+
+    junit: Path | None = None
+    markdown: Path | None = None
+    """`STDOUT` prints it."""
+    step_summary: Path | None = None
+    """The page is appended there: other steps of the job write to it, too."""
+
+    @property
+    def prints(self) -> bool:
+        """True if the page goes to standard output."""
+        return self.markdown == STDOUT
+
+    def check(self) -> None:
+        """Raise `UsageError` for what could not be written: now, not hours into a run."""
+        if self.junit == STDOUT:
+            raise UsageError("--junit takes a file", hint="only --markdown takes - for the output")
+        files = [target.file.absolute() for target in self._targets()]
+        if len(set(files)) < len(files):
+            raise UsageError(f"two reports cannot be one file: {max(files, key=files.count)}")
+        for target in self._targets():
+            reason = _why_not(target.file)
+            if reason is not None:
+                raise UsageError(f"{target.wanted_by}: {target.file} {reason}", hint=target.hint)
+
+    def write(self, read: Callable[[], Sequence[RunFacts]]) -> list[LoadgenError]:
+        """Write what is wanted, of the runs that `read` reads; return what went wrong with that.
+
+        What cannot be written does not keep the others from being written.
+        """
+        if not self.prints and not list(self._targets()):
+            return []
+        try:
+            runs = read()
+        except LoadgenError as error:
+            return [error]
+        troubles: list[LoadgenError] = []
+        for target in self._targets():
+            try:
+                _put(target, target.make(runs))
+            except OSError as error:
+                told = f"{target.wanted_by}: {target.file} cannot be written: "
+                told += error.strerror or str(error)
+                troubles.append(OutputFolderError(told, hint=target.hint))
+        if self.prints:
+            sys.stdout.write(_pages(runs).decode())
+        return troubles
+
+    def _targets(self) -> Iterator[_Target]:
+        if self.junit is not None:
+            yield _Target("--junit", self.junit, junit, "name another file with --junit")
+        if self.markdown is not None and not self.prints:
+            yield _Target("--markdown", self.markdown, _pages, "name another file with --markdown")
+        if self.step_summary is not None:
+            hint = f"unset {SUMMARY_VARIABLE} where no job page is to be written"
+            yield _Target(f"${SUMMARY_VARIABLE}", self.step_summary, _pages, hint, append=True)
+
+
+def reports_of_run(
+    junit: Path | None,
+    markdown: Path | None,
+    environment: Mapping[str, str],
+    *,
+    prints_json: bool = False,
+) -> ReportFiles:
+    """What a run is to write: as asked for, and to GitHub's job page where there is one.
+
+    Raises `UsageError` for what could not be written, or not beside the JSON that is printed.
+    """
+    named = environment.get(SUMMARY_VARIABLE)
+    job_page = Path(named) if named else None
+    # Who names it means the page of the job, and not to replace what other steps wrote to it.
+    files = ReportFiles(junit, None if markdown == job_page else markdown, job_page)
+    files.check()
+    if prints_json and files.prints:
+        raise UsageError("--json and --markdown - both print", hint="give --markdown a file")
+    return files
+
+
+def _pages(runs: Sequence[RunFacts]) -> bytes:
+    return "\n".join(page(facts) for facts in runs).encode()
+
+
+def _put(target: _Target, content: bytes) -> None:
+    file = target.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if target.append:
+        with file.open("ab") as stream:
+            # What stands there may end in the middle of a paragraph.
+            stream.write(b"\n\n" + content)
+    elif file.exists() and not file.is_file():
+        # A device or a pipe, which must not be replaced by a file.
+        file.write_bytes(content)
+    else:
+        replace_file(file.resolve(), content)
+
+
+def _why_not(file: Path) -> str | None:
+    """Why `file` cannot be written, as far as that shows without writing; None if it can."""
+    if file.is_dir():
+        return "is a folder"
+    if file.exists():
+        return None if os.access(file, os.W_OK) else "cannot be written"
+    folder = file.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        return f"cannot be made: {folder} is no folder"
+    return None if os.access(folder, os.W_OK) else f"cannot be made: {folder} cannot be written"

@@ -1,0 +1,169 @@
+"""What reports for CI pages tell of a run besides its numbers: what ran where, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.status import Status
+from loadgenctl.reports.summary import Summary, part, parts
+from loadgenctl.reports.words import clean, log_line
+from loadgenctl.stats.run import summarize
+
+PASSED: Final = "passed"
+UNTOLD: Final = "unknown"
+"""The outcome of folders of the original load generator, which do not tell it."""
+_OPEN: Final = frozenset({"running", UNTOLD})
+_LINES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run as reports see it. Strings are as found: whoever shows them makes them harmless."""
+
+    summary: Summary
+    """As `stats.run.summarize` makes it."""
+    document: Mapping[str, Any]
+    """run.json; empty for the original's folders."""
+    status: Status
+    """As found: a run whose process is gone was killed. Empty for the original's folders."""
+    outcome: str
+    """Of `schema.Outcome`, or `UNTOLD`."""
+
+    @property
+    def run(self) -> Summary:
+        """The summary's part about the run as a whole."""
+        return part(self.summary, "run")
+
+    @property
+    def passed(self) -> bool:
+        """True for a run that ended well."""
+        return self.outcome == PASSED
+
+    @property
+    def went_wrong(self) -> bool:
+        """True for a run that has ended and not passed."""
+        return not self.passed and self.outcome not in _OPEN
+
+    @property
+    def simulated(self) -> bool:
+        """True where the numbers tell nothing about a real chain."""
+        return self.run.get("simulated") is True
+
+    @property
+    def stages(self) -> Mapping[int, Summary]:
+        """The stages that began, by number."""
+        return {stage["stage"]: stage for stage in parts(self.summary, "stages")}
+
+    @property
+    def planned(self) -> Mapping[int, Summary]:
+        """The stages of the plan, by number; those that never began too."""
+        plan = part(self.document, "plan")
+        return {
+            index: stage
+            for stage in parts(plan, "stages")
+            if isinstance(index := stage.get("index"), int)
+        }
+
+    @property
+    def last_lines(self) -> list[str]:
+        """Of a run that went wrong the end of the role's log, or other evidence; harmless lines."""
+        lines = self.status.last_lines[-_LINES:] if self.went_wrong else ()
+        return [log_line(line) for line in lines]
+
+    @property
+    def ending(self) -> dict[str, str]:
+        """Why it ended otherwise than it should have: what is known of it, harmless, by name."""
+        status = self.status
+        told = {
+            "reason": status.reason,
+            "role": status.role,
+            "step": status.step,
+            "stage": status.stage,
+            "hint": status.hint,
+            "exit code of the role": status.role_exit_code,
+            "memory": "the role ran out of memory" if status.oom_killed else None,
+            "exit code": status.exit_code,
+        }
+        if not self.went_wrong:
+            return {}
+        return {name: clean(value) for name, value in told.items() if value is not None}
+
+    @property
+    def what(self) -> dict[str, str]:
+        """What was run, harmless, by name; what is not known is left out."""
+        sdk, run = part(self.document, "sdk"), self.run
+        made = run.get("commit_time")
+        found = {
+            "sdk": run.get("sdk"),
+            "simulated": "true" if self.simulated else None,
+            "revision": run.get("revision"),
+            "commit": run.get("commit"),
+            "commit time": moment(made),
+            "uncommitted changes": "true" if run.get("dirty") else None,
+            "repository": sdk.get("repository"),
+        }
+        return _told(found)
+
+    @property
+    def where(self) -> dict[str, str]:
+        """With what and on which machine it was run, harmless, by name."""
+        host, image = part(self.document, "host"), part(self.document, "image")
+        engine = part(self.document, "engine")
+        memory = host.get("memory_bytes")
+        found = {
+            "run": self.run.get("run_id") or self.run.get("folder"),
+            "image": image.get("tag"),
+            "image id": image.get("id"),
+            "host": host.get("hostname"),
+            "cpu": host.get("cpu"),
+            "cpus": host.get("cpus"),
+            "memory": f"{memory / 2**30:.1f} GiB" if isinstance(memory, int) else None,
+            "kernel": host.get("kernel"),
+            "engine": " ".join(
+                str(engine[name]) for name in ("kind", "version") if engine.get(name)
+            ),
+            "loadgenctl": self.run.get("loadgenctl"),
+        }
+        return _told(found)
+
+
+def read_facts(folder: Path, summary: Summary | None = None) -> RunFacts:
+    """Read a results folder; a `summary` that is already there spares computing it.
+
+    Raises `OutputFolderError` if there is no run.
+    """
+    records = RunFolder(folder)
+    written = records.status
+    status = Status() if written is None else written.as_found()
+    return RunFacts(
+        summary=summarize(folder) if summary is None else summary,
+        document=records.run,
+        status=status,
+        outcome=UNTOLD if written is None else status.outcome,
+    )
+
+
+def moment(seconds: object) -> str | None:
+    """Epoch seconds as `2022-01-31T17:04:59`, UTC; None for what is no time."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        # A commit may claim any time.
+        return None
+
+
+def _told(found: Mapping[str, object]) -> dict[str, str]:
+    return {name: clean(value) for name, value in found.items() if value not in (None, "")}
+
+
+def tasks_of(stage: Summary, planned: Summary) -> Sequence[str]:
+    """The load tasks of a stage, planned or seen, in the order of their names."""
+    wanted = {task for task, load in part(planned, "load").items() if load is not None}
+    return sorted((set(part(stage, "cycles")) | wanted) - {"all"})
