@@ -108,6 +108,26 @@ class Runner:
                 raise
         return child.returncode
 
+    def begin(
+        self, argv: Sequence[str], output: Path, *, keep_open: Sequence[int] = ()
+    ) -> Background:
+        """Start in a session of its own; what it says is added to the file `output`.
+
+        A file, not a pipe: should this process die, the command goes on undisturbed. `keep_open`
+        are descriptors that the command inherits. Raises `OSError`.
+        """
+        with output.open("ab") as stream:
+            return Background(
+                subprocess.Popen(  # noqa: S603
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=tuple(keep_open),
+                )
+            )
+
     def start(self, argv: Sequence[str]) -> Child:
         """Start in the background, in a group of its own."""
         return Child(
@@ -153,6 +173,33 @@ class Child:
         shut_down(self._process, grace=1.0)
         if self._process.stderr is not None:
             self._process.stderr.close()
+
+
+class Background:
+    """A command that goes on for long; see `Runner.begin`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """See `Runner.begin`."""
+        self._process = process
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; one that has ended is left alone. May be called while it is waited for,
+        by a signal handler.
+        """
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for its end, however long: its exit code, 128 + N if signal N ended it.
+
+        Whatever is raised while waiting ends it.
+        """
+        with self._process as process:
+            try:
+                code = process.wait()
+            except BaseException:
+                shut_down(process)
+                raise
+        return 128 - code if code < 0 else code
 
 
 def shut_down(child: subprocess.Popen[bytes], *, grace: float = 10.0) -> int:

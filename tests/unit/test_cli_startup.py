@@ -55,6 +55,11 @@ def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert rooms <= {"cli", "plan", "errors", "version"}
 
 
+@pytest.mark.parametrize("command", ["daily", "queue"])
+def test_help_of_what_makes_many_runs_loads_nothing_heavy_either(command: str) -> None:
+    assert loaded(command, "--help") & HEAVY == set()
+
+
 def test_a_dry_run_needs_no_engine() -> None:
     assert "docker" not in loaded("run", "--sdk", "sim", "--dry-run")
 

@@ -132,3 +132,33 @@ def test_a_command_in_the_background_is_ended_when_it_takes_too_long() -> None:
     assert child.running
     assert child.finish(0.1) == "did not finish within 0 s"
     assert not child.running
+
+
+def test_a_command_that_is_begun_adds_what_it_says_to_a_file(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    said.write_text("before\n")
+    assert Runner().begin([*SHELL, "echo out; echo err >&2; exit 3"], said).wait() == 3
+    assert said.read_text() == "before\nout\nerr\n"
+
+
+def test_a_command_that_is_begun_is_ended_by_what_is_raised_meanwhile(tmp_path: Path) -> None:
+    command = Runner().begin(["sleep", "60"], tmp_path / "said")
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        raise Interrupted("now")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Interrupted):
+            command.wait()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert command.wait() == 130
+
+
+def test_a_command_that_has_ended_may_be_sent_signals(tmp_path: Path) -> None:
+    command = Runner().begin(["true"], tmp_path / "said")
+    assert command.wait() == 0
+    command.signal(signal.SIGTERM)

@@ -14,6 +14,7 @@ from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, writ
 from loadgenctl.cli.regen import regenerate_folders
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.owner import Owner, host_id
+from loadgenctl.records.raw import note_pruned
 from loadgenctl.records.rewrite import replace_computed
 from loadgenctl.records.status import Status
 
@@ -229,3 +230,13 @@ def test_only_computed_files_are_ever_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputFolderError, match="cannot be written"):
         replace_computed(tmp_path, "summary.json", b"{}")
     assert [entry.name for entry in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_a_folder_without_its_raw_data_keeps_its_summary(tmp_path: Path, regen: Regen) -> None:
+    folder = run_folder(tmp_path / "run", Status(outcome="passed"))
+    regen(folder)
+    note_pruned(folder, now=1.0, freed=2, removed=["samples.jsonl"])
+    before = content(folder)
+    with pytest.raises(OutputFolderError, match="was removed to make room"):
+        regen(folder, force=True)
+    assert content(folder) == before

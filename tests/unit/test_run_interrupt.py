@@ -59,3 +59,28 @@ def test_signals_are_requests_while_installed(number: signal.Signals) -> None:
         assert interrupts.count == 1
         assert interrupts.name == number.name
     assert signal.getsignal(number) is before
+
+
+def test_what_is_handed_on_is_counted_and_raises_nothing() -> None:
+    interrupts = Interrupts()
+    taken: list[str] = []
+    with interrupts.handed_on(taken.append):
+        interrupts.request("SIGTERM")
+        interrupts.request("SIGINT")
+    assert taken == ["SIGTERM", "SIGINT"]
+    assert (interrupts.count, interrupts.name) == (2, "SIGINT")
+    with pytest.raises(Interrupted):
+        interrupts.request()
+    assert len(taken) == 2
+
+
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        interrupts = Interrupts()
+        with interrupts.installed():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupts.count == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from loadgenctl.cli.commands.byhand import compose_command
+from loadgenctl.cli.commands.daily import ManyRunsCommand, daily_command, queue_command
 from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.cli.commands.load import load_app
@@ -59,6 +60,8 @@ def _options(
 
 app.command("run", cls=OptionsCommand, context_settings=PASS_ON)(run_command)
 app.command("options", cls=OptionsCommand, context_settings=PASS_ON)(options_command)
+app.command("daily", cls=ManyRunsCommand, context_settings=PASS_ON)(daily_command)
+app.command("queue", cls=ManyRunsCommand, context_settings=PASS_ON)(queue_command)
 app.command("stats")(stats_command)
 app.command("regen")(regen_command)
 app.command("top")(top_command)

@@ -15,9 +15,9 @@ from rich.text import Text
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
-from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, find
+from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, find
 from loadgenctl.plan.planner import make_plan
-from loadgenctl.plan.settings import CONFIG_VARIABLE, Settings, load_file, load_toml, merge
+from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
 from loadgenctl.roles.loadclient import validate_config
 from loadgenctl.site import SiteSettings, parse_site
 
@@ -79,6 +79,21 @@ def read_by_hand(args: Sequence[str], config: Path | None) -> Inputs:
             hint="see loadgenctl compose --help",
         )
     return read(args, config)
+
+
+def read_for_many(args: Sequence[str], config: Path | None, *, hint: str) -> Inputs:
+    """The same for a command that makes many runs, and so chooses what belongs to a single one.
+
+    Not even file and environment may say that: it would not be heeded. `hint` says how the command
+    chooses.
+    """
+    given = read(args, config)
+    for path, origin in given.settings.origins.items():
+        if ".".join(path) in ONE_RUN_KEYS and origin != DEFAULT:
+            raise UsageError(
+                f"{origin} sets the {path[0]} of one run, and here many are made", hint=hint
+            )
+    return given
 
 
 def _others(args: Sequence[str], keys: Sequence[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from loadgenctl.cli.output import print_json
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.rewrite import COMPUTED, replace_computed, require_ended
+from loadgenctl.records.rewrite import COMPUTED, replace_computed, require_ended, require_raw
 from loadgenctl.reports.words import clean
 from loadgenctl.stats.regen import Regenerated, RowChange, regenerate
 
@@ -19,11 +19,12 @@ from loadgenctl.stats.regen import Regenerated, RowChange, regenerate
 def regenerate_folders(runs: Sequence[Path], *, as_json: bool, force: bool = False) -> None:
     """Make the computed files of all `runs` anew and say what changed.
 
-    Raises `OutputFolderError`: before anything is written if one of them is still going on. With
-    `force`, a run of another machine counts as ended, whatever it says.
+    Raises `OutputFolderError`: before anything is written if one of them is still going on, or
+    has lost its raw data. With `force`, a run of another machine counts as ended, whatever it says.
     """
     for run in runs:
         require_ended(RunFolder(run), force=force)
+        require_raw(RunFolder(run))
     told = []
     for run in runs:
         made = regenerate(run)

@@ -85,6 +85,23 @@ def image_store() -> Iterator[ImageStore]:
         yield wiring.images()
 
 
+def engine_ready() -> None:
+    """Raise `EngineUnavailable` unless an engine answers."""
+    with connect() as engine:
+        engine.info()
+
+
+def sweep_engine() -> list[str]:
+    """Remove what dead runs left on the engine; kinds and names. Raises `EngineUnavailable`."""
+    with connect() as engine:
+        return [f"{item.kind} {item.name}" for item in labels.sweep(engine)]
+
+
+def git_source(site: SiteSettings, say: Callable[[str], None]) -> GitSource:
+    """Revisions of git repositories, by way of the cache."""
+    return GitSource(Runner(), cache_dir(), site.rewrite_git, SystemClock(), say)
+
+
 def sdk_cache() -> SdkCache:
     """The built SDKs."""
     return SdkCache(cache_dir() / "sdk")
@@ -121,7 +138,7 @@ class Wiring:
         return Services(
             engine=self._engine,
             clock=self._clock,
-            source=self._source(plan, runner, cache),
+            source=self._source(plan, runner),
             factory=FACTORIES[plan.sdk],
             images=self.images(),
             builder=self._builder(cache, user),
@@ -144,14 +161,12 @@ class Wiring:
             cleaning=self.interrupts.held,
         )
 
-    def _source(self, plan: RunPlan, runner: Runner, cache: Path) -> SdkSource:
+    def _source(self, plan: RunPlan, runner: Runner) -> SdkSource:
         if plan.source_dir is not None:
             return DirectorySource(runner)
         if plan.sdk == "sim" and plan.repository is None:
             return BundledSource()
-        return GitSource(
-            runner, cache, self.site_settings.rewrite_git, self._clock, self.progress.step
-        )
+        return git_source(self.site_settings, self.progress.step)
 
     def _builder(self, cache: Path, user: tuple[int, int]) -> Builder:
         site = self.site_settings

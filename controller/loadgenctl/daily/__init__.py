@@ -1,1 +1,1 @@
-"""Following a branch."""
+"""Runs one after the other: the service that follows a branch, and lists of revisions."""

@@ -148,7 +148,7 @@ class ImageStore:
         document = image_document(self._client, tag)
         return None if document is None else str(document["Id"])
 
-    def _locked(self, tag: str, on_line: Callable[[str], None]) -> AbstractContextManager[None]:
+    def _locked(self, tag: str, on_line: Callable[[str], None]) -> AbstractContextManager[object]:
         name = tag.replace("/", "_").replace(":", "_")
         return exclusive(
             self._locks / f"image-{name}.lock",

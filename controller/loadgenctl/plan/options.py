@@ -160,7 +160,13 @@ BY_HAND_KEYS = (
     "timeout.*",
 )
 """The options that mean something for roles that are driven by hand."""
-KEYS_FOR: Mapping[str, tuple[str, ...]] = {"build": BUILD_KEYS, "by hand": BY_HAND_KEYS}
+ONE_RUN_KEYS = ("revision", "src", "output-dir")
+"""The options of one single run, which commands that make many of them choose themselves."""
+KEYS_FOR: Mapping[str, tuple[str, ...]] = {
+    "build": BUILD_KEYS,
+    "by hand": BY_HAND_KEYS,
+    "many": tuple(option.key for option in OPTIONS if option.key not in ONE_RUN_KEYS),
+}
 """Purpose → the options it knows."""
 
 SYNONYMS: Mapping[str, str] = {

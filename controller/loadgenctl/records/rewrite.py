@@ -11,6 +11,7 @@ from typing import Final
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.records import schema
 from loadgenctl.records.files import replace_file
+from loadgenctl.records.raw import PRUNED
 from loadgenctl.records.reader import RunFolder
 
 COMPUTED: Final = (schema.BLOCKS, schema.CYCLES, schema.SUMMARY)
@@ -37,6 +38,15 @@ def require_ended(folder: RunFolder, *, force: bool = False) -> None:
         f"{folder.path} says that its run is still going on, and it is not a run of this machine",
         hint="if you know that it has ended, add --force",
     )
+
+
+def require_raw(folder: RunFolder) -> None:
+    """Raise `OutputFolderError` if raw data was removed: what is computed now would tell less."""
+    if (folder.path / PRUNED).exists():
+        raise OutputFolderError(
+            f"the raw data of {folder.path} was removed to make room ({PRUNED} says what)",
+            hint=f"its {schema.SUMMARY} is what was computed of it; it stays as it is",
+        )
 
 
 def replace_computed(folder: Path, name: str, content: bytes) -> bool:

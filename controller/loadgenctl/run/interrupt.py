@@ -1,4 +1,5 @@
 """Ctrl-C once ends the run gracefully, twice stops at once; SIGTERM and SIGHUP count as Ctrl-C.
+A SIGHUP that is ignored when the program starts (`nohup`) stays ignored.
 
 While something long is built or fetched nothing is worth finishing, so the first signal raises at
 once; inside `graceful()` it only sets a flag that the run's loop looks at.
@@ -7,7 +8,7 @@ once; inside `graceful()` it only sets a flag that the run's loop looks at.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -25,6 +26,7 @@ class Interrupts:
         self.name = ""
         self._graceful = False
         self._held = False
+        self._take: Callable[[str], None] | None = None
 
     @property
     def requested(self) -> bool:
@@ -39,7 +41,9 @@ class Interrupts:
     @contextmanager
     def installed(self) -> Iterator[Interrupts]:
         """Take over the signals; give them back at the end."""
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        hung_up = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        taken = [number for number in SIGNALS if not (hung_up and number is signal.SIGHUP)]
+        before = {number: signal.signal(number, self._on_signal) for number in taken}
         try:
             yield self
         finally:
@@ -64,6 +68,17 @@ class Interrupts:
         finally:
             self._held = before
 
+    @contextmanager
+    def handed_on(self, take: Callable[[str], None]) -> Iterator[None]:
+        """Inside, `take` is called with the name of each request, in a signal handler: another
+        process is at work, which ends in its own way.
+        """
+        before, self._take = self._take, take
+        try:
+            yield
+        finally:
+            self._take = before
+
     def request(self, name: str = "SIGINT") -> None:
         """One request, as a signal makes it.
 
@@ -71,6 +86,9 @@ class Interrupts:
         """
         self.count += 1
         self.name = name
+        if self._take is not None:
+            self._take(name)
+            return
         if self._held or (self._graceful and not self.at_once):
             return
         raise self.error()

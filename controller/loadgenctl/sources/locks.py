@@ -19,8 +19,9 @@ def exclusive(
     *,
     on_wait: Callable[[], None] | None = None,
     check: Callable[[], None] | None = None,
-) -> Iterator[None]:
-    """Hold the lock file `path` alone.
+) -> Iterator[int]:
+    """Hold the lock file `path` alone; yields its descriptor, which keeps the lock wherever it is
+    inherited.
 
     `on_wait` is called once when somebody else holds it; `check` at every look, and may raise to
     give up. The lock file stays: removing it would let two holders in.
@@ -35,7 +36,7 @@ def exclusive(
                 if check is not None:
                     check()
                 clock.sleep(_POLL_SECONDS)
-        yield
+        yield file.fileno()
 
 
 @contextmanager

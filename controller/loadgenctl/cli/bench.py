@@ -1,0 +1,80 @@
+"""What `daily` and `queue` share: a folder held alone, runs as processes, a journal."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from loadgenctl.cli.console import clean
+from loadgenctl.cli.inputs import Inputs
+from loadgenctl.cli.wiring import sweep_engine
+from loadgenctl.clock import SystemClock
+from loadgenctl.daily.attempts import Attempts
+from loadgenctl.daily.child import ChildRuns
+from loadgenctl.daily.journal import Journal
+from loadgenctl.daily.lock import sole_instance
+from loadgenctl.errors import UsageError
+from loadgenctl.process import Runner
+from loadgenctl.run.interrupt import Interrupts
+
+_LONGEST_WAIT = 7 * 24 * 60.0
+"""Minutes."""
+
+
+@dataclass(slots=True)
+class Speaker:
+    """Lines for people, on standard error, with the local time."""
+
+    _last: str = field(default="", init=False)
+
+    def __call__(self, text: str) -> None:
+        """A line."""
+        line = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {clean(text)}")
+        Console(stderr=True).print(line, soft_wrap=True)
+
+    def unless_same(self, text: str) -> None:
+        """A line, but not again what was said last in this way."""
+        if text != self._last:
+            self._last = text
+            self(text)
+
+
+@contextmanager
+def bench(
+    command: str, config: Path | None, say: Speaker, interrupts: Interrupts
+) -> Iterator[Attempts]:
+    """The working directory, held alone, with signals taken over; the journal is COMMAND.jsonl.
+
+    Raises `UsageError` when another one is at work there.
+    """
+    folder, clock = Path.cwd(), SystemClock()
+    # -P: what lies in the folder and is named like a module is not loaded.
+    program = (sys.executable, "-P", "-m", "loadgenctl", "run")
+    named = () if config is None else ("--config", str(config))
+    with interrupts.installed(), sole_instance(folder, command, clock, say) as lock:
+        runs = ChildRuns(Runner(), interrupts, (*program, *named), (lock,))
+        journal = Journal(folder / f"{command}.jsonl", clock, say)
+        yield Attempts(folder, clock, runs, journal, sweep_engine)
+
+
+def seconds(minutes: float, option: str) -> float:
+    """A time to wait. Raises `UsageError` for what is none."""
+    if not math.isfinite(minutes) or not 0.01 <= minutes <= _LONGEST_WAIT:
+        raise UsageError(f"{option} takes minutes, from 0.01 to {_LONGEST_WAIT:g} (a week)")
+    return minutes * 60
+
+
+def run_options(given: Inputs, args: Sequence[str], kind: str) -> tuple[str, ...]:
+    """The options of every run: those that were given, and, as the original has it, what kind of
+    test it is (`--test-data.test-type`), unless that was given, too.
+    """
+    known = given.settings.tree("test-data") or {}
+    return tuple(args) if "test-type" in known else ("--test-data.test-type", kind, *args)

@@ -1,0 +1,127 @@
+"""`loadgenctl queue`: a list of revisions, on the real seams."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadgenctl.cli.bench import Speaker, bench, run_options, seconds
+from loadgenctl.cli.inputs import read, read_for_many
+from loadgenctl.cli.tables import print_table
+from loadgenctl.cli.wiring import engine_ready, git_source
+from loadgenctl.daily.queue import PREFIX, Queue, Result, exit_code, parse, prepare
+from loadgenctl.errors import Interrupted, UsageError
+from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.run.interrupt import Interrupts
+from loadgenctl.sources.base import SourceRequest
+from loadgenctl.sources.git import GitSource
+from loadgenctl.sources.giturl import check_revision
+
+_HINT = "a line of the list begins with its revision; results go below the working directory"
+_MOST_BYTES = 1024 * 1024
+
+
+def work_off(
+    file: Path, args: Sequence[str], config: Path | None, *, limit: int, retry_after: float
+) -> int:
+    """Run the list, show what came out; the exit code. Raises `UsageError` for a bad list.
+
+    `limit` is how often a line may fail, `retry_after` in minutes.
+    """
+    if str(file).startswith("--"):
+        raise UsageError(
+            f"the list comes before {file}", hint="loadgenctl queue FILE, then further options"
+        )
+    pause = seconds(retry_after, "--retry-after")
+    given = read_for_many(args, config, hint=_HINT)
+    lines = parse(read_list(file))
+    common = run_options(given, args, PREFIX.rstrip("-"))
+    say, interrupts = Speaker(), Interrupts()
+    plans = _Plans(git_source(given.site(), say.unless_same), config)
+    with bench("queue", config, say, interrupts) as attempts:
+        entries = prepare(lines, common, plans.check, plans.resolve)
+        queue = Queue(
+            attempts=attempts,
+            journal=attempts.journal,
+            clock=attempts.clock,
+            limit=limit,
+            retry_after=pause,
+            ready=engine_ready,
+            check=interrupts.check,
+        )
+        before = queue.done(entries)
+        try:
+            queue.run(entries)
+        except Interrupted:
+            attempts.journal.tell(
+                "stopped", f"stopped by {interrupts.name}", signal=interrupts.name
+            )
+            raise
+        finally:
+            results = queue.results(entries, before)
+            show_results(results)
+        return exit_code(results)
+
+
+def read_list(file: Path) -> str:
+    """The list's text; `-` is standard input. Raises `UsageError`."""
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with file.open("rb") as stream:
+                content = stream.read(_MOST_BYTES + 1)
+        text = content.decode()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the list {file}: {error.strerror}",
+            hint="loadgenctl queue FILE; - reads standard input",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the list {file} is no text", hint="one revision per line") from error
+    if len(content) > _MOST_BYTES:
+        raise UsageError(f"the list {file} is longer than 1 MiB", hint="one revision per line")
+    return text
+
+
+def show_results(results: Sequence[Result]) -> None:
+    """A table with a row per line."""
+    heads = ("line", "revision", "commit", "outcome", "attempts", "minutes", "folder")
+    print_table(heads, [_row(result) for result in results], right="minutes")
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    line, job, last = result.entry.line, result.entry.job, result.history.decisive
+    outcome = "not run" if last is None else last.outcome or "not begun"
+    return (
+        str(line.number),
+        line.revision,
+        job.commit[:12],
+        f"{outcome} (before)" if result.before else outcome,
+        str(len(result.history.attempts)),
+        "" if last is None else f"{(last.ended_at - last.started_at) / 60:.1f}",
+        job.name if last is None else f"{job.name}/{last.folder.name}",
+    )
+
+
+@dataclass(slots=True)
+class _Plans:
+    """A line's options to the plan of its run, and to its revision."""
+
+    source: GitSource
+    config: Path | None
+    _made: dict[tuple[str, tuple[str, ...]], RunPlan] = field(default_factory=dict)
+
+    def check(self, revision: str, options: tuple[str, ...]) -> None:
+        """See `daily.queue.Check`."""
+        check_revision(revision)
+        read_for_many(options, self.config, hint=_HINT)
+        plan = read((*options, "--revision", revision), self.config).plan()
+        self._made[revision, options] = plan
+
+    def resolve(self, revision: str, options: tuple[str, ...]) -> ResolvedRevision:
+        """See `daily.queue.Resolve`."""
+        plan = self._made[revision, options]
+        return self.source.resolve(SourceRequest(plan.sdk, plan.revision, plan.repository))
