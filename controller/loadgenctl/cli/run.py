@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -16,11 +18,24 @@ from loadgenctl.run.runner import Ending, execute
 from loadgenctl.site import SiteSettings
 
 
-def run_plan(plan: RunPlan, site: SiteSettings, *, quiet: bool, json_output: bool) -> int:
-    """Do what the plan says, show how it goes and what came out; the exit code."""
+def run_plan(
+    plan: RunPlan,
+    site: SiteSettings,
+    *,
+    quiet: bool,
+    json_output: bool = False,
+    on_ready: Callable[[], None] | None = None,
+) -> int:
+    """Do what the plan says, show how it goes and what came out; the exit code.
+
+    `on_ready` is for a plan by hand, see `Services.on_ready`.
+    """
     stderr, stdout = Console(stderr=True), Console()
     with at_work(site, quiet=quiet) as wiring:
-        ending = execute(plan, wiring.services(plan))
+        services = wiring.services(plan)
+        if on_ready is not None:
+            services = replace(services, on_ready=on_ready)
+        ending = execute(plan, services)
     summary = _summary(ending)
     if summary is None:
         stderr.print("warning: there was no room for a summary", style="yellow")

@@ -105,8 +105,15 @@ class LoadSide:
             last_lines=role.last_lines,
         )
 
-    def configure(self, config: Mapping[str, Any]) -> None:
-        """Set the load config. Raises `LoadFailed` when the service refuses it."""
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Set the load config; from now on cycles must finish while any task is on.
+
+        Raises `LoadFailed` when the service refuses it.
+        """
+        self._configure(config)
+        self._progressed()
+
+    def _configure(self, config: Mapping[str, Any]) -> None:
         poll = Retrying(
             stop=stop_after_attempt(3),
             wait=wait_fixed(1.0),
@@ -115,9 +122,6 @@ class LoadSide:
             reraise=True,
         )
         poll(LoadClient(self._in_loadgen).put, config)
-        self._loaded_since = None
-        if config:
-            self._progressed()
 
     def _progressed(self) -> None:
         self._loaded_since = self._ctx.clock.monotonic()
@@ -172,7 +176,8 @@ class LoadSide:
 
     def wind_down(self, *, interrupted: bool) -> None:
         """Turn the load off and let running cycles finish, up to a deadline."""
-        self.configure({})
+        self._configure({})
+        self._loaded_since = None
         longest = max(WIND_DOWN_LEAST, 2 * self.events.longest_cycle)
         timeout = WIND_DOWN_INTERRUPTED if interrupted else longest
         if not self._watch.reached(lambda: self.events.active == 0, timeout=timeout, pace=CALM):

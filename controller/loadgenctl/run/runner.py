@@ -44,6 +44,10 @@ BUILD_LOG = "build.log"
 SHARED = "shared"
 
 
+def _nobody_waits() -> None:
+    """For runs that nobody drives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services(Makers):
     """What a run is done with; made by the composition root, faked by tests."""
@@ -58,6 +62,8 @@ class Services(Makers):
     site_name: str | None = None
     make_reader: ReaderFactory = ThreadReader
     """How the sampler reads without waiting; tests read inline."""
+    on_ready: Callable[[], None] = _nobody_waits
+    """Called when all is up that a person drives by hand, right after a step was told."""
 
 
 @dataclass(slots=True)
@@ -227,6 +233,7 @@ def _run_stages(walk: Walk) -> None:
         saver=saver,
         sampler=sampler,
         vat_names=names,
+        on_ready=services.on_ready,
     )
     if plan.publish:
         # Without published ports the pod has only loopback, of which Docker keeps no count.
