@@ -14,8 +14,8 @@ from tests.fakes import FakeClock, FakeEngine, FakeExec, Reaction, Script
 from loadgenctl.clock import Clock
 from loadgenctl.model import ResolvedRevision, RoleSpec, RunPlan
 from loadgenctl.monitor.readers import Answer, Read, read_once
-from loadgenctl.plan.planner import make_plan
-from loadgenctl.plan.settings import merge
+from loadgenctl.plan.planner import make_plan, make_plan_by_hand
+from loadgenctl.plan.settings import Settings, merge
 from loadgenctl.process import Runner
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.interrupt import Interrupts
@@ -141,6 +141,8 @@ class World:
         self.height = 0
         self.configs: list[dict[str, Any]] = []
         self.finished: list[Path] = []
+        self.readies = 0
+        """How many times a person was told that all is ready."""
         self._load: dict[str, Any] = {}
         self._seq = 0
         self.chain = Script(
@@ -167,10 +169,25 @@ class World:
         """A run of the plan that `line` gives."""
         return execute(self.plan(line), self.services())
 
+    def up(self, line: str = "") -> Ending:
+        """The same roles for a person to drive, who ends it by an interrupt."""
+        return execute(
+            make_plan_by_hand(self._settings(line), now=0, cwd=self.folder), self.services()
+        )
+
     def plan(self, line: str) -> RunPlan:
         """The plan of a command line; results below the world's folder."""
-        args = ["--sdk", "sim", "--output-dir", str(self.folder / "out"), *line.split()]
-        return make_plan(merge(args, {}, None, ""), now=0, cwd=self.folder)
+        return make_plan(self._settings(line), now=0, cwd=self.folder)
+
+    def put(self, config: dict[str, Any]) -> None:
+        """What `PUT /config` does while the load service runs."""
+        self._load = config
+        self.configs.append(self._load)
+        self._event(type="config", config=self._load)
+        for task, settings in self._load.items():
+            self._event(type="prepare", task=task, success=self.prepares)
+            if self.prepares:
+                self._cycle_after(settings.get("wait", 0), task)
 
     def services(self) -> Services:
         """Fakes throughout, but for the description of the simulated SDK."""
@@ -189,6 +206,7 @@ class World:
             role_user=(1000, 1000),
             finish=self._finish,
             make_reader=InlineReader,
+            on_ready=self._ready,
         )
 
     def rows(self, name: str) -> list[dict[str, Any]]:
@@ -200,6 +218,13 @@ class World:
         """status.json."""
         found: dict[str, Any] = json.loads((self.folder / "out" / "status.json").read_text())
         return found
+
+    def _settings(self, line: str) -> Settings:
+        args = ["--sdk", "sim", "--output-dir", str(self.folder / "out"), *line.split()]
+        return merge(args, {}, None, "")
+
+    def _ready(self) -> None:
+        self.readies += 1
 
     def _finish(self, store: RunStore) -> None:
         self.finished.append(store.folder)
@@ -243,13 +268,7 @@ class World:
         self._load = {}
 
     def _loadgen_exec(self, argv: tuple[str, ...]) -> FakeExec:
-        self._load = json.loads(argv[-1])
-        self.configs.append(self._load)
-        self._event(type="config", config=self._load)
-        for task, config in self._load.items():
-            self._event(type="prepare", task=task, success=self.prepares)
-            if self.prepares:
-                self._cycle_after(config.get("wait", 0), task)
+        self.put(json.loads(argv[-1]))
         return FakeExec()
 
     def _cycle_after(self, seconds: float, task: str) -> None:

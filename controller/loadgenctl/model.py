@@ -140,3 +140,5 @@ class RunPlan:
     slog_codec: Literal["gzip", "zstd"] = "gzip"
     timeouts: Mapping[str, float] = field(default_factory=dict)
     """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""
+    by_hand: bool = False
+    """One stage that a person drives: no load is due, and an interrupt is its good end."""

@@ -264,7 +264,8 @@ class Desk:
     def start(self, *arguments: str, **env: str) -> tuple[Loadgenctl, Records]:
         """A command going on, and the folder of its results if it makes any."""
         folder = self.folder / f"command-{next(self._serials)}"
-        output = ("--output-dir", str(folder / "out")) if arguments[0] == "run" else ()
+        makes = arguments[0] in {"run", "up"}
+        output = ("--output-dir", str(folder / "out")) if makes else ()
         return Loadgenctl(folder, *arguments, *output, env=env), Records(folder / "out")
 
     def do(self, *arguments: str, **env: str) -> tuple[Ended, Records]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-import socket
 import tarfile
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +16,6 @@ from typing import Any
 import pytest
 import zstandard
 from tests.integration.loadgenctl_process import (
-    PROMPT,
     ROLES,
     SIM,
     Desk,
@@ -26,6 +23,7 @@ from tests.integration.loadgenctl_process import (
     Loadgenctl,
     Records,
 )
+from tests.integration.published import PUBLISHED, Answer, ask, free
 
 pytestmark = pytest.mark.docker
 
@@ -172,38 +170,21 @@ def test_stats_recompute_the_summary(whole: WholeRun, desk: Desk) -> None:
     assert again["totals"] == before["totals"]
 
 
-def _free(*ports: int) -> bool:
-    for port in ports:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return False
-    return True
-
-
-def _ask(port: int, path: str, *, put: object = None) -> str:
-    body = None if put is None else json.dumps(put).encode()
-    method = "GET" if body is None else "PUT"
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, method=method)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=PROMPT) as answer:
-        text: str = answer.read().decode()
-    return text
-
-
 def test_published_ports_answer_on_loopback(
     desk: Desk, under_load: Callable[..., tuple[Loadgenctl, Records]]
 ) -> None:
-    if not _free(26657, 8000, 3352):
+    if not free(*PUBLISHED):
         pytest.skip("somebody uses the ports that would be published")
     command, records = under_load("--publish", settings=desk.settings())
-    status = json.loads(_ask(26657, "/status"))
+    status = json.loads(ask(26657, "/status").text)
     assert int(status["result"]["sync_info"]["latest_block_height"]) > 0
-    assert json.loads(_ask(3352, "/config"))["faucet"]["interval"] == 1
-    assert _ask(3352, "/config", put={"amm": {"interval": 1}}) == "config updated\n"
+    assert json.loads(ask(3352, "/config").text)["faucet"]["interval"] == 1
+    answer = ask(3352, "/config", put='{"amm": {"interval": 1}}')
+    assert answer == Answer(200, "config updated\n")
     command.until(
         lambda: any(row["task"] == "amm" for row in records.rows("cycles.jsonl")),
         "the new load runs",
     )
     command.ctrl_c()
     assert command.end().exit_code == 130
-    assert _free(26657, 8000, 3352)
+    assert free(*PUBLISHED)

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from loadgenctl.cli.commands.byhand import compose_command
+from loadgenctl.cli.commands.byhand import compose_command, up_command
 from loadgenctl.cli.commands.daily import ManyRunsCommand, daily_command, queue_command
 from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
@@ -25,6 +25,7 @@ from loadgenctl.cli.commands.run import (
     PASS_ON,
     ByHandCommand,
     OptionsCommand,
+    UpCommand,
     options_command,
     run_command,
 )
@@ -70,6 +71,7 @@ app.add_typer(load_app, name="load")
 app.add_typer(sdk_app, name="sdk")
 app.add_typer(image_app, name="image")
 app.command("clean")(clean_command)
+app.command("up", cls=UpCommand, context_settings=PASS_ON)(up_command)
 app.command("compose", cls=ByHandCommand, context_settings=PASS_ON)(compose_command)
 
 

@@ -15,8 +15,8 @@ from rich.text import Text
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
-from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, find
-from loadgenctl.plan.planner import make_plan
+from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS, find
+from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
 from loadgenctl.roles.loadclient import validate_config
 from loadgenctl.site import SiteSettings, parse_site
@@ -42,6 +42,13 @@ class Inputs:
         _check_files(plan)
         if not only_build:
             _check_load(plan, self.settings)
+        return plan
+
+    def plan_by_hand(self) -> RunPlan:
+        """The plan of what a person drives until Ctrl-C. Raises `UsageError`."""
+        plan = make_plan_by_hand(self.settings, now=time.time(), cwd=Path.cwd())
+        _check_files(plan)
+        validate_config(plan.stages[0].load or {})
         return plan
 
     def site(self) -> SiteSettings:
@@ -73,11 +80,7 @@ def read_for_build(args: Sequence[str], config: Path | None) -> Inputs:
 
 def read_by_hand(args: Sequence[str], config: Path | None) -> Inputs:
     """The same for roles that are driven by hand, which know no stages, watching or results."""
-    for origin in _others(args, BY_HAND_KEYS):
-        raise UsageError(
-            f"{origin} means nothing for roles that are driven by hand",
-            hint="see loadgenctl compose --help",
-        )
+    _refuse_others(args, BY_HAND_KEYS, hint="see loadgenctl compose --help")
     return read(args, config)
 
 
@@ -94,6 +97,30 @@ def read_for_many(args: Sequence[str], config: Path | None, *, hint: str) -> Inp
                 f"{origin} sets the {path[0]} of one run, and here many are made", hint=hint
             )
     return given
+
+
+def read_for_up(args: Sequence[str], config: Path | None) -> Inputs:
+    """The same where there are records, too, and a load at first."""
+    _refuse_others(
+        args,
+        UP_KEYS,
+        hint="they run, with their ports published, until Ctrl-C; see loadgenctl up --help",
+    )
+    given = read(args, config)
+    typed = merge(args, {}, None, "").tree("stage.loadgen") or {}
+    if "cycles" in typed:
+        raise UsageError("what is driven by hand ends by Ctrl-C, not after some cycles")
+    if typed and given.settings.get("chain-only"):
+        raise UsageError(
+            f"{given.settings.origins['chain-only',]} leaves no load generator to be configured",
+            hint="drop it, or --stage.loadgen.*",
+        )
+    return given
+
+
+def _refuse_others(args: Sequence[str], keys: Sequence[str], *, hint: str) -> None:
+    for origin in _others(args, keys):
+        raise UsageError(f"{origin} means nothing for roles that are driven by hand", hint=hint)
 
 
 def _others(args: Sequence[str], keys: Sequence[str]) -> Iterator[str]:

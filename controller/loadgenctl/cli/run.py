@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -19,11 +21,23 @@ from loadgenctl.site import SiteSettings
 
 
 def run_plan(
-    plan: RunPlan, site: SiteSettings, *, files: ReportFiles, quiet: bool, json_output: bool
+    plan: RunPlan,
+    site: SiteSettings,
+    *,
+    files: ReportFiles,
+    quiet: bool,
+    json_output: bool = False,
+    on_ready: Callable[[], None] | None = None,
 ) -> int:
-    """Do what the plan says, show how it goes and what came out; the exit code."""
+    """Do what the plan says, show how it goes and what came out; the exit code.
+
+    `on_ready` is for a plan by hand, see `Services.on_ready`.
+    """
     with at_work(site, quiet=quiet) as wiring:
-        ending = execute(plan, wiring.services(plan))
+        services = wiring.services(plan)
+        if on_ready is not None:
+            services = replace(services, on_ready=on_ready)
+        ending = execute(plan, services)
     return tell(ending, files=files, quiet=quiet, json_output=json_output)
 
 

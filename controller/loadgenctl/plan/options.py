@@ -75,7 +75,8 @@ OPTIONS: tuple[Option, ...] = (
         "tree",
         None,
         "load config, e.g. --stage.loadgen.faucet.interval 10 (also .wait, .limit; tasks: faucet,"
-        " amm, vault); faucet every 60 s if not given. .cycles N ends a stage after N cycles",
+        " amm, vault). If not given, a run has the faucet every 60 s, and `up` no load. A run's"
+        " .cycles N ends a stage after N cycles",
         STAGES,
     ),
     Option(
@@ -162,9 +163,24 @@ BY_HAND_KEYS = (
 """The options that mean something for roles that are driven by hand."""
 ONE_RUN_KEYS = ("revision", "src", "output-dir")
 """The options of one single run, which commands that make many of them choose themselves."""
+UP_KEYS = (
+    *BY_HAND_KEYS,
+    "stage.loadgen.*",
+    "chain-only",
+    "reset",
+    "monitor-interval",
+    "sample-interval",
+    "slog-codec",
+    "output-dir",
+    "state-dir",
+    "keep-state",
+    "test-data.*",
+)
+"""The same where there are records, too, and a load at first."""
 KEYS_FOR: Mapping[str, tuple[str, ...]] = {
     "build": BUILD_KEYS,
     "by hand": BY_HAND_KEYS,
+    "up": UP_KEYS,
     "many": tuple(option.key for option in OPTIONS if option.key not in ONE_RUN_KEYS),
 }
 """Purpose → the options it knows."""

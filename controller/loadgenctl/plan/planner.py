@@ -14,10 +14,25 @@ from loadgenctl.plan.settings import Settings
 
 DEFAULT_LOAD: Mapping[str, Any] = {"faucet": {"interval": 60}}
 MAX_STAGES = 1000
+UNTIL_INTERRUPTED = -1.0
+"""The duration of a stage without an end of its own."""
 
 
 def make_plan(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
     """`now` in epoch seconds names the default results folder. Raises `UsageError`."""
+    return _plan(settings, _stages(settings), now, cwd)
+
+
+def make_plan_by_hand(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
+    """The same for a person who drives chain and load until Ctrl-C, by published ports.
+
+    Options that say what stages do are for runs, and left out.
+    """
+    plan = _plan(settings, (_stage_by_hand(settings),), now, cwd)
+    return replace(plan, publish=True, by_hand=True)
+
+
+def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Path) -> RunPlan:
     sdk = settings.get("sdk")
     source_dir = settings.get("src")
     repository = settings.get("sdk-repo")
@@ -40,7 +55,7 @@ def make_plan(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
         profile=settings.get("profile"),
         output_dir=output,
         state_dir=_absolute(settings.get("state-dir"), cwd) or output / "state",
-        stages=_stages(settings),
+        stages=stages,
         monitor_interval=float(settings.get("monitor-interval")) * 60,
         light_interval=float(settings.get("sample-interval")),
         reset=settings.get("reset"),
@@ -91,6 +106,20 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
         later = [task for stage in others for task in stage.load or {}]
         first = replace(first, prepare=tuple(dict.fromkeys(later)))
     return first, *others
+
+
+def _stage_by_hand(settings: Settings) -> StageSpec:
+    """Until interrupted, under the load that was given, or none."""
+    chain_only = bool(settings.get("chain-only"))
+    load = dict(settings.tree("stage.loadgen") or {})
+    load.pop("cycles", None)
+    return StageSpec(
+        index=0,
+        chain_only=chain_only,
+        duration=UNTIL_INTERRUPTED,
+        save_storage=False,
+        load=None if chain_only else load,
+    )
 
 
 def _stage(settings: Settings, index: int, count: int) -> StageSpec:

@@ -231,5 +231,5 @@ def _taken_port(error: EngineError) -> UsageError | None:
         return None
     return UsageError(
         f"the port {found[1]} of 127.0.0.1 is in use",
-        hint="another run may have published it; leave --publish out, or end what listens there",
+        hint="end what listens there, perhaps another run; without --publish a run needs no port",
     )

@@ -6,7 +6,7 @@ import json
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 
-from loadgenctl.errors import RunError
+from loadgenctl.errors import EngineError, RunError
 from loadgenctl.records import schema
 from loadgenctl.roles import probes
 from loadgenctl.roles.role import Role, how_ended
@@ -118,7 +118,12 @@ class ChainSide:
 
     def rpc(self, path: str) -> dict[str, object] | None:
         """The result of an RPC GET by the node's own loopback; None when it does not answer."""
-        answer = self._ctx.engine.exec(self.role.handle, probes.rpc(path), timeout=10.0)
+        try:
+            answer = self._ctx.engine.exec(self.role.handle, probes.rpc(path), timeout=10.0)
+        except EngineError:
+            # A node that has just ended cannot be asked, and that is what there is to tell.
+            self.role.poll()
+            raise
         if answer.exit_code != 0:
             return None
         try:

@@ -40,6 +40,8 @@ class StageContext:
     sampler: Sampler
     vat_names: dict[str, str | None]
     """Vat id → name as the slog tells it; grows while stages run."""
+    on_ready: Callable[[], None]
+    """See `Services.on_ready`."""
 
     def role_context(self, stage: int) -> RoleContext:
         """What the SDK's recipes depend on."""

@@ -117,7 +117,7 @@ class LoadSide:
         One that cannot be prepared is told by the events, as under load.
         """
         # A task is prepared when it is turned on, and waits before its first cycle.
-        self.configure({task: {"wait": MAX_SECONDS} for task in tasks})
+        self._configure({task: {"wait": MAX_SECONDS} for task in tasks})
         self._watch.until(
             lambda: self.events.settled(tasks),
             timeout=self._ctx.timeout("loadgen", PREPARATION),
@@ -126,10 +126,17 @@ class LoadSide:
             hint="a slow machine needs a larger --timeout.loadgen",
             last_lines=self.loadgen.last_lines,
         )
-        self.configure({})
+        self._configure({})
 
-    def configure(self, config: Mapping[str, Any]) -> None:
-        """Set the load config. Raises `LoadFailed` when the service refuses it."""
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Set the load config; from now on cycles must finish while any task is on.
+
+        Raises `LoadFailed` when the service refuses it.
+        """
+        self._configure(config)
+        self._progressed()
+
+    def _configure(self, config: Mapping[str, Any]) -> None:
         poll = Retrying(
             stop=stop_after_attempt(3),
             wait=wait_fixed(1.0),
@@ -138,9 +145,6 @@ class LoadSide:
             reraise=True,
         )
         poll(LoadClient(self._in_loadgen).put, config)
-        self._loaded_since = None
-        if config:
-            self._progressed()
 
     def _progressed(self) -> None:
         self._loaded_since = self._ctx.clock.monotonic()
@@ -195,7 +199,8 @@ class LoadSide:
 
     def wind_down(self, *, interrupted: bool) -> None:
         """Turn the load off and let running cycles finish, up to a deadline."""
-        self.configure({})
+        self._configure({})
+        self._loaded_since = None
         longest = max(WIND_DOWN_LEAST, 2 * self.events.longest_cycle)
         timeout = WIND_DOWN_INTERRUPTED if interrupted else longest
         if not self._watch.reached(lambda: self.events.active == 0, timeout=timeout, pace=CALM):

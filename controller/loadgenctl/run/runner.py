@@ -45,6 +45,10 @@ BUILD_LOG = "build.log"
 SHARED = "shared"
 
 
+def _nobody_waits() -> None:
+    """For runs that nobody drives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services(Makers):
     """What a run is done with; made by the composition root, faked by tests."""
@@ -61,6 +65,8 @@ class Services(Makers):
     """How the sampler reads without waiting; tests read inline."""
     own_usage: OwnUsage = read_own_usage
     """What the controller itself uses."""
+    on_ready: Callable[[], None] = _nobody_waits
+    """Called when all is up that a person drives by hand, right after a step was told."""
 
 
 @dataclass(slots=True)
@@ -231,6 +237,7 @@ def _run_stages(walk: Walk) -> None:
         saver=saver,
         sampler=sampler,
         vat_names=names,
+        on_ready=services.on_ready,
     )
     if plan.publish:
         # Without published ports the pod has only loopback, of which Docker keeps no count.

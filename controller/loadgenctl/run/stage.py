@@ -83,7 +83,7 @@ class Stage:
         if spec.prepare:
             self._prepare_load(spec.prepare)
         if not spec.chain_only:
-            self.load.configure(spec.load or {})
+            self.load.begin(spec.load or {})
         self._ctx.store.perf("stage-ready")
         self._hold()
         self._ctx.store.perf("stage-shutdown")
@@ -136,8 +136,12 @@ class Stage:
         self.load.close()
 
     def _hold(self) -> None:
-        spec = self._spec
-        self._do("under load" if not spec.chain_only else "chain alone")
+        spec, by_hand = self._spec, self._ctx.plan.by_hand
+        if by_hand:
+            self._do("by hand, until Ctrl-C")
+            self._ctx.on_ready()
+        else:
+            self._do("under load" if not spec.chain_only else "chain alone")
         left = FOREVER if spec.duration < 0 else spec.duration - self._elapsed()
         try:
             if left > 0:
@@ -147,17 +151,21 @@ class Stage:
         except Interrupted:
             if self._ctx.interrupts.at_once:
                 raise
-            self._interrupted = True
             self._watch.heed_interrupts = False
-            self._ctx.progress.warn("interrupted: ending the stage; once more stops at once")
+            if by_hand:
+                self._ctx.progress.note("ending as asked; once more stops at once")
+            else:
+                self._interrupted = True
+                self._ctx.progress.warn("interrupted: ending the stage; once more stops at once")
             if not spec.chain_only:
                 self._wind_down(interrupted=True)
 
     def _wind_down(self, *, interrupted: bool) -> None:
         self._do("winding down")
         self.load.wind_down(interrupted=interrupted)
-        # While all roles still live to tell why.
-        self._too_little = self._load_check()
+        if not self._ctx.plan.by_hand:
+            # While all roles still live to tell why.
+            self._too_little = self._load_check()
 
     def _enough(self) -> bool:
         cycles = self._spec.cycles

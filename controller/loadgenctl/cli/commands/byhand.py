@@ -1,4 +1,4 @@
-"""Commands for those who drive the roles by hand: `compose`."""
+"""Commands for those who drive the roles by hand: `up` and `compose`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,38 @@ from typing import Annotated
 import typer
 
 from loadgenctl.cli.commands.run import Config, Quiet
+
+
+def up_command(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and do nothing.")
+    ] = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Bring up chain, client and load generator, to drive them by hand until Ctrl-C.
+
+    Everything is as in a run, records too, but in one stage without an end. Ports 26657, 8000 and
+    3352 are published on 127.0.0.1. The load is off unless one is given, and set with `curl`. When
+    all is ready, what can be done is told. Ctrl-C once ends it well and shows the summary; twice
+    stops at once.
+
+    Exit codes: 0 ended by Ctrl-C, 2 bad usage, 3 build failed, 4 a role died or a cycle failed, 130
+    interrupted before it was ready, or twice.
+    """
+    from loadgenctl.cli.inputs import read_for_up
+
+    given = read_for_up(ctx.args, config)
+    plan = given.plan_by_hand()
+    if dry_run:
+        from loadgenctl.cli.dryrun import print_plan
+
+        print_plan(plan, as_json=False)
+        return
+    from loadgenctl.cli.up import bring_up
+
+    raise typer.Exit(bring_up(plan, given.site(), quiet=quiet))
 
 
 def compose_command(

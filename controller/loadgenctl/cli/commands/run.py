@@ -47,6 +47,12 @@ class ByHandCommand(OptionsCommand):
     purpose = "by hand"
 
 
+class UpCommand(OptionsCommand):
+    """The same with the options of roles driven by hand that leave records."""
+
+    purpose = "up"
+
+
 def run_command(
     ctx: typer.Context,
     dry_run: Annotated[

@@ -1,0 +1,68 @@
+"""`loadgenctl up`: chain, client and load generator for a person to drive, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.run import run_plan
+from loadgenctl.model import RunPlan
+from loadgenctl.sdks.base import LOAD_PORT, RPC_PORT, SOLO_PORT
+from loadgenctl.site import SiteSettings
+
+CHAIN = """\
+ready; chain: http://127.0.0.1:{rpc}{others}
+
+ask the chain:
+  curl http://127.0.0.1:{rpc}/status
+"""
+OTHERS = ", client: http://127.0.0.1:{solo}, load: http://127.0.0.1:{load}"
+LOAD = """\
+see and set the load, which is {config} at first:
+  curl http://127.0.0.1:{load}/config
+  curl -X PUT --data '{{"faucet":{{"interval":60}}}}' http://127.0.0.1:{load}/config
+  curl -X PUT --data '{{}}' http://127.0.0.1:{load}/config
+  curl http://127.0.0.1:{load}/status
+"""
+RECORDS = """\
+watch the blocks, and what is written to {folder}:
+  loadgenctl slog tail {quoted}
+"""
+CYCLES = """\
+  tail -F {cycles}
+"""
+END = """\
+end it well by Ctrl-C, which shows the summary; twice stops at once
+
+"""
+
+
+def bring_up(plan: RunPlan, site: SiteSettings, *, quiet: bool) -> int:
+    """Bring up what the plan says, tell when it is ready, wait for Ctrl-C; the exit code."""
+
+    def ready() -> None:
+        # The step that was told before has taken the changing line off the terminal.
+        sys.stdout.write(next_steps(plan))
+        sys.stdout.flush()
+
+    return run_plan(plan, site, files=ReportFiles(), quiet=quiet, on_ready=ready)
+
+
+def next_steps(plan: RunPlan) -> str:
+    """What a person may do now, ready to be pasted into another shell."""
+    (stage,), folder = plan.stages, plan.output_dir
+    records = RECORDS.format(folder=folder, quoted=shlex.quote(str(folder)))
+    if stage.chain_only:
+        return CHAIN.format(rpc=RPC_PORT, others="") + records + END
+    chain = CHAIN.format(rpc=RPC_PORT, others=OTHERS.format(solo=SOLO_PORT, load=LOAD_PORT))
+    load = LOAD.format(load=LOAD_PORT, config=_shown(stage.load or {}))
+    cycles = CYCLES.format(cycles=shlex.quote(str(folder / "cycles.jsonl")))
+    return chain + load + records + cycles + END
+
+
+def _shown(load: Mapping[str, Any]) -> str:
+    return json.dumps(load, separators=(",", ":")) if load else "off"
