@@ -220,6 +220,17 @@ def test_a_chain_without_rpc_is_named(world: World) -> None:
     assert "RPC" in ending.error.message
 
 
+def test_a_chain_that_dies_while_it_is_asked_is_named(world: World) -> None:
+    def dies(argv: tuple[str, ...]) -> FakeExec:
+        world.engine.latest("chain").end(3)
+        raise EngineError("the container is not running")
+
+    world.chain = replace(world.chain, execs=dies)
+    ending = world.run("--stages 1")
+    assert isinstance(ending.error, RoleDied)
+    assert world.status()["role_exit_code"] == 3
+
+
 def test_a_chain_that_stops_making_blocks_is_stalled(world: World) -> None:
     world.last_block = 25
     ending = world.run(LOADED + " --timeout.block 20")
