@@ -130,13 +130,17 @@ def _put(target: _Target, content: bytes) -> None:
 
 def _why_not(file: Path) -> str | None:
     """Why `file` cannot be written, as far as that shows without writing; None if it can."""
-    if file.is_dir():
-        return "is a folder"
-    if file.exists():
-        return None if os.access(file, os.W_OK) else "cannot be written"
-    folder = file.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
+    try:
+        if file.is_dir():
+            return "is a folder"
+        if file.exists():
+            return None if os.access(file, os.W_OK) else "cannot be written"
+        folder = file.absolute().parent
+        while not folder.exists():
+            folder = folder.parent
+    except OSError as error:
+        # A folder on the way that is not to be looked into.
+        return f"cannot be written: {error.strerror}"
     if not folder.is_dir():
         return f"cannot be made: {folder} is no folder"
     return None if os.access(folder, os.W_OK) else f"cannot be made: {folder} cannot be written"
