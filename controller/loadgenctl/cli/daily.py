@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgenctl.cli.bench import Speaker, bench, run_options, seconds
 from loadgenctl.cli.inputs import read_for_many
+from loadgenctl.cli.many import Speaker, many_runs, run_options, seconds
 from loadgenctl.cli.wiring import engine_ready, git_source, sdk_cache
 from loadgenctl.daily.disk import Disk, Room
 from loadgenctl.daily.service import PREFIX, Following, Service
@@ -62,7 +62,7 @@ def follow(
     )
     say, interrupts = Speaker(), Interrupts()
     source = git_source(given.site(), say.unless_same)
-    with bench("daily", config, say, interrupts) as attempts:
+    with many_runs("daily", config, say, interrupts) as attempts:
         service = Service(
             following=following,
             attempts=attempts,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadgenctl.cli.bench import Speaker, bench, run_options, seconds
 from loadgenctl.cli.inputs import read, read_for_many
+from loadgenctl.cli.many import Speaker, many_runs, run_options, seconds
 from loadgenctl.cli.tables import print_table
 from loadgenctl.cli.wiring import engine_ready, git_source
 from loadgenctl.daily.queue import PREFIX, Queue, Result, exit_code, parse, prepare
@@ -40,7 +40,7 @@ def work_off(
     common = run_options(given, args, PREFIX.rstrip("-"))
     say, interrupts = Speaker(), Interrupts()
     plans = _Plans(git_source(given.site(), say.unless_same), config)
-    with bench("queue", config, say, interrupts) as attempts:
+    with many_runs("queue", config, say, interrupts) as attempts:
         entries = prepare(lines, common, plans.check, plans.resolve)
         queue = Queue(
             attempts=attempts,

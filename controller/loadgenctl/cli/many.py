@@ -48,7 +48,7 @@ class Speaker:
 
 
 @contextmanager
-def bench(
+def many_runs(
     command: str, config: Path | None, say: Speaker, interrupts: Interrupts
 ) -> Iterator[Attempts]:
     """The working directory, held alone, with signals taken over; the journal is COMMAND.jsonl.
