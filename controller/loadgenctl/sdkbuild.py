@@ -25,8 +25,8 @@ _STEP_TIMEOUT = 2 * 3600.0
 """Seconds a step may take that names no limit itself."""
 _POLL_SECONDS = 0.5
 _TAIL_LINES = 30
-# Two streams would reach the log by two pipes, each as fast as it is read: the words that tell why a
-# step failed could stand anywhere before its end.
+# Two streams would reach the log by two pipes, each as fast as it is read: the words that tell why
+# a step failed could stand anywhere before its end.
 _ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
 _SPACE_SIGNS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 
