@@ -8,6 +8,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from hypothesis import settings
 from tests.docker_support import SUITE, DockerUnderTest
 
 from loadgenctl.cli.wiring import cache_dir
@@ -20,6 +21,11 @@ from loadgenctl.images import ImageStore
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
 from loadgenctl.site import SiteSettings
+
+# The same examples everywhere and always; `--hypothesis-profile=wide` looks for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.register_profile("wide", deadline=None, database=None, max_examples=2000)
+settings.load_profile("fixed")
 
 WITHOUT_DOCKER = "LOADGENCTL_WITHOUT_DOCKER"
 

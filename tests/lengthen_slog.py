@@ -17,7 +17,8 @@ from loadgenctl.slog.compress import SlogReader
 BLOCK_TIME = 5.0
 """Seconds between the last event of one repetition and the first of the next."""
 
-_TIME = re.compile(rb'^\{"time":([\d.]+)')
+_FIRST = re.compile(rb'\{"time":([\d.]+)')
+_LAST = re.compile(rb',"time":([\d.]+),"monotime":[\d.eE+-]+(?:,"seconds":[\d.eE+-]+)?\}\n')
 _HEIGHT = re.compile(rb'"blockHeight":(\d+)')
 _BLOCK_TIME = re.compile(rb'"blockTime":(\d+)')
 _CRANK = re.compile(rb'"crankNum":(\d+)')
@@ -28,6 +29,11 @@ def lines_of(path: Path) -> list[bytes]:
     with SlogReader(path) as reader:
         content = b"".join(reader.chunks(1 << 20))
     return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+
+
+def time_of(line: bytes) -> re.Match[bytes] | None:
+    """Where a line's time is: first, or, with newer SDKs, among the last fields."""
+    return _FIRST.match(line) or _LAST.search(line, max(0, len(line) - 128))
 
 
 def shifted(lines: list[bytes], seconds: float, blocks: int, cranks: int) -> Iterator[bytes]:
@@ -41,7 +47,7 @@ def shifted(lines: list[bytes], seconds: float, blocks: int, cranks: int) -> Ite
         return pattern.sub(later, line, count=1)
 
     for line in lines:
-        time = _TIME.match(line)
+        time = time_of(line)
         if time is None:
             yield line
             continue
@@ -62,9 +68,11 @@ def lengthen(source: Path, target: Path, size: int) -> None:
     """Write at least `size` bytes of the slog `source` to `target`."""
     lines = lines_of(source)
     begin = b'"type":"cosmic-swingset-begin-block"'
-    first = next(index for index, line in enumerate(lines) if begin in line[:100])
+    first = next((index for index, line in enumerate(lines) if begin in line[:100]), None)
+    if first is None:
+        sys.exit(f"{source} is no slog with a block in it")
     body = lines[first:]
-    times = [float(match[1]) for line in body if (match := _TIME.match(line))]
+    times = [float(match[1]) for line in body if (match := time_of(line))]
     heights, cranks = numbers(_HEIGHT, body), numbers(_CRANK, body)
     period = times[-1] - times[0] + BLOCK_TIME
     with target.open("wb") as out:

@@ -1,18 +1,33 @@
-"""Makes slogs: lines as a chain writes them."""
+"""Makes slogs: lines as a chain writes them, in the shapes of all its eras."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal
+
+Shape = Literal["time first", "type first", "seconds last", "monotime second"]
+SHAPES: Final[tuple[Shape, ...]] = ("time first", "type first", "seconds last", "monotime second")
+
+_LINE = re.compile(rb'^\{"time":([\d.]+),(.*)\}$', re.MULTILINE)
+_RESHAPED: Final[dict[Shape, bytes]] = {
+    "time first": rb'{"time":\1,\2}',
+    "type first": rb'{\2,"time":\1,"monotime":12.3456789}',
+    "seconds last": rb'{\2,"time":\1,"monotime":12.3456789,"seconds":1.5e-7}',
+    "monotime second": rb'{"time":\1,"monotime":12.3456789,\2}',
+}
 
 
-def line(time: float, kind: str, /, monotime: float | None = None, **fields: Any) -> bytes:
+def reshaped(slog: bytes, shape: Shape) -> bytes:
+    """The same slog, its lines in another shape; they are of the first one."""
+    return _LINE.sub(_RESHAPED[shape], slog)
+
+
+def line(time: float, kind: str, /, **fields: Any) -> bytes:
     """One slog line, in the chain's order of fields and without spaces."""
-    head: dict[str, Any] = {"time": time}
-    if monotime is not None:
-        head["monotime"] = monotime
-    return json.dumps({**head, "type": kind, **fields}, separators=(",", ":")).encode() + b"\n"
+    whole = {"time": time, "type": kind, **fields}
+    return json.dumps(whole, separators=(",", ":")).encode() + b"\n"
 
 
 @dataclass

@@ -32,6 +32,40 @@ def test_lives_add_up_to_the_sum_of_their_last_readings(lives: list[list[int]]) 
     assert counters.epoch == len(lives) - 1
 
 
+LIFE = st.lists(st.none() | st.integers(0, 50), max_size=8)
+
+
+@given(st.lists(st.tuples(LIFE, LIFE), max_size=6), st.booleans())
+def test_readings_that_are_missed_lose_nothing_but_themselves(
+    lives: list[tuple[list[int | None], list[int | None]]], announced: bool
+) -> None:
+    """Two counters with gaps of their own: each is the sum over its lives of what was last read."""
+    counters = CounterSet(["cpu", "rx"])
+    seen: dict[str, list[float]] = {"cpu": [], "rx": []}
+    earlier, last = {"cpu": 0, "rx": 0}, {"cpu": 0, "rx": 0}
+    for life, both in enumerate(lives):
+        at = {"cpu": 0, "rx": 0}
+        for name in last:
+            earlier[name] += last[name]
+            last[name] = 0
+        for increments in zip(*both, strict=False):
+            readings: dict[str, int | None] = {}
+            for name, increment in zip(at, increments, strict=True):
+                at[name] += increment or 0
+                readings[name] = None if increment is None else at[name]
+            corrected = counters.update(readings, life if announced else "same")
+            for name, reading in readings.items():
+                value = corrected[name]
+                assert (value is None) == (reading is None)
+                if reading is not None and value is not None:
+                    last[name] = reading
+                    seen[name].append(value)
+                    # Unannounced, a life that is already further than the one before hides it.
+                    assert value == earlier[name] + reading or not announced
+    for values in seen.values():
+        assert values == sorted(values)
+
+
 def test_a_new_life_counts_even_when_it_is_already_further_than_the_old_one() -> None:
     counters = CounterSet(["cpu"])
     assert counters.update({"cpu": 5.0}, "a")["cpu"] == 5.0

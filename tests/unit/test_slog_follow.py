@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -113,3 +114,30 @@ def test_without_an_archive_it_only_scans(tmp_path: Path) -> None:
     end = SlogFollower(plain, None, scanner=scanner).close(delete_plain=True)
     assert [block.block_height for block in scanner.take_blocks()] == [4]
     assert not end.removed
+
+
+def test_a_gigabyte_without_a_line_end_is_searched_once_and_not_kept(tmp_path: Path) -> None:
+    plain = tmp_path / "chain.slog"
+    plain.write_bytes(b"first\n")
+    with plain.open("r+b") as file:
+        file.truncate(1100 * CHUNK)
+    scanner = SlogScanner(census=True)
+    follower = SlogFollower(plain, tmp_path / "packed", scanner=scanner)
+    tracemalloc.start()
+    assert (follower.poll(), follower.poll()) == (6, 0)
+    assert tracemalloc.get_traced_memory()[1] < 8 * CHUNK
+    tracemalloc.stop()
+    end = follower.close(delete_plain=True)
+    assert (end.taken, end.torn, end.complete, end.removed) == (6, 1100 * CHUNK - 6, False, False)
+    assert scanner.anomalies == Counter({"garbage-lines": 1, "torn-line": 1})
+
+
+def test_an_unfinished_line_that_became_shorter_is_read_anew(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "chain.slog", tmp_path / "packed"
+    plain.write_bytes(b"first\n" + b"x" * 1000)
+    follower = SlogFollower(plain, packed, scanner=SlogScanner())
+    assert (follower.poll(), follower.poll()) == (6, 0)
+    plain.write_bytes(b"first\nsecond\n")
+    assert follower.poll() == 7
+    assert follower.close().complete
+    assert unpacked(packed) == b"first\nsecond\n"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.unit.slog_maker import Slog, line
+import pytest
+from tests.unit.slog_maker import SHAPES, Shape, Slog, line, reshaped
 
-from loadgenctl.slog.blocks import BlockRows
-from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
+from loadgenctl.slog.lines import LINE_LIMIT
+from loadgenctl.slog.scan import OTHER, BlockRecord, SlogScanner, scan_file
 
 
 def scan(content: bytes, *, step: int | None = None) -> tuple[SlogScanner, list[BlockRecord]]:
@@ -56,26 +56,38 @@ def test_blocks_vats_and_startup() -> None:
     assert scanner.totals.lines == busy_slog().content().count(b"\n")
 
 
-def test_every_cut_gives_the_same() -> None:
-    content = busy_slog().content() + b'{"time":99'
-    whole, blocks = scan(content)
-    for step in (1, 2, 3, 7, 64, 100, 1000):
-        scanner, found = scan(content, step=step)
-        assert [asdict(block) for block in found] == [asdict(block) for block in blocks]
-        assert scanner.vats == whole.vats
-        assert scanner.startup == whole.startup
-        assert scanner.totals == whole.totals
-        assert scanner.anomalies == whole.anomalies == Counter({"torn-line": 1})
+@pytest.mark.parametrize("shape", SHAPES)
+def test_lines_of_every_era_tell_the_same(shape: Shape) -> None:
+    content = busy_slog().add("terminate", vatID="v1", shouldReject=True, info=None).content()
+    expected, expected_blocks = scan(content)
+    scanner, blocks = scan(reshaped(content, shape))
+    assert blocks == expected_blocks
+    assert scanner.vats == expected.vats
+    assert scanner.startup == expected.startup
+    assert scanner.totals.types == expected.totals.types
+    assert scanner.totals.events == expected.totals.events
+    assert scanner.anomalies == Counter()
+    assert scanner.vats["v1"].terminated_at is not None
 
 
-def test_monotime_after_time() -> None:
-    block = {"blockHeight": 3, "blockTime": 990}
-    content = b"".join(
-        line(1000.0 + n, f"cosmic-swingset-{kind}", monotime=5.5 + n, **block)
-        for n, kind in enumerate(("begin-block", "end-block-start", "end-block-finish"))
-    )
-    _, [found] = scan(content)
-    assert (found.begin_at, found.end_start_at, found.end_finish_at) == (1000.0, 1001.0, 1002.0)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_time_of_a_delivery_is_its_own_not_one_that_its_payload_holds(shape: Shape) -> None:
+    payload = {"time": 5.5, "monotime": 1.5, "args": [{"time": 7, "monotime": 2.5}]}
+    slog = Slog().add("deliver", crankNum=1, vatID="v1", deliveryNum=1, vd=payload, kd=[payload])
+    slog.add("deliver-result", after=2.0, crankNum=1, vatID="v1", dr=["ok", None, None])
+    scanner, _ = scan(reshaped(slog.content(), shape))
+    assert round(scanner.vats["v1"].delivery_time_s, 6) == 2.0
+    assert scanner.anomalies == Counter()
+
+
+def test_a_delivery_without_a_time_is_counted_as_odd() -> None:
+    content = b'{"type":"deliver","crankNum":1,"vatID":"v1","vd":[{"time":3,"monotime":1}]}\n'
+    content += b'{"type":"create-vat","vatID":"v1","dynamic":true}\n'
+    content += line(9.5, "deliver-result", crankNum=1, vatID="v1", dr=["ok", None, None])
+    scanner, _ = scan(content)
+    assert scanner.vats["v1"].delivery_time_s == 0.0
+    assert scanner.vats["v1"].created_at is None
+    assert scanner.anomalies == Counter({"bad-json": 2})
 
 
 def test_bootstrap_events_and_bootstrap_without_them() -> None:
@@ -96,29 +108,48 @@ def test_bootstrap_events_and_bootstrap_without_them() -> None:
 def test_replayed_deliveries_and_those_without_crank_do_not_count() -> None:
     slog = Slog()
     block = {"blockHeight": 1, "blockTime": 1}
+    result: dict[str, Any] = {"vatID": "v1", "deliveryNum": 1, "dr": ["ok", None, {"compute": 5}]}
+    slog.add("deliver-result", replay=True, **result)
+    slog.add("deliver-result", replay=True, **result)
     slog.add("cosmic-swingset-begin-block", **block)
     slog.add("cosmic-swingset-end-block-start", **block)
-    result: dict[str, Any] = {"vatID": "v1", "deliveryNum": 1, "dr": ["ok", None, {"compute": 5}]}
     slog.add("deliver-result", **result)
     slog.add("deliver-result", crankNum=1, replay=True, **result)
     slog.add("deliver-result", crankNum=2, replay=False, **result)
     slog.add("cosmic-swingset-end-block-finish", **block)
-    _, [found] = scan(slog.content())
+    scanner, [found] = scan(slog.content())
     assert (found.deliveries, found.computrons, found.slog_lines) == (1, 5, 3)
+    # Two before the first block, one of a vat that was paged in while the chain ran.
+    assert scanner.vats["v1"].replayed_deliveries == 3
+    assert scanner.startup.replayed_deliveries == 2
 
 
-def test_quoted_events_are_not_events() -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_quoted_events_are_not_events(shape: Shape) -> None:
     quoted = '"type":"cosmic-swingset-begin-block","blockHeight":9,"blockTime":1'
     slog = Slog().add("console", text="{" + quoted + "}")
-    slog.raw(b'{"time":1.0,"type":"console","args":[{' + quoted.encode() + b"}]}\n").block(1)
-    scanner, [block] = scan(slog.content())
+    slog.raw(b'{"time":1.0,"type":"console","args":[{' + quoted.encode() + b"}]}\n")
+    slog.raw(
+        b'{"time":1.0,"type":"console","args":[{"type":"deliver"}],"x":{"type":"terminate"}}\n'
+    )
+    slog.raw(b'{"time":1.0,"type":"console","subtype":"deliver","x":["create-vat","deliver"]}\n')
+    scanner, [block] = scan(reshaped(slog.block(1).content(), shape))
     assert block.block_height == 1
-    assert scanner.anomalies == Counter({"unused-hits": 1})
+    assert scanner.totals.events == 3
+    assert scanner.anomalies == Counter({"unused-hits": 3})
+
+
+def test_types_that_only_look_like_wanted_ones() -> None:
+    slog = Slog().add("deliver-inbound").add("undeliver").add("finish-replay-delivery", vatID="v1")
+    slog.add("re-create-vat", vatID="v1").add("cosmic-swingset-begin-block-too")
+    scanner, blocks = scan(slog.content())
+    assert (blocks, scanner.vats, scanner.totals.events) == ([], {}, 0)
+    assert scanner.anomalies == Counter({"unknown-events": 4})
 
 
 def test_oddities_are_counted_and_survived() -> None:
     slog = Slog().block(1, deliveries=1)
-    slog.raw(b"\x00\xff\xfe garbage\n").raw(b"plain words\n")
+    slog.raw(b"\x00\xff\xfe \x00 garbage\n").raw(b"plain words\n")
     slog.raw(b'{"time":1.0,"type":"deliver-result",broken}\n')
     slog.raw(b'{"time":2.0,"type":"cosmic-swingset-begin-block"}\n')
     slog.add("never-heard-of", x=1)
@@ -142,17 +173,25 @@ def test_oddities_are_counted_and_survived() -> None:
     assert odd["torn-line"] == 1
 
 
-def test_a_line_of_64_mb_in_a_block_counts_as_one() -> None:
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        (b'{"time":1001.0,"type":"deliver",', b"}\n"),
+        (b'{"type":"deliver",', b',"time":1001.0,"monotime":1.5}\n'),
+        (b'{"time":1001.0,"monotime":1.5,"type":"deliver",', b"}\n"),
+    ],
+)
+def test_a_line_of_64_mb_in_a_block_counts_as_one(head: bytes, tail: bytes) -> None:
     slog = Slog()
     block = {"blockHeight": 1, "blockTime": 1}
     slog.add("cosmic-swingset-begin-block", **block)
     slog.add("cosmic-swingset-end-block-start", **block)
     scanner = SlogScanner(census=True)
     scanner.feed(slog.content())
-    scanner.feed(b'{"time":1001.0,"type":"deliver","crankNum":5,"vatID":"v9","kd":"')
+    scanner.feed(head + b'"crankNum":5,"vatID":"v9","kd":"')
     for _ in range(64):
         scanner.feed(b"x" * (1 << 20))
-    scanner.feed(b'"}\n')
+    scanner.feed(b'"' + tail)
     scanner.feed(line(1003.0, "deliver-result", crankNum=5, vatID="v9", dr=["ok", None, None]))
     scanner.feed(line(1004.0, "cosmic-swingset-end-block-finish", **block))
     scanner.finish()
@@ -162,23 +201,78 @@ def test_a_line_of_64_mb_in_a_block_counts_as_one() -> None:
     assert scanner.anomalies == Counter()
 
 
-def test_a_create_vat_line_longer_than_the_limit_keeps_its_name() -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("step", [1 << 20, None])
+def test_a_create_vat_line_longer_than_the_limit_keeps_its_name(
+    shape: Shape, step: int | None
+) -> None:
     create: dict[str, Any] = {"vatID": "v2", "dynamic": True, "description": "d"}
-    bundle = {"source": "x" * (5 << 20)}
+    bundle = {"source": "x" * (LINE_LIMIT + 1)}
     content = line(1.0, "create-vat", **create, name="zoe", vatSourceBundle=bundle)
-    scanner, _ = scan(content, step=1 << 20)
-    assert (scanner.vats["v2"].name, scanner.vats["v2"].dynamic) == ("zoe", True)
+    scanner, _ = scan(reshaped(content, shape), step=step)
+    vat = scanner.vats["v2"]
+    assert (vat.name, vat.dynamic, vat.created_at) == ("zoe", True, 1.0)
+    assert scanner.anomalies == Counter()
 
 
-@settings(deadline=None)
-@given(st.lists(st.binary(max_size=40) | st.sampled_from(busy_slog().lines), max_size=30))
-def test_no_mixture_of_bytes_and_lines_is_fatal(pieces: list[bytes]) -> None:
-    content = b"".join(pieces)
-    scanner, blocks = scan(content)
-    assert scanner.totals.bytes == len(content)
-    rows = BlockRows()
-    for block in blocks:
-        assert rows.row(block)["blockHeight"] == block.block_height
+def test_a_vat_without_a_name_does_not_get_that_of_the_next() -> None:
+    slog = Slog().add("create-vat", vatID="v1", dynamic=True)
+    slog.add("create-vat", vatID="v2", dynamic=True, name="zoe", managerType="local")
+    slog.add("start-replay-delivery", delivery=[]).add("start-replay", vatID="v2", deliveries=1)
+    scanner, _ = scan(slog.content())
+    assert (scanner.vats["v1"].name, scanner.vats["v1"].manager_type) == (None, None)
+    assert scanner.vats["v2"].name == "zoe"
+    assert scanner.vats["v2"].replayed_deliveries == 0
+    assert scanner.startup.replayed_deliveries == 1
+
+
+def test_another_wanted_line_longer_than_the_limit_is_odd() -> None:
+    scanner, _ = scan(line(1.0, "terminate", vatID="v1", info="x" * LINE_LIMIT))
+    assert scanner.anomalies == Counter({"long-line": 1})
+
+
+BEGIN = {"blockHeight": 3, "blockTime": 990}
+RESULT: dict[str, Any] = {"crankNum": 1, "vatID": "v1", "dr": ["ok", None, None]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("cosmic-swingset-begin-block", {"blockHeight": 3, "blockTime": "990"}),
+        ("cosmic-swingset-begin-block", {"blockHeight": "3", "blockTime": 990}),
+        ("cosmic-swingset-begin-block", {"blockHeight": 3.5, "blockTime": 990}),
+        ("cosmic-swingset-begin-block", {"blockHeight": True, "blockTime": 990}),
+        ("cosmic-swingset-begin-block", {"blockHeight": 3, "blockTime": 1e300}),
+        ("deliver-result", RESULT | {"crankNum": "1"}),
+        ("deliver-result", RESULT | {"vatID": 7}),
+        ("deliver-result", RESULT | {"vatID": ["v1"]}),
+        ("deliver-result", RESULT | {"dr": None}),
+        ("deliver-result", RESULT | {"dr": ["ok", None, {"compute": 1 << 60}]}),
+        ("terminate", {"vatID": None}),
+        ("start-replay", {}),
+    ],
+)
+def test_fields_of_another_kind_are_odd_and_harm_nothing(kind: str, fields: dict[str, Any]) -> None:
+    scanner, blocks = scan(line(1000.0, kind, **fields))
+    assert (blocks, scanner.vats) == ([], {})
+    assert scanner.anomalies == Counter({"bad-json": 1})
+
+
+@pytest.mark.parametrize("time", [b"true", b'"1000.0"', b"null", b"[]", b"1e300", b"-1e13"])
+def test_a_time_that_is_none_is_odd(time: bytes) -> None:
+    begin = b'{"type":"cosmic-swingset-begin-block","blockHeight":3,"blockTime":9,"time":%s}\n'
+    scanner, blocks = scan(begin % time)
+    assert (blocks, scanner.startup.first_event_at) == ([], None)
+    assert scanner.anomalies == Counter({"bad-json": 1})
+
+
+def test_a_flood_of_types_takes_no_memory() -> None:
+    content = b"".join(line(1.0, f"type-{number}") for number in range(3000))
+    scanner, _ = scan(content + line(2.0, "deliver"))
+    assert scanner.totals.types[OTHER] == 2000
+    assert len(scanner.totals.types) == 1002
+    assert scanner.totals.types["deliver"] == 1
+    assert scanner.anomalies == Counter({"unknown-events": 3000})
 
 
 def test_scan_file_reads_plain_and_says_what_is_cut_off(tmp_path: Path) -> None:
@@ -187,6 +281,21 @@ def test_scan_file_reads_plain_and_says_what_is_cut_off(tmp_path: Path) -> None:
     scanner, blocks = scan_file(path)
     assert [block.block_height for block in blocks] == [7, 8, 9]
     assert scanner.anomalies == Counter({"torn-line": 1, "unfinished-block": 1})
+
+
+def test_megabytes_of_garbage_are_counted_and_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "chain.slog"
+    garbage = random.Random(5).randbytes(1 << 20)
+    path.write_bytes(garbage * 16 + b"\n" + busy_slog().content() + garbage)
+    tracemalloc.start()
+    scanner, blocks = scan_file(path, census=True)
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+    assert [block.block_height for block in blocks] == [7, 8, 9]
+    odd = scanner.anomalies
+    assert set(odd) == {"garbage-lines", "binary", "torn-line"}
+    assert odd["garbage-lines"] == 17 * garbage.count(b"\n") + 1
+    assert 0 < odd["binary"] < odd["garbage-lines"]
 
 
 def test_a_line_full_of_quoted_events_costs_no_more_than_its_length() -> None:

@@ -5,6 +5,7 @@ The data lie beside the checkout, or where LOADGENCTL_DATA says.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.unit.slog_maker import SHAPES, Shape, reshaped
 
 from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
-from loadgenctl.slog.scan import scan_file
+from loadgenctl.slog.scan import CHUNK, SlogScanner, scan_file
 from loadgenctl.stats.finish import block_stats_summary
 from loadgenctl.stats.run import summarize
 
@@ -52,6 +54,23 @@ def test_every_field_of_every_block(stage: int) -> None:
     assert orjson.dumps(rows) == orjson.dumps(expected)
     assert json.dumps(rows) == json.dumps(expected)
     assert all(set(row) <= set(BLOCK_FIELDS) for row in rows)
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:])
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_same_with_the_lines_of_other_eras(stage: int, shape: Shape) -> None:
+    original, _ = scan_file(DATA / f"chain-stage-{stage}.slog.gz", census=True)
+    scanner = SlogScanner(census=True)
+    content = reshaped(gzip.decompress((DATA / f"chain-stage-{stage}.slog.gz").read_bytes()), shape)
+    for start in range(0, len(content), CHUNK):
+        scanner.feed(content[start : start + CHUNK])
+    scanner.finish()
+    rows = BlockRows()
+    assert [rows.row(block) for block in scanner.take_blocks()] == reference(stage)["blocks"]
+    assert scanner.vats == original.vats
+    assert scanner.startup == original.startup
+    assert scanner.totals.types == original.totals.types
+    assert scanner.anomalies == {}
 
 
 @pytest.mark.parametrize("stage", STAGES)

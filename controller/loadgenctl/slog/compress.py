@@ -28,8 +28,9 @@ _GZIP_LEVEL: Final = 1
 """Of igzip's levels 0 to 3; on slogs 2 saves 1 % of size over 1 and 3 costs twice the time."""
 _ZSTD_LEVEL: Final = 3
 _READ: Final = 256 << 10
-_READ_ZSTD: Final = 32 << 10
-"""Smaller: zstd's decompressor answers each read with all it can, however much that is."""
+_READ_ZSTD: Final = 512
+"""Small: zstd's decompressor answers each read with all that is in it, which is at most 128 KiB for
+every 4 bytes, so here 16 MiB."""
 
 
 class LogWriter(Protocol):

@@ -1,8 +1,14 @@
 """The event types that count, and how their lines are found without parsing the others.
 
-A multi-pattern byte search runs over whole chunks; a hit counts only where it stands at its line's
-head, behind `{"time":S,` and, with newer SDKs, `"monotime":S,`. A payload that quotes an event
-cannot pass: inside a JSON string its quotation marks are escaped, and it is not at the head.
+Lines come in three shapes (docs/slog.md), told by what stands before the type:
+
+    {"time":S,"type":"…",…}                          until June 2022
+    {"type":"…",…,"time":S,"monotime":M}             since then; some have `"seconds":D` behind that
+    {"time":S,"monotime":M,"type":"…",…}
+
+A byte search runs over whole chunks; a hit counts only where it stands in its line's head. A
+payload that quotes an event cannot pass: inside a JSON string its quotation marks are escaped, and
+it is not at the head.
 """
 
 from __future__ import annotations
@@ -50,18 +56,24 @@ EVENT_TYPES: Final = (
 
 OTHER_TYPES: Final = frozenset(
     {
-        "AG_COSMOS_INIT",
+        "bundle-kernel-start",
+        "bundle-kernel-finish",
         "clist",
         "console",
+        "cosmic-swingset-after-commit-block",
+        "cosmic-swingset-after-commit-stats",
         "cosmic-swingset-bridge-inbound",
-        "cosmic-swingset-deliver-inbound",
-        "cosmic-swingset-run-finish",
-        "cosmic-swingset-run-start",
-        "cosmic-swingset-commit-start",
-        "cosmic-swingset-commit-finish",
         "cosmic-swingset-commit-block-start",
         "cosmic-swingset-commit-block-finish",
+        "cosmic-swingset-deliver-inbound",
+        "cosmic-swingset-init",
         "cosmic-swingset-inject-kernel-upgrade-events",
+        "cosmic-swingset-install-bundle",
+        "cosmic-swingset-run-start",
+        "cosmic-swingset-run-finish",
+        "cosmic-swingset-snapshot-start",
+        "cosmic-swingset-snapshot-finish",
+        "cosmic-swingset-timer-poll",
         "cosmic-swingset-upgrade-start",
         "cosmic-swingset-upgrade-finish",
         "crank-start",
@@ -72,104 +84,170 @@ OTHER_TYPES: Final = frozenset(
         "import-kernel-finish",
         "kernel-init-start",
         "kernel-init-finish",
-        "bundle-kernel-start",
-        "bundle-kernel-finish",
         "kernel-stats",
         "replay-transcript-finish",
+        "slogger-confused",
         "syscall",
         "syscall-result",
+        "vat-cleanup",
+        "vat-cleanup-complete",
         "vat-startup-start",
     }
 )
 """Types that are known and of no use here; a census counts everything else as unknown."""
 
-_HEAD = re.compile(rb'\{"time":-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?,(?:"monotime":-?[\d.eE+-]+,)?"t')
-_HEAD_LIMIT = 96
-"""A line's head up to its type is shorter than this many bytes."""
-_ANY_TYPE = re.compile(rb'\n\{"time":[\d.]+,(?:"monotime":[\d.]+,)?"type":"([^"]{1,80})"')
-
-_DELIVERY = re.compile(
-    rb'\{"time":([\d.]+),(?:"monotime":[\d.]+,)?"type":"[a-z-]+"'
-    rb'(?:,"crankNum":(\d+))?(?:,"vatID":"([^"\\]{1,64})")?'
+_TIME = rb"\d+(?:\.\d+)?"
+_NUMBER = rb"[\d.eE+-]+"
+_HEAD = re.compile(
+    rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]+)"'
+    rb'(?:,"crankNum":\d+)?(?:,"vatID":"([^"\\]{1,64})")?' % (_TIME, _NUMBER)
 )
+"""A line's head: its time if that stands first, its type, the vat of a delivery."""
+_HEAD_LIMIT: Final = 96
+"""A wanted type begins within this many bytes of its line's start."""
+_TAIL = re.compile(rb',"time":(%s),"monotime":%s(?:,"seconds":%s)?\}\Z' % (_TIME, _NUMBER, _NUMBER))
+_TAIL_LIMIT: Final = 128
+"""The times at a line's end take fewer bytes than this."""
+_QUOTED = re.compile(rb'"type":"([a-z-]+)"')
+_ANY_TYPE = re.compile(
+    rb'\n\{(?:"time":%s,(?:"monotime":%s,)?)?"type":"([^"\n]{1,80})"' % (_NUMBER, _NUMBER)
+)
+
 _VAT_ID = re.compile(rb'[{,]"vatID":"([^"\\]{1,64})"')
 _NAME = re.compile(rb'[{,]"name":"((?:[^"\\]|\\.){0,256})"')
 _MANAGER = re.compile(rb'[{,]"managerType":"([^"\\]{1,64})"')
 _DYNAMIC = re.compile(rb'[{,]"dynamic":(true|false)')
 _BULKY = re.compile(rb',"vat(?:Parameters|SourceBundle)":')
-_CREATE_HEAD = 8192
+_CREATE_HEAD: Final = 8192
 """The fields of a create-vat line that matter stand before its bundle, within these bytes."""
+
+_NAMES: Final = {name.encode(): name for name in EVENT_TYPES}
+
+Head = re.Match[bytes]
+Event = tuple[str, int, Head]
+"""An event's type, the offset of its line's start, and what its head tells."""
 
 
 class EventFinder:
-    """Finds the lines of `EVENT_TYPES` in buffers of whole lines."""
+    """Finds the lines of `EVENT_TYPES` in buffers of whole lines.
+
+    A search for several patterns looks for the rarest byte of each and costs the more the less rare
+    that is; a search for one alone is several times as fast. So the types that have a hyphen, which
+    is rare in slogs, are searched together from their hyphen on, and the others alone.
+    """
 
     def __init__(self) -> None:
-        """Compile the search; cheap (microseconds), no state is kept between buffers."""
-        # From the y of `"type":"…"` on: that letter is rarer in slogs than what stands before it,
-        # and the search, which looks for a pattern's rarest byte first, runs at twice the speed.
-        patterns = [f'ype":"{name}"'.encode() for name in EVENT_TYPES]
-        self._search = BytesAhoCorasick(
-            patterns, matchkind=MatchKind.Standard, implementation=Implementation.DFA
-        )
+        """Compile the searches; cheap (microseconds), no state is kept between buffers."""
+        alone = [b'ype":"' + DELIVER.encode(), b'ype":"%s"' % TERMINATE.encode()]
+        behind = {
+            name[name.index(b"-") :] + b'"'
+            for name in _NAMES
+            if b"-" in name and name != DELIVER_RESULT.encode()
+        }
+        self._searches = [_search([pattern]) for pattern in alone] + [_search(sorted(behind))]
 
-    def find(self, span: Span) -> tuple[list[tuple[str, int]], int]:
-        """Return `([(event type, offset of its line's start)…], hits not at a line's head)`.
+    def find(self, span: Span) -> tuple[list[Event], int]:
+        """Return the events, in order, and the number of wanted types that are no line's own.
 
         Offsets are in the span's buffer, as are the hits in it: outside of it there are none.
         """
-        events: list[tuple[str, int]] = []
+        events: list[Event] = []
+        stray = 0
         buffer, begin, end = span
-        match, before = _HEAD.fullmatch, buffer.rfind
-        found = self._search.find_matches_as_indexes(buffer)
-        if found and (found[0][1] < begin or found[-1][1] >= end):
-            found = [hit for hit in found if begin <= hit[1] < end]
-        for index, start, _end in found:
+        newline, head_at, wanted = buffer.rfind, _HEAD.match, _NAMES.get
+        for hit in self._hits(span):
             # No further back than a head is long: a line of megabytes may be full of hits.
-            low = start - _HEAD_LIMIT
-            line = before(b"\n", max(begin, low), start) + 1
-            if not line and low <= begin:
-                line = begin
-            if line >= begin and match(buffer, line, start) is not None:
-                events.append((EVENT_TYPES[index], line))
-        return events, len(found) - len(events)
+            low = hit - _HEAD_LIMIT
+            if low > begin:
+                line = newline(b"\n", low, hit) + 1
+            else:
+                line = newline(b"\n", begin, hit) + 1 or begin
+            head = head_at(buffer, line, end) if line >= begin else None
+            if head is None or head.end(2) < hit:
+                stray += self._quotes(buffer, begin, hit)
+            elif (kind := wanted(head[2])) is not None:
+                events.append((kind, line, head))
+        return events, stray
+
+    def _hits(self, span: Span) -> list[int]:
+        """Where something like a wanted type stands."""
+        buffer, begin, end = span
+        hits = [
+            start
+            for search in self._searches
+            for _, start, _ in search.find_matches_as_indexes(buffer)
+            if begin <= start < end
+        ]
+        hits.sort()
+        return hits
+
+    def _quotes(self, buffer: bytes, begin: int, hit: int) -> bool:
+        """True if the hit belongs to a wanted type that stands elsewhere than in a line's head."""
+        # The patterns that begin within a type stand behind its opening quotation mark.
+        if buffer.startswith(b"ype", hit):
+            quote = hit + 5
+        else:
+            quote = buffer.rfind(b'"', max(begin, hit - _HEAD_LIMIT), hit)
+        quoted = _QUOTED.match(buffer, max(quote - 7, 0))
+        return quoted is not None and quoted[1] in _NAMES
+
+
+def _search(patterns: list[bytes]) -> BytesAhoCorasick:
+    return BytesAhoCorasick(
+        patterns, matchkind=MatchKind.Standard, implementation=Implementation.DFA
+    )
 
 
 def types_of(span: Span) -> list[bytes]:
     """The type of every line that starts as a slog line does; for a census of all events."""
     buffer, begin, end = span
     # Searching for the newline too, rather than for a line's start, is several times as fast.
-    first = _ANY_TYPE.match(b"\n" + buffer[begin : begin + 256])
+    first = _ANY_TYPE.match(b"\n" + buffer[begin : min(end, begin + 256)])
     rest: list[bytes] = _ANY_TYPE.findall(buffer, begin, end)
     return rest if first is None else [first[1], *rest]
 
 
-def delivery_head(buffer: bytes, line: int) -> tuple[float, str | None] | None:
-    """`(time, vatID)` of a delivery whose line starts at `line`, without parsing its payload."""
-    found = _DELIVERY.match(buffer, line)
-    if found is None:
-        return None
-    vat = found[3]
+def head_of(line: bytes) -> tuple[str, Head] | None:
+    """The wanted type and the head of one line; None for all other lines."""
+    head = _HEAD.match(line)
+    kind = None if head is None else _NAMES.get(head[2])
+    return None if head is None or kind is None else (kind, head)
+
+
+def time_of(head: Head, tail: bytes | None = None) -> float | None:
+    """The line's time, from its head or else from its end; `tail` if the buffer has not that."""
+    if head[1] is not None:
+        return float(head[1])
+    if tail is None:
+        end = head.string.find(b"\n", head.end())
+        found = _TAIL.search(head.string, max(head.start(), end - _TAIL_LIMIT), end)
+    else:
+        found = _TAIL.search(tail)
+    return None if found is None else float(found[1])
+
+
+def vat_of(head: Head) -> str | None:
+    """The vat of a delivery, without parsing the delivery's payload."""
+    vat = head[3]
     if vat is None:
         # An SDK with another order of fields: look a little further.
-        later = _VAT_ID.search(buffer, line, line + 400)
+        near = head.string[head.start() : head.start() + 400].partition(b"\n")[0]
+        later = _VAT_ID.search(near)
         vat = None if later is None else later[1]
-    return float(found[1]), None if vat is None else vat.decode("utf-8", "replace")
+    return None if vat is None else vat.decode("utf-8", "replace")
 
 
-def create_vat_head(head: bytes) -> dict[str, object]:
-    """The fields of a create-vat event from the head of its line: the bundle may be megabytes."""
-    bulk = _BULKY.search(head, 0, _CREATE_HEAD)
-    end = _CREATE_HEAD if bulk is None else bulk.start()
-    fields: dict[str, object] = {}
-    found = _DELIVERY.match(head)
-    if found is not None:
-        fields["time"] = float(found[1])
+def create_vat_fields(head: Head) -> dict[str, str | bool]:
+    """The fields of a create-vat event from its line's first bytes: the bundle may be megabytes."""
+    line = head.string[head.start() : head.start() + _CREATE_HEAD].partition(b"\n")[0]
+    bulk = _BULKY.search(line)
+    end = len(line) if bulk is None else bulk.start()
+    fields: dict[str, str | bool] = {}
     for key, pattern in (("vatID", _VAT_ID), ("name", _NAME), ("managerType", _MANAGER)):
-        value = pattern.search(head, 0, end)
+        value = pattern.search(line, 0, end)
         if value is not None:
             fields[key] = value[1].decode("utf-8", "replace")
-    dynamic = _DYNAMIC.search(head, 0, end)
+    dynamic = _DYNAMIC.search(line, 0, end)
     if dynamic is not None:
         fields["dynamic"] = dynamic[1] == b"true"
     return fields

@@ -159,20 +159,24 @@ class SlogFollower:
             self._position = self._searched = 0
             if self.scanner is not None:
                 self.scanner.anomalies["truncated-file"] += 1
-        if size <= self._searched:
-            return 0
-        self._file.seek(self._searched)
-        chunk = self._file.read(CHUNK)
-        end = chunk.rfind(b"\n") + 1
-        if end == 0:
+        if size < self._searched:
+            self._searched = self._position
+        while size > self._searched:
+            self._file.seek(self._searched)
+            chunk = self._file.read(CHUNK)
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                before = self._searched - self._position
+                if before:
+                    self._copy_line_head(before)
+                self._take(chunk if end == len(chunk) else chunk[:end])
+                self._position = self._searched = self._searched + end
+                return before + end
+            if not chunk:
+                break
+            # A line longer than a read, whatever its length: its parts are not kept.
             self._searched += len(chunk)
-            return self._step() if len(chunk) == CHUNK else 0
-        before = self._searched - self._position
-        if before:
-            self._copy_line_head(before)
-        self._take(chunk if end == len(chunk) else chunk[:end])
-        self._position = self._searched = self._searched + end
-        return before + end
+        return 0
 
     def _copy_line_head(self, length: int) -> None:
         """A line longer than one read: its earlier parts were only searched, take them now."""

@@ -1,0 +1,45 @@
+"""What is measured of loadgenctl's slog pipeline, as a program of its own.
+
+`python -m tests.bench.ours scan SLOG` scans; `… follow SLOG ARCHIVE CODEC` scans and packs as a run
+does. Both print what they found as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import cast
+
+from loadgenctl.slog.compress import Codec
+from loadgenctl.slog.follow import SlogFollower
+from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
+
+
+def follow(slog: Path, archive: Path, codec: Codec) -> list[BlockRecord]:
+    """Take all of a slog as the controller's loop does while a chain writes it."""
+    scanner = SlogScanner()
+    follower = SlogFollower(slog, archive, codec, scanner)
+    blocks: list[BlockRecord] = []
+    while follower.poll():
+        blocks += scanner.take_blocks()
+    follower.close()
+    return blocks + scanner.take_blocks()
+
+
+def main(what: str, slog: str, archive: str = "", codec: str = "gzip") -> None:
+    """Do what was asked and print it."""
+    if what == "scan":
+        _, blocks = scan_file(Path(slog))
+    else:
+        blocks = follow(Path(slog), Path(archive), cast("Codec", codec))
+    found = {
+        "blocks": len(blocks),
+        "deliveries": sum(block.deliveries for block in blocks),
+        "computrons": sum(block.computrons for block in blocks),
+    }
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
