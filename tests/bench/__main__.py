@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import cli, linear, orchestration, slog
-from tests.bench.measure import ROOT, BenchError, NotMeasured, run
+from tests.bench.measure import ROOT, BenchError, run
 from tests.bench.report import put
 from tests.bench.settings import Settings
 
@@ -45,8 +45,6 @@ def main(words: Sequence[str]) -> int:
                 lines = [*PARTS[part](settings), "", _taken_on(settings, part)]
                 if not options.print:
                     put(DOCUMENT, part, lines)
-            except NotMeasured as error:
-                sys.stderr.write(f"bench: {part}: {error}\n")
             except BenchError as error:
                 sys.stderr.write(f"bench: {part}: {error}\n")
                 worst = 2

@@ -20,10 +20,6 @@ class BenchError(Exception):
     """A measurement that cannot be made; the message says why and what to do."""
 
 
-class NotMeasured(BenchError):
-    """A part that nobody has written yet."""
-
-
 @dataclass(frozen=True, slots=True)
 class Usage:
     """One run of a program and of all that it started."""
