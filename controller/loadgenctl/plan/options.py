@@ -202,6 +202,8 @@ ONE_RUN_KEYS = ("revision", "src", "output-dir")
 """The options of one single run, which commands that make many of them choose themselves."""
 UP_KEYS = (
     *BY_HAND_KEYS,
+    "engine",
+    "port.*",
     "stage.loadgen.*",
     "chain-only",
     "reset",

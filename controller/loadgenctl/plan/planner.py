@@ -29,7 +29,7 @@ def make_plan_by_hand(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
     Options that say what stages do are for runs, and left out.
     """
     plan = _plan(settings, (_stage_by_hand(settings),), now, cwd)
-    return replace(plan, publish=True, by_hand=True)
+    return replace(plan, publish=plan.engine != "local", by_hand=True)
 
 
 def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Path) -> RunPlan:
