@@ -74,6 +74,11 @@ class FakeEngine:
         """False: every call raises `EngineUnavailable`."""
         self.closed = False
 
+    @property
+    def own_network(self) -> bool:
+        """See `Engine.own_network`; a test's own engine may say otherwise."""
+        return True
+
     def made(self, role: str) -> list[FakeContainer]:
         """The role's containers so far, in order."""
         return [container for container in self.containers if container.spec.role == role]
@@ -173,6 +178,11 @@ class FakeEngine:
         container = self._running(handle)
         container.detached.append(tuple(argv))
         container.script.execs(tuple(argv))
+
+    def root_pid(self, handle: Handle) -> int:
+        """See `Engine.root_pid`."""
+        self._find(handle)
+        return 1
 
     def logs(self, handle: Handle) -> Iterator[bytes]:
         """See `Engine.logs`."""

@@ -59,6 +59,23 @@ class Limits:
     pids: int | None = None
 
 
+RELAYED = 10_000
+"""What is added to a role's port for the one at which its pod's relay listens."""
+HIGHEST_PORT = 65535 - RELAYED
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where roles listen on loopback."""
+
+    chain: int = 26657
+    """Its RPC."""
+    solo: int = 8000
+    """Its web server."""
+    loadgen: int = 3352
+    """The load service's config."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A host folder or named volume inside a container."""
@@ -138,6 +155,9 @@ class RunPlan:
     fail_fast: bool = False
     keep_state: bool = False
     slog_codec: Literal["gzip", "zstd"] = "gzip"
+    engine: str = "docker"
+    """`docker` or `local`."""
+    ports: Ports = field(default_factory=Ports)
     timeouts: Mapping[str, float] = field(default_factory=dict)
     """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""
     by_hand: bool = False

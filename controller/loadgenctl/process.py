@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -200,6 +201,75 @@ class Background:
                 shut_down(process)
                 raise
         return 128 - code if code < 0 else code
+
+
+class Job:
+    """A process whose maker waits for it together with others; see `begin_job`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """See `begin_job`."""
+        self._process = process
+        self.pid = process.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; as a shell gives it, 128 and more for a signal."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+
+def begin_job(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str,
+    output: int,
+    prepare: Callable[[], None] | None = None,
+) -> Job:
+    """Start in a session of its own, both outputs into one file descriptor, nothing to read.
+
+    `env` is the whole environment. `prepare` runs in the child before the program: only a process
+    without threads may give one. Raises `OSError` when the program or the folder is not there.
+    """
+    return Job(
+        subprocess.Popen(  # noqa: S603 - no shell
+            list(argv),
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=prepare,  # noqa: PLW1509 - see above
+        )
+    )
+
+
+def spawn_session(argv: Sequence[str], *, env: Mapping[str, str], output: int, errors: Path) -> int:
+    """Start a program that may outlive this one, in a session of its own; its pid.
+
+    Its standard output is the file descriptor, its errors are appended to the file, and there is
+    nothing to read. Whoever stays has to `reap` it. Raises `OSError`.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        argv[0],
+        list(argv),
+        dict(env),
+        file_actions=(
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_OPEN, 2, str(errors), flags, 0o600),
+        ),
+        setsid=True,
+    )
+
+
+def reap(pid: int) -> bool:
+    """True if a child that `spawn_session` started has ended; it is then no zombie any more."""
+    # Reaped already, by another thread or in an earlier call: ended all the same.
+    with suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    return True
 
 
 def shut_down(child: subprocess.Popen[bytes], *, grace: float = 10.0) -> int:

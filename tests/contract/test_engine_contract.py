@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from tests.contract.behaviours import CHATTY_LINES, behaviours
@@ -14,8 +17,10 @@ from tests.fakes import FakeClock, FakeEngine
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
+from loadgenctl.engines.local import LocalEngine
+from loadgenctl.engines.local_registry import Registry
 from loadgenctl.errors import EngineError
-from loadgenctl.model import Command, RoleSpec
+from loadgenctl.model import Command, Mount, RoleSpec
 from loadgenctl.owner import Owner
 
 PATIENCE = 20.0
@@ -26,12 +31,15 @@ DEAD_PID = 2**22 + 1
 class Harness:
     """An engine under test, and containers of known behaviour on it."""
 
-    def __init__(self, engine: Engine, clock: Clock, image: str) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, image: str, mounts: tuple[Mount, ...] = ()
+    ) -> None:
         """Everything made carries one run id and is removed by `clean`."""
         self.engine = engine
         self.clock = clock
         self.run = f"contract-{next(_RUNS)}-{Owner.current().pid}"
         self._image = image
+        self._mounts = mounts
         self._serial = itertools.count()
 
     def spec(self, behaviour: str, *, owner: Owner | None = None) -> RoleSpec:
@@ -41,6 +49,7 @@ class Harness:
             role=behaviour,
             image=self._image,
             command=Command(("sh", "-c", behaviours()[behaviour].shell)),
+            mounts=self._mounts,
             labels=labels.make(owner or Owner.current(), self.run, behaviour),
         )
 
@@ -88,12 +97,18 @@ class Harness:
 _RUNS = itertools.count()
 
 
-@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
-def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
+@pytest.fixture(params=["fake", "local", pytest.param("docker", marks=pytest.mark.docker)])
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
     if request.param == "fake":
         clock = FakeClock()
         scripts = {name: behaviour.script for name, behaviour in behaviours().items()}
         made = Harness(FakeEngine(clock, scripts), clock, "image")
+    elif request.param == "local":
+        registry = Registry(tmp_path / "local", python=sys.executable)
+        engine = LocalEngine(registry, SystemClock(), os.environ)
+        # A folder of their own for what containers write: they have no file system of their own.
+        (tmp_path / "scratch").mkdir()
+        made = Harness(engine, SystemClock(), "", (Mount(str(tmp_path / "scratch"), "/tmp"),))
     else:
         docker: DockerUnderTest = request.getfixturevalue("docker_under_test")
         made = Harness(docker.engine(), SystemClock(), docker.image)

@@ -29,6 +29,7 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
         ("--revision abc", "--revision sets the revision of one run"),
         ("--src .", "--src sets the src of one run"),
         ("--output-dir x", "--output-dir sets the output-dir of one run"),
+        ("--engine local", "--engine: revisions are built and run in containers here"),
         ("--stges 3", "unknown option --stges"),
         ("--stages 3 extra", "unexpected argument 'extra'"),
         ("--branch a..b", "'a..b' is not a commit id, tag or branch"),

@@ -53,7 +53,7 @@ def desk() -> Desk:
 def test_the_only_run_need_not_be_named(desk: Desk) -> None:
     desk.start(ONE, "chain")
     desk.start(ONE)
-    client = client_of(desk.engine, None)
+    client = client_of([desk.engine], None)
     client.put({"faucet": {"interval": 5}})
     assert client.get() == {"faucet": {"interval": 5}}
     assert desk.asked[0][:2] == ("python3", "/out/tools/service/client.py")
@@ -63,23 +63,23 @@ def test_of_several_one_must_be_named(desk: Desk) -> None:
     desk.start(ONE)
     desk.start(TWO)
     with pytest.raises(UsageError, match=f"2 runs have a load generator: {ONE}, {TWO}"):
-        find_loadgen(desk.engine, None)
-    assert TWO in find_loadgen(desk.engine, TWO).name
+        find_loadgen([desk.engine], None)
+    assert TWO in find_loadgen([desk.engine], TWO)[1].name
 
 
 def test_nothing_runs(desk: Desk) -> None:
     with pytest.raises(UsageError, match="nothing runs"):
-        find_loadgen(desk.engine, None)
+        find_loadgen([desk.engine], None)
     with pytest.raises(UsageError, match=f"no run {ONE} goes on"):
-        find_loadgen(desk.engine, ONE)
+        find_loadgen([desk.engine], ONE)
 
 
 def test_a_run_between_loads_is_told_from_none(desk: Desk) -> None:
     desk.start(ONE, "chain")
     with pytest.raises(UsageError, match="no run has a load generator now"):
-        find_loadgen(desk.engine, None)
+        find_loadgen([desk.engine], None)
     with pytest.raises(UsageError, match=f"the run {ONE} has no load generator now") as caught:
-        find_loadgen(desk.engine, ONE)
+        find_loadgen([desk.engine], ONE)
     assert "stages with load" in str(caught.value.hint)
 
 
@@ -87,22 +87,22 @@ def test_a_load_generator_that_has_ended_is_none(desk: Desk) -> None:
     desk.start(ONE)
     desk.engine.latest("loadgen").end(1)
     with pytest.raises(UsageError, match="no run has a load generator now"):
-        find_loadgen(desk.engine, None)
+        find_loadgen([desk.engine], None)
 
 
 def test_what_a_dead_run_left_is_not_spoken_to(desk: Desk) -> None:
     desk.start(ONE, owner=replace(ME, start="another-start"))
     with pytest.raises(UsageError, match="nothing runs"):
-        find_loadgen(desk.engine, None)
+        find_loadgen([desk.engine], None)
     desk.start(TWO)
-    assert TWO in find_loadgen(desk.engine, None).name
+    assert TWO in find_loadgen([desk.engine], None)[1].name
 
 
 def test_what_the_service_refuses_is_told(desk: Desk) -> None:
     desk.start(ONE)
     desk.refuses = True
     with pytest.raises(LoadFailed) as caught:
-        client_of(desk.engine, None).put({})
+        client_of([desk.engine], None).put({})
     assert "no such task" in str(caught.value.detail)
 
 
@@ -117,7 +117,7 @@ def test_a_run_is_named_by_its_folder(desk: Desk, tmp_path: Path) -> None:
     desk.start(ONE)
     desk.start(TWO)
     named = str(folder(tmp_path, "running", run_id=TWO))
-    client_of(desk.engine, named).get()
+    client_of([desk.engine], named).get()
     assert run_id(named) == TWO
     assert run_id(ONE) == ONE
 

@@ -190,8 +190,9 @@ def test_a_build_in_place_tells_its_folder(
 
 def test_a_build_takes_only_options_that_change_it(tmp_path: Path) -> None:
     config = tmp_path / "own.toml"
-    config.write_text("[run]\nstages = 3\n")
+    config.write_text('[run]\nstages = 3\nengine = "local"\n')
     given = read_for_build(["--sdk", "sim", "--src=x"], config)
+    assert given.plan(only_build=True).engine == "docker"
     assert given.plan(only_build=True).source_dir == Path.cwd() / "x"
     with pytest.raises(UsageError, match="--stages does not change what is built") as caught:
         read_for_build(["--stages", "3"], config)

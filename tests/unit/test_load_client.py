@@ -216,7 +216,7 @@ def test_a_config_is_put_from_inside_the_container() -> None:
     LoadClient(container.execute).put({"faucet": {"interval": 5}})
     assert container.asked == [
         [
-            *("python3", "/out/tools/service/client.py", "--port", "3352"),
+            *("python3", "/out/tools/service/client.py"),
             *("put", '{"faucet": {"interval": 5}}'),
         ]
     ]

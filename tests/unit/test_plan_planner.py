@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loadgenctl.errors import UsageError
-from loadgenctl.model import RunPlan
+from loadgenctl.model import Limits, Ports, RunPlan
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.settings import load_file, merge
 
@@ -83,6 +83,41 @@ def test_a_first_stage_without_load_prepares_what_later_ones_run(
     assert all(stage.prepare == () for stage in others)
 
 
+def test_a_stages_load_can_be_turned_on_and_off_as_a_whole() -> None:
+    made = plan("--stages 4 --stage.0.loadgen --no-stage.1.loadgen --stage.loadgen.amm.interval 9")
+    assert [stage.chain_only for stage in made.stages] == [False, True, False, True]
+    assert made.stages[0].load == {"amm": {"interval": 9}}
+
+
+def test_the_last_word_about_a_stages_load_counts() -> None:
+    file = {"stage": {"1": {"loadgen": {"faucet": {"interval": 5}}}}}
+    assert plan("--stages 3 --no-stage.1.loadgen", file=file).stages[1].chain_only
+    again = plan(
+        "--stages 3 --stage.1.loadgen.faucet.interval 7",
+        {"LOADGENCTL_STAGE__1__LOADGEN": "false"},
+        file,
+    )
+    assert again.stages[1].load == {"faucet": {"interval": 7}}
+
+
+def test_a_shared_choice_of_storage_gives_way_to_a_stages_own() -> None:
+    made = plan("--stages 4 --no-stage.save-storage --stage.2.save-storage")
+    assert [stage.save_storage for stage in made.stages] == [False, False, True, False]
+
+
+def test_roles_are_limited_in_containers_only() -> None:
+    assert plan().limits["chain"] == Limits(pids=4096)
+    made = plan("--engine local --sdk sim")
+    assert (made.engine, made.limits["chain"]) == ("local", Limits())
+
+
+def test_ports_of_ones_own() -> None:
+    assert plan().ports == Ports(26657, 8000, 3352)
+    made = plan("--sdk sim --port.chain 1 --port.solo 2 --port.loadgen 3")
+    assert made.ports == Ports(1, 2, 3)
+    assert plan("--port.loadgen 4000").ports.loadgen == 4000
+
+
 def test_order_of_sources() -> None:
     env = {"LOADGENCTL_STAGE__DURATION": "20", "OUTPUT_DIR": "/env", "SDK_REVISION": "abcdef12"}
     file = {
@@ -119,6 +154,22 @@ def test_origins_are_known() -> None:
         "--sim-config x.toml",
         "--sdk sim --revision abc",
         "--stages 1001",
+        "--stage.0.loadgen --stage.0.chain-only",
+        "--no-stage.1.loadgen --stage.1.chain-only=false",
+        "--stage.loadgen",
+        "--no-stage.loadgen",
+        "--stage.1.loadgen null",
+        "--test-data",
+        "--engine local --publish",
+        "--engine local --limit.chain.memory 4g",
+        "--engine local --limit.solo.pids 100",
+        "--engine local --revision abc",
+        "--engine local --sdk-repo x",
+        "--port.chain 4000",
+        "--port.solo 4000",
+        "--port.loadgen 60000",
+        "--sdk sim --port.chain 8000",
+        "--sdk sim --port.chain 18000",
     ],
 )
 def test_contradictions_are_refused(line: str) -> None:

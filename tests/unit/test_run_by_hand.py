@@ -44,6 +44,13 @@ def test_the_plan_is_one_stage_without_end_or_load_and_with_ports() -> None:
     assert made.by_hand
 
 
+def test_without_containers_the_ports_are_there_anyway() -> None:
+    made = plan("--sdk sim --engine local --port.loadgen 4000")
+    assert not made.publish
+    assert made.by_hand
+    assert "http://127.0.0.1:4000/config" in next_steps(made)
+
+
 def test_what_a_file_says_of_stages_is_for_runs() -> None:
     file = {
         "stages": 1,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.wiring import at_work
+from loadgenctl.model import Ports
 from loadgenctl.run.compose import lay_out
-from loadgenctl.sdks.base import LOAD_PORT
 
 NEXT = """\
 made {file}
@@ -43,7 +43,7 @@ def next_steps(file: Path, events: Path, state: Path) -> str:
     return NEXT.format(
         file=file,
         compose=f"docker compose -f {shlex.quote(str(file))}",
-        url=f"http://127.0.0.1:{LOAD_PORT}/config",
+        url=f"http://127.0.0.1:{Ports().loadgen}/config",
         events=shlex.quote(str(events)),
         state=state,
     )

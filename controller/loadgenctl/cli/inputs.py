@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,12 @@ from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
 from loadgenctl.roles.loadclient import validate_config
 from loadgenctl.site import SiteSettings, parse_site
+from loadgenctl.sources.installed import installed_tree
 
+IN_CONTAINERS = ("--engine", "docker")
+"""For commands that have nothing to do with runs without containers, whatever file and environment
+prefer for those.
+"""
 CONFIG_NAMES = (Path("loadgenctl.toml"), Path("~/.config/loadgenctl/loadgenctl.toml"))
 
 
@@ -38,7 +43,7 @@ class Inputs:
 
         Raises `UsageError`.
         """
-        plan = make_plan(self.settings, now=time.time(), cwd=Path.cwd())
+        plan = _placed(make_plan(self.settings, now=time.time(), cwd=Path.cwd()))
         _check_files(plan)
         if not only_build:
             _check_load(plan, self.settings)
@@ -46,7 +51,7 @@ class Inputs:
 
     def plan_by_hand(self) -> RunPlan:
         """The plan of what a person drives until Ctrl-C. Raises `UsageError`."""
-        plan = make_plan_by_hand(self.settings, now=time.time(), cwd=Path.cwd())
+        plan = _placed(make_plan_by_hand(self.settings, now=time.time(), cwd=Path.cwd()))
         _check_files(plan)
         validate_config(plan.stages[0].load or {})
         return plan
@@ -75,13 +80,13 @@ def read_for_build(args: Sequence[str], config: Path | None) -> Inputs:
     for origin in _others(args, BUILD_KEYS):
         known = ", ".join(f"--{key}" for key in BUILD_KEYS)
         raise UsageError(f"{origin} does not change what is built", hint=f"what does: {known}")
-    return read(args, config)
+    return read([*args, *IN_CONTAINERS], config)
 
 
 def read_by_hand(args: Sequence[str], config: Path | None) -> Inputs:
     """The same for roles that are driven by hand, which know no stages, watching or results."""
     _refuse_others(args, BY_HAND_KEYS, hint="see loadgenctl compose --help")
-    return read(args, config)
+    return read([*args, *IN_CONTAINERS], config)
 
 
 def read_for_many(args: Sequence[str], config: Path | None, *, hint: str) -> Inputs:
@@ -96,6 +101,11 @@ def read_for_many(args: Sequence[str], config: Path | None, *, hint: str) -> Inp
             raise UsageError(
                 f"{origin} sets the {path[0]} of one run, and here many are made", hint=hint
             )
+    if given.settings.get("engine") == "local":
+        raise UsageError(
+            f"{given.settings.origins['engine',]}: revisions are built and run in containers here",
+            hint="give --engine docker",
+        )
     return given
 
 
@@ -148,6 +158,13 @@ def find_config(
         if path.is_file():
             return load_file(path), path
     return {}, None
+
+
+def _placed(plan: RunPlan) -> RunPlan:
+    """The plan with the SDK's folder where it is the installed one. Raises `UsageError`."""
+    if plan.engine != "local" or plan.sdk != "agoric" or plan.source_dir is not None:
+        return plan
+    return replace(plan, source_dir=installed_tree())
 
 
 def _check_files(plan: RunPlan) -> None:

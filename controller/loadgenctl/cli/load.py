@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from loadgenctl.cli.output import print_json
-from loadgenctl.cli.wiring import connect
+from loadgenctl.cli.wiring import DOCKER, LOCAL, connect
 from loadgenctl.engines import labels
-from loadgenctl.engines.base import Engine, ExecResult, Handle
-from loadgenctl.errors import UsageError
+from loadgenctl.engines.base import Engine, ExecResult, Handle, Leftover
+from loadgenctl.errors import EngineUnavailable, UsageError
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.roles.loadclient import LoadClient, validate_config
 
@@ -24,16 +25,16 @@ _RUN_ID = re.compile(r"[0-9a-f]{10}")
 
 def get_config(run: str | None) -> None:
     """Print the load config in force."""
-    with connect() as engine:
-        print_json(client_of(engine, run).get())
+    with _engines() as engines:
+        print_json(client_of(engines, run).get())
 
 
 def set_config(words: Sequence[str]) -> None:
     """Set the load config, `[RUN] JSON`, and print the one that is then in force."""
     run, text = split(words)
     config = parse(text)
-    with connect() as engine:
-        client = client_of(engine, run)
+    with _engines() as engines:
+        client = client_of(engines, run)
         client.put(config)
         print_json(client.get())
 
@@ -60,9 +61,24 @@ def parse(text: str) -> dict[str, Any]:
     return dict(validate_config(config))
 
 
-def client_of(engine: Engine, run: str | None) -> LoadClient:
+@contextmanager
+def _engines() -> Iterator[list[Engine]]:
+    """Wherever runs may go on. Raises `EngineUnavailable`."""
+    with ExitStack() as stack:
+        local = stack.enter_context(connect(LOCAL))
+        engines = [local]
+        try:
+            engines.append(stack.enter_context(connect(DOCKER)))
+        except EngineUnavailable:
+            # No matter for somebody whose run goes on without it.
+            if not any(_goes_on(item) for item in local.leftovers()):
+                raise
+        yield engines
+
+
+def client_of(engines: Sequence[Engine], run: str | None) -> LoadClient:
     """Speaks to the load service of a run: a results folder, a run's id, or the only one."""
-    handle = find_loadgen(engine, None if run is None else run_id(run))
+    engine, handle = find_loadgen(engines, None if run is None else run_id(run))
 
     def execute(argv: Sequence[str]) -> ExecResult:
         return engine.exec(handle, argv, timeout=TIMEOUT)
@@ -83,20 +99,18 @@ def run_id(run: str) -> str:
     return found
 
 
-def find_loadgen(engine: Engine, run: str | None) -> Handle:
+def find_loadgen(engines: Sequence[Engine], run: str | None) -> tuple[Engine, Handle]:
     """The load generator of that run, or of the only run that has one. Raises `UsageError`."""
-    found: dict[str, Handle] = {}
+    found: dict[str, tuple[Engine, Handle]] = {}
     runs = set()
-    for item in engine.leftovers():
+    for engine, item in [(each, item) for each in engines for item in each.leftovers()]:
         name = item.labels.get(labels.RUN, "")
-        if item.kind != "container" or run not in (None, name):
-            continue
-        if labels.owned_by_dead_process(item.labels):
+        if run not in (None, name) or not _goes_on(item):
             continue
         runs.add(name)
         handle = Handle(item.name, item.id, LOADGEN)
         if item.labels.get(labels.ROLE) == LOADGEN and engine.state(handle).running:
-            found[name] = handle
+            found[name] = engine, handle
     if not found:
         raise _nothing(run, runs)
     if len(found) > 1:
@@ -107,10 +121,16 @@ def find_loadgen(engine: Engine, run: str | None) -> Handle:
     return next(iter(found.values()))
 
 
+def _goes_on(item: Leftover) -> bool:
+    return item.kind == "container" and not labels.owned_by_dead_process(item.labels)
+
+
 def _nothing(run: str | None, runs: set[str]) -> UsageError:
     hint = "a load generator runs in the stages with load, from the moment the client is ready"
     if run is not None and not runs:
-        return UsageError(f"no run {run} goes on", hint="see what runs: docker ps")
+        return UsageError(
+            f"no run {run} goes on", hint="is it the run's own id, or its results folder?"
+        )
     who = f"the run {run}" if run is not None else "no run" if runs else ""
     if not who:
         return UsageError("nothing runs", hint="start a run: loadgenctl run")

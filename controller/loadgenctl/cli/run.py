@@ -33,7 +33,7 @@ def run_plan(
 
     `on_ready` is for a plan by hand, see `Services.on_ready`.
     """
-    with at_work(site, quiet=quiet) as wiring:
+    with at_work(site, quiet=quiet, engine=plan.engine) as wiring:
         services = wiring.services(plan)
         if on_ready is not None:
             services = replace(services, on_ready=on_ready)

@@ -11,7 +11,6 @@ from typing import Any
 from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.run import run_plan
 from loadgenctl.model import RunPlan
-from loadgenctl.sdks.base import LOAD_PORT, RPC_PORT, SOLO_PORT
 from loadgenctl.site import SiteSettings
 
 CHAIN = """\
@@ -56,10 +55,12 @@ def next_steps(plan: RunPlan) -> str:
     """What a person may do now, ready to be pasted into another shell."""
     (stage,), folder = plan.stages, plan.output_dir
     records = RECORDS.format(folder=folder, quoted=shlex.quote(str(folder)))
+    ports = plan.ports
     if stage.chain_only:
-        return CHAIN.format(rpc=RPC_PORT, others="") + records + END
-    chain = CHAIN.format(rpc=RPC_PORT, others=OTHERS.format(solo=SOLO_PORT, load=LOAD_PORT))
-    load = LOAD.format(load=LOAD_PORT, config=_shown(stage.load or {}))
+        return CHAIN.format(rpc=ports.chain, others="") + records + END
+    others = OTHERS.format(solo=ports.solo, load=ports.loadgen)
+    chain = CHAIN.format(rpc=ports.chain, others=others)
+    load = LOAD.format(load=ports.loadgen, config=_shown(stage.load or {}))
     cycles = CYCLES.format(cycles=shlex.quote(str(folder / "cycles.jsonl")))
     return chain + load + records + cycles + END
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import site
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +15,14 @@ import docker
 from rich.console import Console
 
 from loadgenctl.cli.console import ConsoleProgress
-from loadgenctl.clock import SystemClock
+from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
+from loadgenctl.engines.base import Engine
 from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.engines.docker_errors import connect as connect_docker
-from loadgenctl.errors import OutputFolderError
+from loadgenctl.engines.local import LocalEngine
+from loadgenctl.engines.local_registry import Registry
+from loadgenctl.errors import LoadgenError, OutputFolderError
 from loadgenctl.images import ImageStore
 from loadgenctl.model import RunPlan
 from loadgenctl.owner import Owner
@@ -41,6 +46,8 @@ from loadgenctl.stats.finish import perf_finish_stats
 from loadgenctl.stats.run import summarize
 
 CACHE_VARIABLE = "LOADGENCTL_CACHE"
+DOCKER, LOCAL = "docker", "local"
+ENGINES = (LOCAL, DOCKER)
 FACTORIES: Mapping[str, SdkFactory] = {"agoric": agoric.make, "sim": sim.make}
 
 
@@ -54,24 +61,41 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def connect() -> Iterator[DockerEngine]:
-    """The Docker engine that the environment names. Raises `EngineUnavailable`."""
-    engine = DockerEngine(connect_docker(docker.from_env), SystemClock())
+def connect(kind: str) -> Iterator[Engine]:
+    """An engine of `ENGINES`: the local one, or the Docker engine that the environment names.
+
+    Raises `EngineUnavailable`.
+    """
+    clock = SystemClock()
+    engine: Engine = (
+        local_engine(clock)
+        if kind == LOCAL
+        else DockerEngine(connect_docker(docker.from_env), clock)
+    )
     try:
         yield engine
     finally:
         engine.close()
 
 
+def local_engine(clock: Clock) -> LocalEngine:
+    """The processes of this machine, as the caller."""
+    caller = dict(os.environ)
+    if site.ENABLE_USER_SITE:
+        # What was installed for the person alone is found below their home, and roles have another.
+        caller["PYTHONUSERBASE"] = site.getuserbase()
+    return LocalEngine(Registry(cache_dir() / "local", python=sys.executable), clock, caller)
+
+
 @contextmanager
-def at_work(site: SiteSettings, *, quiet: bool) -> Iterator[Wiring]:
+def at_work(settings: SiteSettings, *, quiet: bool, engine: str = DOCKER) -> Iterator[Wiring]:
     """For what takes its time: the engine, progress on standard error, signals taken over.
 
     Raises `EngineUnavailable`.
     """
     progress = ConsoleProgress(Console(stderr=True), quiet=quiet)
     interrupts = Interrupts()
-    with interrupts.installed(), Wiring(site, progress, interrupts) as wiring:
+    with interrupts.installed(), Wiring(settings, progress, interrupts, engine) as wiring:
         try:
             yield wiring
         finally:
@@ -87,13 +111,13 @@ def image_store() -> Iterator[ImageStore]:
 
 def engine_ready() -> None:
     """Raise `EngineUnavailable` unless an engine answers."""
-    with connect() as engine:
+    with connect(DOCKER) as engine:
         engine.info()
 
 
 def sweep_engine() -> list[str]:
     """Remove what dead runs left on the engine; kinds and names. Raises `EngineUnavailable`."""
-    with connect() as engine:
+    with connect(DOCKER) as engine:
         return [f"{item.kind} {item.name}" for item in labels.sweep(engine)]
 
 
@@ -114,12 +138,18 @@ class Wiring:
     site_settings: SiteSettings
     progress: Progress
     interrupts: Interrupts
+    engine: str = DOCKER
 
     def __enter__(self) -> Wiring:
         """Connect to the engine. Raises `EngineUnavailable`."""
         self._clock = SystemClock()
-        self._client = connect_docker(docker.from_env)
-        self._engine = DockerEngine(self._client, self._clock)
+        self._client: docker.DockerClient | None = None
+        self._engine: Engine
+        if self.engine == LOCAL:
+            self._engine = local_engine(self._clock)
+        else:
+            self._client = connect_docker(docker.from_env)
+            self._engine = DockerEngine(self._client, self._clock)
         return self
 
     def __exit__(
@@ -134,13 +164,14 @@ class Wiring:
     def services(self, plan: RunPlan) -> Services:
         """What the plan is executed with."""
         runner, cache = Runner(), cache_dir()
-        user = host.role_user()
+        local = self._client is None
+        user = host.caller() if local else host.role_user()
         return Services(
             engine=self._engine,
             clock=self._clock,
             source=self._source(plan, runner),
             factory=FACTORIES[plan.sdk],
-            images=self.images(),
+            images=None if local else self.images(),
             builder=self._builder(cache, user),
             processes=runner,
             progress=self.progress,
@@ -151,7 +182,9 @@ class Wiring:
         )
 
     def images(self) -> ImageStore:
-        """Our images on the engine."""
+        """Our images on the engine, which has to be Docker's."""
+        if self._client is None:
+            raise LoadgenError(f"the {self.engine} engine has no images")
         return ImageStore(
             self._client,
             Runner(),
@@ -169,11 +202,13 @@ class Wiring:
         return git_source(self.site_settings, self.progress.step)
 
     def _builder(self, cache: Path, user: tuple[int, int]) -> Builder:
-        site = self.site_settings
+        settings = self.site_settings
+        # Programs of this machine are set up for its network already.
+        contained = self._client is not None
         gitconfig = cache / "site.gitconfig"
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            gitconfig.write_text(site.builder_gitconfig(), encoding="utf-8")
+            gitconfig.write_text(settings.builder_gitconfig(), encoding="utf-8")
             gitconfig.chmod(0o644)
         except OSError as error:
             raise OutputFolderError(
@@ -186,8 +221,8 @@ class Wiring:
             cache=sdk_cache(),
             packages=cache / "packages",
             user=f"{user[0]}:{user[1]}",
-            env=site.builder_env(),
-            mounts=site.builder_mounts(gitconfig=gitconfig),
+            env=settings.builder_env() if contained else {},
+            mounts=settings.builder_mounts(gitconfig=gitconfig) if contained else (),
             labels=labels.make(Owner.current(), "build", "builder"),
             on_step=self.progress.step,
             on_line=self.progress.output,

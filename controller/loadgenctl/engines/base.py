@@ -79,6 +79,11 @@ class LogFollower(Protocol):
 class Engine(Protocol):
     """Where roles run. Calls raise `EngineError`; `EngineUnavailable` when nothing answers."""
 
+    @property
+    def own_network(self) -> bool:
+        """True if the roles of a run get a network of their own; else they share the machine's."""
+        ...
+
     def info(self) -> EngineInfo:
         """Kind and version; the cheapest call that proves the engine answers."""
         ...
@@ -115,6 +120,10 @@ class Engine(Protocol):
         """Start a command inside and leave it running."""
         ...
 
+    def root_pid(self, handle: Handle) -> int:
+        """The process that a started container's others descend from, as commands inside see it."""
+        ...
+
     def logs(self, handle: Handle) -> Iterator[bytes]:
         """The whole log so far, in chunks (stdout and stderr together)."""
         ...
@@ -128,8 +137,8 @@ class Engine(Protocol):
         ...
 
     def stats(self, handle: Handle) -> Mapping[str, object] | None:
-        """The engine's raw statistics of a running container (Docker's stats document); None if it
-        cannot say.
+        """Statistics of a running container in the shape of Docker's document, which leaves out
+        what the engine does not know; None if it cannot say anything.
         """
         ...
 

@@ -34,6 +34,8 @@ _CHUNK = 64 * 1024
 class DockerEngine:
     """The Docker engine behind `client`. Threads may share it."""
 
+    own_network = True
+
     def __init__(self, client: DockerClient, clock: Clock) -> None:
         """Take over the client; `close` closes it."""
         self._client = client
@@ -119,6 +121,10 @@ class DockerEngine:
         with translated(f"run {argv[0]} in the container {handle.name}"):
             made = self._api.exec_create(handle.id, list(argv), stdout=False, stderr=False)
             self._api.exec_start(str(made["Id"]), detach=True)
+
+    def root_pid(self, handle: Handle) -> int:  # noqa: ARG002 - the same for all
+        """See `Engine.root_pid`: the init process that every container gets."""
+        return 1
 
     def logs(self, handle: Handle) -> Iterator[bytes]:
         """See `Engine.logs`."""

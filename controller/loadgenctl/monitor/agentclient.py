@@ -31,6 +31,7 @@ class AgentSpec:
     kernel: str | None = None
     """Regular expression of the chain node's command line; None: the names the agent knows."""
     root_pid: int = 1
+    """See `Engine.root_pid`."""
     python: str = "python3"
 
     def argv(self, out: str) -> list[str]:

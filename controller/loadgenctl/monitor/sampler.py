@@ -52,6 +52,7 @@ class Sampler:
         interval: float,
         deadline: float = 5.0,
         names: Mapping[str, str | None] | None = None,
+        source: str = "docker",
         make_reader: ReaderFactory = ThreadReader,
         own_usage: OwnUsage | None = None,
     ) -> None:
@@ -59,6 +60,7 @@ class Sampler:
 
         `names` gives vat ids their names where the command line has none; it may grow meanwhile.
         `own_usage` tells what the controller itself uses, at the same times; None: nobody asks.
+        `source` is the kind of engine, for the rows.
         """
         self._own_usage = own_usage
         self._engine = engine
@@ -67,6 +69,7 @@ class Sampler:
         self._interval = interval
         self._deadline = deadline
         self._names = names if names is not None else {}
+        self._source = source
         self._make_reader = make_reader
         self._watched: dict[str, _Watched] = {}
         self._counters: dict[str, CounterSet] = {}
@@ -188,7 +191,7 @@ class Sampler:
         sample = Sample(
             time=round(answer.time, 6),
             stage=watched.asked_stage,
-            source="docker",
+            source=self._source,
             kind="container",
             role=role,
             subject=role,

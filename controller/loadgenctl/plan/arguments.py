@@ -19,6 +19,11 @@ from loadgenctl.plan.options import Match, Option, find, names
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_FREE_NUMBER = re.compile(r"-?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
+_SAFE = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps as it is."""
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _NEGATIVE = re.compile(r"-(?:\d+\.?\d*|\.\d+)")
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
@@ -123,9 +128,7 @@ def _following(option: Option, rest: list[str], name: str) -> Any:
         not following.startswith("-") or _NEGATIVE.fullmatch(following) is not None
     )
     if option.kind == "bool":
-        if takes and following in {"true", "false"}:
-            return rest.pop(0) == "true"
-        return True
+        return _SWITCH[rest.pop(0)] if takes and following in _SWITCH else True
     if not takes or following is None:
         if option.kind == "tree":
             return True
@@ -139,11 +142,9 @@ def parse_value(option: Option, text: str, shown: str) -> Any:
         raise UsageError(f"{shown}: a value cannot hold a NUL character")
     match option.kind:
         case "bool":
-            if text in {"true", "1"}:
-                return True
-            if text in {"false", "0"}:
-                return False
-            raise UsageError(f"{shown} takes true or false, not {_shown(text)!r}")
+            if text not in _SWITCH:
+                raise UsageError(f"{shown} takes true or false, not {_shown(text)!r}")
+            return _SWITCH[text]
         case "tree":
             return free_form(text)
         case _:
@@ -198,14 +199,21 @@ def _check_bytes(value: Any, shown: str) -> int:
 
 
 def free_form(text: str) -> Any:
-    """A free-form value as yargs would take it: number, boolean, null, JSON object, else text."""
+    """A free-form value: number, boolean, null, JSON object, else text.
+
+    What is a number is as yargs has it: a revision such as 0123456 is text, and so is what a
+    number could not hold exactly. Quotes around all of it are taken off.
+    """
+    if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]:
+        text = text[1:-1]
     if text in {"true", "false"}:
         return text == "true"
     if text == "null":
         return None
-    if _NUMBER.fullmatch(text):
-        number = float(text)
-        return int(number) if number == int(number) and "e" not in text.lower() else number
+    if _HEXADECIMAL.fullmatch(text) and int(text, 16) <= _SAFE:
+        return int(text, 16)
+    if _FREE_NUMBER.fullmatch(text) and abs(number := float(text)) <= _SAFE:
+        return int(number) if number == int(number) else number
     if text.startswith("{"):
         try:
             return json.loads(text)

@@ -80,13 +80,27 @@ OPTIONS: tuple[Option, ...] = (
         STAGES,
     ),
     Option(
+        "stage.save-storage",
+        "bool",
+        None,
+        "save the chain's storage at the end of every stage, or of none",
+        STAGES,
+    ),
+    Option(
         "stage.*.duration",
         "number",
         None,
         "minutes of stage N; 0 if chain-only; negative: until interrupted",
         STAGES,
     ),
-    Option("stage.*.loadgen.*", "tree", None, "load config of stage N", STAGES),
+    Option(
+        "stage.*.loadgen.*",
+        "tree",
+        None,
+        "load config of stage N; --stage.N.loadgen alone: the shared one, --no-stage.N.loadgen:"
+        " none, the stage runs the chain alone",
+        STAGES,
+    ),
     Option(
         "stage.*.chain-only",
         "bool",
@@ -132,7 +146,30 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("keep-state", "bool", False, "keep the state folder after a run that passed", RESULTS),
     Option("test-data.*", "tree", None, "free metadata recorded with the run", RESULTS),
-    Option("publish", "bool", False, "publish ports 26657, 8000 and 3352 on 127.0.0.1", CONTAINERS),
+    Option(
+        "engine",
+        "text",
+        "docker",
+        "where roles run: in Docker's containers, or as processes of this machine with the SDK that"
+        " is installed on it",
+        CONTAINERS,
+        choices=("docker", "local"),
+    ),
+    Option(
+        "publish",
+        "bool",
+        False,
+        "publish the ports 26657 (RPC), 8000 (client) and 3352 (load) on 127.0.0.1",
+        CONTAINERS,
+    ),
+    Option(
+        "port.*",
+        "int",
+        None,
+        "another port of a role: of loadgen; with --sdk sim also of chain (RPC) and solo",
+        CONTAINERS,
+        minimum=1,
+    ),
     Option(
         "limit.*.cpus", "number", None, "processors of a role (chain, solo, loadgen)", CONTAINERS
     ),
@@ -165,6 +202,8 @@ ONE_RUN_KEYS = ("revision", "src", "output-dir")
 """The options of one single run, which commands that make many of them choose themselves."""
 UP_KEYS = (
     *BY_HAND_KEYS,
+    "engine",
+    "port.*",
     "stage.loadgen.*",
     "chain-only",
     "reset",
@@ -251,6 +290,6 @@ def _names(option: Option) -> list[str]:
     key, group = option.key, option.path[0]
     if key.startswith("stage.*."):
         return [key.replace("*", "N", 1)]
-    if group in {"limit", "timeout"}:
+    if group in {"limit", "timeout", "port"}:
         return [key.replace("*", word, 1) for word in _wild_words(group)]
     return [key]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
-from loadgenctl.model import Limits, RunPlan, StageSpec
+from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, StageSpec
 from loadgenctl.plan.options import ROLES, STALLS
 from loadgenctl.plan.settings import Settings
 
@@ -29,7 +29,7 @@ def make_plan_by_hand(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
     Options that say what stages do are for runs, and left out.
     """
     plan = _plan(settings, (_stage_by_hand(settings),), now, cwd)
-    return replace(plan, publish=True, by_hand=True)
+    return replace(plan, publish=plan.engine != "local", by_hand=True)
 
 
 def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Path) -> RunPlan:
@@ -46,6 +46,8 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
             "the bundled simulated SDK has no revisions",
             hint="leave --revision out, or name a git repository with --sdk-repo",
         )
+    if settings.get("engine") == "local":
+        _check_local(settings)
     output = _absolute(settings.get("output-dir"), cwd) or cwd / "results" / f"run-{int(now)}"
     return RunPlan(
         sdk=sdk,
@@ -59,6 +61,8 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         monitor_interval=float(settings.get("monitor-interval")) * 60,
         light_interval=float(settings.get("sample-interval")),
         reset=settings.get("reset"),
+        engine=settings.get("engine"),
+        ports=_ports(settings, sdk),
         limits={role: _limits(settings, role) for role in ROLES},
         publish=settings.get("publish"),
         test_data=settings.tree("test-data") or {},
@@ -78,7 +82,49 @@ def _absolute(path: Path | None, cwd: Path) -> Path | None:
     return None if path is None else (cwd / path).resolve()
 
 
+def _check_local(settings: Settings) -> None:
+    """Without containers some things cannot be had. Raises `UsageError`."""
+    for path, origin in settings.origins.items():
+        if path[0] == "limit":
+            raise UsageError(
+                f"{origin}: processes of this machine cannot be limited",
+                hint="limits need containers: leave it out, or --engine local",
+            )
+    if settings.get("publish"):
+        raise UsageError(
+            "--publish: processes of this machine listen on its own ports already",
+            hint="leave it out, or --engine local",
+        )
+    if settings.get("sdk") == "agoric" and (settings.get("revision") or settings.get("sdk-repo")):
+        raise UsageError(
+            "--engine local runs the SDK that is installed and builds none",
+            hint="name a built checkout by --src, or leave --engine local out",
+        )
+
+
+def _ports(settings: Settings, sdk: str) -> Ports:
+    given = {role: port for role in ROLES if (port := settings.get(f"port.{role}")) is not None}
+    if sdk != "sim" and set(given) - {"loadgen"}:
+        raise UsageError(
+            "only the simulated SDK's chain and client can listen at other ports",
+            hint="--port.loadgen goes with every SDK",
+        )
+    for role, port in given.items():
+        if port > HIGHEST_PORT:
+            raise UsageError(f"--port.{role} must be at most {HIGHEST_PORT}")
+    ports = Ports(**given)
+    all_three = {ports.chain, ports.solo, ports.loadgen}
+    if len(all_three | {port + RELAYED for port in all_three}) < 2 * len(ROLES):
+        raise UsageError(
+            f"--port: the three ports must differ, and not by {RELAYED}",
+            hint="published ports are relayed by those that much higher",
+        )
+    return ports
+
+
 def _limits(settings: Settings, role: str) -> Limits:
+    if settings.get("engine") == "local":
+        return Limits()
     cpus = settings.get(f"limit.{role}.cpus")
     return Limits(
         cpus=None if cpus is None else float(cpus),
@@ -95,6 +141,11 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
         raise UsageError(
             "--stage.duration cannot be negative",
             hint="only a stage of its own runs until interrupted: --stage.N.duration -1",
+        )
+    if settings.switch("stage.loadgen") is not None:
+        raise UsageError(
+            "--stage.loadgen takes options below it, such as --stage.loadgen.faucet.interval 10",
+            hint="no load in any stage: --chain-only; in stage N: --no-stage.N.loadgen",
         )
     for path, origin in settings.origins.items():
         if path[0] == "stage" and path[1].isdecimal() and int(path[1]) >= count:
@@ -124,11 +175,14 @@ def _stage_by_hand(settings: Settings) -> StageSpec:
 
 def _stage(settings: Settings, index: int, count: int) -> StageSpec:
     own_load = settings.tree(f"stage.{index}.loadgen")
-    chain_only = _chain_only(settings, index, count, has_load=bool(own_load))
+    loaded = True if own_load else settings.switch(f"stage.{index}.loadgen")
+    chain_only = _chain_only(settings, index, count, loaded=loaded)
     duration = settings.get(f"stage.{index}.duration")
     if duration is None:
         duration = 0 if chain_only else settings.get("stage.duration")
     save = settings.get(f"stage.{index}.save-storage")
+    if save is None:
+        save = settings.get("stage.save-storage")
     load, cycles = _load(own_load, settings.tree("stage.loadgen"), index)
     return StageSpec(
         index=index,
@@ -140,18 +194,20 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
     )
 
 
-def _chain_only(settings: Settings, index: int, count: int, *, has_load: bool) -> bool:
+def _chain_only(settings: Settings, index: int, count: int, *, loaded: bool | None) -> bool:
+    """`loaded`: whether a load of its own was asked for; None if nobody said."""
     if settings.get("chain-only"):
         return True
     own: bool | None = settings.get(f"stage.{index}.chain-only")
+    if own is not None and own == loaded:
+        both = "is chain-only and has a load" if own else "is not chain-only, but has no load"
+        raise UsageError(
+            f"stage {index} {both}",
+            hint=f"drop --stage.{index}.chain-only or --stage.{index}.loadgen",
+        )
     if own is not None:
-        if own and has_load:
-            raise UsageError(
-                f"stage {index} is chain-only and has a load config",
-                hint=f"drop --stage.{index}.chain-only or --stage.{index}.loadgen.*",
-            )
         return own
-    return not has_load and index in {0, count - 1}
+    return index in {0, count - 1} if loaded is None else not loaded
 
 
 def _load(

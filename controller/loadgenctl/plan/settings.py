@@ -6,7 +6,7 @@ Pure but for `load_file`.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,26 @@ class Settings:
 
     def tree(self, key: str) -> dict[str, Any] | None:
         """A free-form subtree as nested dicts; None when nobody set it."""
-        root = tuple(key.split("."))
         found: dict[str, Any] = {}
         seen = False
-        for path, value in self.values.items():
-            if path[: len(root)] != root:
-                continue
+        for path, value in self._below(key):
             seen = True
-            _graft(found, path[len(root) :], value, key)
+            _graft(found, path, value, key)
         return found if seen else None
+
+    def switch(self, key: str) -> bool | None:
+        """Whether a subtree as a whole was turned on or off; None if neither was the last word."""
+        last = None
+        for path, value in self._below(key):
+            last = value if not path and isinstance(value, bool) else None
+        return last
+
+    def _below(self, key: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """What was set at a path and below it, in that order: the rest of the path, the value."""
+        root = tuple(key.split("."))
+        for path, value in self.values.items():
+            if path[: len(root)] == root:
+                yield path[len(root) :], value
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +110,23 @@ def _source(origin: str) -> str:
     return {"-": "flag", "$": "environment"}.get(origin[:1], "file")
 
 
+def _takes_switch(key: str) -> bool:
+    """True for a stage's own load, which may be turned on as it is for all stages."""
+    match = find(tuple(key.split(".")))
+    return match is not None and match.option.key == "stage.*.loadgen.*"
+
+
 def _graft(tree: dict[str, Any], path: tuple[str, ...], value: Any, key: str) -> None:
     if not path:
         if isinstance(value, dict):
             tree.update(value)
             return
-        if value in (False, None):
+        if value is False:
             tree.clear()
-            return
-        raise UsageError(f"--{key} takes options below it, such as --{key}.faucet.interval 10")
+        elif value is not True or not _takes_switch(key):
+            below = "faucet.interval 10" if key.endswith("loadgen") else "NAME VALUE"
+            raise UsageError(f"--{key} takes options below it, such as --{key}.{below}")
+        return
     node = tree
     for word in path[:-1]:
         child = node.get(word)
@@ -132,6 +151,8 @@ def merge(
         *_from_environment(environment),
         *parse(args),
     ):
+        # What was set last stands last: a subtree is put together in this order.
+        values.pop(setting.path, None)
         values[setting.path] = setting.value
         origins[setting.path] = setting.origin
     return Settings(values, origins)

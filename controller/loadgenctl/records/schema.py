@@ -51,7 +51,8 @@ class Sample:
     time: float
     """Epoch seconds of the reading."""
     stage: int
-    source: Literal["docker", "agent", "controller"]
+    source: str
+    """`agent`, `controller`, or the kind of engine: `docker`, `local`."""
     kind: Literal["container", "process", "storage"]
     role: str
     """`chain`, `solo`, `loadgen`; `controller` for what measures them."""

@@ -22,7 +22,7 @@ from loadgenctl.roles.pod import (
     relay_spec,
     role_spec,
 )
-from loadgenctl.sdks.base import LOAD_PORT, PROJECT, SOLO_PORT, RoleRecipe
+from loadgenctl.sdks.base import PROJECT, RoleRecipe
 
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 
@@ -92,6 +92,7 @@ class _Pod:
 
     def services(self, recipes: Recipes) -> tuple[Service, ...]:
         chain, solo, loadgen = recipes.chain, recipes.solo, recipes.loadgen
+        ports = self.options.ports
         return (
             Service(holder_spec(self.options, HOLDER), "holds the network that all others join"),
             Service(
@@ -112,7 +113,10 @@ class _Pod:
                 {CREATE_CHAIN: DONE},
             ),
             self._role(
-                chain, probes.rpc("health"), "the chain node", {CREATE_CHAIN: DONE, RELAY: STARTED}
+                chain,
+                probes.get(ports.chain, "health"),
+                "the chain node",
+                {CREATE_CHAIN: DONE, RELAY: STARTED},
             ),
             self._once(
                 PROVISION,
@@ -120,10 +124,10 @@ class _Pod:
                 "funds the client and makes it known to the chain, unless that was done",
                 {CREATE_CLIENT: DONE, chain.role: HEALTHY},
             ),
-            self._role(solo, probes.listening(SOLO_PORT), "the client", {PROVISION: DONE}),
+            self._role(solo, probes.listening(ports.solo), "the client", {PROVISION: DONE}),
             self._role(
                 loadgen,
-                probes.load("config"),
+                probes.get(ports.loadgen, "config"),
                 "the load service; its load is off until it is configured",
                 {solo.role: HEALTHY},
                 # A client that listens may yet take its whole time to be ready for the driver.
@@ -131,7 +135,9 @@ class _Pod:
             ),
             self._once(
                 READY,
-                Command(("echo", f"ready: the load is set at http://127.0.0.1:{LOAD_PORT}/config")),
+                Command(
+                    ("echo", f"ready: the load is set at http://127.0.0.1:{ports.loadgen}/config")
+                ),
                 "says that all is ready; `up --detach` returns no sooner",
                 {loadgen.role: HEALTHY},
             ),

@@ -19,7 +19,7 @@ import orjson
 
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed, UsageError
-from loadgenctl.sdks.base import LOAD_PORT, TOOLS
+from loadgenctl.sdks.base import TOOLS
 
 TASKS = ("faucet", "amm", "vault")
 """What the drivers of all SDK families can run."""
@@ -102,12 +102,9 @@ class LoadClient:
     The service's port is not published: requests go out from inside its container.
     """
 
-    def __init__(
-        self, execute: Callable[[Sequence[str]], ExecResult], port: int = LOAD_PORT
-    ) -> None:
+    def __init__(self, execute: Callable[[Sequence[str]], ExecResult]) -> None:
         """`execute` runs a command in the load generator's container and waits for it."""
         self._execute = execute
-        self._port = port
 
     def put(self, config: Mapping[str, Any]) -> None:
         """Set the config; {} turns all off. Raises `LoadFailed` when it is refused."""
@@ -122,7 +119,7 @@ class LoadClient:
         return self._object(self._ask("status"))
 
     def _ask(self, *words: str) -> bytes:
-        done = self._execute(["python3", _CLIENT, "--port", str(self._port), *words])
+        done = self._execute(["python3", _CLIENT, *words])
         if done.exit_code != 0:
             raise LoadFailed(
                 f"the load service did not take the request {words[0]!r}",

@@ -1,4 +1,4 @@
-"""The pod of one run: a tiny holder container whose network namespace every role joins.
+"""The pod of one run: its roles' containers, and a tiny holder whose network they join.
 
 A container is made under a label that names the run, so that `close` finds all of them again, also
 one whose making was cut short.
@@ -15,15 +15,13 @@ from pathlib import Path
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.errors import DeadlineExceeded, EngineError, RunError, UsageError
-from loadgenctl.model import Command, Limits, Mount, RoleSpec
+from loadgenctl.model import RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
+from loadgenctl.roles.ports import require_free
 from loadgenctl.sdks.base import (
     HOME,
-    LOAD_PORT,
     OUT,
     PROJECT,
-    RPC_PORT,
-    SOLO_PORT,
     SRC,
     STATE,
     TOOLS,
@@ -33,8 +31,6 @@ HOLDER = "holder"
 RELAY = "relay"
 SETUP = "setup"
 """The role of a one-shot."""
-RELAYED = 10_000
-"""What is added to a role's port for the port at which the relay listens in the pod."""
 _TAKEN = re.compile(r":(\d+)(?: failed)?: .*(?:already allocated|already in use)")
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
 
@@ -62,6 +58,7 @@ class PodOptions:
     """None for containers that no process owns: a person keeps them, and no sweep may."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
+    ports: Ports = field(default_factory=Ports)
 
 
 def holder_spec(options: PodOptions, name: str) -> RoleSpec:
@@ -73,7 +70,7 @@ def holder_spec(options: PodOptions, name: str) -> RoleSpec:
         command=Command(argv=("sleep", "infinity")),
         user=options.user,
         network="own" if options.publish else "none",
-        publish=_relayed() if options.publish else {},
+        publish=_relayed(options.ports) if options.publish else {},
         limits=HOLDER_LIMITS,
         labels=_labels(options, HOLDER),
         read_only_root=True,
@@ -82,7 +79,7 @@ def holder_spec(options: PodOptions, name: str) -> RoleSpec:
 
 def relay_spec(options: PodOptions, folders: PodFolders, name: str, holder: str) -> RoleSpec:
     """What carries published ports on: the roles listen on loopback, where those do not reach."""
-    pairs = (f"{outer}={inner}" for outer, inner in _relayed().items())
+    pairs = (f"{outer}={inner}" for outer, inner in _relayed(options.ports).items())
     command = Command(argv=("python3", f"{TOOLS}/agent/relay.py", *pairs), workdir="/")
     spec = role_spec(options, folders, name, holder, RELAY, command)
     return replace(spec, limits=HOLDER_LIMITS)
@@ -92,13 +89,13 @@ def role_spec(
     options: PodOptions,
     folders: PodFolders,
     name: str,
-    holder: str,
+    network: str,
     role: str,
     command: Command,
     *,
     stop_signal: str = "SIGTERM",
 ) -> RoleSpec:
-    """The container of a role: in the network of `holder`, non-root, without capabilities."""
+    """The container of a role: non-root, without capabilities. `network` as in `RoleSpec`."""
     return RoleSpec(
         name=name,
         role=role,
@@ -116,16 +113,17 @@ def role_spec(
             Mount(str(folders.state), STATE),
         ),
         user=options.user,
-        network=holder,
+        network=network,
         limits=options.limits.get(role, Limits()),
         labels=_labels(options, role),
         stop_signal=stop_signal,
     )
 
 
-def _relayed() -> dict[int, int]:
+def _relayed(ports: Ports) -> dict[int, int]:
     """Port at which the relay listens → a role's port."""
-    return {port + RELAYED: port for port in (RPC_PORT, SOLO_PORT, LOAD_PORT)}
+    inner = (ports.chain, ports.solo, ports.loadgen)
+    return {port + RELAYED: port for port in inner}
 
 
 def _labels(options: PodOptions, role: str) -> dict[str, str]:
@@ -145,8 +143,15 @@ class Pod:
         self._holder: Handle | None = None
         self._serial = itertools.count()
 
-    def open(self) -> None:
-        """Start the holder, and the relay to the roles' ports where they are published."""
+    def open(self, listening: Mapping[int, str]) -> None:
+        """Start the holder, and the relay to the roles' ports where they are published.
+
+        On an engine whose roles share the machine's network there is neither: the ports that will
+        be listened at (port → role) have to be free. Raises `UsageError` for one that is taken.
+        """
+        if not self.engine.own_network:
+            require_free(listening)
+            return
         self._holder = self.engine.create(holder_spec(self.options, self._name(HOLDER)))
         try:
             self.engine.start(self._holder)
@@ -169,9 +174,10 @@ class Pod:
 
     def spec(self, role: str, command: Command, *, stop_signal: str = "SIGTERM") -> RoleSpec:
         """The container of a role, not made yet. Raises `RunError` before `open`."""
-        name, holder = self._name(role), self.holder.name
+        name = self._name(role)
+        network = self.holder.name if self.engine.own_network else "host"
         return role_spec(
-            self.options, self.folders, name, holder, role, command, stop_signal=stop_signal
+            self.options, self.folders, name, network, role, command, stop_signal=stop_signal
         )
 
     def run_once(

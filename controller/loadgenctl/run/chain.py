@@ -118,8 +118,9 @@ class ChainSide:
 
     def rpc(self, path: str) -> dict[str, object] | None:
         """The result of an RPC GET by the node's own loopback; None when it does not answer."""
+        ctx, question = self._ctx, probes.get(self._ctx.plan.ports.chain, path)
         try:
-            answer = self._ctx.engine.exec(self.role.handle, probes.rpc(path), timeout=10.0)
+            answer = ctx.engine.exec(self.role.handle, question, timeout=10.0)
         except EngineError:
             # A node that has just ended cannot be asked, and that is what there is to tell.
             self.role.poll()

@@ -74,7 +74,9 @@ class StageContext:
 def role_context(plan: RunPlan, stage: int) -> RoleContext:
     """What an SDK's recipes may depend on, in one stage of a plan."""
     sim_config = f"{TOOLS}/sim.toml" if plan.sim_config else None
-    return RoleContext(stage=stage, sim_config=sim_config, fail_fast=plan.fail_fast)
+    return RoleContext(
+        stage=stage, sim_config=sim_config, fail_fast=plan.fail_fast, ports=plan.ports
+    )
 
 
 class LogFile:

@@ -28,10 +28,14 @@ MARKER = ".loadgenctl-state"
 """A file in a state folder whose parts loadgenctl made, and so may remove."""
 
 
+def caller() -> tuple[int, int]:
+    """uid and gid of whoever runs loadgenctl."""
+    return os.getuid(), os.getgid()
+
+
 def role_user() -> tuple[int, int]:
-    """uid and gid of the roles: the caller's, or unprivileged ones when the caller is root."""
-    uid = os.getuid()
-    return (uid, os.getgid()) if uid else (UNPRIVILEGED, UNPRIVILEGED)
+    """uid and gid of roles in containers: the caller's, or unprivileged ones when that is root."""
+    return caller() if os.getuid() else (UNPRIVILEGED, UNPRIVILEGED)
 
 
 def reset_state(state: Path) -> None:

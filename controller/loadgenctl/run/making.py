@@ -41,6 +41,17 @@ class ImageMaker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class NoImage:
+    """Stands for an image where roles are programs of this machine; see `ImageRef`."""
+
+    tag: str = ""
+    id: str = "none"
+
+
+NO_IMAGE = NoImage()
+
+
 class SdkBuilder(Protocol):
     """Builds an SDK or finds it built."""
 
@@ -71,7 +82,8 @@ class Makers:
     engine: Engine
     source: SdkSource
     factory: SdkFactory
-    images: ImageMaker
+    images: ImageMaker | None
+    """None where roles need no image: they are programs of this machine."""
     builder: SdkBuilder
     progress: Progress
 
@@ -102,11 +114,13 @@ def sweep(makers: Makers) -> None:
 def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:
     """The revision's image, made or reused; what its making says goes to `log`, too.
 
-    Raises `BuildError`.
+    `NO_IMAGE` where none is needed. Raises `BuildError`.
     """
     progress, recipe = makers.progress, wanted.family.image()
     for note in wanted.family.notes:
         progress.warn(note)
+    if makers.images is None:
+        return NO_IMAGE
     progress.step(f"image {recipe.name} (Debian {recipe.suite})")
     return makers.images.ensure(recipe, _BuildLog(log, progress).line)
 

@@ -31,9 +31,18 @@ from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
 from loadgenctl.run import host
-from loadgenctl.run.context import StageContext
+from loadgenctl.run.context import StageContext, role_context
 from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.run.making import ImageRef, Makers, Wanted, make_image, make_sdk, resolve, sweep
+from loadgenctl.run.making import (
+    NO_IMAGE,
+    ImageRef,
+    Makers,
+    Wanted,
+    make_image,
+    make_sdk,
+    resolve,
+    sweep,
+)
 from loadgenctl.run.setup import set_up
 from loadgenctl.run.stage import Stage
 from loadgenctl.run.storage import StorageSaver
@@ -206,9 +215,19 @@ def _open_pod(walk: Walk) -> None:
         owner=Owner.current(),
         limits=plan.limits,
         publish=plan.publish,
+        ports=plan.ports,
     )
     walk.pod = Pod(services.engine, options, folders)
-    walk.pod.open()
+    walk.pod.open(_listening(walk))
+
+
+def _listening(walk: Walk) -> dict[int, str]:
+    """The ports that the run's roles will listen at → the role."""
+    family, context = walk.family, role_context(walk.plan, 0)
+    recipes = [family.chain(context)]
+    if any(not stage.chain_only for stage in walk.plan.stages):
+        recipes += [family.solo(context), family.loadgen(context)]
+    return {port: recipe.role for recipe in recipes for port in recipe.ports}
 
 
 def _run_stages(walk: Walk) -> None:
@@ -222,6 +241,7 @@ def _run_stages(walk: Walk) -> None:
         walk.store,
         interval=plan.light_interval,
         names=names,
+        source=walk.engine_info.kind,
         make_reader=services.make_reader,
         own_usage=services.own_usage,
     )
@@ -336,7 +356,7 @@ def _run_document(walk: Walk) -> Mapping[str, Any]:
             "era": walk.family.era,
             "simulated": walk.family.simulated,
         },
-        "image": None if walk.image is None else {"tag": walk.image.tag, "id": walk.image.id},
+        "image": _image(walk.image),
         # The address as typed may hold a password.
         "plan": _plain(asdict(plan) | {"repository": plan.repository and resolved.repository}),
         "test_data": dict(plan.test_data),
@@ -345,6 +365,12 @@ def _run_document(walk: Walk) -> Mapping[str, Any]:
         "host": host.describe(),
         "python": platform.python_version(),
     }
+
+
+def _image(image: ImageRef | None) -> dict[str, str] | None:
+    if image is None or image is NO_IMAGE:
+        return None
+    return {"tag": image.tag, "id": image.id}
 
 
 def _plain(value: Any) -> Any:

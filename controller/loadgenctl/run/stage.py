@@ -111,6 +111,7 @@ class Stage:
                 light=ctx.plan.light_interval,
                 full=ctx.plan.monitor_interval,
                 storage=None if storage is None else str(PurePosixPath(storage).relative_to(STATE)),
+                root_pid=ctx.engine.root_pid(self.chain.role.handle),
             ),
             shared=ctx.pod.folders.shared,
             stage=self._spec.index,

@@ -17,7 +17,6 @@ from loadgenctl.sdks.base import (
     HOME,
     OUT,
     PROJECT,
-    SOLO_PORT,
     SRC,
     TOOLS,
     BuildRecipe,
@@ -47,6 +46,9 @@ PATH = ":".join(
     )
 )
 """The SDK's programs where its build leaves them, so that nothing has to be linked or installed."""
+
+ALSO_LISTENS = (26656, 9090)
+"""Ports of the chain node beside its RPC: to other nodes, and gRPC."""
 
 VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
 """What chain and client log, as the original load generator asks for: numbers stay comparable."""
@@ -217,6 +219,7 @@ class AgoricSdk:
             # 98 since June 2021.
             stop_codes=(0, 98, 130),
             storage=CHAIN_HOME,
+            ports=(ctx.ports.chain, *ALSO_LISTENS),
             slog=slog,
         )
 
@@ -225,6 +228,7 @@ class AgoricSdk:
         era = self._era
         # The client knows SOLO_SLOGFILE since August 2021; before, the file stays absent.
         slog = f"{OUT}/client-stage-{ctx.stage}.slog"
+        port = str(ctx.ports.solo)
         return RoleRecipe(
             role="solo",
             command=Command(
@@ -232,7 +236,7 @@ class AgoricSdk:
                 env=self._env(SOLO_SLOGFILE=slog, DEBUG=VERBOSE),
                 workdir=SOLO_HOME,
             ),
-            prepare=(self._setup("create the client", "init_solo.py", "--port", str(SOLO_PORT)),),
+            prepare=(self._setup("create the client", "init_solo.py", "--port", port),),
             state_probe=f"{SOLO_HOME}/connections.json",
             provision=(
                 self._setup(
@@ -248,20 +252,22 @@ class AgoricSdk:
             ),
             fatal=(FatalMark("error running the client", r"error running ag-solo"),),
             storage=SOLO_HOME,
+            ports=(ctx.ports.solo,),
             slog=slog,
         )
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
         """The load service; its driver is a deploy script against the client."""
-        driver = ("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", f"{PROJECT}/loadgen")
+        driver = ("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", SRC, f"{PROJECT}/loadgen")
         return RoleRecipe(
             role="loadgen",
-            command=Command(
-                argv=load_service(ctx, *driver),
-                env=self._env(**({"LOADGEN_FEES": "yes"} if self._era.fees else {})),
-                workdir=PROJECT,
+            command=load_service(
+                ctx,
+                self._env(**({"LOADGEN_FEES": "yes"} if self._era.fees else {})),
+                *driver,
             ),
             marks=(LogMark("ready", r"server running"),),
+            ports=(ctx.ports.loadgen,),
         )
 
     def tools(self) -> Mapping[str, Path]:

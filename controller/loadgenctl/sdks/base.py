@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from loadgenctl.model import Command, ResolvedRevision
+from loadgenctl.model import Command, Ports, ResolvedRevision
 
 SRC = "/src"
 OUT = "/out"
@@ -24,9 +24,8 @@ def events_path(stage: int) -> str:
     return f"{OUT}/events-stage-{stage}.jsonl"
 
 
-RPC_PORT = 26657
-SOLO_PORT = 8000
-LOAD_PORT = 3352
+LOAD_PORT_VARIABLE = "LOADGEN_PORT"
+"""Tells the load service's client where it listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,8 @@ class RoleRecipe:
     ready_timeout: float = 600.0
     storage: str | None = None
     """Folder (below STATE) whose growth is watched and which is saved at a stage's end."""
+    ports: tuple[int, ...] = ()
+    """Where it listens."""
     slog: str | None = None
     """Path the role writes its slog to (below OUT); contains `{stage}`, as does the command's
     environment.
@@ -116,17 +117,20 @@ class RoleContext:
     sim_config: str | None = None
     """Path in the container of the simulated SDK's TOML."""
     fail_fast: bool = False
+    ports: Ports = field(default_factory=Ports)
 
 
-def load_service(ctx: RoleContext, *driver: str) -> tuple[str, ...]:
-    """The load service's command line, with the family's driver as its child."""
-    return (
+def load_service(ctx: RoleContext, env: Mapping[str, str], *driver: str) -> Command:
+    """The load service, with the family's driver as its child; `env` is the driver's."""
+    port = str(ctx.ports.loadgen)
+    argv = (
         *("python3", f"{TOOLS}/service/main.py"),
         *("--events", events_path(ctx.stage)),
-        *("--port", str(LOAD_PORT)),
+        *("--port", port),
         *(("--fail-fast",) if ctx.fail_fast else ()),
         *("--", *driver),
     )
+    return Command(argv=argv, env={**env, LOAD_PORT_VARIABLE: port}, workdir=PROJECT)
 
 
 class SourceTree(Protocol):

@@ -94,6 +94,7 @@ class SimSdk:
             stop_signal="SIGINT",
             ready_timeout=300.0,
             storage=CHAIN_HOME,
+            ports=(ctx.ports.chain,),
             slog=slog,
         )
 
@@ -129,6 +130,7 @@ class SimSdk:
             ),
             ready_timeout=300.0,
             storage=SOLO_HOME,
+            ports=(ctx.ports.solo,),
             slog=slog,
         )
 
@@ -137,9 +139,10 @@ class SimSdk:
         driver = ("python3", f"{SRC}/bin/sim-driver")
         return RoleRecipe(
             role="loadgen",
-            command=Command(argv=load_service(ctx, *driver), env=_env(ctx), workdir=PROJECT),
+            command=load_service(ctx, _env(ctx), *driver),
             marks=(LogMark("ready", r"server running"),),
             ready_timeout=300.0,
+            ports=(ctx.ports.loadgen,),
         )
 
     def tools(self) -> Mapping[str, Path]:
@@ -175,6 +178,8 @@ def _env(ctx: RoleContext, **more: str) -> dict[str, str]:
         "PATH": PATH,
         "PYTHONDONTWRITEBYTECODE": "1",
         "SIM_STAGE": str(ctx.stage),
+        "SIM_RPC_PORT": str(ctx.ports.chain),
+        "SIM_SOLO_PORT": str(ctx.ports.solo),
         **config,
         **more,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import sys
 from typing import List, Optional, Tuple
 
@@ -39,7 +40,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(description="Talk to a running load service.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=3352)
+    parser.add_argument(
+        "--port", type=int, default=os.environ.get("LOADGEN_PORT", "3352"), help="(%(default)s)"
+    )
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds (%(default)s)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="put|get|status")
     put = commands.add_parser("put", help="set the load config")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -90,8 +90,12 @@ def remove_images_command(
 
 def clean_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    engine: Annotated[
+        Literal["docker", "local"] | None,
+        typer.Option("--engine", help="Look at this one alone."),
+    ] = None,
 ) -> None:
-    """Remove containers, networks and volumes that dead runs of this machine left behind."""
-    from loadgenctl.cli.clean import clean_engine
+    """Remove what dead runs of this machine left: containers, networks, volumes; processes."""
+    from loadgenctl.cli.clean import clean_engines
 
-    clean_engine(dry_run=dry_run)
+    clean_engines(engine, dry_run=dry_run)

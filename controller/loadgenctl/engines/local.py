@@ -1,0 +1,327 @@
+"""Roles as processes of this machine: no images, no isolation, nothing to install.
+
+A container is what descends from its keeper, see `local_keeper`; what is known of it stands in
+files, see `local_registry`. Paths and environment are translated as `local_paths` says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import select
+import signal as signals
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadgenctl.clock import Clock
+from loadgenctl.engines import labels, local_log, local_processes
+from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
+from loadgenctl.engines.local_keeper import STARTED
+from loadgenctl.engines.local_log import FileFollower
+from loadgenctl.engines.local_paths import Paths, environment
+from loadgenctl.engines.local_registry import Container, Folder, Process, Registry, State
+from loadgenctl.engines.logs import clean_lines
+from loadgenctl.errors import EngineError
+from loadgenctl.model import Limits, RoleSpec
+from loadgenctl.process import reap, spawn_session
+from loadgenctl.version import VERSION
+
+_KEEPER = "loadgenctl.engines.local_keeper"
+_START_WITHIN = 30.0
+"""Seconds a keeper may take to say that the main process runs."""
+_REMOVAL_TIMEOUT = 30.0
+_LOOK_EVERY = 0.02
+"""Seconds between looks while an end is awaited."""
+_LOST = 137
+"""Exit code of a main process whose keeper was killed, and it with it."""
+
+
+@dataclass(slots=True)
+class LocalEngine:
+    """Processes of this machine as containers. Threads may share it."""
+
+    registry: Registry
+    clock: Clock
+    caller: Mapping[str, str] = field(default_factory=dict)
+    """The environment that roles inherit."""
+    _keepers: set[int] = field(default_factory=set, init=False)
+    """Children of this process, to be reaped."""
+    _glance: local_processes.Glance = field(default_factory=local_processes.Glance, init=False)
+
+    own_network = False
+
+    def info(self) -> EngineInfo:
+        """See `Engine.info`. Raises `EngineUnavailable` without a folder of our own."""
+        self.registry.prepare()
+        details = {"python": platform.python_version(), "kernel": platform.release()}
+        return EngineInfo("local", VERSION, details)
+
+    def create(self, spec: RoleSpec) -> Handle:
+        """See `Engine.create`. What a process cannot be held to is refused, not left out."""
+        _check(spec)
+        paths = Paths({mount.target: mount.source for mount in spec.mounts})
+        container = Container(
+            id=uuid.uuid4().hex,
+            name=spec.name,
+            role=spec.role,
+            argv=tuple(paths.here(word) for word in spec.command.argv),
+            env=spec.command.env,
+            workdir=paths.here(spec.command.workdir or "/"),
+            mounts={mount.target: mount.source for mount in spec.mounts},
+            labels={labels.ROLE: spec.role, **spec.labels},
+            log_max_bytes=spec.log_max_bytes,
+        )
+        self.registry.add(container)
+        return Handle(spec.name, container.id, spec.role)
+
+    def start(self, handle: Handle) -> None:
+        """See `Engine.start`."""
+        folder, container = self._get(handle)
+        if self.state(handle).running:
+            return
+        env = environment(
+            self.caller,
+            container.env,
+            Paths(container.mounts),
+            first=str(folder.programs),
+            container=container.id,
+        )
+        # -P: the folder that the caller stands in is none of the keeper's libraries.
+        argv = [self.registry.python, "-P", "-m", _KEEPER, str(folder.path)]
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            pid = spawn_session(argv, env=env, output=writing, errors=folder.keeper_log)
+        except OSError as error:
+            os.close(reading)
+            raise EngineError(f"cannot start the container {handle.name}: {error}") from error
+        finally:
+            os.close(writing)
+        self._keepers.add(pid)
+        with os.fdopen(reading, "rb") as stream:
+            ready, _, _ = select.select([stream], [], [], _START_WITHIN)
+            said = stream.readline().decode("utf-8", "replace").strip() if ready else ""
+        if said != STARTED:
+            raise EngineError(
+                f"cannot start the container {handle.name}: {said or 'its keeper says nothing'}",
+                detail="\n".join(local_log.last_lines(folder.keeper_log, 20)) or None,
+            )
+
+    def state(self, handle: Handle) -> RoleState:
+        """See `Engine.state`."""
+        state = self._state(handle)
+        if state is not None and state.exit_code is None and _keeper_is_gone(state):
+            # It may have ended well just now.
+            state = self._state(handle)
+            if state is not None and state.exit_code is None:
+                error = "its keeper was killed"
+                return RoleState("exited", _LOST, error=error, started_at=state.started_at)
+        return _role_state(state)
+
+    def wait(self, handle: Handle, timeout: float) -> RoleState:
+        """See `Engine.wait`."""
+        deadline = self.clock.monotonic() + timeout
+        while True:
+            state = self.state(handle)
+            remaining = deadline - self.clock.monotonic()
+            if state.status in {"exited", "gone"} or remaining <= 0:
+                return state
+            self.clock.sleep(min(remaining, _LOOK_EVERY))
+
+    def signal(self, handle: Handle, name: str) -> None:
+        """See `Engine.signal`."""
+        state = self._state(handle)
+        if state is not None and state.main is not None and state.exit_code is None:
+            state.main.send(signals.Signals[name])
+
+    def remove(self, handle: Handle) -> None:
+        """See `Engine.remove`. Everything that descends from the container's keeper ends."""
+        found = self.registry.find(handle.name, handle.id)
+        if found is None:
+            return
+        folder, state = found
+        self._end(handle, state.keeper)
+        self.registry.discard(folder)
+
+    def exec(self, handle: Handle, argv: Sequence[str], *, timeout: float = 60.0) -> ExecResult:
+        """See `Engine.exec`. A command that takes longer is killed, and `EngineError` raised."""
+        output = os.memfd_create("output", os.MFD_CLOEXEC)
+        try:
+            code = self._execute(handle, argv, output, timeout=timeout, detach=False)
+            size = os.fstat(output).st_size
+            said = os.pread(output, size, 0)
+            if code is None:
+                raise EngineError(
+                    f"{argv[0]} did not finish within {timeout:g} s in the container {handle.name}",
+                    detail="\n".join(clean_lines(said)[-20:]) or None,
+                )
+            return ExecResult(code, said)
+        finally:
+            os.close(output)
+
+    def exec_detached(self, handle: Handle, argv: Sequence[str]) -> None:
+        """See `Engine.exec_detached`. Its output is lost."""
+        output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            self._execute(handle, argv, output, timeout=_START_WITHIN, detach=True)
+        finally:
+            os.close(output)
+
+    def root_pid(self, handle: Handle) -> int:
+        """See `Engine.root_pid`: the main process's."""
+        state = self._state(handle)
+        if state is None or state.main is None:
+            raise EngineError(f"the container {handle.name} was not started")
+        return state.main.pid
+
+    def logs(self, handle: Handle) -> Iterator[bytes]:
+        """See `Engine.logs`."""
+        folder, _ = self._get(handle)
+        if folder.log.exists():
+            yield from local_log.chunks(folder.log)
+
+    def tail(self, handle: Handle, lines: int) -> list[str]:
+        """See `Engine.tail`; [] for a container that is gone."""
+        found = self.registry.find(handle.name, handle.id)
+        if found is None or lines <= 0:
+            return []
+        return local_log.last_lines(found[0].log, lines)
+
+    def follow(self, handle: Handle) -> FileFollower:
+        """See `Engine.follow`. It may begin before the start."""
+        folder, _ = self._get(handle)
+        return FileFollower(folder.log)
+
+    def stats(self, handle: Handle) -> Mapping[str, object] | None:
+        """See `Engine.stats`; without network, which is the machine's own."""
+        state = self._state(handle)
+        if state is None or state.keeper is None or not self.state(handle).running:
+            return None
+        return local_processes.usage(state.keeper.pid, self._glance.table())
+
+    def leftovers(self) -> list[Leftover]:
+        """See `Engine.leftovers`: those of this user."""
+        self.registry.tidy()
+        return [
+            Leftover("container", each.id, each.name, each.labels) for each in self.registry.all()
+        ]
+
+    def remove_leftover(self, item: Leftover) -> None:
+        """See `Engine.remove_leftover`; there are containers only."""
+        self.remove(Handle(item.name, item.id, item.labels.get(labels.ROLE, "")))
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._keepers = {pid for pid in self._keepers if not reap(pid)}
+
+    def _state(self, handle: Handle) -> State | None:
+        found = self.registry.find(handle.name, handle.id)
+        return None if found is None else found[1]
+
+    def _get(self, handle: Handle) -> tuple[Folder, Container]:
+        found = self.registry.find(handle.name, handle.id)
+        container = None if found is None else found[0].container()
+        if found is None or container is None:
+            raise EngineError(f"no such container: {handle.name}")
+        return found[0], container
+
+    def _execute(
+        self, handle: Handle, argv: Sequence[str], output: int, *, timeout: float, detach: bool
+    ) -> int | None:
+        """The exit code; None if it took too long (or is not waited for)."""
+        folder, container = self._get(handle)
+        if not self.state(handle).running:
+            raise EngineError(f"the container {handle.name} is not running")
+        paths = Paths(container.mounts)
+        words = [paths.here(word) for word in argv]
+        request = json.dumps({"argv": words, "detach": detach}).encode() + b"\n"
+        try:
+            with _connected(folder) as channel:
+                channel.settimeout(timeout)
+                sent = socket.send_fds(channel, [request], [output])
+                channel.sendall(request[sent:])
+                answer = channel.recv(4096)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise EngineError(
+                f"cannot run {argv[0]} in the container {handle.name}: {error.strerror}"
+            ) from error
+        if not answer:
+            raise EngineError(f"the container {handle.name} ended while {argv[0]} ran in it")
+        code: int | None = json.loads(answer)["exit_code"]
+        return code
+
+    def _end(self, handle: Handle, keeper: Process | None) -> None:
+        deadline = self.clock.monotonic() + _REMOVAL_TIMEOUT
+
+        def members() -> list[local_processes.Seen]:
+            # The tree is whole as long as the keeper lives. Where that was killed, orphans have
+            # left the tree but still carry the mark; a keeper that has not yet noted itself, too.
+            table = local_processes.everyone()
+            tree = local_processes.below(keeper.pid, table) if keeper and keeper.lives else []
+            found = {seen.pid: seen for seen in local_processes.marked(handle.id, table)}
+            found |= {seen.pid: seen for seen in tree}
+            if keeper is not None and len(found) > 1:
+                found.pop(keeper.pid, None)
+            return list(found.values())
+
+        def late() -> bool:
+            self.clock.sleep(_LOOK_EVERY / 4)
+            self.close()
+            return self.clock.monotonic() >= deadline
+
+        if not local_processes.kill_all(members, late):
+            left = ", ".join(str(seen.pid) for seen in members())
+            raise EngineError(
+                f"the container {handle.name} is still there {_REMOVAL_TIMEOUT:g} s after its"
+                f" removal began: processes {left}"
+            )
+        self.close()
+
+
+def _check(spec: RoleSpec) -> None:
+    """Raises `EngineError` for what this engine cannot keep."""
+    who = f"cannot create the container {spec.name}"
+    if spec.limits != Limits():
+        raise EngineError(
+            f"{who}: local processes cannot be limited",
+            hint="limits need control groups: use --engine docker, or leave --limit… out",
+        )
+    if spec.publish:
+        raise EngineError(f"{who}: local processes listen on the machine's own ports already")
+    if spec.user not in {None, f"{os.geteuid()}:{os.getegid()}"}:
+        raise EngineError(f"{who}: local processes run as you, not as {spec.user}")
+    for mount in spec.mounts:
+        if not Path(mount.source).is_absolute() or not Path(mount.source).exists():
+            raise EngineError(f"{who}: there is no {mount.source} to be {mount.target}")
+
+
+def _role_state(state: State | None) -> RoleState:
+    if state is None:
+        return RoleState("gone")
+    if state.exit_code is not None:
+        return RoleState("exited", state.exit_code, error=state.error, started_at=state.started_at)
+    if state.keeper is None:
+        return RoleState("created")
+    return RoleState("running", started_at=state.started_at)
+
+
+def _keeper_is_gone(state: State) -> bool:
+    return state.keeper is not None and not state.keeper.lives
+
+
+@contextmanager
+def _connected(folder: Folder) -> Iterator[socket.socket]:
+    """A connection to the container's keeper. Raises `OSError`."""
+    descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+            channel.connect(folder.socket(descriptor))
+            yield channel
+    finally:
+        os.close(descriptor)

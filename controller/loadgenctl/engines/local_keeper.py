@@ -1,0 +1,256 @@
+"""The keeper of a local container: `python -m loadgenctl.engines.local_keeper FOLDER`.
+
+A process of its own, parent of the container's main process and of every command executed in it.
+It adopts the orphans of them all, in whatever session they are, so that the container is exactly
+what descends from its keeper. When the main process has ended, the keeper ends the rest, notes the
+exit code, and goes. It needs nobody: a controller that is killed leaves the container running.
+
+On standard output it says `started`, or why the main process could not be started; no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from loadgenctl.engines import local_log
+from loadgenctl.engines.local_linux import adopt_orphans, die_with_parent
+from loadgenctl.engines.local_processes import below, everyone, kill, kill_all, look
+from loadgenctl.engines.local_registry import Container, Folder, Process, State
+from loadgenctl.owner import process_start
+from loadgenctl.process import Job, begin_job
+
+STARTED = "started"
+TRIM_EVERY = 10.0
+"""Seconds between looks at the log's size."""
+END_WITHIN = 5.0
+"""Seconds that killed processes may take to go."""
+NOT_FOUND = 127
+_REQUEST = 256 * 1024
+
+
+@dataclass(slots=True)
+class Visitor:
+    """A connection that wants a command executed; it ends with the answer."""
+
+    channel: socket.socket
+    said: bytes = b""
+    output: int | None = None
+    """File descriptor for both outputs of the command."""
+    pid: int | None = None
+    """The command, while somebody waits for it."""
+
+
+class Keeper:
+    """Keeps one container from its start to its end."""
+
+    def __init__(self, folder: Folder, container: Container) -> None:
+        """Nothing is started yet; see `run`."""
+        self._folder = folder
+        self._container = container
+        self._visitors: list[Visitor] = []
+        self._jobs: dict[int, Job] = {}
+        """Every child that was started here and still runs."""
+        self._selector = selectors.DefaultSelector()
+        self._ending = False
+
+    def run(self) -> int:
+        """Start the main process and stay until all is over; the keeper's own exit code."""
+        adopt_orphans()
+        self._heed_signals()
+        log = os.open(self._folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+        self._listen()
+        try:
+            main = self._begin(self._container.argv, log)
+        except OSError as error:
+            _say(f"{error.filename or self._container.argv[0]}: {error.strerror}")
+            return 1
+        state = State(
+            self._container.id,
+            keeper=_this(os.getpid()),
+            main=_this(main.pid),
+            started_at=time.time(),
+        )
+        self._folder.write_state(state)
+        _say(STARTED)
+        try:
+            state = replace(state, exit_code=self._stay(main, log))
+        except BaseException as error:
+            state = replace(state, exit_code=137, error=f"its keeper failed: {error!r}")
+            raise
+        finally:
+            self._end_the_rest()
+            local_log.trim(log, self._container.log_max_bytes)
+            self._folder.write_state(state)
+        return 0
+
+    def _begin(self, argv: Sequence[str], output: int) -> Job:
+        job = begin_job(
+            argv,
+            env=dict(os.environ),
+            cwd=self._container.workdir,
+            output=output,
+            prepare=die_with_parent,
+        )
+        self._jobs[job.pid] = job
+        return job
+
+    def _heed_signals(self) -> None:
+        def end(_number: int, _frame: FrameType | None) -> None:
+            self._ending = True
+
+        def go_on(_number: int, _frame: FrameType | None) -> None:
+            # Not ignored: that would be passed on to the container's processes.
+            return
+
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, end)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, go_on)
+        self._selector.register(reading, selectors.EVENT_READ, lambda: os.read(reading, 4096))
+
+    def _listen(self) -> None:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        descriptor = os.open(self._folder.path, os.O_RDONLY | os.O_DIRECTORY)
+        address = Path(self._folder.socket(descriptor))
+        address.unlink(missing_ok=True)
+        listener.bind(str(address))
+        os.close(descriptor)
+        listener.listen()
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._welcome(listener))
+
+    def _stay(self, main: Job, log: int) -> int:
+        """Until the main process has ended or somebody wants the end; its exit code."""
+        look_again = time.monotonic() + TRIM_EVERY
+        while not self._ending:
+            for key, _ in self._selector.select(max(0.0, look_again - time.monotonic())):
+                respond: Callable[[], object] = key.data
+                respond()
+            self._reap()
+            code = main.exit_code()
+            if code is not None:
+                return code
+            if time.monotonic() >= look_again:
+                local_log.trim(log, self._container.log_max_bytes)
+                look_again = time.monotonic() + TRIM_EVERY
+        return 128 + signal.SIGKILL
+
+    def _reap(self) -> None:
+        """Wait for every child that has ended; whoever had it executed is told its exit code."""
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            job = self._jobs.pop(ended.si_pid, None)
+            if job is None:
+                os.waitpid(ended.si_pid, 0)
+                continue
+            code = job.exit_code()
+            for visitor in [each for each in self._visitors if each.pid == job.pid]:
+                visitor.pid = None
+                self._answer(visitor, {"exit_code": code})
+
+    def _welcome(self, listener: socket.socket) -> None:
+        channel, _ = listener.accept()
+        visitor = Visitor(channel)
+        self._visitors.append(visitor)
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear(visitor))
+
+    def _hear(self, visitor: Visitor) -> None:
+        try:
+            said, descriptors, _, _ = socket.recv_fds(visitor.channel, 65536, 1)
+        except ConnectionError:
+            said, descriptors = b"", []
+        visitor.output = descriptors[0] if descriptors else visitor.output
+        visitor.said += said
+        if not said or len(visitor.said) > _REQUEST:
+            # Nobody waits for it any more.
+            self._dismiss(visitor)
+        elif visitor.pid is None and visitor.said.endswith(b"\n"):
+            self._execute(visitor)
+
+    def _execute(self, visitor: Visitor) -> None:
+        request = json.loads(visitor.said)
+        output, visitor.output = visitor.output, None
+        if output is None:
+            output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            job = self._begin(request["argv"], output)
+        except OSError as error:
+            os.write(output, f"{error.filename}: {error.strerror}\n".encode())
+            self._answer(visitor, {"exit_code": NOT_FOUND})
+            return
+        finally:
+            os.close(output)
+        if request["detach"]:
+            self._answer(visitor, {"exit_code": None})
+        else:
+            visitor.pid = job.pid
+
+    def _answer(self, visitor: Visitor, document: dict[str, int | None]) -> None:
+        with suppress(ConnectionError):
+            visitor.channel.sendall(json.dumps(document).encode() + b"\n")
+        self._dismiss(visitor)
+
+    def _dismiss(self, visitor: Visitor) -> None:
+        """End the connection, and what was executed for it if that still runs."""
+        self._visitors.remove(visitor)
+        self._selector.unregister(visitor.channel)
+        visitor.channel.close()
+        if visitor.output is not None:
+            os.close(visitor.output)
+        if visitor.pid is not None:
+            for seen in (look(visitor.pid), *below(visitor.pid, everyone())):
+                if seen is not None:
+                    kill(seen)
+
+    def _end_the_rest(self) -> None:
+        deadline = time.monotonic() + END_WITHIN
+
+        def late() -> bool:
+            time.sleep(0.002)
+            self._reap()
+            return time.monotonic() >= deadline
+
+        kill_all(lambda: below(os.getpid(), everyone()), late)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Keep the container of a folder; the keeper's exit code."""
+    folder = Folder(Path(arguments[0]))
+    container = folder.container()
+    if container is None:
+        _say(f"there is no container in {folder.path}")
+        return 1
+    return Keeper(folder, container).run()
+
+
+def _this(pid: int) -> Process:
+    return Process(pid, process_start(pid) or "")
+
+
+def _say(text: str) -> None:
+    """The only thing said; who started the keeper waits for it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, sys.stdout.fileno())
+    os.close(silence)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

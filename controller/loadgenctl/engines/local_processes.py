@@ -1,0 +1,197 @@
+"""Processes as /proc shows them: a container's tree, its end, and what it uses."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+MARK = "IO_LOADGENCTL_CONTAINER"
+"""The variable that every process of a container inherits; its value is the container's id."""
+
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_IO_NAMES = ((b"read_bytes", "Read"), (b"write_bytes", "Write"))
+
+
+class Seen(NamedTuple):
+    """A process at one moment."""
+
+    pid: int
+    state: str
+    parent: int
+    user: int
+    """Clock ticks, as the three after it; of itself."""
+    system: int
+    children_user: int
+    """Of its children that have ended and were waited for, and of theirs."""
+    children_system: int
+    threads: int
+    start: int
+    """Clock ticks since the boot: with it a pid names one process for ever."""
+
+    @property
+    def lives(self) -> bool:
+        """False for one that only waits to be waited for."""
+        return self.state not in {"Z", "X"}
+
+
+def look(pid: int) -> Seen | None:
+    """The process of that pid; None if there is none."""
+    try:
+        text = _read(f"/proc/{pid}/stat").decode("utf-8", "replace")
+        # The name stands in brackets and may hold anything.
+        fields = text.rpartition(")")[2].split()
+        return Seen(
+            pid,
+            fields[0],
+            int(fields[1]),
+            *(int(field) for field in (*fields[11:15], fields[17], fields[19])),
+        )
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def everyone() -> dict[int, Seen]:
+    """All processes of this pid namespace."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
+    return {pid: seen for pid in pids if (seen := look(pid)) is not None}
+
+
+def below(root: int, table: Mapping[int, Seen]) -> list[Seen]:
+    """The living descendants of a process, parents first; not the process itself."""
+    children: dict[int, list[Seen]] = {}
+    for seen in table.values():
+        children.setdefault(seen.parent, []).append(seen)
+    found = list(children.get(root, ()))
+    for seen in found:
+        found += children.get(seen.pid, ())
+    return [seen for seen in found if seen.lives]
+
+
+def marked(container: str, table: Mapping[int, Seen]) -> list[Seen]:
+    """The living processes that inherited the container's mark, as far as they may be asked."""
+    mark = f"{MARK}={container}".encode()
+    return [seen for seen in table.values() if seen.lives and mark in _environment(seen.pid)]
+
+
+def kill(seen: Seen) -> None:
+    """Kill it, unless it has ended: another process that got its pid since is left alone."""
+    now = look(seen.pid)
+    if now is None or now.start != seen.start:
+        return
+    try:
+        os.kill(seen.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def kill_all(members: Callable[[], Iterable[Seen]], until: Callable[[], bool]) -> bool:
+    """Kill until there are no members: True, or until `until()` says so first: False.
+
+    Who was killed may have made another just before, so they are looked for anew every time.
+    """
+    while found := list(members()):
+        for seen in found:
+            kill(seen)
+        if until():
+            return False
+    return True
+
+
+class Glance:
+    """All processes as they were a moment ago: who asks for several containers looks once."""
+
+    def __init__(self, max_age: float = 0.25) -> None:
+        """`max_age` in seconds."""
+        self._max_age = max_age
+        self._lock = threading.Lock()
+        self._at = -math.inf
+        self._table: Mapping[int, Seen] = {}
+
+    def table(self) -> Mapping[int, Seen]:
+        """See `everyone`."""
+        with self._lock:
+            if time.monotonic() - self._at > self._max_age:
+                self._table, self._at = everyone(), time.monotonic()
+            return self._table
+
+
+def usage(keeper: int, table: Mapping[int, Seen]) -> Mapping[str, object] | None:
+    """What a container uses, in the shape of Docker's statistics document; None if it is gone.
+
+    `keeper` is the process that all of it descends from and that waits for its orphans: times of
+    processes that have ended live on in their parents, so none is lost and none counts twice. The
+    keeper's own times are not the container's.
+    """
+    root = table.get(keeper)
+    if root is None:
+        return None
+    members = below(keeper, table)
+    user = root.children_user + sum(each.user + each.children_user for each in members)
+    system = root.children_system + sum(each.system + each.children_system for each in members)
+    return {
+        "cpu_stats": {
+            "cpu_usage": {
+                "total_usage": (user + system) * _TICK_NS,
+                "usage_in_usermode": user * _TICK_NS,
+                "usage_in_kernelmode": system * _TICK_NS,
+            }
+        },
+        "memory_stats": _memory(members),
+        "blkio_stats": {"io_service_bytes_recursive": _storage_io([root, *members])},
+        "pids_stats": {"current": sum(each.threads for each in members)},
+    }
+
+
+def _memory(members: Iterable[Seen]) -> dict[str, object]:
+    """Resident pages; those of files are page cache, counted in every process that maps them."""
+    resident = files = 0
+    for each in members:
+        try:
+            fields = _read(f"/proc/{each.pid}/statm").split()
+            resident += int(fields[1])
+            files += int(fields[2])
+        except (OSError, IndexError, ValueError):
+            continue
+    details = {"inactive_file": files * _PAGE, "cache": files * _PAGE}
+    return {"usage": resident * _PAGE, "stats": details}
+
+
+def _storage_io(processes: Iterable[Seen]) -> list[dict[str, object]]:
+    """Bytes that reached storage. Like times, those of ended processes live on in their parents.
+
+    Empty if any of them may not be asked: a part would look like the whole.
+    """
+    totals = dict.fromkeys((name for _, name in _IO_NAMES), 0)
+    for each in processes:
+        try:
+            lines = _read(f"/proc/{each.pid}/io").split(b"\n")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError:
+            return []
+        values = dict(line.split(b": ") for line in lines if b": " in line)
+        for key, name in _IO_NAMES:
+            totals[name] += int(values.get(key, 0))
+    return [{"op": name, "value": value} for name, value in totals.items()]
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 65536)
+    finally:
+        os.close(descriptor)

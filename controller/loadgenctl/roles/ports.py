@@ -1,0 +1,57 @@
+"""The machine's own ports, where roles listen at them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+import psutil
+
+from loadgenctl.errors import UsageError
+
+LOOPBACK = "127.0.0.1"
+
+
+def require_free(listening: Mapping[int, str]) -> None:
+    """See that all of them can be listened at; `listening`: port → who will do that.
+
+    Raises `UsageError` naming each that is taken, and by whom as far as the caller may know it.
+    """
+    taken = [port for port in listening if not _free(port)]
+    if not taken:
+        return
+    owners = _owners()
+    whose = [
+        f"{port} of the {listening[port]}" + (f" (by {owners[port]})" if port in owners else "")
+        for port in taken
+    ]
+    what = "the port" if len(taken) == 1 else "the ports"
+    raise UsageError(
+        f"{what} {', '.join(whose)} {'is' if len(taken) == 1 else 'are'} in use",
+        hint="end what listens there: roles without containers use the machine's own ports",
+    )
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: what only lingers after its end does not keep them from listening.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _owners() -> dict[int, str]:
+    """Port → program and pid, of those that the caller may know."""
+    found: dict[int, str] = {}
+    for connection in psutil.net_connections("tcp"):
+        if connection.status != psutil.CONN_LISTEN or not connection.pid or not connection.laddr:
+            continue
+        try:
+            name = psutil.Process(connection.pid).name()
+        except psutil.Error:
+            continue
+        found[connection.laddr.port] = f"{name}, pid {connection.pid}"
+    return found
