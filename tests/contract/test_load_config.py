@@ -18,8 +18,8 @@ from images.loadgen.service.loadservice.config import (
 )
 
 from loadgenctl.errors import UsageError
-from loadgenctl.roles import loadclient
-from loadgenctl.roles.loadclient import TASKS, validate_config
+from loadgenctl.roles import loadconfig
+from loadgenctl.roles.loadconfig import TASKS, validate_config
 
 HUGE = 10**400
 GOOD: list[tuple[Any, dict[str, dict[str, float]]]] = [
@@ -126,7 +126,7 @@ def test_they_agree_on_everything(config: dict[str, Any]) -> None:
 
 
 def test_the_bounds_are_the_same() -> None:
-    assert (loadclient.MAX_SECONDS, loadclient.MAX_LIMIT) == (MAX_SECONDS, MAX_LIMIT)
+    assert (loadconfig.MAX_SECONDS, loadconfig.MAX_LIMIT) == (MAX_SECONDS, MAX_LIMIT)
 
 
 @pytest.mark.parametrize(

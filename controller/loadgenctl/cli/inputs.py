@@ -18,7 +18,7 @@ from loadgenctl.plan.arguments import parse
 from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS, find
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
-from loadgenctl.roles.loadclient import validate_config
+from loadgenctl.roles.loadconfig import validate_config
 from loadgenctl.site import SiteSettings, parse_site
 from loadgenctl.sources.installed import installed_tree
 

@@ -15,7 +15,8 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, ExecResult, Handle, Leftover
 from loadgenctl.errors import EngineUnavailable, UsageError
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.roles.loadclient import LoadClient, validate_config
+from loadgenctl.roles.loadclient import LoadClient
+from loadgenctl.roles.loadconfig import validate_config
 
 LOADGEN = "loadgen"
 TIMEOUT = 15.0

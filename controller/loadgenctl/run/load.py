@@ -11,7 +11,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
 from loadgenctl.records import schema
-from loadgenctl.roles.loadclient import MAX_SECONDS, LoadClient, LoadEvents
+from loadgenctl.roles.loadclient import LoadClient, LoadEvents
+from loadgenctl.roles.loadconfig import MAX_SECONDS
 from loadgenctl.roles.role import Role
 from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
