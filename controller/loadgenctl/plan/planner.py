@@ -88,12 +88,12 @@ def _check_local(settings: Settings) -> None:
         if path[0] == "limit":
             raise UsageError(
                 f"{origin}: processes of this machine cannot be limited",
-                hint="limits need containers: leave it out, or --engine local",
+                hint="limits need containers: leave it out, or run with --engine docker",
             )
     if settings.get("publish"):
         raise UsageError(
             "--publish: processes of this machine listen on its own ports already",
-            hint="leave it out, or --engine local",
+            hint="leave it out, or run with --engine docker",
         )
     if settings.get("sdk") == "agoric" and (settings.get("revision") or settings.get("sdk-repo")):
         raise UsageError(
