@@ -6,10 +6,11 @@ does. Both print what they found as JSON.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import cast
+
+import orjson
 
 from loadgenctl.slog.compress import Codec
 from loadgenctl.slog.follow import SlogFollower
@@ -38,7 +39,7 @@ def main(what: str, slog: str, archive: str = "", codec: str = "gzip") -> None:
         "deliveries": sum(block.deliveries for block in blocks),
         "computrons": sum(block.computrons for block in blocks),
     }
-    sys.stdout.write(json.dumps(found))
+    sys.stdout.write(orjson.dumps(found).decode())
 
 
 if __name__ == "__main__":

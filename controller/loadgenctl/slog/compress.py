@@ -2,7 +2,8 @@
 
 `gzip` (igzip, the default) trades some size for a fraction of the CPU; `zstd` at level 3 is as
 cheap and much smaller, but not every tool opens it. After `flush`, everything written so far can be
-read back by `zcat` or `zstdcat` even if the writer dies.
+read back by `zcat` or `zstdcat` even if the writer dies. zstd's library is loaded only where it is
+needed: that takes as long as a scan of 10 MB.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self, cast
 
-import zstandard
 from isal import isal_zlib
 
 Codec = Literal["gzip", "zstd", "none"]
@@ -76,13 +76,16 @@ class _Igzip:
 
 class _Zstd:
     def __init__(self, level: int) -> None:
+        import zstandard
+
+        self._flush_block = zstandard.COMPRESSOBJ_FLUSH_BLOCK
         self._stream = zstandard.ZstdCompressor(level=level).compressobj()
 
     def compress(self, data: bytes) -> bytes:
         return self._stream.compress(data)
 
     def sync(self) -> bytes:
-        return self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        return self._stream.flush(self._flush_block)
 
     def end(self) -> bytes:
         return self._stream.flush()
@@ -211,6 +214,8 @@ class SlogReader:
             yield rest[start : start + size]
 
     def _zstd(self, size: int) -> Iterator[bytes]:
+        import zstandard
+
         decompressor = zstandard.ZstdDecompressor()
         stream = decompressor.decompressobj(write_size=size)
         inside = False

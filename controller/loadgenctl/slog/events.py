@@ -96,11 +96,12 @@ OTHER_TYPES: Final = frozenset(
 )
 """Types that are known and of no use here; a census counts everything else as unknown."""
 
-_TIME = rb"\d+(?:\.\d+)?"
-_NUMBER = rb"[\d.eE+-]+"
+# Possessive, as nothing can be found by giving back: a head is matched some percent faster.
+_TIME = rb"\d++(?:\.\d++)?+"
+_NUMBER = rb"[\d.eE+-]++"
 _HEAD = re.compile(
-    rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]+)"'
-    rb'(?:,"crankNum":\d+)?(?:,"vatID":"([^"\\]{1,64})")?' % (_TIME, _NUMBER)
+    rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]++)"'
+    rb'(?:,"crankNum":\d++)?(?:,"vatID":"([^"\\]{1,64}+)")?' % (_TIME, _NUMBER)
 )
 """A line's head: its time if that stands first, its type, the vat of a delivery."""
 _HEAD_LIMIT: Final = 96

@@ -119,6 +119,7 @@ class SlogScanner:
             self.anomalies["unused-hits"] += stray
         buffer, counted = span.buffer, span.start
         for kind, start, head in found:
+            # Nearly all of what is found are deliveries and their results.
             if kind == ev.DELIVER_RESULT:
                 self._event(kind, buffer[start : buffer.find(b"\n", start)])
             elif kind in _BY_HEAD:
@@ -203,7 +204,9 @@ class SlogScanner:
             self.anomalies["bad-json"] += 1
 
     def _clock(self, time: object) -> None:
-        time = _time(time)
+        # Asked of every event: `isinstance` with two classes and without bool would cost more.
+        if not (type(time) is float or type(time) is int) or not -_TIME_LIMIT < time < _TIME_LIMIT:
+            raise TypeError(time)
         startup = self.startup
         last = startup.last_event_at
         if last is None:
@@ -324,13 +327,22 @@ class SlogScanner:
             return
         if "crankNum" not in event:
             return
-        crank, result, usage = _whole(event["crankNum"]), event["dr"], None
+        crank, result, computrons = event["crankNum"], event["dr"], 0
         if len(result) > 2 and isinstance(result[2], dict):
             usage = result[2].get("compute")
-        computrons = _whole(usage) if isinstance(usage, int) else 0
-        vat = self._vat(event["vatID"])
+            computrons = usage if isinstance(usage, int) else 0
+        # As _whole(), of both: this is asked of most events.
+        if (
+            type(crank) is not int
+            or type(computrons) is not int
+            or not -_WHOLE_LIMIT < crank < _WHOLE_LIMIT
+            or not -_WHOLE_LIMIT < computrons < _WHOLE_LIMIT
+        ):
+            raise TypeError(event)
+        vat = self.vats.get(event["vatID"]) or self._vat(event["vatID"])
         vat.deliveries += 1
-        vat.failed_deliveries += result[0] != "ok"
+        if result[0] != "ok":
+            vat.failed_deliveries += 1
         vat.computrons += computrons
         if opened is not None and opened[1] == vat.vat_id:
             vat.delivery_time_s += event["time"] - opened[0]
