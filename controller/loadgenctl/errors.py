@@ -3,6 +3,7 @@ next.
 
     LoadgenError                 1    internal error
     ├── UsageError               2    bad usage or input: option, file, revision, output folder
+    │   ├── UnknownOption        2    an argument that is no option; the nearest one is told
     │   ├── RevisionNotFound     2    no such commit, tag or branch in the SDK's repository
     │   └── OutputFolderError    2    the results folder cannot be made, written or read
     ├── EngineError              4    the engine fails in mid-run
@@ -40,6 +41,15 @@ class UsageError(LoadgenError):
     """What the person asked for cannot be done as asked."""
 
     exit_code = 2
+
+
+class UnknownOption(UsageError):
+    """An option that nobody knows; `name` is what was typed, without the dashes."""
+
+    def __init__(self, name: str, message: str, *, hint: str | None = None) -> None:
+        """`hint` names the nearest one."""
+        super().__init__(message, hint=hint)
+        self.name = name
 
 
 class RevisionNotFound(UsageError):

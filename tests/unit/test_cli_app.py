@@ -120,6 +120,32 @@ def test_a_mistake_is_told_with_what_to_do(
     assert list(shell.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("run --junti x", "did you mean --junit?"),
+        ("run --stags 3", "did you mean --stages?"),
+        ("run --qzx", "see loadgenctl run --help"),
+        ("options --jsn", "did you mean --json?"),
+        ("daily --brnch x", "did you mean --branch?"),
+        ("daily --max-dsk 1g", "did you mean --max-disk?"),
+        ("daily --revison x", "did you mean --revision?"),
+        ("daily --qzx", "see loadgenctl daily --help"),
+        ("queue list --atempts 2", "did you mean --attempts?"),
+        ("up --quite", "did you mean --quiet?"),
+        ("compose --into x --quite", "did you mean --quiet?"),
+        ("sdk build --revison x", "did you mean --revision?"),
+    ],
+)
+def test_the_nearest_name_is_sought_among_all_that_the_command_takes(
+    shell: Shell, line: str, hint: str
+) -> None:
+    said = shell.run(*line.split())
+    assert said.exit_code == 2
+    assert "unknown option --" in said.stderr
+    assert hint in said.stderr
+
+
 def test_the_real_sdk_takes_no_settings_of_the_simulated_one(shell: Shell) -> None:
     said = shell.run("run", "--dry-run", "--sim-config", "x.toml")
     assert said.exit_code == 2

@@ -49,7 +49,10 @@ def total(store: Store, denom: str) -> int:
     """All there is of a denomination, wherever it lies."""
     purses = sum(store.get(key).get(denom, 0) for key in store.keys("bank/"))
     locked = sum(store.get(key)["collateral"] for key in store.keys("vault/"))
-    return int(purses + store.get("amm/pool").get(denom, 0) + (locked if denom == "ubld" else 0))
+    payments = (store.get(key) for key in store.keys("payment/"))
+    paid = sum(payment["amount"] for payment in payments if payment["denom"] == denom)
+    pool = store.get("amm/pool").get(denom, 0)
+    return int(purses + paid + pool + (locked if denom == "ubld" else 0))
 
 
 def debt(store: Store) -> int:
@@ -60,28 +63,55 @@ def test_a_client_without_an_egress_is_refused() -> None:
     store = Store(Path("/nonexistent/log"))
     ledger.genesis(store)
     with pytest.raises(LedgerError, match="not provisioned"):
-        do(store, "faucet", "invite")
+        do(store, "faucet", "offer")
 
 
-def test_a_faucet_cycle_takes_four_round_trips_and_yields_1000_tokens() -> None:
+def test_a_cycle_makes_the_round_trips_of_the_real_agent() -> None:
     client = Client(funded())
-    tasks.faucet(client)
-    tasks.faucet(client)
-    assert client.sent[:4] == ["faucet.invite", "faucet.offer", "faucet.payout", "faucet.deposit"]
-    assert ledger.purse(client.store, CLIENT)["token"] == 2000
-    assert list(client.store.keys("faucet/")) == []
+    swap = ["bank.balances", "amm.offer", "bank.deposit"]
+    for task, trips in {
+        "faucet": ["faucet.offer", "bank.deposit", "bank.balances"],
+        "amm": [*swap, *swap],
+        "vault": [
+            *("bank.balances", "vault.collaterals", "vault.offer", "bank.deposit"),
+            *("vault.debt", "vault.close", "bank.deposit"),
+        ],
+    }.items():
+        client.sent.clear()
+        tasks.CYCLES[task](client)
+        assert client.sent == trips
+
+
+def test_a_faucet_cycle_yields_1000_tokens_and_leaves_no_payment() -> None:
+    client = Client(funded())
+    assert tasks.faucet(client) == {"tokens": 1000, "balance": 1000}
+    assert tasks.faucet(client) == {"tokens": 1000, "balance": 2000}
+    assert list(client.store.keys("payment/")) == []
 
 
 def test_a_payment_cannot_be_deposited_twice_nor_by_another() -> None:
     store = funded()
     do(store, "egress", "provision", sender=GENESIS_ACCOUNT, address="agoric1thief")
-    seat = do(store, "faucet", "offer", **do(store, "faucet", "invite"))
-    payment = {"payment": do(store, "faucet", "payout", **seat)["payment"]}
+    payment = do(store, "faucet", "offer")
     with pytest.raises(LedgerError, match="belongs to somebody else"):
-        do(store, "faucet", "deposit", sender="agoric1thief", **payment)
-    do(store, "faucet", "deposit", **payment)
+        do(store, "bank", "deposit", sender="agoric1thief", **payment)
+    do(store, "bank", "deposit", **payment)
     with pytest.raises(LedgerError, match="does not exist"):
-        do(store, "faucet", "deposit", **payment)
+        do(store, "bank", "deposit", **payment)
+
+
+def test_a_vault_is_closed_by_its_owner_for_its_whole_debt() -> None:
+    store = funded()
+    do(store, "egress", "provision", sender=GENESIS_ACCOUNT, address="agoric1thief")
+    vault = do(store, "vault", "offer", collateral=1000, loan=100)["vault"]
+    for refused in (
+        {"method": "debt", "sender": "agoric1thief"},
+        {"method": "close", "sender": "agoric1thief", "amount": 100},
+        {"method": "close", "amount": 99},
+    ):
+        with pytest.raises(LedgerError):
+            do(store, "vault", vault=vault, **refused)
+    do(store, "vault", "close", vault=vault, amount=100)
 
 
 def test_amm_and_vault_cycles_keep_every_sum() -> None:
@@ -114,23 +144,26 @@ def test_preparation_happens_once() -> None:
 def test_vaults_that_a_crash_left_open_are_closed_by_the_preparation() -> None:
     client = Client(funded())
     scratch: dict[str, Any] = {}
-    do(client.store, "vault", "open", collateral=1000, loan=100)
+    do(client.store, "vault", "offer", collateral=1000, loan=100)
     tasks.prepare_vault(client, tasks.Scratch(scratch.get, scratch.__setitem__))
     assert list(client.store.keys("vault/")) == []
 
 
 def test_a_vault_needs_collateral() -> None:
     with pytest.raises(LedgerError, match="does not carry a loan"):
-        do(funded(), "vault", "open", collateral=100, loan=100)
+        do(funded(), "vault", "offer", collateral=100, loan=100)
 
 
 @pytest.mark.parametrize(
     ("task", "lie"),
     [
-        ("faucet", ("faucet", "deposit", {"after": {}})),
-        ("faucet", ("faucet", "payout", {"amount": 999})),
-        ("amm", ("amm", "swap", {"pool": {"urun": 10, "ubld": 10}})),
-        ("vault", ("vault", "repay", {"after": {}})),
+        ("faucet", ("bank", "deposit", {"after": {}})),
+        ("faucet", ("bank", "balances", {"purse": {"token": 999}})),
+        ("amm", ("amm", "offer", {"pool": {"urun": 10, "ubld": 10}})),
+        ("amm", ("amm", "offer", {"after": {}})),
+        ("amm", ("bank", "deposit", {"after": {}})),
+        ("vault", ("vault", "offer", {"after": {}})),
+        ("vault", ("bank", "deposit", {"after": {}})),
         ("vault", ("vault", "close", {"after": {}})),
     ],
 )
@@ -148,10 +181,12 @@ def test_a_cycle_fails_loudly_when_the_balances_are_wrong(
         ("bank", "send", {"to": "x", "amount": {"ubld": -1}}),
         ("bank", "send", {"to": "x"}),
         ("bank", "steal", {}),
-        ("amm", "swap", {"give": "urun", "amount": True}),
-        ("amm", "swap", {"give": "doubloon", "amount": 5}),
-        ("amm", "swap", {"give": "urun", "amount": 1}),
-        ("vault", "close", {"vault": "vault99"}),
+        ("amm", "offer", {"give": "urun", "amount": True}),
+        ("amm", "offer", {"give": "doubloon", "amount": 5}),
+        ("amm", "offer", {"give": "urun", "amount": 1}),
+        ("vault", "close", {"vault": "vault99", "amount": 1}),
+        ("vault", "debt", {"vault": "vault99"}),
+        ("bank", "deposit", {"payment": "payment99"}),
     ],
 )
 def test_a_refused_transaction_changes_nothing(
@@ -171,7 +206,7 @@ def test_trading_never_makes_money(trades: list[tuple[str, int]]) -> None:
     product, sums = pool["urun"] * pool["ubld"], (total(store, "ubld"), total(store, "urun"))
     for give, amount in trades:
         try:
-            do(store, "amm", "swap", give=give, amount=amount)
+            do(store, "amm", "offer", give=give, amount=amount)
         except LedgerError:
             continue
         pool = store.get("amm/pool")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadgenctl.errors import UsageError
+from loadgenctl.errors import UnknownOption, UsageError
 from loadgenctl.plan.options import Match, Option, find, names
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
@@ -107,15 +107,23 @@ def _positives(word: str) -> list[str]:
     return [word[3:]] if word.startswith("no-") and len(word) > 3 else []
 
 
-def unknown(name: str, origin: str = "option") -> UsageError:
-    """The error for a name nobody knows, with the nearest one."""
+def unknown(
+    name: str,
+    origin: str = "option",
+    known: Sequence[str] | None = None,
+    command: str = "loadgenctl run",
+) -> UsageError:
+    """The error for a name nobody knows, with the nearest one of `known` (all plan options).
+
+    Of an argument it is an `UnknownOption`.
+    """
     typed = re.sub(r"\.\d+\.", ".N.", kebab(name))
-    near = difflib.get_close_matches(typed, names(), n=1, cutoff=0.5)
-    flag = "--" if origin == "option" else ""
-    return UsageError(
-        f"unknown {origin} {_shown(flag + name)}",
-        hint=f"did you mean {flag}{near[0]}?" if near else "see loadgenctl run --help",
-    )
+    near = difflib.get_close_matches(typed, names() if known is None else known, n=1, cutoff=0.5)
+    typed_here = origin == "option"
+    flag = "--" if typed_here else ""
+    message = f"unknown {origin} {_shown(flag + name)}"
+    hint = f"did you mean {flag}{near[0]}?" if near else f"see {command} --help"
+    return UnknownOption(name, message, hint=hint) if typed_here else UsageError(message, hint=hint)
 
 
 def _shown(text: str) -> str:

@@ -3,6 +3,10 @@
 Pure over the `Store`. All amounts are whole numbers of the smallest unit (ubld, urun, token). BLD
 is never made or destroyed here; RUN only by a vault's loan and its repayment, tokens only by the
 faucet.
+
+A transaction stands for all that a client sends in one turn: a contract's `offer` is the invitation
+for it, what is withdrawn for it, the offer itself and its payout. As with the real contracts the
+payout is a payment that the client has to deposit.
 """
 
 from __future__ import annotations
@@ -111,31 +115,22 @@ def _wallet_deploy(_store: Store, sender: str, _args: Mapping[str, Json]) -> Jso
     return {"wallet": sender}
 
 
-def _faucet_invite(store: Store, sender: str, _args: Mapping[str, Json]) -> Json:
-    handle = _next_id(store, "invitation")
-    store.set(f"faucet/{handle}", {"owner": sender})
-    return {"invitation": handle}
+def _pay(store: Store, owner: str, denom: str, amount: int) -> str:
+    """A payment on its way to a purse; its handle."""
+    handle = _next_id(store, "payment")
+    store.set(f"payment/{handle}", {"owner": owner, "denom": denom, "amount": amount})
+    return handle
 
 
-def _faucet_offer(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
-    _take(store, f"faucet/{args['invitation']}", sender)
-    seat = _next_id(store, "seat")
-    store.set(f"faucet/{seat}", {"owner": sender})
-    return {"seat": seat}
-
-
-def _faucet_payout(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
-    _take(store, f"faucet/{args['seat']}", sender)
-    payment = _next_id(store, "payment")
-    store.set(f"faucet/{payment}", {"owner": sender, "amount": FAUCET_TOKENS})
-    return {"payment": payment, "amount": FAUCET_TOKENS}
-
-
-def _faucet_deposit(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
-    amount = _take(store, f"faucet/{args['payment']}", sender)["amount"]
+def _bank_deposit(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
+    payment = _take(store, f"payment/{args['payment']}", sender)
     before = purse(store, sender)
-    _move(store, sender, "token", amount)
+    _move(store, sender, payment["denom"], payment["amount"])
     return {"before": before, "after": purse(store, sender)}
+
+
+def _faucet_offer(store: Store, sender: str, _args: Mapping[str, Json]) -> Json:
+    return {"payment": _pay(store, sender, "token", FAUCET_TOKENS)}
 
 
 def swap_out(pool_in: int, pool_out: int, given: int) -> int:
@@ -144,7 +139,7 @@ def swap_out(pool_in: int, pool_out: int, given: int) -> int:
     return pool_out * effective // (pool_in * 10_000 + effective)
 
 
-def _amm_swap(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
+def _amm_offer(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
     give, given = args["give"], _amount(args["amount"])
     want = {"urun": "ubld", "ubld": "urun"}[give]
     pool = dict(store.get("amm/pool"))
@@ -153,19 +148,23 @@ def _amm_swap(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
     if got <= 0:
         raise LedgerError("the amount is too small to be traded")
     _move(store, sender, give, -given)
-    _move(store, sender, want, got)
     store.set("amm/pool", {give: pool[give] + given, want: pool[want] - got})
-    return {"pool": pool, "got": got, "before": before, "after": purse(store, sender)}
+    return {
+        "pool": pool,
+        "payment": _pay(store, sender, want, got),
+        "before": before,
+        "after": purse(store, sender),
+    }
 
 
-def _vault_quote(store: Store, sender: str, _args: Mapping[str, Json]) -> Json:
+def _vault_collaterals(store: Store, sender: str, _args: Mapping[str, Json]) -> Json:
     opened = [
         key[len("vault/") :] for key in store.keys("vault/") if store.get(key)["owner"] == sender
     ]
-    return {"pool": dict(store.get("amm/pool")), "purse": purse(store, sender), "open": opened}
+    return {"pool": dict(store.get("amm/pool")), "open": opened}
 
 
-def _vault_open(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
+def _vault_offer(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
     collateral, loan = _amount(args["collateral"]), _amount(args["loan"])
     pool = store.get("amm/pool")
     value = collateral * pool["urun"] // pool["ubld"]
@@ -173,27 +172,34 @@ def _vault_open(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
         raise LedgerError(f"a collateral worth {value} urun does not carry a loan of {loan}")
     before = purse(store, sender)
     _move(store, sender, "ubld", -collateral)
-    _move(store, sender, "urun", loan)
     handle = _next_id(store, "vault")
     store.set(f"vault/{handle}", {"owner": sender, "collateral": collateral, "loan": loan})
-    return {"vault": handle, "before": before, "after": purse(store, sender)}
+    return {
+        "vault": handle,
+        "payment": _pay(store, sender, "urun", loan),
+        "before": before,
+        "after": purse(store, sender),
+    }
 
 
-def _vault_repay(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
-    key = f"vault/{args['vault']}"
-    vault = _take(store, key, sender)
-    before = purse(store, sender)
-    _move(store, sender, "urun", -vault["loan"])
-    store.set(key, {**vault, "loan": 0})
-    return {"before": before, "after": purse(store, sender)}
+def _vault_debt(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
+    vault = store.get(f"vault/{args['vault']}")
+    if vault is None or vault["owner"] != sender:
+        raise LedgerError(f"{args['vault']} does not exist or belongs to somebody else")
+    return {"debt": vault["loan"]}
 
 
 def _vault_close(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
-    vault = _take(store, f"vault/{args['vault']}", sender)
+    vault, amount = _take(store, f"vault/{args['vault']}", sender), _amount(args["amount"])
+    if amount != vault["loan"]:
+        raise LedgerError(f"the debt is {vault['loan']} urun, not {amount}")
     before = purse(store, sender)
-    _move(store, sender, "urun", -vault["loan"])
-    _move(store, sender, "ubld", vault["collateral"])
-    return {"before": before, "after": purse(store, sender)}
+    _move(store, sender, "urun", -amount)
+    return {
+        "payment": _pay(store, sender, "ubld", vault["collateral"]),
+        "before": before,
+        "after": purse(store, sender),
+    }
 
 
 _Handler = Callable[[Store, str, Mapping[str, Json]], Json]
@@ -202,13 +208,11 @@ _HANDLERS: Mapping[tuple[str, str], _Handler] = {
     ("bank", "balances"): _bank_balances,
     ("egress", "provision"): _egress_provision,
     ("wallet", "deploy"): _wallet_deploy,
-    ("faucet", "invite"): _faucet_invite,
+    ("bank", "deposit"): _bank_deposit,
     ("faucet", "offer"): _faucet_offer,
-    ("faucet", "payout"): _faucet_payout,
-    ("faucet", "deposit"): _faucet_deposit,
-    ("amm", "swap"): _amm_swap,
-    ("vault", "quote"): _vault_quote,
-    ("vault", "open"): _vault_open,
-    ("vault", "repay"): _vault_repay,
+    ("amm", "offer"): _amm_offer,
+    ("vault", "collaterals"): _vault_collaterals,
+    ("vault", "offer"): _vault_offer,
+    ("vault", "debt"): _vault_debt,
     ("vault", "close"): _vault_close,
 }

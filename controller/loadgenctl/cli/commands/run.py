@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from loadgenctl.cli.commands.results import Junit, Markdown
+from loadgenctl.errors import UnknownOption
 
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 """For commands with a run's options: they are read from `ctx.args`, not by typer."""
@@ -22,7 +23,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only warnings
 
 
 class OptionsCommand(TyperCommand):
-    """Adds the table of a run's options, which typer does not know, to the help."""
+    """Adds a run's options, which typer does not know, to the help and to what is suggested."""
 
     purpose: ClassVar[str | None] = None
     """Of `KEYS_FOR`, to show only the options it knows."""
@@ -33,6 +34,20 @@ class OptionsCommand(TyperCommand):
 
         super().format_help(ctx, formatter)
         print_options(self.purpose)
+
+    def invoke(self, ctx: Any) -> Any:
+        """The command; for an unknown option the nearest one is sought among all that it takes."""
+        try:
+            return super().invoke(ctx)
+        except UnknownOption as error:
+            from loadgenctl.plan.arguments import unknown
+            from loadgenctl.plan.options import names
+
+            own = [
+                flag[2:] for param in self.get_params(ctx) for flag in param.opts if "--" in flag
+            ]
+            # Also what this command refuses of a run's options: then it is told why.
+            raise unknown(error.name, known=[*own, *names()], command=ctx.command_path) from error
 
 
 class BuildCommand(OptionsCommand):
