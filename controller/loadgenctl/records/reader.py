@@ -67,7 +67,7 @@ class RunFolder:
     def __post_init__(self) -> None:
         """Raise `OutputFolderError` if there is no run, or one that a newer loadgenctl wrote."""
         self.path = Path(self.path)
-        if not self.path.is_dir():
+        if not _is_folder(self.path):
             raise OutputFolderError(
                 f"there is no results folder {self.path}", hint="name the folder of a run"
             )
@@ -263,6 +263,13 @@ def parse_row(line: bytes) -> Row | None:
     except orjson.JSONDecodeError:
         return None
     return row if isinstance(row, dict) else None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # a name longer than any
 
 
 def _skip_line(stream: BinaryIO) -> None:
