@@ -1,4 +1,4 @@
-"""Hostile input as data: `tests/data/hostile.json`, a list of texts (or argument lists) by boundary."""
+"""Hostile input as data, by boundary: `tests/data/hostile.json`."""
 
 from __future__ import annotations
 

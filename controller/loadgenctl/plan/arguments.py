@@ -153,7 +153,7 @@ def parse_value(option: Option, text: str, shown: str) -> Any:
             return check(option, text, shown)
 
 
-def check(option: Option, value: Any, shown: str) -> Any:
+def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one case per kind
     """A value from wherever, checked and made the option's type. Raises `UsageError`."""
     if isinstance(value, str) and "\x00" in value:
         raise UsageError(f"{shown}: a value cannot hold a NUL character")
