@@ -176,7 +176,7 @@ def load_site(path: Path) -> SiteSettings:
         document = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"the settings {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the settings {path} are not valid TOML: {error}") from error
     return parse_site(document, path.parent)
 
@@ -203,6 +203,9 @@ def parse_site(document: Mapping[str, Any], folder: Path) -> SiteSettings:
     builder = table.table("builder")
     builder.only("env", "mounts")
     env = builder.table("env")
+    for name in env.values:
+        if not name or "=" in name or not name.isprintable():
+            raise UsageError(f"{env.path(name)!r} is not the name of a variable")
     return SiteSettings(
         name=table.text("name") or "default",
         ca_bundle=table.file("ca_bundle"),
@@ -245,7 +248,12 @@ def _mount(table: _Table) -> Mount:
 
 def _is_url(text: str) -> bool:
     """True for `scheme://…` and for ssh's `user@host:path`."""
+    if text.startswith("-") or '"' in text or "\\" in text:
+        # Neither an option for git nor an end of the quotes in its configuration.
+        return False
     before, colon, after = text.partition(":")
+    if ":" in after.partition("/")[0]:
+        return False  # `ext::…` runs commands
     return bool(colon) and (after.startswith("//") or ("@" in before and "/" not in before))
 
 
@@ -301,8 +309,11 @@ class _Table:
         value = self.values.get(key)
         if value is None:
             raise UsageError(f"{self.path(key)} is missing")
-        if not isinstance(value, str) or not value or "\n" in value:
-            raise UsageError(f"{self.path(key)} must be one line of text, not {value!r}")
+        if not isinstance(value, str) or not value or not value.isprintable():
+            # Not what it is: a setting may hold a password.
+            raise UsageError(
+                f"{self.path(key)} must be one line of text without control characters"
+            )
         return value
 
     def flag(self, key: str, *, default: bool) -> bool:
@@ -318,7 +329,7 @@ class _Table:
         if value is None:
             return None
         if not value.startswith(("http://", "https://")):
-            raise UsageError(f"{self.path(key)} must be an http or https url, not {value!r}")
+            raise UsageError(f"{self.path(key)} must be an http or https url")
         return value.rstrip("/")
 
     def file(self, key: str) -> Path | None:
@@ -333,7 +344,10 @@ class _Table:
 
     def existing(self, key: str, value: str) -> Path:
         """An existing path, made absolute."""
-        path = (self.folder / Path(value).expanduser()).resolve()
+        try:
+            path = (self.folder / Path(value).expanduser()).resolve()
+        except (RuntimeError, OSError) as error:
+            raise UsageError(f"{self.path(key)} is not a usable path: {value[:60]!r}") from error
         if not path.exists():
             raise UsageError(
                 f"{self.path(key)} names a path that does not exist: {path}",

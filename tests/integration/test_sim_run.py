@@ -81,9 +81,13 @@ def test_roles_were_separate_containers_in_one_network_without_privileges(whole:
         assert host["CapDrop"] == ["ALL"]
         assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
         assert not host["Privileged"]
+        assert host["ReadonlyRootfs"]
+        assert set(host["Tmpfs"]) == {"/tmp", "/run"}
+        assert host["PidsLimit"] == 4096
+        assert not host["PortBindings"]
         assert document["Config"]["User"].partition(":")[0] not in {"", "0", "root"}
         mounts = {mount["Destination"]: mount for mount in document["Mounts"]}
-        assert not mounts["/src"]["RW"]
+        assert {name for name, mount in mounts.items() if mount["RW"]} == {"/out", "/state"}
         assert not any("docker.sock" in mount["Source"] for mount in mounts.values())
 
 

@@ -28,7 +28,7 @@ def test_what_is_saved_is_what_was_there_at_the_copy(tmp_path: Path) -> None:
     (state / "data" / "blocks").write_bytes(b"one")
     saver = StorageSaver(Runner())
     target = tmp_path / "chain-storage-stage-0.tar.zst"
-    saver.save(state, target, tmp_path)
+    saver.save(state, target, tmp_path / "copy")
     (state / "data" / "blocks").write_bytes(b"two")
     assert saver.finish() == []
     assert members(target) == {"./data/blocks": b"one"}
@@ -38,16 +38,14 @@ def test_what_is_saved_is_what_was_there_at_the_copy(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(OutputFolderError):
-        StorageSaver(Runner()).save(tmp_path / "nowhere", tmp_path / "x.tar.zst", tmp_path)
+        StorageSaver(Runner()).save(tmp_path / "nowhere", tmp_path / "x.tar.zst", tmp_path / "copy")
 
 
 def test_a_failed_packing_is_told(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     saver = StorageSaver(Runner())
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    saver.save(state, tmp_path / "gone" / "x.tar.zst", scratch)
+    saver.save(state, tmp_path / "gone" / "x.tar.zst", tmp_path / "copy")
     (problem,) = saver.finish()
     assert problem.startswith("x.tar.zst: ")
     assert "No such file" in problem

@@ -54,7 +54,7 @@ def parse(text: str) -> dict[str, Any]:
     """The config as it is sent. Raises `UsageError` for what the service would refuse."""
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"the load config is not valid JSON: {error}",
             hint="""write e.g. '{"faucet": {"interval": 60}}', quoted for the shell""",

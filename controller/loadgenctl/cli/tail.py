@@ -98,7 +98,8 @@ def open_tail(path: Path) -> Tail:
         stage = max(files)
         return WholeTail(files[stage], stage=stage)
     try:
-        return WholeTail(path) if is_packed(path) else FileTail(path)
+        # Who names a link to a slog means the slog.
+        return WholeTail(path) if is_packed(path) else FileTail(path.resolve())
     except OSError as error:
         raise _unreadable(path, error) from error
 

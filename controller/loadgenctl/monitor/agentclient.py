@@ -8,6 +8,7 @@ from pathlib import Path
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.errors import EngineError, OutputFolderError
+from loadgenctl.plainfile import write_plain
 from loadgenctl.records.reader import Row, RowFollower
 from loadgenctl.sdks.base import OUT, STATE, TOOLS
 
@@ -114,7 +115,9 @@ class AgentClient:
         self._requests += 1
         word = f"{self.path.stem}-{self._requests}-{self._clock.monotonic():.3f}"
         try:
-            self._request_path.write_text(word, encoding="utf-8")
+            # The folder is the roles', who may put a link there.
+            with write_plain(self._request_path) as stream:
+                stream.write(word.encode())
         except OSError as error:
             raise OutputFolderError(
                 f"{self._request_path} cannot be written: {error.strerror}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _NEGATIVE = re.compile(r"-(?:\d+\.?\d*|\.\d+)")
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_NAME_MAX = 255
 MAX_DEPTH = 8
 MAX_ARGUMENT = 64 * 1024
 
@@ -146,21 +148,23 @@ def _following(option: Option, rest: list[str], name: str) -> Any:
 
 def parse_value(option: Option, text: str, shown: str) -> Any:
     """A value typed as text, as the option's kind. Raises `UsageError`."""
-    if "\x00" in text:
-        raise UsageError(f"{shown}: a value cannot hold a NUL character")
+    if len(text) > MAX_ARGUMENT:
+        raise UsageError(f"{shown}: the value is longer than 64 KiB")
     match option.kind:
         case "bool":
             if text not in _SWITCH:
                 raise UsageError(f"{shown} takes true or false, not {_shown(text)!r}")
             return _SWITCH[text]
         case "tree":
-            return free_form(text)
+            return check(option, free_form(text), shown)
         case _:
             return check(option, text, shown)
 
 
-def check(option: Option, value: Any, shown: str) -> Any:
+def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one case per kind
     """A value from wherever, checked and made the option's type. Raises `UsageError`."""
+    if isinstance(value, str) and "\x00" in value:
+        raise UsageError(f"{shown}: a value cannot hold a NUL character")
     match option.kind:
         case "bool":
             if not isinstance(value, bool):
@@ -173,7 +177,7 @@ def check(option: Option, value: Any, shown: str) -> Any:
         case "path":
             if not isinstance(value, str) or not value:
                 raise UsageError(f"{shown} takes a path")
-            return Path(value).expanduser()
+            return _path(value, shown)
         case "text":
             if isinstance(value, bool | dict | list) or value in (None, ""):
                 raise UsageError(f"{shown} needs a value")
@@ -182,7 +186,40 @@ def check(option: Option, value: Any, shown: str) -> Any:
                 raise UsageError(f"{shown} is one of {known}, not {_shown(str(value))!r}")
             return str(value)
         case "tree":
+            if not recordable(value):
+                raise UsageError(
+                    f"{shown} holds what a record cannot",
+                    hint="numbers must be finite and below 2^63, texts without lone surrogates,"
+                    f" and nothing deeper than {MAX_DEPTH} levels",
+                )
             return value
+
+
+def recordable(value: Any, depth: int = 0) -> bool:
+    """True for what every reader of JSON takes as it is."""
+    if depth > MAX_DEPTH:
+        return False
+    if isinstance(value, dict):
+        return all(
+            recordable(key, depth + 1) and recordable(item, depth + 1)
+            for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return all(recordable(item, depth + 1) for item in value)
+    if isinstance(value, str):
+        return not any("\ud800" <= char <= "\udfff" for char in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) < 2**63
+
+
+def _path(text: str, shown: str) -> Path:
+    if any(len(os.fsencode(part)) > _NAME_MAX for part in Path(text).parts):
+        raise UsageError(f"{shown}: a name in the path is longer than {_NAME_MAX} bytes")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{shown}: {_shown(text)}: no such user") from error
 
 
 def _check_number(option: Option, value: Any, shown: str) -> float | int:
@@ -203,7 +240,10 @@ def _check_bytes(value: Any, shown: str) -> int:
     found = _BYTES.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
     if found is None:
         raise UsageError(f"{shown} takes a size such as 512m or 4g, not {_shown(str(value))!r}")
-    return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+    size = float(found.group(1)) * _UNITS[found.group(2).lower()]
+    if size > _SAFE:
+        raise UsageError(f"{shown} is too large")
+    return int(size)
 
 
 def free_form(text: str) -> Any:
@@ -225,6 +265,6 @@ def free_form(text: str) -> Any:
     if text.startswith("{"):
         try:
             return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"not valid JSON: {_shown(text)}: {error.msg}") from error
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"not valid JSON: {_shown(text)}: {str(error)[:200]}") from error
     return text

@@ -171,7 +171,12 @@ OPTIONS: tuple[Option, ...] = (
         minimum=1,
     ),
     Option(
-        "limit.*.cpus", "number", None, "processors of a role (chain, solo, loadgen)", CONTAINERS
+        "limit.*.cpus",
+        "number",
+        None,
+        "processors of a role (chain, solo, loadgen)",
+        CONTAINERS,
+        minimum=0.01,
     ),
     Option("limit.*.memory", "bytes", None, "memory of a role, e.g. 4g", CONTAINERS),
     Option("limit.*.pids", "int", 4096, "processes of a role", CONTAINERS, minimum=16),

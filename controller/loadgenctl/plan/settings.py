@@ -217,5 +217,6 @@ def load_toml(path: Path, *, hint: str) -> dict[str, Any]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Among them: numbers with too many digits, tables nested without end.
         raise UsageError(f"{path} is no TOML: {error}", hint=hint) from error

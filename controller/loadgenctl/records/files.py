@@ -6,14 +6,16 @@ import contextlib
 import os
 from pathlib import Path
 
+from loadgenctl.plainfile import write_plain
+
 
 def replace_file(target: Path, content: bytes) -> None:
     """Put `content` at `target`, flushed to the disk. Raises `OSError`, leaving what was there."""
     # One name for all tries: what a killed writer leaves, the next one writes over.
     temporary = target.with_name(f".{target.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    stream = write_plain(temporary)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with stream as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -17,6 +17,9 @@ from loadgenctl.records.files import replace_file
 PRUNED: Final = "pruned.json"
 """Says that raw data was removed: `time` (s, epoch), `bytes`, `removed` (names)."""
 
+COPIES: Final = "copies"
+"""The folder of storage that is still being packed."""
+
 _RAW: Final = (
     "*-stage-*.slog",
     "*-stage-*.slog.*",
@@ -24,6 +27,7 @@ _RAW: Final = (
     schema.SAMPLES,
     "build.log",
     "logs",
+    COPIES,
     "shared",
     "state",
 )

@@ -7,15 +7,21 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import orjson
 
 from loadgenctl.errors import OutputFolderError
+from loadgenctl.plainfile import open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.status import Status
 
 Row = dict[str, Any]
+
+MAX_ROW = 16 * 1024 * 1024
+"""Bytes of a line; a longer one is damage."""
+MAX_DOCUMENT = 64 * 1024 * 1024
+"""Bytes of a JSON document."""
 
 _SLOG = re.compile(r"^(?P<role>[a-z]+)-stage-(?P<stage>\d+)\.slog(?P<suffix>\.gz|\.zst|)$")
 _CODECS: Mapping[str, Literal["plain", "gzip", "zstd"]] = {
@@ -61,7 +67,7 @@ class RunFolder:
     def __post_init__(self) -> None:
         """Raise `OutputFolderError` if there is no run, or one that a newer loadgenctl wrote."""
         self.path = Path(self.path)
-        if not self.path.is_dir():
+        if not _is_folder(self.path):
             raise OutputFolderError(
                 f"there is no results folder {self.path}", hint="name the folder of a run"
             )
@@ -133,16 +139,20 @@ class RunFolder:
         """
         damage = self.damage[file] = Damage()
         try:
-            stream = (self.path / file).open("rb")
+            stream = open_plain(self.path / file)
         except FileNotFoundError:
             return
         except OSError as error:
             raise _unreadable(self.path / file, error) from error
         with stream:
-            for line in stream:
+            for line in iter(lambda: stream.readline(MAX_ROW), b""):
                 if not line.endswith(b"\n"):
-                    damage.torn += 1
-                    return
+                    if len(line) < MAX_ROW:
+                        damage.torn += 1
+                        return
+                    damage.unreadable += 1
+                    _skip_line(stream)
+                    continue
                 row = parse_row(line)
                 if row is not None:
                     yield row
@@ -165,12 +175,13 @@ class RunFolder:
 
     def _document(self, name: str) -> Row:
         try:
-            content = (self.path / name).read_bytes()
+            with open_plain(self.path / name) as stream:
+                content = stream.read(MAX_DOCUMENT + 1)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise _unreadable(self.path / name, error) from error
-        document = parse_row(content)
+        document = parse_row(content) if len(content) <= MAX_DOCUMENT else None
         if document is None:
             self.damage[name] = Damage(unreadable=1)
             return {}
@@ -205,7 +216,7 @@ class RowFollower:
     def poll(self) -> list[Row]:
         """The rows completed since the last call. A file that shrank is read from its start."""
         try:
-            with self.path.open("rb") as stream:
+            with open_plain(self.path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size < self._offset:
                     self._offset, self._rest, self._amid = 0, b"", False
@@ -222,6 +233,9 @@ class RowFollower:
             _, end, piece = piece.partition(b"\n")
             self._amid = not end
         *lines, self._rest = (self._rest + piece).split(b"\n")
+        if len(self._rest) > MAX_ROW:
+            self.unreadable += 1
+            self._rest, self._amid = b"", True
         rows = []
         for line in lines:
             row = parse_row(line)
@@ -249,6 +263,19 @@ def parse_row(line: bytes) -> Row | None:
     except orjson.JSONDecodeError:
         return None
     return row if isinstance(row, dict) else None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # a name longer than any
+
+
+def _skip_line(stream: BinaryIO) -> None:
+    """Read on to the line's end."""
+    while (piece := stream.readline(MAX_ROW)) and not piece.endswith(b"\n"):
+        pass
 
 
 def _unreadable(path: Path, error: OSError) -> OutputFolderError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.errors import OutputFolderError
+from loadgenctl.plainfile import open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.files import replace_file
 from loadgenctl.records.raw import PRUNED
@@ -58,7 +59,7 @@ def replace_computed(folder: Path, name: str, content: bytes) -> bool:
         raise ValueError(name)
     target = folder / name
     try:
-        if target.exists() and target.read_bytes() == content:
+        if _holds(target, content):
             return False
         replace_file(target, content)
     except OSError as error:
@@ -67,3 +68,11 @@ def replace_computed(folder: Path, name: str, content: bytes) -> bool:
             hint="check the folder's owner, its permissions and the room on its disk",
         ) from error
     return True
+
+
+def _holds(target: Path, content: bytes) -> bool:
+    try:
+        with open_plain(target) as stream:
+            return stream.read(len(content) + 1) == content
+    except FileNotFoundError:
+        return False

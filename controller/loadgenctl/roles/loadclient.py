@@ -13,6 +13,7 @@ import orjson
 
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
+from loadgenctl.plainfile import open_plain
 from loadgenctl.sdks.base import TOOLS
 
 MAX_LINE = 1024 * 1024
@@ -195,7 +196,7 @@ class LoadEvents:
 
     def _new_lines(self) -> list[bytes]:
         try:
-            with self._path.open("rb") as file:
+            with open_plain(self._path) as file:
                 if file.seek(0, 2) < self._offset:
                     # Begun anew by someone: what is there now was never read.
                     self._offset, self._partial = 0, b""

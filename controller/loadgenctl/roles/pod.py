@@ -33,6 +33,8 @@ SETUP = "setup"
 """The role of a one-shot."""
 _TAKEN = re.compile(r":(\d+)(?: failed)?: .*(?:already allocated|already in use)")
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
+UNNAMED_LIMITS = Limits(pids=4096)
+"""For roles that no option limits, the one-shots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,11 @@ def role_spec(
     *,
     stop_signal: str = "SIGTERM",
 ) -> RoleSpec:
-    """The container of a role: non-root, without capabilities. `network` as in `RoleSpec`."""
+    """The container of a role: non-root, without capabilities, its root filesystem read-only.
+
+    What it may write is its state, HOME below that, /out, and a /tmp in memory. `network` as in
+    `RoleSpec`.
+    """
     return RoleSpec(
         name=name,
         role=role,
@@ -114,9 +120,10 @@ def role_spec(
         ),
         user=options.user,
         network=network,
-        limits=options.limits.get(role, Limits()),
+        limits=options.limits.get(role, UNNAMED_LIMITS),
         labels=_labels(options, role),
         stop_signal=stop_signal,
+        read_only_root=True,
     )
 
 

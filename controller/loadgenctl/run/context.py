@@ -12,6 +12,7 @@ from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine
 from loadgenctl.model import RunPlan
 from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.plainfile import write_plain
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod
@@ -89,5 +90,5 @@ class LogFile:
     def __call__(self, chunk: bytes) -> None:
         """Append one chunk. Raises `OSError`."""
         member = igzip_lib.compress(chunk, 1, igzip_lib.COMP_GZIP)
-        with self._path.open("ab") as stream:
+        with write_plain(self._path, append=True) as stream:
             stream.write(member)

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from loadgenctl.errors import LoadgenError, OutputFolderError, RunError
+from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
 from loadgenctl.roles.pod import PodFolders
 from loadgenctl.sources.locks import try_exclusive
 
@@ -43,13 +44,15 @@ def reset_state(state: Path) -> None:
 
     Raises `OutputFolderError` for a folder with somebody else's `project` or `home` in it.
     """
-    parts = [part for name in STATE_PARTS if (part := state / name).exists()]
+    parts = [part for name in STATE_PARTS if os.path.lexists(part := state / name)]
     if parts and not (state / MARKER).exists():
         raise OutputFolderError(
             f"{parts[0]} was not made by loadgenctl and is not removed",
             hint="choose another --state-dir, or go on with what is there by --no-reset",
         )
     for part in parts:
+        if part.is_symlink():
+            part.unlink()
         shutil.rmtree(part, ignore_errors=True)
 
 
@@ -74,16 +77,19 @@ def state_in_use(state: Path) -> Iterator[None]:
 def make_folders(folders: PodFolders, user: tuple[int, int]) -> None:
     """Make the folders that roles write to, owned by the roles' user."""
     state = folders.state
-    ours = not any((state / name).exists() for name in STATE_PARTS)
+    ours = not any(os.path.lexists(state / name) for name in STATE_PARTS)
     for folder in (folders.shared, state, *(state / name for name in STATE_PARTS)):
         there = folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if folder != state:
+                # Roles of an earlier run had these folders: a link would be theirs.
+                require_inside(folder, folder.parent)
             if folder == state and ours:
-                (state / MARKER).touch()
+                write_plain(state / MARKER, append=True).close()
             # A folder that was there before may be anybody's, e.g. /tmp.
             if os.getuid() == 0 and not (folder == state and there):
-                os.chown(folder, *user)
+                os.chown(folder, *user, follow_symlinks=folder == state)
         except OSError as error:
             option = "--output-dir" if folder == folders.shared else "--state-dir"
             raise OutputFolderError(
@@ -93,10 +99,13 @@ def make_folders(folders: PodFolders, user: tuple[int, int]) -> None:
 
 def copy_tools(tools: Mapping[str, Path], into: Path, sim_config: Path | None) -> None:
     """Copy what roles run beside the SDK to where they find it, readable for every user."""
+    if into.is_symlink():
+        into.unlink()
     shutil.rmtree(into, ignore_errors=True)
+    # Made anew, and not there before: what is copied goes here and nowhere else.
+    into.mkdir()
     for name, folder in tools.items():
         shutil.copytree(folder, into / name, ignore=shutil.ignore_patterns("__pycache__"))
-    into.mkdir(exist_ok=True)
     if sim_config is not None:
         shutil.copyfile(sim_config, into / "sim.toml")
     for path in (into, *into.rglob("*")):
@@ -117,6 +126,12 @@ def as_error(error: Exception, results: Path) -> LoadgenError:
         )
     if isinstance(error, LoadgenError):
         return error
+    if isinstance(error, NotPlainError):
+        return RunError(
+            f"{error.filename} is not taken: {error.strerror}",
+            step="read what the roles wrote",
+            hint="the SDK has put it in the place of its own file",
+        )
     return LoadgenError(
         f"internal error: {type(error).__name__}: {error}",
         hint="please report it with the lines above",

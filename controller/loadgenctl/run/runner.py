@@ -28,6 +28,7 @@ from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records import schema
+from loadgenctl.records.raw import COPIES
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
 from loadgenctl.run import host
@@ -306,7 +307,8 @@ def _write_ending(walk: Walk, error: LoadgenError | None) -> None:
     """status.json's last word, and the folder without what nobody needs any more."""
     store = walk.store
     # First, so that there is room for what follows if that was the trouble.
-    shutil.rmtree(store.folder / SHARED, ignore_errors=True)
+    for scratch in (SHARED, COPIES):
+        shutil.rmtree(store.folder / scratch, ignore_errors=True)
     if error is None:
         store.set_status(outcome="passed", step=None, exit_code=0)
     else:

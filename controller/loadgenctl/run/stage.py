@@ -11,7 +11,9 @@ from pathlib import PurePosixPath
 from loadgenctl.errors import Interrupted, LoadFailed, OutputFolderError
 from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
+from loadgenctl.plainfile import require_inside
 from loadgenctl.records import schema
+from loadgenctl.records.raw import COPIES
 from loadgenctl.run import host
 from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
@@ -195,8 +197,10 @@ class Stage:
             wanted.append(("client", self.load.solo.recipe.storage))
         for role, path in wanted:
             if path is not None:
+                folder = ctx.on_host(path)
+                require_inside(folder, ctx.pod.folders.state)
                 target = ctx.store.path(schema.storage_name(role, self._spec.index))
-                ctx.saver.save(ctx.on_host(path), target, ctx.pod.folders.shared)
+                ctx.saver.save(folder, target, ctx.store.path(COPIES, f"{target.name}.copy"))
 
     def _close(self) -> Exception | None:
         """Stop and keep whatever is still there; the first trouble, which must not lose the rest.

@@ -19,10 +19,12 @@ class StorageSaver:
         self._runner = runner
         self._packing: list[tuple[Path, Child]] = []
 
-    def save(self, folder: Path, target: Path, scratch: Path) -> None:
-        """Copy `folder` (its role is stopped) below `scratch`; begin to pack it into `target`."""
-        copy = scratch / f"{target.name}.copy"
-        done = self._runner.run(["cp", "-a", "--reflink=auto", "--", str(folder), str(copy)])
+    def save(self, folder: Path, target: Path, copy: Path) -> None:
+        """Copy `folder` (its role is stopped) to `copy`; begin to pack that into `target`.
+
+        `copy` lies where no role can write: with a link in its place the copy would go elsewhere.
+        """
+        done = self._runner.run(["cp", "-aT", "--reflink=auto", "--", str(folder), str(copy)])
         if done.exit_code != 0:
             raise OutputFolderError(
                 f"cannot copy {folder}", hint="is there space left?", detail=done.last_lines()

@@ -16,6 +16,8 @@ from typing import Final, Literal, Protocol, Self, cast
 
 from isal import isal_zlib
 
+from loadgenctl.plainfile import write_plain
+
 Codec = Literal["gzip", "zstd", "none"]
 
 # The library's type stubs declare its exception as an instance.
@@ -106,7 +108,7 @@ class _FileWriter:
     """A compressor in front of a file."""
 
     def __init__(self, path: Path, compressor: _Compressor) -> None:
-        self._file = path.open("wb")
+        self._file = write_plain(path)
         self._compressor = compressor
         self._dirty = False
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from loadgenctl.plainfile import open_plain
+
 from .compress import Codec, LogWriter, open_writer
 from .scan import SlogScanner
 
@@ -122,7 +124,7 @@ class SlogFollower:
     def _open(self) -> bool:
         if self._file is None:
             try:
-                self._file = self._path.open("rb", buffering=0)
+                self._file = open_plain(self._path, buffering=0)
             except FileNotFoundError:
                 return False
             if self._last is not None:

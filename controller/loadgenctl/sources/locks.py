@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loadgenctl.clock import Clock
+from loadgenctl.plainfile import write_plain
 
 _POLL_SECONDS = 0.25
 
@@ -27,7 +28,7 @@ def exclusive(
     give up. The lock file stays: removing it would let two holders in.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with write_plain(path, append=True) as file:
         # Polled, not blocking: a person's Ctrl-C may only set a flag that `check` looks at.
         if not _try(file.fileno(), fcntl.LOCK_EX):
             if on_wait is not None:
@@ -43,7 +44,7 @@ def exclusive(
 def try_exclusive(path: Path) -> Iterator[bool]:
     """Hold the lock file alone if nobody else has it; yields whether that worked."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with write_plain(path, append=True) as file:
         yield _try(file.fileno(), fcntl.LOCK_EX)
 
 
@@ -51,7 +52,7 @@ def try_exclusive(path: Path) -> Iterator[bool]:
 def shared(path: Path) -> Iterator[bool]:
     """Hold the lock file together with others; yields False when somebody holds it alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with write_plain(path, append=True) as file:
         yield _try(file.fileno(), fcntl.LOCK_SH)
 
 

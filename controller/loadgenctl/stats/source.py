@@ -107,7 +107,7 @@ def slog_files(path: Path) -> dict[int, Path]:
             continue
         for entry in sorted(folder.iterdir()):
             match = _SLOG.match(entry.name)
-            if match is None or not entry.is_file():
+            if match is None or entry.is_symlink() or not entry.is_file():
                 continue
             packed = bool(match[2])
             stage = int(match[1])
