@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from tests.integration.faulty import Observed, assert_whole, crowd, observe
@@ -105,7 +106,7 @@ class Ending:
         """See `Case.observe`."""
         step = STEPS[self.step]
         words = [*SIM, *step.options.split(), *desk.settings(*([step.fault] if step.fault else []))]
-        env = {}
+        env: dict[str, Any] = {}
         if step.builds:
             repository = slow_repository(desk.folder / self.name)
             words += ["--sdk-repo", str(repository), "--revision", "slow"]
