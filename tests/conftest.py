@@ -31,7 +31,8 @@ WITHOUT_DOCKER = "LOADGENCTL_WITHOUT_DOCKER"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the Docker tests only where somebody said that there is no Docker."""
+    """Skip the Docker tests only where somebody said that there is no Docker; order the last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     if os.environ.get(WITHOUT_DOCKER) != "1":
         return
     for item in items:

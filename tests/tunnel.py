@@ -62,12 +62,21 @@ class Tunnel:
             if self.closed_gate:
                 near.close()
                 continue
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(self._target)
-            with self._lock:
-                self._open |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
+            self._serve(near)
+
+    def _serve(self, near: socket.socket) -> None:
+        self._join(near)
+
+    def _join(self, near: socket.socket, head: bytes = b"") -> None:
+        """Carry both directions to the engine, which gets `head` first."""
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(self._target)
+        if head:
+            far.sendall(head)
+        with self._lock:
+            self._open |= {near, far}
+        for source, sink in ((near, far), (far, near)):
+            threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):

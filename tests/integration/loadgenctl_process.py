@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from docker import DockerClient
 
 from loadgenctl.engines import labels
+from loadgenctl.owner import Owner, host_id, process_start
 from loadgenctl.records.reader import parse_row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +59,9 @@ class Ended:
 class Loadgenctl:
     """One `loadgenctl …` in a session of its own; what still runs at the end is killed."""
 
+    owners: ClassVar[set[Owner]] = set()
+    """All that were started, as the labels of what they make name them."""
+
     def __init__(
         self,
         folder: Path,
@@ -86,6 +90,8 @@ class Loadgenctl:
                 stderr=stderr,
                 start_new_session=True,
             )
+        start = process_start(self._process.pid) or ""
+        self.owners.add(Owner(self._process.pid, start, host_id()))
 
     def __enter__(self) -> Loadgenctl:
         """For `with`."""

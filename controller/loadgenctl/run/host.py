@@ -15,7 +15,13 @@ from typing import Any
 
 import psutil
 
-from loadgenctl.errors import LoadgenError, OutputFolderError, RunError
+from loadgenctl.errors import (
+    EngineError,
+    EngineUnavailable,
+    LoadgenError,
+    OutputFolderError,
+    RunError,
+)
 from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
 from loadgenctl.roles.pod import PodFolders
 from loadgenctl.sources.locks import try_exclusive
@@ -124,6 +130,9 @@ def as_error(error: Exception, results: Path) -> LoadgenError:
             hint="free some space, or give an --output-dir on another disk",
             detail="\n".join(text for text in (detail, str(error)) if text),
         )
+    if isinstance(error, EngineUnavailable):
+        # It answered when the run began: the run failed, and nothing was asked wrongly.
+        return EngineError(error.message, hint=error.hint, detail=error.detail)
     if isinstance(error, LoadgenError):
         return error
     if isinstance(error, NotPlainError):

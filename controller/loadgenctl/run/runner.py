@@ -273,10 +273,11 @@ def _run_stages(walk: Walk) -> None:
                 stage.run()
                 failed_cycles += stage.load.events.failed
                 last_error = stage.load.events.last_error or last_error
-            _finish_packing(walk, saver)
+        _finish_packing(walk, saver)
     finally:
-        sampler.close()
-        saver.abandon()
+        with services.interrupts.held():
+            sampler.close()
+            saver.abandon()
     if failed_cycles:
         raise LoadFailed(
             f"{failed_cycles} load cycles failed",
@@ -289,6 +290,8 @@ def _run_stages(walk: Walk) -> None:
 
 def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
     if saver.pending:
+        # It may take long, and nobody who asks for an end waits for it.
+        walk.services.interrupts.check()
         walk.services.progress.step("packing the saved storage")
     for problem in saver.finish():
         raise OutputFolderError(f"storage was not saved: {problem}", hint="is there space left?")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from loadgenctl.errors import Interrupted, LoadFailed, OutputFolderError
+from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError
 from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
 from loadgenctl.plainfile import require_inside
@@ -61,7 +61,9 @@ class Stage:
             self._story()
         except Exception as caught:
             # Now, not later: closing makes room, and a full disk would be told as its consequence.
-            raise host.as_error(caught, store.folder) from caught
+            error = host.as_error(caught, store.folder)
+            self._tell_failure(error)
+            raise error from caught
         finally:
             with self._ctx.interrupts.held():
                 trouble = self._close()
@@ -73,6 +75,13 @@ class Stage:
             raise trouble
         if self._too_little is not None:
             raise self._too_little
+
+    def _tell_failure(self, error: LoadgenError) -> None:
+        """Say it when it is known: to stop what still runs may take a minute."""
+        if isinstance(error, Interrupted):
+            return
+        self._ctx.progress.warn(f"stage {self._spec.index}: {error.message}; ending the run")
+        self._ctx.store.set_status(reason=error.message, role=getattr(error, "role", None))
 
     def _story(self) -> None:
         spec = self._spec
