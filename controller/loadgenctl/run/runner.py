@@ -20,11 +20,17 @@ from loadgenctl.errors import (
     LoadgenError,
     OutputFolderError,
     RoleDied,
+    RunError,
+    UsageError,
 )
-from loadgenctl.model import RunPlan
+from loadgenctl.model import RELAYED, ChainNetwork, RunPlan
 from loadgenctl.monitor.own import OwnUsage, read_own_usage
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
+from loadgenctl.networks.document import CONFIG, GENESIS, require_reachable
+from loadgenctl.networks.fetch import HttpFetch
+from loadgenctl.networks.offer import network_config, node_id
+from loadgenctl.networks.origin import Found, OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records import schema
@@ -52,6 +58,8 @@ T = TypeVar("T")
 
 BUILD_LOG = "build.log"
 SHARED = "shared"
+ORIGIN = "origin"
+"""Folder of the results that tells other runs how to follow the chain."""
 
 
 def _nobody_waits() -> None:
@@ -74,6 +82,8 @@ class Services(Makers):
     """How the sampler reads without waiting; tests read inline."""
     own_usage: OwnUsage = read_own_usage
     """What the controller itself uses."""
+    origins: OriginReader = field(default_factory=lambda: OriginReader(HttpFetch()))
+    """How networks that others run are looked up."""
     on_ready: Callable[[], None] = _nobody_waits
     """Called when all is up that a person drives by hand, right after a step was told."""
 
@@ -91,6 +101,8 @@ class Walk:
     image: ImageRef | None = None
     source_dir: Path | None = None
     pod: Pod | None = None
+    found: Found | None = None
+    """The network that others run."""
     held: ExitStack = field(default_factory=ExitStack)
     """What is given back when the run is over."""
 
@@ -126,6 +138,7 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     """
     engine_info = services.engine.info()
     wanted = resolve(plan, services)
+    _require_features(plan, wanted.family)
     walk = Walk(plan, services, engine_info, wanted, _open_records(plan, services))
     with walk.store:
         error = _walk(walk)
@@ -133,6 +146,19 @@ def execute(plan: RunPlan, services: Services) -> Ending:
             _write_ending(walk, error)
         services.finish(walk.store)
     return Ending(plan.output_dir, error)
+
+
+def _require_features(plan: RunPlan, family: SdkFamily) -> None:
+    """Raise `UsageError` for what is asked of a revision that does not have it."""
+    wanted = {name: f"--trace {name}" for name in plan.traces}
+    if plan.bootstrap is not None:
+        wanted["bootstrap"] = "--custom-bootstrap"
+    if plan.state_sync:
+        wanted["state-sync"] = "--use-state-sync"
+    for feature, option in wanted.items():
+        why = family.lacks(feature)
+        if why is not None:
+            raise UsageError(f"{option} cannot be had here: {why}", hint="leave it out")
 
 
 def _walk(walk: Walk) -> LoadgenError | None:
@@ -176,6 +202,24 @@ def _sweep(walk: Walk) -> None:
     sweep(walk.services)
 
 
+def _read_network(walk: Walk) -> None:
+    """Read what the origin of a network says, keep it with the results."""
+    plan, services = walk.plan, walk.services
+    if plan.origin is None:
+        return
+    walk.found = services.origins.read(
+        plan.origin, state_sync=plan.state_sync, say=services.progress.step
+    )
+    contained = services.engine.own_network
+    require_reachable(walk.found.network, monitor=plan.monitor, contained=contained)
+    walk.store.path(CONFIG).write_bytes(walk.found.config)
+    if not plan.monitor:
+        services.progress.note(
+            "no chain node runs: the records will have no blocks, no chain's slog, log, storage"
+            " and samples"
+        )
+
+
 def _make_image(walk: Walk) -> None:
     """Make or reuse the image; write run.json with what is known by then."""
     try:
@@ -206,7 +250,12 @@ def _open_pod(walk: Walk) -> None:
         host.reset_state(folders.state)
     host.make_folders(folders, services.role_user)
     tools = {**walk.family.tools()}
-    host.copy_tools(tools, folders.shared / "tools", plan.sim_config)
+    bootstrap = {"bootstrap_json": plan.bootstrap}
+    host.copy_tools(tools, folders.shared / "tools", sim_toml=plan.sim_config, **bootstrap)
+    if walk.found is not None:
+        into = folders.shared / "network"
+        into.mkdir()
+        (into / GENESIS).write_bytes(walk.found.genesis)
     uid, gid = services.role_user
     options = PodOptions(
         run_id=walk.run_id,
@@ -216,6 +265,8 @@ def _open_pod(walk: Walk) -> None:
         limits=plan.limits,
         publish=plan.publish,
         ports=plan.ports,
+        network=plan.network,
+        uplink=plan.origin is not None,
     )
     walk.pod = Pod(services.engine, options, folders)
     walk.pod.open(_listening(walk))
@@ -223,8 +274,8 @@ def _open_pod(walk: Walk) -> None:
 
 def _listening(walk: Walk) -> dict[int, str]:
     """The ports that the run's roles will listen at → the role."""
-    family, context = walk.family, role_context(walk.plan, 0)
-    recipes = [family.chain(context)]
+    family, context = walk.family, role_context(walk.plan, 0, _network(walk))
+    recipes = [family.chain(context)] if walk.plan.monitor else []
     if any(not stage.chain_only for stage in walk.plan.stages):
         recipes += [family.solo(context), family.loadgen(context)]
     return {port: recipe.role for recipe in recipes for port in recipe.ports}
@@ -258,14 +309,17 @@ def _run_stages(walk: Walk) -> None:
         sampler=sampler,
         vat_names=names,
         on_ready=services.on_ready,
+        processes=services.processes,
+        network=_network(walk),
     )
-    if plan.publish:
+    if plan.publish or plan.network or plan.origin:
         # Without published ports the pod has only loopback, of which Docker keeps no count.
         sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
     walk.store.perf_start()
     failed_cycles, last_error = 0, None
     try:
         set_up(ctx)
+        _offer(walk, ctx)
         with services.interrupts.graceful():
             for spec in plan.stages:
                 stage = Stage(ctx, spec)
@@ -286,6 +340,31 @@ def _run_stages(walk: Walk) -> None:
         )
 
 
+def _network(walk: Walk) -> ChainNetwork | None:
+    return None if walk.found is None else walk.found.network
+
+
+def _offer(walk: Walk, ctx: StageContext) -> None:
+    """Write the origin by which runs on the same Docker network can follow this one's chain."""
+    plan, recipe = walk.plan, ctx.family.chain(ctx.role_context(0))
+    if plan.network is None or plan.origin is not None:
+        return
+    if recipe.genesis is None or recipe.node_key is None:
+        raise RunError("this SDK's chain cannot be followed", role="chain", step="origin")
+    genesis = ctx.on_host(recipe.genesis).read_bytes()
+    node = node_id(ctx.on_host(recipe.node_key))
+    folder = walk.store.path(ORIGIN)
+    folder.mkdir(exist_ok=True)
+    (folder / GENESIS).write_bytes(genesis)
+    port = plan.ports.chain + RELAYED
+    config = network_config(genesis, node, ctx.pod.holder.name, port)
+    (folder / CONFIG).write_bytes(config)
+    walk.services.progress.note(
+        f"others follow this chain by --profile testnet --testnet-origin {folder}"
+        f" --network {plan.network}"
+    )
+
+
 def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
     if saver.pending:
         walk.services.progress.step("packing the saved storage")
@@ -295,6 +374,7 @@ def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
 
 STEPS: tuple[tuple[str, Callable[[Walk], None]], ...] = (
     ("sweep leftovers of dead runs", _sweep),
+    ("read the network's origin", _read_network),
     ("make the image", _make_image),
     ("build the SDK", _build_sdk),
     ("open the pod", _open_pod),
@@ -358,7 +438,14 @@ def _run_document(walk: Walk) -> Mapping[str, Any]:
         },
         "image": _image(walk.image),
         # The address as typed may hold a password.
-        "plan": _plain(asdict(plan) | {"repository": plan.repository and resolved.repository}),
+        "plan": _plain(
+            asdict(plan)
+            | {
+                "repository": plan.repository and resolved.repository,
+                "provision_command": plan.provision_command and "given",
+            }
+        ),
+        "network": None if walk.found is None else asdict(walk.found.network),
         "test_data": dict(plan.test_data),
         "site": walk.services.site_name,
         "engine": asdict(walk.engine_info),

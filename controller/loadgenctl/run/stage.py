@@ -13,6 +13,7 @@ from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
 from loadgenctl.records import schema
 from loadgenctl.run import host
+from loadgenctl.run.absent import AbsentChain
 from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.load import LoadSide
@@ -37,7 +38,8 @@ class Stage:
         self._doing = "starting the chain"
         self._told = 0.0
         self._interrupted = False
-        self.chain = ChainSide(ctx, self._watch, spec.index)
+        side = ChainSide if ctx.plan.monitor else AbsentChain
+        self.chain = side(ctx, self._watch, spec.index)
         self.load = LoadSide(
             ctx,
             self._watch,
@@ -93,6 +95,9 @@ class Stage:
             self._save_storage()
 
     def _start_chain(self) -> None:
+        if not self._ctx.plan.monitor:
+            self._watch.pollers.append(self._ctx.sampler.poll)
+            return
         self._do("starting the chain")
         self.chain.start()
         self._ctx.sampler.watch("chain", self.chain.role.handle)
@@ -190,7 +195,7 @@ class Stage:
 
     def _save_storage(self) -> None:
         ctx = self._ctx
-        wanted = [("chain", self.chain.recipe.storage)]
+        wanted = [("chain", self.chain.recipe.storage)] if ctx.plan.monitor else []
         if self._has_client:
             wanted.append(("client", self.load.solo.recipe.storage))
         for role, path in wanted:
@@ -208,6 +213,7 @@ class Stage:
             self._leave_all,
             self.load.close,
             self.chain.close,
+            self._keep_traces,
         )
         for step in steps:
             try:
@@ -219,6 +225,14 @@ class Stage:
             if isinstance(trouble, OutputFolderError):
                 raise trouble
         return troubles[0] if troubles else None
+
+    def _keep_traces(self) -> None:
+        """Move what roles traced to where it stays."""
+        for recipe in (self.chain.recipe, self.load.solo.recipe):
+            for path in recipe.traces.values():
+                left = self._ctx.on_host(path)
+                if left.exists():
+                    left.replace(self._ctx.store.path(left.name))
 
     def _load_check(self) -> LoadFailed | None:
         """A stage that was meant to load must have loaded; what to say of it if it has not."""
