@@ -79,8 +79,9 @@ class Stage:
         self._start_chain()
         self.chain.wait_first_blocks()
         if self._has_client:
-            self._do("creating and funding the client")
-            self.load.provision_client()
+            if self._ctx.network is None:
+                self._do("creating and funding the client")
+                self.load.provision_client()
             self._start_load()
         if spec.prepare:
             self._prepare_load(spec.prepare)
