@@ -159,6 +159,9 @@ def test_a_wrong_genesis_is_refused_before_anything_is_made(world: Networked) ->
     assert isinstance(ending.error, UsageError)
     assert ending.exit_code == 2
     assert world.engine.containers == []
+    run = json.loads((ending.folder / "run.json").read_text())
+    assert run["plan"]["origin"] == str(world.origin)
+    assert run["network"] is None
 
 
 def test_what_a_revision_does_not_have_is_refused(world: Networked) -> None:

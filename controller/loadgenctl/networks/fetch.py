@@ -10,6 +10,7 @@ import http.client
 import os
 import ssl
 import stat
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,7 +68,14 @@ class HttpFetch:
         except LoadgenError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise unreachable(url, str(error) or type(error).__name__) from error
+            # An HTTP error says more by itself; others wrap what there is to say.
+            inner = (
+                None
+                if isinstance(error, urllib.error.HTTPError)
+                else getattr(error, "reason", None)
+            )
+            reason = inner or str(error) or type(error).__name__
+            raise unreachable(url, str(reason)) from error
 
     def _opener(self, url: str) -> urllib.request.OpenerDirector:
         context = ssl.create_default_context()

@@ -207,11 +207,15 @@ def _read_network(walk: Walk) -> None:
     plan, services = walk.plan, walk.services
     if plan.origin is None:
         return
-    walk.found = services.origins.read(
-        plan.origin, state_sync=plan.state_sync, say=services.progress.step
-    )
     contained = services.engine.own_network
-    require_reachable(walk.found.network, monitor=plan.monitor, contained=contained)
+    try:
+        walk.found = services.origins.read(
+            plan.origin, state_sync=plan.state_sync, say=services.progress.step
+        )
+        require_reachable(walk.found.network, monitor=plan.monitor, contained=contained)
+    except BaseException:
+        walk.store.write_run(_run_document(walk))
+        raise
     walk.store.path(CONFIG).write_bytes(walk.found.config)
     if not plan.monitor:
         services.progress.note(
