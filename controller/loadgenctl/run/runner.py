@@ -20,23 +20,19 @@ from loadgenctl.errors import (
     LoadgenError,
     OutputFolderError,
     RoleDied,
-    RunError,
-    UsageError,
 )
-from loadgenctl.model import RELAYED, ChainNetwork, RunPlan
+from loadgenctl.model import ChainNetwork, RunPlan
 from loadgenctl.monitor.own import OwnUsage, read_own_usage
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
-from loadgenctl.networks.document import CONFIG, GENESIS, require_reachable
 from loadgenctl.networks.fetch import HttpFetch
-from loadgenctl.networks.offer import network_config, node_id
 from loadgenctl.networks.origin import Found, OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
-from loadgenctl.run import host
+from loadgenctl.run import host, networks
 from loadgenctl.run.context import StageContext, role_context
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.making import (
@@ -58,8 +54,6 @@ T = TypeVar("T")
 
 BUILD_LOG = "build.log"
 SHARED = "shared"
-ORIGIN = "origin"
-"""Folder of the results that tells other runs how to follow the chain."""
 
 
 def _nobody_waits() -> None:
@@ -138,7 +132,7 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     """
     engine_info = services.engine.info()
     wanted = resolve(plan, services)
-    _require_features(plan, wanted.family)
+    networks.require_features(plan, wanted.family)
     walk = Walk(plan, services, engine_info, wanted, _open_records(plan, services))
     with walk.store:
         error = _walk(walk)
@@ -146,19 +140,6 @@ def execute(plan: RunPlan, services: Services) -> Ending:
             _write_ending(walk, error)
         services.finish(walk.store)
     return Ending(plan.output_dir, error)
-
-
-def _require_features(plan: RunPlan, family: SdkFamily) -> None:
-    """Raise `UsageError` for what is asked of a revision that does not have it."""
-    wanted = {name: f"--trace {name}" for name in plan.traces}
-    if plan.bootstrap is not None:
-        wanted["bootstrap"] = "--custom-bootstrap"
-    if plan.state_sync:
-        wanted["state-sync"] = "--use-state-sync"
-    for feature, option in wanted.items():
-        why = family.lacks(feature)
-        if why is not None:
-            raise UsageError(f"{option} cannot be had here: {why}", hint="leave it out")
 
 
 def _walk(walk: Walk) -> LoadgenError | None:
@@ -204,24 +185,15 @@ def _sweep(walk: Walk) -> None:
 
 def _read_network(walk: Walk) -> None:
     """Read what the origin of a network says, keep it with the results."""
-    plan, services = walk.plan, walk.services
-    if plan.origin is None:
-        return
+    services = walk.services
     contained = services.engine.own_network
     try:
-        walk.found = services.origins.read(
-            plan.origin, state_sync=plan.state_sync, say=services.progress.step
+        walk.found = networks.read(
+            walk.plan, services.origins, walk.store, services.progress, contained=contained
         )
-        require_reachable(walk.found.network, monitor=plan.monitor, contained=contained)
     except BaseException:
         walk.store.write_run(_run_document(walk))
         raise
-    walk.store.path(CONFIG).write_bytes(walk.found.config)
-    if not plan.monitor:
-        services.progress.note(
-            "no chain node runs: the records will have no blocks, no chain's slog, log, storage"
-            " and samples"
-        )
 
 
 def _make_image(walk: Walk) -> None:
@@ -256,10 +228,7 @@ def _open_pod(walk: Walk) -> None:
     tools = {**walk.family.tools()}
     bootstrap = {"bootstrap_json": plan.bootstrap}
     host.copy_tools(tools, folders.shared / "tools", sim_toml=plan.sim_config, **bootstrap)
-    if walk.found is not None:
-        into = folders.shared / "network"
-        into.mkdir()
-        (into / GENESIS).write_bytes(walk.found.genesis)
+    networks.lay_out(walk.found, folders.shared)
     uid, gid = services.role_user
     options = PodOptions(
         run_id=walk.run_id,
@@ -323,7 +292,7 @@ def _run_stages(walk: Walk) -> None:
     failed_cycles, last_error = 0, None
     try:
         set_up(ctx)
-        _offer(walk, ctx)
+        networks.offer(ctx)
         with services.interrupts.graceful():
             for spec in plan.stages:
                 stage = Stage(ctx, spec)
@@ -346,27 +315,6 @@ def _run_stages(walk: Walk) -> None:
 
 def _network(walk: Walk) -> ChainNetwork | None:
     return None if walk.found is None else walk.found.network
-
-
-def _offer(walk: Walk, ctx: StageContext) -> None:
-    """Write the origin by which runs on the same Docker network can follow this one's chain."""
-    plan, recipe = walk.plan, ctx.family.chain(ctx.role_context(0))
-    if plan.network is None or plan.origin is not None:
-        return
-    if recipe.genesis is None or recipe.node_key is None:
-        raise RunError("this SDK's chain cannot be followed", role="chain", step="origin")
-    genesis = ctx.on_host(recipe.genesis).read_bytes()
-    node = node_id(ctx.on_host(recipe.node_key))
-    folder = walk.store.path(ORIGIN)
-    folder.mkdir(exist_ok=True)
-    (folder / GENESIS).write_bytes(genesis)
-    port = plan.ports.chain + RELAYED
-    config = network_config(genesis, node, ctx.pod.holder.name, port)
-    (folder / CONFIG).write_bytes(config)
-    walk.services.progress.note(
-        f"others follow this chain by --profile testnet --testnet-origin {folder}"
-        f" --network {plan.network}"
-    )
 
 
 def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
