@@ -61,12 +61,22 @@ def provision(desk: Desk, pid: int) -> tuple[str, str]:
     return "--provision-command", f"{sys.executable} {script}"
 
 
-def test_a_node_catches_up_load_runs_and_a_network_that_goes_is_named(
+def test_load_runs_on_a_network_without_and_with_a_node_until_it_goes(
     desk: Desk, network: str, playing: Playing
 ) -> None:
     chain, origin = playing()
     there = ("--profile", "testnet", "--testnet-origin", str(origin), "--network", network)
-    follow = (*SIM, *there, *LOAD, *desk.settings(), *provision(desk, chain.pid))
+    without = ("--no-monitor", "--stage.0.loadgen.cycles", "2", *provision(desk, chain.pid))
+    ended, records = desk.do(*SIM, *there, *LOAD, *desk.settings(), *without)
+    assert ended.exit_code == 0, ended.stderr
+    assert "no chain node runs: the records will have no blocks" in ended.stderr
+    assert records.cycles(finished_in=0) >= 2
+    assert records.rows("blocks.jsonl") == []
+    assert not list(records.folder.glob("chain-*"))
+    assert "run-chain-start" not in records.perf()
+
+    # The same client, whom the network knows by now.
+    follow = (*SIM, *there, *LOAD, *desk.settings())
     command, records = desk.start(*follow, "--timeout.block", "4")
     with command:
         command.until(lambda: records.cycles(finished_in=0) > 1, "cycles finish on the network")
@@ -88,21 +98,6 @@ def test_a_node_catches_up_load_runs_and_a_network_that_goes_is_named(
     assert all(row["success"] for row in records.rows("cycles.jsonl"))
     assert records.document("run.json")["network"]["chain_id"] == "simulated"
     assert desk.engine.left(command.pid) == []
-
-
-def test_without_a_node_only_client_and_load_run(
-    desk: Desk, network: str, playing: Playing
-) -> None:
-    chain, origin = playing()
-    there = ("--profile", "testnet", "--testnet-origin", str(origin), "--network", network)
-    less = (*there, *LOAD, "--no-monitor", "--stage.0.loadgen.cycles", "2")
-    ended, records = desk.do(*SIM, *less, *desk.settings(), *provision(desk, chain.pid))
-    assert ended.exit_code == 0, ended.stderr
-    assert "no chain node runs: the records will have no blocks" in ended.stderr
-    assert records.cycles(finished_in=0) >= 2
-    assert records.rows("blocks.jsonl") == []
-    assert not list(records.folder.glob("chain-*"))
-    assert "run-chain-start" not in records.perf()
 
 
 def test_an_origin_that_is_not_consistent_is_refused(desk: Desk) -> None:
