@@ -28,7 +28,7 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
 from loadgenctl.engines.logs import clean_lines
 from loadgenctl.errors import EngineError, EngineUnavailable
-from loadgenctl.model import RoleSpec
+from loadgenctl.model import NAMED, RoleSpec
 from loadgenctl.process import Child, Completed, Runner
 
 __all__ = [
@@ -253,6 +253,8 @@ class FakeEngine:
         return container
 
     def _joinable(self, spec: RoleSpec) -> None:
+        if spec.network.startswith(NAMED):
+            return
         joined = [c for c in self._present() if c.spec.name == spec.network]
         if not joined:
             raise EngineError(f"{spec.name} cannot join {spec.network}: no such container")

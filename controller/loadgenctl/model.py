@@ -77,6 +77,31 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustPoint:
+    """A block that a light client takes for true: where state-sync begins."""
+
+    height: int
+    block_hash: str
+    """Upper case hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainNetwork:
+    """A chain that others run, as its origin describes it; every value was checked."""
+
+    chain_id: str
+    identity: str
+    """What clients know the chain by: hexadecimal SHA-256 of its genesis."""
+    peers: tuple[str, ...]
+    """`NODE-ID@HOST:PORT`."""
+    seeds: tuple[str, ...]
+    rpc: tuple[str, ...]
+    """`HOST:PORT`, or an http(s) URL where the origin gives one."""
+    trust: TrustPoint | None = None
+    """Where state-sync begins; None for a node that starts from the genesis."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """A host folder or named volume inside a container."""
 
@@ -98,6 +123,10 @@ class Command:
     """What a person would call it, for progress and errors."""
 
 
+NAMED = "network:"
+"""What stands before the name of an engine's network, see `RoleSpec.network`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoleSpec:
     """A container to be made, described without an engine."""
@@ -112,8 +141,8 @@ class RoleSpec:
     user: str | None = None
     """`uid:gid`."""
     network: Literal["none", "own", "host"] | str = "none"
-    """`own`: a network namespace with an uplink; `none`: only loopback; else the name of the
-    container to join.
+    """`own`: a network namespace with an uplink; `none`: only loopback; `NAMED` and a name: the
+    same on the engine's network of that name; else the name of the container to join.
     """
     publish: Mapping[int, int] = field(default_factory=dict)
     """Container port → host port on 127.0.0.1; only for roles with their own network."""
@@ -162,3 +191,17 @@ class RunPlan:
     """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""
     by_hand: bool = False
     """One stage that a person drives: no load is due, and an interrupt is its good end."""
+    origin: str | None = None
+    """Where the network that the chain node follows is described: a URL or an absolute path; None
+    for a chain of its own.
+    """
+    monitor: bool = True
+    """False: no chain node runs, only client and load."""
+    state_sync: bool = False
+    provision_command: str | None = None
+    """Shell command of this machine that has a network provision the client."""
+    network: str | None = None
+    """The engine's network that the pod joins, so that other runs' pods reach it."""
+    traces: tuple[str, ...] = ()
+    bootstrap: Path | None = None
+    """A bootstrap configuration for the local chain."""

@@ -21,7 +21,7 @@ from loadgenctl.engines.docker_spec import (
     role_state,
 )
 from loadgenctl.errors import EngineError, EngineUnavailable
-from loadgenctl.model import Command, Limits, Mount, RoleSpec
+from loadgenctl.model import NAMED, Command, Limits, Mount, RoleSpec
 
 SPEC = RoleSpec(
     name="loadgenctl-1-chain",
@@ -74,6 +74,10 @@ def test_limits_become_the_engine_s_and_leave_no_swap() -> None:
 )
 def test_networks(network: str, mode: str) -> None:
     assert network_mode(network) == mode
+
+
+def test_a_network_of_the_engine_is_joined_by_its_name() -> None:
+    assert network_mode(f"{NAMED}testing") == "testing"
 
 
 def test_ports_are_bound_to_loopback() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Limits, Ports, RunPlan
-from loadgenctl.plan.planner import make_plan
+from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import load_file, merge
 
 
@@ -212,3 +212,65 @@ def test_a_bad_file_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="latin-1")
     with pytest.raises(UsageError):
         load_file(path)
+
+
+def test_a_networks_origin_is_its_profiles_unless_named() -> None:
+    assert plan("--profile devnet").origin == "https://devnet.agoric.net"
+    named = plan("--profile stage --testnet-origin ../net --use-state-sync")
+    assert (named.origin, named.profile, named.state_sync) == ("/net", "stage", True)
+    assert plan().origin is None
+    with pytest.raises(UsageError, match="is not encrypted"):
+        plan("--profile testnet --testnet-origin http://example.org")
+
+
+def test_a_network_goes_on_while_its_node_is_alone() -> None:
+    made = plan("--profile testnet --stages 3 --stage.duration 10")
+    assert [stage.chain_only for stage in made.stages] == [True, False, True]
+    assert [stage.duration for stage in made.stages] == [600, 600, 600]
+
+
+def test_without_a_node_every_stage_loads() -> None:
+    made = plan("--profile testnet --no-monitor --stages 3")
+    assert not made.monitor
+    assert [stage.chain_only for stage in made.stages] == [False, False, False]
+    assert made.stages[0].prepare == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("--testnet-origin https://example.org", "a local chain has no origin"),
+        ("--no-monitor", "nothing would run without its node"),
+        ("--use-state-sync", "nobody to get its state from"),
+        ("--provision-command true", "provisioned by the run itself"),
+        ("--profile testnet --custom-bootstrap x.json", "is bootstrapped already"),
+        ("--profile testnet --no-monitor --use-state-sync", "exclude each other"),
+        ("--profile testnet --no-monitor --chain-only", "exclude each other"),
+        ("--profile testnet --no-monitor --stage.1.chain-only", "stage 1 runs the chain alone"),
+        ("--profile testnet --no-monitor --no-stage.1.loadgen", "stage 1 runs the chain alone"),
+        ("--profile mainnet", "is one of local, testnet, devnet, stage"),
+        ("--network bridge", "no names on Docker's own networks"),
+        ("--network a/b", "no name of a Docker network"),
+        ("--network=-x", "no name of a Docker network"),
+        ("--network net --engine local", "share its network"),
+        ("--trace xsnap,kv", "there is no trace 'kv'"),
+    ],
+)
+def test_what_does_not_go_with_a_network_is_refused(line: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        plan(line)
+
+
+def test_traces_are_named_or_all() -> None:
+    assert plan("--trace swingstore,xsnap").traces == ("xsnap", "swingstore")
+    assert plan("--trace").traces == ("xsnap", "kvstore", "swingstore")
+    assert plan("--trace --stages 2").traces == ("xsnap", "kvstore", "swingstore")
+    assert plan().traces == ()
+
+
+def test_by_hand_is_always_a_chain_of_ones_own() -> None:
+    settings = merge([], {"LOADGENCTL_PROFILE": "testnet"}, {}, "file")
+    with pytest.raises(UsageError, match="has a chain of its own"):
+        make_plan_by_hand(settings, now=0, cwd=Path("/here"))
+    local = merge(["--network", "net"], {}, {}, "file")
+    assert make_plan_by_hand(local, now=0, cwd=Path("/here")).network == "net"

@@ -26,6 +26,11 @@ def print_plan(plan: RunPlan, *, as_json: bool) -> None:
     what = plan.source_dir or plan.revision or ("bundled" if plan.sdk == "sim" else "HEAD")
     head = f"SDK {plan.sdk}, {clean(str(what))}; results in {clean(str(plan.output_dir))}"
     console.print(head, soft_wrap=True, markup=False)
+    if plan.origin is not None:
+        node = "a node follows it" if plan.monitor else "no node runs"
+        console.print(
+            f"network described at {clean(plan.origin)}; {node}", soft_wrap=True, markup=False
+        )
     table = Table("stage", box=None)
     table.add_column("runs", no_wrap=True)
     for heading in ("minutes", "load", "cycles", "saved"):
@@ -34,7 +39,7 @@ def print_plan(plan: RunPlan, *, as_json: bool) -> None:
         minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
         table.add_row(
             str(stage.index),
-            _runs(stage),
+            _runs(stage, monitor=plan.monitor),
             minutes,
             clean(_load(stage)),
             str(stage.cycles or ""),
@@ -52,7 +57,7 @@ def _load(stage: StageSpec) -> str:
     return ", ".join(tasks)
 
 
-def _runs(stage: StageSpec) -> str:
+def _runs(stage: StageSpec, *, monitor: bool) -> str:
     if not stage.chain_only:
-        return "chain, client, load"
+        return "chain, client, load" if monitor else "client, load"
     return "chain, load prepared" if stage.prepare else "chain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -171,6 +172,14 @@ def _check_files(plan: RunPlan) -> None:
     """Files that the planner does not look into. Raises `UsageError`."""
     if plan.sim_config is not None:
         load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")
+    if plan.bootstrap is not None:
+        try:
+            json.loads(plan.bootstrap.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(
+                f"{plan.bootstrap} cannot be used: {error}",
+                hint="--custom-bootstrap names a bootstrap configuration, which is JSON",
+            ) from error
 
 
 def _check_load(plan: RunPlan, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import docker
 from rich.console import Console
@@ -25,6 +26,8 @@ from loadgenctl.engines.local_registry import Registry
 from loadgenctl.errors import LoadgenError, OutputFolderError
 from loadgenctl.images import ImageStore
 from loadgenctl.model import RunPlan
+from loadgenctl.networks.fetch import HttpFetch
+from loadgenctl.networks.origin import OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
@@ -179,6 +182,9 @@ class Wiring:
             role_user=user,
             finish=self._finish(plan),
             site_name=self.site_settings.name,
+            origins=OriginReader(
+                HttpFetch(self.site_settings.ca_bundle, self.site_settings.proxies())
+            ),
         )
 
     def images(self) -> ImageStore:
@@ -235,9 +241,20 @@ class Wiring:
             stats = perf_finish_stats(
                 store.folder,
                 success=store.status.outcome == "passed",
-                metadata={"profile": plan.profile, "testData": dict(plan.test_data)},
+                metadata={
+                    "profile": plan.profile,
+                    **_origin(plan),
+                    "testData": dict(plan.test_data),
+                },
             )
             store.perf("perf-finish", stats=stats)
             store.write_document(schema.SUMMARY, summarize(store.folder))
 
         return finish
+
+
+def _origin(plan: RunPlan) -> dict[str, Any]:
+    """What the original's metadata say of a network; nothing of a chain of one's own."""
+    if plan.origin is None:
+        return {}
+    return {"testnetOrigin": plan.origin, "useStateSync": plan.state_sync}

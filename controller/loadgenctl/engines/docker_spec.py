@@ -12,7 +12,7 @@ from docker.types import Mount as DockerMount
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import RoleState
-from loadgenctl.model import Mount, RoleSpec
+from loadgenctl.model import NAMED, Mount, RoleSpec
 
 _TMPFS = {
     "/tmp": "rw,nosuid,nodev,exec,mode=1777,size=256m",  # noqa: S108 - a path in the container
@@ -93,6 +93,8 @@ def network_mode(network: str) -> str:
             return "bridge"
         case "none" | "host":
             return network
+        case named if named.startswith(NAMED):
+            return named.removeprefix(NAMED)
         case joined:
             return f"container:{joined}"
 

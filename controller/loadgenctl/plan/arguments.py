@@ -142,6 +142,8 @@ def _following(option: Option, rest: list[str], name: str) -> Any:
     if not takes or following is None:
         if option.kind == "tree":
             return True
+        if option.bare is not None:
+            return option.bare
         raise UsageError(f"--{name} needs a value")
     return parse_value(option, rest.pop(0), f"--{name}")
 

@@ -13,7 +13,15 @@ from typing import Any, Literal
 Kind = Literal["bool", "int", "number", "text", "path", "bytes", "tree"]
 
 ROLES = ("chain", "solo", "loadgen")
-STALLS = ("block", "cycle")
+WAITS = ("block", "cycle", "provision")
+"""What has a timeout beside the roles."""
+ORIGINS: Mapping[str, str] = {
+    "testnet": "https://testnet.agoric.net",
+    "devnet": "https://devnet.agoric.net",
+    "stage": "https://stage.agoric.net",
+}
+"""Profile → where its network is described, unless somebody says otherwise."""
+TRACES = ("xsnap", "kvstore", "swingstore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,8 @@ class Option:
     group: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    bare: str | None = None
+    """What a text option means that stands alone; None: it needs a value."""
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -57,7 +67,45 @@ OPTIONS: tuple[Option, ...] = (
         "local",
         "network the chain node is part of; `local` makes a chain of its own",
         WHAT,
-        choices=("local",),
+        choices=("local", *ORIGINS),
+    ),
+    Option(
+        "testnet-origin",
+        "text",
+        None,
+        "where a network's network-config and genesis.json are: a URL, or a folder; with a profile"
+        " that is not local",
+        WHAT,
+    ),
+    Option(
+        "monitor",
+        "bool",
+        True,
+        "--no-monitor: no chain node, only client and load on the network; there are no blocks,"
+        " slogs and chain's samples in the records then",
+        WHAT,
+    ),
+    Option(
+        "use-state-sync",
+        "bool",
+        False,
+        "the node starts from a snapshot of the network instead of replaying it all",
+        WHAT,
+    ),
+    Option(
+        "provision-command",
+        "text",
+        None,
+        "shell command that has the network provision the client, whose address is in"
+        " $LOADGENCTL_ADDRESS; without one a person is asked to",
+        WHAT,
+    ),
+    Option(
+        "custom-bootstrap",
+        "path",
+        None,
+        "bootstrap configuration (JSON) of the local chain",
+        WHAT,
     ),
     Option(
         "sim-config",
@@ -133,6 +181,14 @@ OPTIONS: tuple[Option, ...] = (
         WATCH,
         minimum=1,
     ),
+    Option(
+        "trace",
+        "text",
+        None,
+        f"record traces of chain and client beside the slog: {', '.join(TRACES)}, or all of them",
+        WATCH,
+        bare=",".join(TRACES),
+    ),
     Option("slog-codec", "text", "gzip", "compression of slogs", WATCH, choices=("gzip", "zstd")),
     Option(
         "output-dir", "path", None, "results folder; results/run-<posix time> if not given", RESULTS
@@ -163,6 +219,13 @@ OPTIONS: tuple[Option, ...] = (
         CONTAINERS,
     ),
     Option(
+        "network",
+        "text",
+        None,
+        "Docker network that the run joins, so that the chains of several runs reach each other",
+        CONTAINERS,
+    ),
+    Option(
         "port.*",
         "int",
         None,
@@ -185,7 +248,8 @@ OPTIONS: tuple[Option, ...] = (
         "number",
         None,
         "seconds a role may take to be ready; of `block` (180 if not given) and `cycle` (600):"
-        " without one, when it is due, before the run has stalled",
+        " without one, when it is due, before the run has stalled; of `provision` (600): until a"
+        " network knows the client",
         CONTAINERS,
         minimum=1,
     ),
@@ -208,6 +272,7 @@ ONE_RUN_KEYS = ("revision", "src", "output-dir")
 UP_KEYS = (
     *BY_HAND_KEYS,
     "engine",
+    "network",
     "port.*",
     "stage.loadgen.*",
     "chain-only",
@@ -283,7 +348,7 @@ def _wild(group: str, word: str) -> bool:
 
 
 def _wild_words(group: str) -> tuple[str, ...]:
-    return (*ROLES, *STALLS) if group == "timeout" else ROLES
+    return (*ROLES, *WAITS) if group == "timeout" else ROLES
 
 
 def names() -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from loadgenctl.errors import UsageError
 from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, StageSpec
-from loadgenctl.plan.options import ROLES, STALLS
+from loadgenctl.plan.networks import LOCAL, network_options, require_local
+from loadgenctl.plan.options import ROLES, WAITS
 from loadgenctl.plan.settings import Settings
 
 DEFAULT_LOAD: Mapping[str, Any] = {"faucet": {"interval": 60}}
@@ -28,6 +29,7 @@ def make_plan_by_hand(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
 
     Options that say what stages do are for runs, and left out.
     """
+    require_local(settings)
     plan = _plan(settings, (_stage_by_hand(settings),), now, cwd)
     return replace(plan, publish=plan.engine != "local", by_hand=True)
 
@@ -48,13 +50,14 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         )
     if settings.get("engine") == "local":
         _check_local(settings)
+    network = network_options(settings, cwd)
     output = _absolute(settings.get("output-dir"), cwd) or cwd / "results" / f"run-{int(now)}"
     return RunPlan(
         sdk=sdk,
         revision=revision,
         repository=repository,
         source_dir=_absolute(source_dir, cwd),
-        profile=settings.get("profile"),
+        profile=network.profile,
         output_dir=output,
         state_dir=_absolute(settings.get("state-dir"), cwd) or output / "state",
         stages=stages,
@@ -72,9 +75,16 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         slog_codec=settings.get("slog-codec"),
         timeouts={
             role: float(value)
-            for role in (*ROLES, *STALLS)
+            for role in (*ROLES, *WAITS)
             if (value := settings.get(f"timeout.{role}")) is not None
         },
+        origin=network.origin,
+        monitor=network.monitor,
+        state_sync=network.state_sync,
+        provision_command=network.provision_command,
+        network=network.network,
+        traces=network.traces,
+        bootstrap=network.bootstrap,
     )
 
 
@@ -179,7 +189,9 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
     chain_only = _chain_only(settings, index, count, loaded=loaded)
     duration = settings.get(f"stage.{index}.duration")
     if duration is None:
-        duration = 0 if chain_only else settings.get("stage.duration")
+        # A local chain alone has nothing to wait for; a network goes on making blocks.
+        alone = chain_only and settings.get("profile") == LOCAL
+        duration = 0 if alone else settings.get("stage.duration")
     save = settings.get(f"stage.{index}.save-storage")
     if save is None:
         save = settings.get("stage.save-storage")
@@ -205,9 +217,17 @@ def _chain_only(settings: Settings, index: int, count: int, *, loaded: bool | No
             f"stage {index} {both}",
             hint=f"drop --stage.{index}.chain-only or --stage.{index}.loadgen",
         )
+    without = not settings.get("monitor") and settings.get("profile") != LOCAL
+    if without and (own or loaded is False):
+        raise UsageError(
+            f"stage {index} runs the chain alone, and --no-monitor runs no chain",
+            hint="give the stage a load, or leave --no-monitor out",
+        )
     if own is not None:
         return own
-    return index in {0, count - 1} if loaded is None else not loaded
+    if loaded is None:
+        return not without and index in {0, count - 1}
+    return not loaded
 
 
 def _load(

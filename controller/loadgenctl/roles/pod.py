@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.errors import DeadlineExceeded, EngineError, RunError, UsageError
-from loadgenctl.model import RELAYED, Command, Limits, Mount, Ports, RoleSpec
+from loadgenctl.model import NAMED, RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
 from loadgenctl.roles.ports import require_free
 from loadgenctl.sdks.base import (
@@ -61,6 +61,19 @@ class PodOptions:
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
     ports: Ports = field(default_factory=Ports)
+    network: str | None = None
+    """The engine's network that the pod joins: its other containers reach the chain."""
+    uplink: bool = False
+    """Roles reach what is outside, as nodes and clients of a network must."""
+
+    @property
+    def relayed(self) -> dict[int, int]:
+        """Port at which the relay listens → a role's port."""
+        ports = self.ports
+        if self.publish:
+            return _relayed((ports.chain, ports.solo, ports.loadgen))
+        # Who is on the same network may ask the chain, and steer neither client nor load.
+        return _relayed((ports.chain,)) if self.network else {}
 
 
 def holder_spec(options: PodOptions, name: str) -> RoleSpec:
@@ -71,8 +84,8 @@ def holder_spec(options: PodOptions, name: str) -> RoleSpec:
         image=options.image,
         command=Command(argv=("sleep", "infinity")),
         user=options.user,
-        network="own" if options.publish else "none",
-        publish=_relayed(options.ports) if options.publish else {},
+        network=_outside(options),
+        publish=options.relayed if options.publish else {},
         limits=HOLDER_LIMITS,
         labels=_labels(options, HOLDER),
         read_only_root=True,
@@ -81,7 +94,7 @@ def holder_spec(options: PodOptions, name: str) -> RoleSpec:
 
 def relay_spec(options: PodOptions, folders: PodFolders, name: str, holder: str) -> RoleSpec:
     """What carries published ports on: the roles listen on loopback, where those do not reach."""
-    pairs = (f"{outer}={inner}" for outer, inner in _relayed(options.ports).items())
+    pairs = (f"{outer}={inner}" for outer, inner in options.relayed.items())
     command = Command(argv=("python3", f"{TOOLS}/agent/relay.py", *pairs), workdir="/")
     spec = role_spec(options, folders, name, holder, RELAY, command)
     return replace(spec, limits=HOLDER_LIMITS)
@@ -127,10 +140,14 @@ def role_spec(
     )
 
 
-def _relayed(ports: Ports) -> dict[int, int]:
-    """Port at which the relay listens → a role's port."""
-    inner = (ports.chain, ports.solo, ports.loadgen)
+def _relayed(inner: Iterable[int]) -> dict[int, int]:
     return {port + RELAYED: port for port in inner}
+
+
+def _outside(options: PodOptions) -> str:
+    if options.network:
+        return f"{NAMED}{options.network}"
+    return "own" if options.publish or options.uplink else "none"
 
 
 def _labels(options: PodOptions, role: str) -> dict[str, str]:
@@ -159,15 +176,21 @@ class Pod:
         if not self.engine.own_network:
             require_free(listening)
             return
-        self._holder = self.engine.create(holder_spec(self.options, self._name(HOLDER)))
         try:
+            self._holder = self.engine.create(holder_spec(self.options, self._name(HOLDER)))
             self.engine.start(self._holder)
         except EngineError as error:
+            name = self.options.network
+            if name and f"network {name} not found" in error.message:
+                raise UsageError(
+                    f"there is no Docker network {name}",
+                    hint=f"make it: docker network create {name}",
+                ) from error
             taken = _taken_port(error)
             if taken is None:
                 raise
             raise taken from error
-        if self.options.publish:
+        if self.options.relayed:
             name = self._name(RELAY)
             spec = relay_spec(self.options, self.folders, name, self.holder.name)
             self.engine.start(self.engine.create(spec))

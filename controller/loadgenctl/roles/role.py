@@ -84,7 +84,7 @@ class Role:
         self._partial = self._partial[-MAX_LINE:]
         for line in lines:
             self._see(line)
-        if self.ready and self._marks:
+        if self.ready and self._marks and not self.recipe.watch_log:
             self.stop_following()
 
     def _see(self, line: bytes) -> None:

@@ -23,6 +23,8 @@ BLOCK_STALL = 180.0
 HEALTH_TIMEOUT = 60.0
 """Seconds a chain that makes blocks may take to answer by RPC."""
 FIRST_EMPTY_TIMEOUT = 300.0
+CATCH_UP_LOOK = 1.0
+"""Seconds between two questions to a node whether it has caught up with its network."""
 FIRST_EMPTY_TRIES = 10
 
 
@@ -47,6 +49,9 @@ class ChainSide:
         self._counted_since = ctx.clock.monotonic()
         self._blocks_since = 0
         self._bootstrap_told = 0
+        self._following = False
+        self._first_begin: float | None = None
+        """When the stage's first block began, epoch seconds."""
         self._ready_at: float | None = None
         self._shutdown_at: float | None = None
         self._last_progress = ctx.clock.monotonic()
@@ -77,9 +82,46 @@ class ChainSide:
         ctx = self._ctx
         self._await_mark(self.recipe.marks[-1].name, "the chain's first block")
         self._await_health()
+        if ctx.network is not None:
+            self._catch_up(ctx.network.chain_id)
         self._ready_at = ctx.clock.wall()
         self._last_progress = ctx.clock.monotonic()
         ctx.store.perf("chain-ready")
+
+    def _catch_up(self, chain_id: str) -> None:
+        """Wait until the node has all blocks of its network, for as long as blocks come."""
+        ctx = self._ctx
+        self._following, self._last_progress = True, ctx.clock.monotonic()
+        ctx.progress.step(f"stage {self._stage}: catching up with {chain_id}")
+        asked = float("-inf")
+
+        def caught_up() -> bool:
+            nonlocal asked
+            now = ctx.clock.monotonic()
+            if now - asked < CATCH_UP_LOOK:
+                return False
+            asked = now
+            sync = (self.rpc("status") or {}).get("sync_info")
+            return isinstance(sync, dict) and sync.get("catching_up") is False
+
+        self._watch.until(caught_up, timeout=float("inf"), role="chain", what="catching up")
+        self.poll()
+        now, began = ctx.clock.monotonic(), self.role.reached.get(LAUNCHED)
+        seconds, blocks = now - (now if began is None else began), self._blocks_since
+        # The bootstrap is the SDK's, and stands in the records by itself.
+        busy = 0.0 if self._first_begin is None else ctx.clock.wall() - self._first_begin
+        ctx.store.perf(
+            "chain-caught-up",
+            block=self.height,
+            blocks=blocks,
+            duration=round(seconds, 6),
+            blocksDuration=round(busy, 6),
+            blocksPerSecond=round(blocks / busy, 6) if busy > 0 else None,
+        )
+        ctx.progress.note(
+            f"stage {self._stage}: caught up at block {self.height}:"
+            f" {blocks} blocks in {busy:.0f} s, {seconds:.0f} s after its launch"
+        )
 
     def _await_mark(self, mark: str, what: str) -> None:
         self._watch.until(
@@ -146,7 +188,7 @@ class ChainSide:
             ctx.vat_names.update({vat: seen.name for vat, seen in self.scanner.vats.items()})
             self._last_progress = ctx.clock.monotonic()
             self._write(finished)
-        elif self._ready_at is not None and self._shutdown_at is None:
+        elif (self._ready_at is not None or self._following) and self._shutdown_at is None:
             self._check_stall()
 
     def _tell_bootstrap(self) -> None:
@@ -166,6 +208,8 @@ class ChainSide:
             )
             rows.append(row)
             self.height = block.block_height
+            if self._first_begin is None:
+                self._first_begin = block.begin_at
             self._blocks_since += 1
         self._ctx.store.append_many(schema.BLOCKS, rows)
         if self._ready_at is not None:
@@ -177,12 +221,16 @@ class ChainSide:
         if silent <= limit:
             return
         fatal = self.role.fatal_in_tail()
+        network = self._ctx.network
+        who = "the chain made" if network is None else f"the network {network.chain_id} gave"
+        slow = "a chain with slower blocks needs a larger --timeout.block"
+        gone = f"is the network still there? {slow}"
         raise RunError(
-            f"the chain made no block for {silent:.0f} s after block {self.height}"
+            f"{who} no block for {silent:.0f} s after block {self.height}"
             + (f": {fatal}" if fatal else ""),
-            role="chain",
+            role="chain" if network is None or fatal else "network",
             step="stalled",
-            hint=None if fatal else "a chain with slower blocks needs a larger --timeout.block",
+            hint=None if fatal else slow if network is None else gone,
             detail=f"{self.role.last_lines()}\n{self.vats_diagnosis()}",
         )
 

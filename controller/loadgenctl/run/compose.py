@@ -52,7 +52,7 @@ def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) ->
     source = plan.source_dir or make_sdk(wanted, image, makers, log)
     folders = PodFolders(source=source, shared=into / SHARED, state=into / STATE)
     host.make_folders(folders, user)
-    host.copy_tools(wanted.family.tools(), folders.shared / "tools", plan.sim_config)
+    host.copy_tools(wanted.family.tools(), folders.shared / "tools", sim_toml=plan.sim_config)
     options = PodOptions(
         # The same every time, so that nothing is made anew for the label's sake.
         run_id=hashlib.sha256(os.fsencode(into)).hexdigest()[:10],

@@ -10,9 +10,10 @@ from isal import igzip_lib
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine
-from loadgenctl.model import RunPlan
+from loadgenctl.model import ChainNetwork, RunPlan
 from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.plainfile import write_plain
+from loadgenctl.process import Runner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod
@@ -43,10 +44,13 @@ class StageContext:
     """Vat id → name as the slog tells it; grows while stages run."""
     on_ready: Callable[[], None]
     """See `Services.on_ready`."""
+    processes: Runner
+    network: ChainNetwork | None = None
+    """The network that others run, if the chain is not our own."""
 
     def role_context(self, stage: int) -> RoleContext:
         """What the SDK's recipes depend on."""
-        return role_context(self.plan, stage)
+        return role_context(self.plan, stage, self.network)
 
     def on_host(self, path: str) -> Path:
         """The host's path of one below /out or /state in the containers."""
@@ -72,11 +76,18 @@ class StageContext:
         return LogFile(self.store.path("logs", f"{name}.log.gz"))
 
 
-def role_context(plan: RunPlan, stage: int) -> RoleContext:
+def role_context(plan: RunPlan, stage: int, network: ChainNetwork | None = None) -> RoleContext:
     """What an SDK's recipes may depend on, in one stage of a plan."""
     sim_config = f"{TOOLS}/sim.toml" if plan.sim_config else None
     return RoleContext(
-        stage=stage, sim_config=sim_config, fail_fast=plan.fail_fast, ports=plan.ports
+        stage=stage,
+        sim_config=sim_config,
+        fail_fast=plan.fail_fast,
+        ports=plan.ports,
+        network=network,
+        shared=plan.network is not None,
+        traces=plan.traces,
+        bootstrap=f"{TOOLS}/bootstrap.json" if plan.bootstrap else None,
     )
 
 

@@ -103,7 +103,7 @@ def make_folders(folders: PodFolders, user: tuple[int, int]) -> None:
             ) from error
 
 
-def copy_tools(tools: Mapping[str, Path], into: Path, sim_config: Path | None) -> None:
+def copy_tools(tools: Mapping[str, Path], into: Path, **files: Path | None) -> None:
     """Copy what roles run beside the SDK to where they find it, readable for every user."""
     if into.is_symlink():
         into.unlink()
@@ -112,8 +112,9 @@ def copy_tools(tools: Mapping[str, Path], into: Path, sim_config: Path | None) -
     into.mkdir()
     for name, folder in tools.items():
         shutil.copytree(folder, into / name, ignore=shutil.ignore_patterns("__pycache__"))
-    if sim_config is not None:
-        shutil.copyfile(sim_config, into / "sim.toml")
+    for name, file in files.items():
+        if file is not None:
+            shutil.copyfile(file, into / name.replace("_", "."))
     for path in (into, *into.rglob("*")):
         executable = path.is_dir() or path.stat().st_mode & 0o100
         path.chmod(0o755 if executable else 0o644)

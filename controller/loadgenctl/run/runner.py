@@ -21,17 +21,19 @@ from loadgenctl.errors import (
     OutputFolderError,
     RoleDied,
 )
-from loadgenctl.model import RunPlan
+from loadgenctl.model import ChainNetwork, RunPlan
 from loadgenctl.monitor.own import OwnUsage, read_own_usage
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
+from loadgenctl.networks.fetch import HttpFetch
+from loadgenctl.networks.origin import Found, OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
 from loadgenctl.records import schema
 from loadgenctl.records.raw import COPIES
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
-from loadgenctl.run import host
+from loadgenctl.run import host, networks
 from loadgenctl.run.context import StageContext, role_context
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.making import (
@@ -75,6 +77,8 @@ class Services(Makers):
     """How the sampler reads without waiting; tests read inline."""
     own_usage: OwnUsage = read_own_usage
     """What the controller itself uses."""
+    origins: OriginReader = field(default_factory=lambda: OriginReader(HttpFetch()))
+    """How networks that others run are looked up."""
     on_ready: Callable[[], None] = _nobody_waits
     """Called when all is up that a person drives by hand, right after a step was told."""
 
@@ -92,6 +96,8 @@ class Walk:
     image: ImageRef | None = None
     source_dir: Path | None = None
     pod: Pod | None = None
+    found: Found | None = None
+    """The network that others run."""
     held: ExitStack = field(default_factory=ExitStack)
     """What is given back when the run is over."""
 
@@ -127,6 +133,7 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     """
     engine_info = services.engine.info()
     wanted = resolve(plan, services)
+    networks.require_features(plan, wanted.family)
     walk = Walk(plan, services, engine_info, wanted, _open_records(plan, services))
     with walk.store:
         error = _walk(walk)
@@ -177,6 +184,19 @@ def _sweep(walk: Walk) -> None:
     sweep(walk.services)
 
 
+def _read_network(walk: Walk) -> None:
+    """Read what the origin of a network says, keep it with the results."""
+    services = walk.services
+    contained = services.engine.own_network
+    try:
+        walk.found = networks.read(
+            walk.plan, services.origins, walk.store, services.progress, contained=contained
+        )
+    except BaseException:
+        walk.store.write_run(_run_document(walk))
+        raise
+
+
 def _make_image(walk: Walk) -> None:
     """Make or reuse the image; write run.json with what is known by then."""
     try:
@@ -207,7 +227,9 @@ def _open_pod(walk: Walk) -> None:
         host.reset_state(folders.state)
     host.make_folders(folders, services.role_user)
     tools = {**walk.family.tools()}
-    host.copy_tools(tools, folders.shared / "tools", plan.sim_config)
+    bootstrap = {"bootstrap_json": plan.bootstrap}
+    host.copy_tools(tools, folders.shared / "tools", sim_toml=plan.sim_config, **bootstrap)
+    networks.lay_out(walk.found, folders.shared)
     uid, gid = services.role_user
     options = PodOptions(
         run_id=walk.run_id,
@@ -217,6 +239,8 @@ def _open_pod(walk: Walk) -> None:
         limits=plan.limits,
         publish=plan.publish,
         ports=plan.ports,
+        network=plan.network,
+        uplink=plan.origin is not None,
     )
     walk.pod = Pod(services.engine, options, folders)
     walk.pod.open(_listening(walk))
@@ -224,8 +248,8 @@ def _open_pod(walk: Walk) -> None:
 
 def _listening(walk: Walk) -> dict[int, str]:
     """The ports that the run's roles will listen at → the role."""
-    family, context = walk.family, role_context(walk.plan, 0)
-    recipes = [family.chain(context)]
+    family, context = walk.family, role_context(walk.plan, 0, _network(walk))
+    recipes = [family.chain(context)] if walk.plan.monitor else []
     if any(not stage.chain_only for stage in walk.plan.stages):
         recipes += [family.solo(context), family.loadgen(context)]
     return {port: recipe.role for recipe in recipes for port in recipe.ports}
@@ -259,14 +283,17 @@ def _run_stages(walk: Walk) -> None:
         sampler=sampler,
         vat_names=names,
         on_ready=services.on_ready,
+        processes=services.processes,
+        network=_network(walk),
     )
-    if plan.publish:
+    if plan.publish or plan.network or plan.origin:
         # Without published ports the pod has only loopback, of which Docker keeps no count.
         sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
     walk.store.perf_start()
     failed_cycles, last_error = 0, None
     try:
         set_up(ctx)
+        networks.offer(ctx)
         with services.interrupts.graceful():
             for spec in plan.stages:
                 stage = Stage(ctx, spec)
@@ -288,6 +315,10 @@ def _run_stages(walk: Walk) -> None:
         )
 
 
+def _network(walk: Walk) -> ChainNetwork | None:
+    return None if walk.found is None else walk.found.network
+
+
 def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
     if saver.pending:
         # It may take long, and nobody who asks for an end waits for it.
@@ -299,6 +330,7 @@ def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
 
 STEPS: tuple[tuple[str, Callable[[Walk], None]], ...] = (
     ("sweep leftovers of dead runs", _sweep),
+    ("read the network's origin", _read_network),
     ("make the image", _make_image),
     ("build the SDK", _build_sdk),
     ("open the pod", _open_pod),
@@ -363,7 +395,14 @@ def _run_document(walk: Walk) -> Mapping[str, Any]:
         },
         "image": _image(walk.image),
         # The address as typed may hold a password.
-        "plan": _plain(asdict(plan) | {"repository": plan.repository and resolved.repository}),
+        "plan": _plain(
+            asdict(plan)
+            | {
+                "repository": plan.repository and resolved.repository,
+                "provision_command": plan.provision_command and "given",
+            }
+        ),
+        "network": None if walk.found is None else asdict(walk.found.network),
         "test_data": dict(plan.test_data),
         "site": walk.services.site_name,
         "engine": asdict(walk.engine_info),

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 from loadgenctl.model import Command
 from loadgenctl.roles.pod import SETUP
 from loadgenctl.run.context import StageContext
+from loadgenctl.run.provisioning import Provisioning
 from loadgenctl.sdks.base import RoleRecipe
 
 
 def set_up(ctx: StageContext) -> None:
-    """Before the first stage: the chain's state. Raises `RunError` naming what failed."""
-    ctx.store.perf("setup-tasks-start", reset=ctx.plan.reset, withMonitor=True)
-    prepare(ctx, ctx.family.chain(ctx.role_context(0)), "setup", SETUP)
+    """Before the first stage: the chain's state, and a network's client, which somebody else has to
+    provision. Raises `RunError` naming what failed.
+    """
+    plan = ctx.plan
+    of_networks = {} if plan.origin is None else {"testnetOrigin": plan.origin}
+    ctx.store.perf("setup-tasks-start", reset=plan.reset, withMonitor=plan.monitor, **of_networks)
+    if plan.monitor:
+        prepare(ctx, ctx.family.chain(ctx.role_context(0)), "setup", SETUP)
+    if ctx.network is not None and any(not stage.chain_only for stage in plan.stages):
+        client = ctx.family.solo(ctx.role_context(0))
+        prepare(ctx, client, "setup", SETUP)
+        Provisioning(ctx, client, ctx.network).wait()
     ctx.store.perf("setup-tasks-finish")
 
 

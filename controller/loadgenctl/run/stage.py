@@ -15,6 +15,7 @@ from loadgenctl.plainfile import require_inside
 from loadgenctl.records import schema
 from loadgenctl.records.raw import COPIES
 from loadgenctl.run import host
+from loadgenctl.run.absent import AbsentChain
 from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.load import LoadSide
@@ -39,7 +40,8 @@ class Stage:
         self._doing = "starting the chain"
         self._told = 0.0
         self._interrupted = False
-        self.chain = ChainSide(ctx, self._watch, spec.index)
+        side = ChainSide if ctx.plan.monitor else AbsentChain
+        self.chain = side(ctx, self._watch, spec.index)
         self.load = LoadSide(
             ctx,
             self._watch,
@@ -88,8 +90,9 @@ class Stage:
         self._start_chain()
         self.chain.wait_first_blocks()
         if self._has_client:
-            self._do("creating and funding the client")
-            self.load.provision_client()
+            if self._ctx.network is None:
+                self._do("creating and funding the client")
+                self.load.provision_client()
             self._start_load()
         if spec.prepare:
             self._prepare_load(spec.prepare)
@@ -104,6 +107,9 @@ class Stage:
             self._save_storage()
 
     def _start_chain(self) -> None:
+        if not self._ctx.plan.monitor:
+            self._watch.pollers.append(self._ctx.sampler.poll)
+            return
         self._do("starting the chain")
         self.chain.start()
         self._ctx.sampler.watch("chain", self.chain.role.handle)
@@ -201,7 +207,7 @@ class Stage:
 
     def _save_storage(self) -> None:
         ctx = self._ctx
-        wanted = [("chain", self.chain.recipe.storage)]
+        wanted = [("chain", self.chain.recipe.storage)] if ctx.plan.monitor else []
         if self._has_client:
             wanted.append(("client", self.load.solo.recipe.storage))
         for role, path in wanted:
@@ -221,6 +227,7 @@ class Stage:
             self._leave_all,
             self.load.close,
             self.chain.close,
+            self._keep_traces,
         )
         for step in steps:
             try:
@@ -232,6 +239,14 @@ class Stage:
             if isinstance(trouble, OutputFolderError):
                 raise trouble
         return troubles[0] if troubles else None
+
+    def _keep_traces(self) -> None:
+        """Move what roles traced to where it stays."""
+        for recipe in (self.chain.recipe, self.load.solo.recipe):
+            for path in recipe.traces.values():
+                left = self._ctx.on_host(path)
+                if left.exists():
+                    left.replace(self._ctx.store.path(left.name))
 
     def _load_check(self) -> LoadFailed | None:
         """A stage that was meant to load must have loaded; what to say of it if it has not."""

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from loadgenctl import resources
 from loadgenctl.errors import UsageError
-from loadgenctl.model import Command, ResolvedRevision
+from loadgenctl.model import ChainNetwork, Command, ResolvedRevision
 from loadgenctl.sdks import eras
 from loadgenctl.sdks.base import (
+    CLIENT_ANSWER,
     HOME,
+    NETWORK,
     OUT,
     PROJECT,
     SRC,
@@ -27,6 +29,7 @@ from loadgenctl.sdks.base import (
     RoleRecipe,
     SourceTree,
     load_service,
+    trace_paths,
 )
 from loadgenctl.sdks.eras import Era
 
@@ -52,6 +55,11 @@ ALSO_LISTENS = (26656, 9090)
 
 VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
 """What chain and client log, as the original load generator asks for: numbers stay comparable."""
+
+BOOTSTRAP = "CHAIN_BOOTSTRAP_VAT_CONFIG"
+KVSTORE = "kvstore"
+TRACE_VARIABLES = {"xsnap": "XSNAP_TEST_RECORD", "swingstore": "SWING_STORE_TRACE"}
+"""Trace → the variable that names where it goes; the store of the chain's Go part has an option."""
 
 # `canvas`, deep below the wallet's page, is compiled where its prebuilt binary cannot be had.
 ADDON_PACKAGES = (
@@ -118,9 +126,14 @@ class AgoricSdk:
     simulated = False
 
     def __init__(
-        self, era: Era, notes: tuple[str, ...], submodules: Mapping[str, tuple[str, ...]]
+        self,
+        era: Era,
+        notes: tuple[str, ...],
+        submodules: Mapping[str, tuple[str, ...]],
+        lacks: Mapping[str, str] | None = None,
     ) -> None:
         """See `make`."""
+        self._lacks = lacks or {}
         self._era = era
         self.era = era.name
         self.notes = notes
@@ -185,25 +198,25 @@ class AgoricSdk:
         return {"HOME": HOME, "PATH": PATH, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
     def chain(self, ctx: RoleContext) -> RoleRecipe:
-        """A local chain of one validator, started directly: signals reach the node itself."""
+        """A local chain of one validator, or a node that follows a network; started directly:
+        signals reach the node itself.
+        """
         era = self._era
         slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
+        traces = trace_paths("chain", ctx, TRACE_VARIABLES.keys() | {KVSTORE})
+        store = (f"--trace-store={traces[KVSTORE]}",) if KVSTORE in traces else ()
+        # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
+        debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
+        bootstrap = {BOOTSTRAP: ctx.bootstrap} if ctx.bootstrap else {}
+        env = {**debug, **(era.chain_env if not ctx.network else {}), **bootstrap}
         return RoleRecipe(
             role="chain",
             command=Command(
-                argv=(era.daemon, "start", f"--home={CHAIN_HOME}"),
-                env=self._env(SLOGFILE=slog, DEBUG=VERBOSE, **era.chain_env),
+                argv=(era.daemon, "start", f"--home={CHAIN_HOME}", *store),
+                env=self._env(SLOGFILE=slog, **env, **_trace_env(traces)),
                 workdir=PROJECT,
             ),
-            prepare=(
-                self._setup(
-                    "create the chain",
-                    "init_chain.py",
-                    *("--helper", era.helper),
-                    *("--daemon", era.daemon),
-                    *("--stable", era.stable),
-                ),
-            ),
+            prepare=(self._follower(ctx.network) if ctx.network else self._own_chain(),),
             state_probe=f"{CHAIN_HOME}/config/genesis.json.sha256",
             marks=(
                 LogMark("launched", r"launch-chain: Launching SwingSet kernel"),
@@ -221,6 +234,43 @@ class AgoricSdk:
             storage=CHAIN_HOME,
             ports=(ctx.ports.chain, *ALSO_LISTENS),
             slog=slog,
+            genesis=f"{CHAIN_HOME}/config/genesis.json",
+            node_key=f"{CHAIN_HOME}/config/node_key.json",
+            traces=traces,
+            watch_log=ctx.network is not None,
+        )
+
+    def _own_chain(self) -> Command:
+        era = self._era
+        return self._setup(
+            "create the chain",
+            "init_chain.py",
+            *("--helper", era.helper),
+            *("--daemon", era.daemon),
+            *("--stable", era.stable),
+        )
+
+    def _follower(self, network: ChainNetwork) -> Command:
+        trust = network.trust
+        sync = (
+            ()
+            if trust is None
+            else (
+                *("--trust-height", str(trust.height)),
+                *("--trust-hash", trust.block_hash),
+                *("--rpc", ",".join(network.rpc)),
+            )
+        )
+        return self._setup(
+            "create a node of the network",
+            "init_follower.py",
+            *("--daemon", self._era.daemon),
+            *("--genesis", f"{NETWORK}/genesis.json"),
+            *("--chain-id", network.chain_id),
+            *("--identity", network.identity),
+            *("--peers", ",".join(network.peers)),
+            *("--seeds", ",".join(network.seeds)),
+            *sync,
         )
 
     def solo(self, ctx: RoleContext) -> RoleRecipe:
@@ -228,17 +278,35 @@ class AgoricSdk:
         era = self._era
         # The client knows SOLO_SLOGFILE since August 2021; before, the file stays absent.
         slog = f"{OUT}/client-stage-{ctx.stage}.slog"
-        port = str(ctx.ports.solo)
+        port, network = str(ctx.ports.solo), ctx.network
+        traces = trace_paths("client", ctx, TRACE_VARIABLES)
         return RoleRecipe(
             role="solo",
             command=Command(
                 argv=("ag-solo", "start"),
-                env=self._env(SOLO_SLOGFILE=slog, DEBUG=VERBOSE),
+                env=self._env(SOLO_SLOGFILE=slog, DEBUG=VERBOSE, **_trace_env(traces)),
                 workdir=SOLO_HOME,
             ),
-            prepare=(self._setup("create the client", "init_solo.py", "--port", port),),
+            prepare=(
+                self._setup(
+                    "create the client", "init_solo.py", "--port", port, *_known_chain(network)
+                ),
+            ),
             state_probe=f"{SOLO_HOME}/connections.json",
-            provision=(
+            ask=None
+            if network is None
+            else self._setup(
+                "ask the network for the client",
+                "ask_client.py",
+                *("--helper", era.helper),
+                *("--chain-id", network.chain_id),
+                *("--rpc", ",".join(network.rpc)),
+                *("--answer", CLIENT_ANSWER),
+            ),
+            traces=traces,
+            provision=()
+            if network
+            else (
                 self._setup(
                     "fund and provision the client",
                     "provision.py",
@@ -270,6 +338,10 @@ class AgoricSdk:
             ports=(ctx.ports.loadgen,),
         )
 
+    def lacks(self, feature: str) -> str | None:
+        """See `SdkFamily.lacks`."""
+        return self._lacks.get(feature)
+
     def tools(self) -> Mapping[str, Path]:
         """Set-up scripts and driver, the load service, the agent."""
         return {
@@ -287,8 +359,27 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> AgoricSdk:
             " it has no packages/cosmic-swingset",
             hint="name the SDK's repository with --sdk-repo, or its checkout with --src",
         )
-    choice = eras.choose(eras.load(resources.images("sdk", "eras.toml")), tree)
-    return AgoricSdk(choice.era, choice.notes, _submodules(tree))
+    table = resources.images("sdk", "eras.toml")
+    choice = eras.choose(eras.load(table), tree)
+    lacks = eras.lacking(eras.load_features(table), tree)
+    return AgoricSdk(choice.era, choice.notes, _submodules(tree), lacks)
+
+
+def _known_chain(network: ChainNetwork | None) -> tuple[str, ...]:
+    """Which chain a client goes by, if it is not the one beside it."""
+    if network is None:
+        return ()
+    return (
+        *("--identity", network.identity),
+        *("--chain-id", network.chain_id),
+        *("--rpc", ",".join(network.rpc)),
+    )
+
+
+def _trace_env(traces: Mapping[str, str]) -> dict[str, str]:
+    env = {TRACE_VARIABLES[name]: path for name, path in traces.items() if name in TRACE_VARIABLES}
+    # The one trace refers to the snapshots that the other shows being made.
+    return env | ({"XSNAP_KEEP_SNAPSHOTS": "1"} if len(env) == len(TRACE_VARIABLES) else {})
 
 
 def _submodules(tree: SourceTree) -> dict[str, tuple[str, ...]]:

@@ -4,12 +4,12 @@ touches an engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from loadgenctl.model import Command, Ports, ResolvedRevision
+from loadgenctl.model import ChainNetwork, Command, Ports, ResolvedRevision
 
 SRC = "/src"
 OUT = "/out"
@@ -17,6 +17,10 @@ STATE = "/state"
 PROJECT = f"{STATE}/project"
 HOME = f"{STATE}/home"
 TOOLS = f"{OUT}/tools"
+NETWORK = f"{OUT}/network"
+"""Where roles find the documents of the network that they follow."""
+CLIENT_ANSWER = f"{OUT}/client.json"
+"""What a client's `ask` writes: `address`, `known` (by the network) and, if not, the `reason`."""
 
 
 def events_path(stage: int) -> str:
@@ -77,6 +81,16 @@ class RoleRecipe:
     """Path the role writes its slog to (below OUT); contains `{stage}`, as does the command's
     environment.
     """
+    ask: Command | None = None
+    """One-shot of a client on a network that others run: writes CLIENT_ANSWER."""
+    genesis: str | None = None
+    """Path of the chain's genesis, below STATE."""
+    node_key: str | None = None
+    """Path of the node's key file, below STATE."""
+    traces: Mapping[str, str] = field(default_factory=dict)
+    """Trace → path below OUT at which the role leaves it."""
+    watch_log: bool = False
+    """Its log is read for `fatal` marks also after it is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +132,20 @@ class RoleContext:
     """Path in the container of the simulated SDK's TOML."""
     fail_fast: bool = False
     ports: Ports = field(default_factory=Ports)
+    network: ChainNetwork | None = None
+    """The network that the chain node follows; None for a chain of its own."""
+    shared: bool = False
+    """Nodes of other runs follow the chain: it must come out the same elsewhere."""
+    traces: tuple[str, ...] = ()
+    bootstrap: str | None = None
+    """Path in the container of the chain's bootstrap configuration."""
+
+
+def trace_paths(role: str, ctx: RoleContext, known: Collection[str]) -> dict[str, str]:
+    """Trace → where a role leaves it, of those that are wanted and that the role can record."""
+    return {
+        name: f"{OUT}/{role}-stage-{ctx.stage}-{name}-trace" for name in ctx.traces if name in known
+    }
 
 
 def load_service(ctx: RoleContext, env: Mapping[str, str], *driver: str) -> Command:
@@ -172,6 +200,12 @@ class SdkFamily(Protocol):
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
         """The load service with this family's driver."""
+        ...
+
+    def lacks(self, feature: str) -> str | None:
+        """Why this revision cannot do it (`xsnap`, `kvstore` and `swingstore` traces, `bootstrap`,
+        `state-sync`); None if it can, or if nobody knows.
+        """
         ...
 
     def tools(self) -> Mapping[str, Path]:

@@ -102,6 +102,41 @@ def _row(row: dict[str, Any]) -> Era:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What the SDK can do since some day."""
+
+    name: str
+    since: str
+    """The commit that brought it."""
+    month: str
+    """When that was, in words."""
+
+
+def load_features(path: Path) -> tuple[Feature, ...]:
+    """The features of eras.toml. Raises `LoadgenError` when the file is damaged."""
+    try:
+        with path.open("rb") as stream:
+            rows = tomllib.load(stream)["feature"]
+        return tuple(
+            Feature(str(row["name"]), str(row["since"]), str(row["month"])) for row in rows
+        )
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise LoadgenError(
+            f"cannot read the table of eras: {error!r}", hint="reinstall loadgenctl"
+        ) from error
+
+
+def lacking(features: Sequence[Feature], tree: SourceTree) -> dict[str, str]:
+    """Feature → why a revision does not have it, of those that it is known not to have."""
+    return {
+        feature.name: f"the SDK has it since {feature.month} ({feature.since[:10]}), which this"
+        " revision is older than"
+        for feature in features
+        if tree.contains(feature.since) is False
+    }
+
+
 def choose(eras: Sequence[Era], tree: SourceTree) -> Choice:
     """The era of a tree: by ancestry of the rows' commits, else by the Go version it asks for."""
     notes: list[str] = []

@@ -13,7 +13,9 @@ from loadgenctl import resources
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Command, ResolvedRevision
 from loadgenctl.sdks.base import (
+    CLIENT_ANSWER,
     HOME,
+    NETWORK,
     OUT,
     PROJECT,
     SRC,
@@ -76,11 +78,17 @@ class SimSdk:
         slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
         return RoleRecipe(
             role="chain",
-            command=_command(ctx, "sim-chain", "start", "--home", CHAIN_HOME, SLOGFILE=slog),
+            command=_command(
+                ctx,
+                *("sim-chain", "start", "--home", CHAIN_HOME),
+                *(("--follow", ctx.network.rpc[0]) if ctx.network else ()),
+                SLOGFILE=slog,
+            ),
             prepare=(
                 _command(
                     ctx,
                     *("sim-chain", "init", "--home", CHAIN_HOME),
+                    *(("--genesis", f"{NETWORK}/genesis.json") if ctx.network else ()),
                     timeout=60.0,
                     label="create the simulated chain",
                 ),
@@ -96,6 +104,9 @@ class SimSdk:
             storage=CHAIN_HOME,
             ports=(ctx.ports.chain,),
             slog=slog,
+            genesis=f"{CHAIN_HOME}/config/genesis.json",
+            node_key=f"{CHAIN_HOME}/config/node_key.json",
+            watch_log=ctx.network is not None,
         )
 
     def solo(self, ctx: RoleContext) -> RoleRecipe:
@@ -116,13 +127,21 @@ class SimSdk:
                 ),
             ),
             state_probe=f"{SOLO_HOME}/solo.json",
-            provision=(
+            provision=()
+            if ctx.network
+            else (
                 _command(
                     ctx,
                     *("sim-solo", "provision", *home),
                     timeout=150.0,
                     label="fund and provision the simulated client",
                 ),
+            ),
+            ask=_command(
+                ctx,
+                *("sim-solo", "ask", *home, "--answer", CLIENT_ANSWER),
+                timeout=60.0,
+                label="ask the network for the client",
             ),
             marks=(
                 LogMark("started", r"start: swingset running"),
@@ -144,6 +163,10 @@ class SimSdk:
             ready_timeout=300.0,
             ports=(ctx.ports.loadgen,),
         )
+
+    def lacks(self, feature: str) -> str | None:
+        """See `SdkFamily.lacks`."""
+        return f"the simulated SDK has no {feature}"
 
     def tools(self) -> Mapping[str, Path]:
         """The load service and the agent."""
@@ -173,6 +196,8 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> SimSdk:
 
 def _env(ctx: RoleContext, **more: str) -> dict[str, str]:
     config = {"SIM_CONFIG": ctx.sim_config} if ctx.sim_config else {}
+    if ctx.network:
+        config["SIM_NETWORK"] = ctx.network.rpc[0]
     return {
         "HOME": HOME,
         "PATH": PATH,

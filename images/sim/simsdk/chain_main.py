@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from . import VERSION, genesis
-from .config import ConfigError, SimConfig, load
+from .config import ConfigError, SimConfig, address, load
 from .console import Stop, complain, say, stage_from
 from .node import Node
 from .store import StoreError
@@ -23,10 +23,19 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     home = Path(args.home)
     try:
-        return _init(home, config) if args.command == "init" else _start(home, config)
+        if args.command == "init":
+            return _init(home, config, args.genesis)
+        return _start(home, config, args.follow)
     except (OSError, StoreError) as error:
         complain(f"sim-chain: {error}")
         return 1
+
+
+def _address(text: str) -> tuple[str, int]:
+    try:
+        return address(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,22 +48,29 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--home", required=True, help="the chain's folder")
+        if name == "init":
+            command.add_argument("--genesis", help="the genesis of a network that is followed")
+        else:
+            command.add_argument(
+                "--follow", type=_address, help="HOST:PORT of the RPC of a network's node"
+            )
         command.add_argument(
             "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"
         )
     return parser
 
 
-def _init(home: Path, config: SimConfig) -> int:
-    made = genesis.init(home, config.seed)
+def _init(home: Path, config: SimConfig, given: str | None) -> int:
+    made = genesis.init(home, config.seed, Path(given).read_bytes() if given else None)
     say("sim-chain", f"simulated genesis {'made' if made else 'found'} in {home}")
     return 0
 
 
-def _start(home: Path, config: SimConfig) -> int:
+def _start(home: Path, config: SimConfig, follow: tuple[str, int] | None) -> int:
     if not (home / "config" / "genesis.json").exists():
         complain(f"sim-chain: {home} holds no chain; run `sim-chain init --home {home}` first")
         return 2
     stop = Stop()
     stop.on_signals()
-    return Node(home, config, os.environ.get("SLOGFILE"), stage_from(dict(os.environ)), stop).run()
+    stage = stage_from(dict(os.environ))
+    return Node(home, config, os.environ.get("SLOGFILE"), stage, stop, follow).run()

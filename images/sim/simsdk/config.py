@@ -149,6 +149,13 @@ class SimConfig:
     solo: Solo = field(default_factory=Solo)
     driver: Driver = field(default_factory=Driver)
     faults: tuple[Fault, ...] = ()
+    network: tuple[str, int] | None = None
+    """Host and port of the RPC that the solo goes by; None: that of the chain beside it."""
+
+    @property
+    def chain_address(self) -> tuple[str, int]:
+        """Host and port of the RPC that the solo goes by."""
+        return self.network or ("127.0.0.1", self.chain.rpc_port)
 
 
 _SECTIONS: Mapping[str, type] = {
@@ -189,8 +196,8 @@ def parse(document: Mapping[str, Any]) -> SimConfig:
 def load(path: str | None, environ: Mapping[str, str] | None = None) -> SimConfig:
     """Read `path`, else $SIM_CONFIG, else the bundled default.
 
-    $SIM_RPC_PORT and $SIM_SOLO_PORT override the ports. Raises `ConfigError`, also for a file that
-    cannot be read.
+    $SIM_RPC_PORT and $SIM_SOLO_PORT override the ports, $SIM_NETWORK (HOST:PORT) the chain that the
+    solo goes by. Raises `ConfigError`, also for a file that cannot be read.
     """
     env = os.environ if environ is None else environ
     chosen = Path(
@@ -206,7 +213,17 @@ def load(path: str | None, environ: Mapping[str, str] | None = None) -> SimConfi
         config = dataclasses.replace(
             config, solo=dataclasses.replace(config.solo, port=_port("SIM_SOLO_PORT", web))
         )
+    if env.get("SIM_NETWORK"):
+        config = dataclasses.replace(config, network=address(env["SIM_NETWORK"]))
     return config
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port of an RPC server, with or without a scheme. Raises `ConfigError`."""
+    host, colon, port = text.rpartition("://")[2].rpartition(":")
+    if not host or not colon:
+        raise ConfigError(f"not HOST:PORT: {text!r}")
+    return host, _port("the address", port)
 
 
 def refuse_unknown(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:

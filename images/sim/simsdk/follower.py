@@ -36,9 +36,14 @@ class Pending:
 class Follower:
     """Polls the chain: often while something is pending, else rarely."""
 
-    def __init__(self, port: int, block_time: float, report: Callable[[str], None]) -> None:
-        """`report` gets a line when the chain is lost or found; `block_time` (s) sets the pace."""
-        self._port = port
+    def __init__(
+        self, chain: tuple[str, int], block_time: float, report: Callable[[str], None]
+    ) -> None:
+        """`report` gets a line when the chain is lost or found; `block_time` (s) sets the pace.
+
+        `chain` is host and port of its RPC.
+        """
+        self._host, self._port = chain
         self._busy = min(max(block_time / 5, 0.02), 1.0)
         self._idle = max(block_time, 0.2)
         self._report = report
@@ -74,7 +79,7 @@ class Follower:
             self._pending.pop(pending.tx["id"], None)
 
     def _run(self) -> None:
-        client = Client(self._port, timeout=5.0)
+        client = Client(self._port, timeout=5.0, host=self._host)
         sent: set[str] = set()
         while not self._stop:
             self._wake.clear()

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 CHAIN_ID = "simulated"
 LOG = Path("data") / "ag-cosmos-chain-state" / "data.mdb"
 """The kernel's database: the log of committed blocks."""
 
 
-def init(home: Path, seed: str) -> bool:
-    """Make the chain's home; False when it was there already. `OSError` if it cannot be written."""
+def init(home: Path, seed: str, given: bytes | None = None) -> bool:
+    """Make the chain's home; False when it was there already. `OSError` if it cannot be written.
+
+    `given` is the genesis of a network that is to be followed.
+    """
     genesis = home / "config" / "genesis.json"
     if genesis.exists():
         return False
     for folder in ("config", "data"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(f"{seed}/node".encode()).hexdigest()
+    key = {"type": "tendermint/PrivKeyEd25519", "value": base64.b64encode(_key(seed)).decode()}
     (home / "config" / "node_key.json").write_text(
-        json.dumps({"simulated": True, "id": key[:40]}) + "\n"
+        json.dumps({"simulated": True, "priv_key": key}) + "\n"
     )
     (home / "config" / "config.toml").write_text('moniker = "simulated"\n')
     document = {
@@ -32,12 +37,22 @@ def init(home: Path, seed: str) -> bool:
     }
     # Last and by rename: a home with a genesis is a complete one.
     partial = genesis.with_suffix(".tmp")
-    partial.write_text(json.dumps(document) + "\n")
+    partial.write_bytes(given or json.dumps(document).encode() + b"\n")
     partial.replace(genesis)
     return True
 
 
-def read(home: Path) -> dict[str, float]:
+def read(home: Path) -> dict[str, Any]:
     """The genesis document. `FileNotFoundError` before `init`."""
-    document: dict[str, float] = json.loads((home / "config" / "genesis.json").read_text())
+    document: dict[str, Any] = json.loads((home / "config" / "genesis.json").read_text())
     return document
+
+
+def node_id(seed: str) -> str:
+    """The id of the node as its peers would compute it from its public key."""
+    return hashlib.sha256(_key(seed)[32:]).hexdigest()[:40]
+
+
+def _key(seed: str) -> bytes:
+    """Shaped like a private key with the public one behind it; it signs nothing."""
+    return b"".join(hashlib.sha256(f"{seed}/{part}".encode()).digest() for part in ("node", "pub"))

@@ -8,19 +8,22 @@ import threading
 import time
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from . import VERSION, genesis, ledger
 from .config import SimConfig
 from .console import Stop, complain, say
 from .faults import Fault, FaultBook
+from .feed import FedBlock, Feed, FeedError
 from .kernel import Kernel, StoppedError
 from .mempool import Mempool
-from .rpc import Rpc
+from .rpc import NodeView, Rpc
 from .slog import SlogWriter
 from .store import Block, Store
 from .vats import VatDiedError
-from .web import serve
+from .web import UnreachableError, serve
 
+Json = Any
 MIB = 1 << 20
 
 
@@ -28,13 +31,26 @@ class Node:
     """One run of the chain."""
 
     def __init__(
-        self, home: Path, config: SimConfig, slog_path: str | None, stage: int | None, stop: Stop
+        self,
+        home: Path,
+        config: SimConfig,
+        slog_path: str | None,
+        stage: int | None,
+        stop: Stop,
+        follow: tuple[str, int] | None = None,
     ) -> None:
-        """Load the state. Raises `StoreError`; `FileNotFoundError` without an initialised home."""
+        """Load the state. Raises `StoreError`; `FileNotFoundError` without an initialised home.
+
+        `follow` is host and port of the RPC of a network's node, whose blocks this one repeats.
+        """
         self._home = home
         self._config = config
         self._stop = stop
-        self._genesis_time = float(genesis.read(home)["genesis_time"])
+        document = genesis.read(home)
+        self._chain_id = str(document["chain_id"])
+        self._genesis_time = float(document["genesis_time"])
+        self._feed = Feed(*follow, self._chain_id) if follow else None
+        self._lost = False
         self._slog_path = slog_path
         self._slog = SlogWriter(slog_path, monotime=config.slog.dialect == "modern")
         self._store = Store(home / genesis.LOG)
@@ -59,12 +75,16 @@ class Node:
             self._kernel.start()
             if fresh:
                 self._bootstrap()
-            server = serve(
-                self._config.chain.rpc_port, Rpc(self._store, self._mempool, self._lock).routes()
-            )
-            self._loop()
+            server = serve(self._config.chain.rpc_port, self._rpc().routes())
+            if self._feed is None:
+                self._loop()
+            else:
+                self._follow(self._feed)
         except StoppedError:
             pass
+        except FeedError as error:
+            complain(f"sim-chain: {error}")
+            return 1
         except VatDiedError as error:
             complain(f"panic: {error}")
             return 1
@@ -83,9 +103,62 @@ class Node:
             server.shutdown()
             server.server_close()
         self._kernel.close()
+        if self._feed is not None:
+            self._feed.close()
         self._mempool.save()
         self._slog.close()
         self._store.close()
+
+    def _rpc(self) -> Rpc:
+        view = NodeView(
+            self._chain_id,
+            genesis.node_id(self._config.seed),
+            # The network may have made a block since it was asked.
+            lambda: self._feed is not None and self._store.height < max(self._feed.target, 1),
+            follows=self._feed is not None,
+        )
+        return Rpc(view, self._store, self._mempool, self._lock)
+
+    def _follow(self, feed: Feed) -> None:
+        """Repeat the network's blocks as they are there; what it cannot repeat, it says and halts.
+
+        Raises `FeedError`.
+        """
+        while not self._stop.requested:
+            behind = self._behind(feed)
+            if time.monotonic() < self._stalled_until or behind <= 0:
+                self._stop.wait(self._config.chain.block_time / 4)
+                continue
+            try:
+                fed = feed.block(self._store.height + 1)
+            except UnreachableError:
+                continue
+            self._repeat(fed)
+
+    def _behind(self, feed: Feed) -> int:
+        """Blocks that the network has and this node has not; 0 while the network is gone."""
+        if feed.target > self._store.height:
+            return feed.target - self._store.height
+        try:
+            target = feed.look()
+        except UnreachableError as error:
+            if not self._lost:
+                say("p2p", f"lost the network: {error}")
+            self._lost = True
+            return 0
+        if self._lost:
+            say("p2p", f"found the network again at block {target}")
+        self._lost = False
+        return target - self._store.height
+
+    def _repeat(self, fed: FedBlock) -> None:
+        if not self._run_block(fed.height, fed.time, fed.txs):
+            return
+        ours = self._store.blocks[fed.height].app_hash
+        if ours != fed.app_hash:
+            reason = f"app hash {ours[:8]} of block {fed.height} is {fed.app_hash[:8]} elsewhere"
+            say("tendermint", f'CONSENSUS FAILURE!!! err="{reason}" module=consensus')
+            self._stalled_until = float("inf")
 
     def _loop(self) -> None:
         # The first block comes at once, as the real chain catches up after a restart.
@@ -116,22 +189,27 @@ class Node:
 
     def _block(self) -> None:
         height = self._store.height + 1
+        # A block carries the time at which the one before it was agreed on.
+        when, now = self._previous or self._store.blocks[height - 1].time, time.time()
+        if self._run_block(height, when, None):
+            self._previous = now
+
+    def _run_block(self, height: int, when: float, given: list[Json] | None) -> bool:
+        """Make and commit a block, of the given transactions or of those that wait.
+
+        False when a fault stops the blocks.
+        """
         due = self._faults.at_block(height, self._made + 1)
         if any(self._halt(fault, height) for fault in due):
-            return
-        # A block carries the time at which the one before it was agreed on.
-        block = Block(height, self._previous or self._store.blocks[height - 1].time)
-        self._previous = time.time()
+            return False
+        block = Block(height, when)
         where = {"blockHeight": height, "blockTime": int(block.time)}
         say("block-manager", f"block {height} begin")
         self._slog.write("cosmic-swingset-begin-block", **where)
         for fault in due:
             self._strike(fault, height)
-        txs = [
-            tx
-            for tx in self._mempool.take(self._config.chain.max_block_txs)
-            if tx["id"] not in self._store.done
-        ]
+        waiting = self._mempool.take(self._config.chain.max_block_txs) if given is None else given
+        txs = [tx for tx in waiting if tx["id"] not in self._store.done]
         senders: dict[str, int] = {}
         for tx in txs:
             senders[tx["sender"]] = senders.get(tx["sender"], 0) + 1
@@ -146,6 +224,7 @@ class Node:
         self._commit(block)
         self._made += 1
         say("block-manager", f"block {height} commit")
+        return True
 
     def _commit(self, block: Block) -> None:
         before = self._store.blocks[block.height - 1].app_hash if block.height else ""

@@ -24,12 +24,23 @@ class Provisioner:
     """Two transactions, each of which must be committed."""
 
     def __init__(
-        self, port: int, timeout: float, pause: Callable[[float], object] = time.sleep
+        self,
+        chain: tuple[str, int],
+        timeout: float,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`timeout` in seconds for everything together; `pause` between two looks at the chain."""
-        self._client = Client(port, timeout=5.0)
+        """`timeout` in seconds for everything together; `pause` between two looks at the chain.
+
+        `chain` is host and port of its RPC.
+        """
+        host, port = chain
+        self._client = Client(port, timeout=5.0, host=host)
         self._deadline = time.monotonic() + timeout
         self._pause = pause
+
+    def known(self, address: str) -> bool:
+        """Whether the chain has an egress for the address. Raises `ProvisionError`."""
+        return bool(self._call("GET", f"/account?address={address}")["provisioned"])
 
     def run(self, address: str) -> bool:
         """False when nothing was left to do. Raises `ProvisionError`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from . import VERSION
-from .genesis import CHAIN_ID
 from .mempool import Mempool
 from .store import Block, Store
 from .web import Route
@@ -40,11 +40,26 @@ def block_hash(height: int, app_hash: str) -> str:
     return hashlib.sha256(f"{height}/{app_hash}".encode()).hexdigest().upper()
 
 
+@dataclass(frozen=True)
+class NodeView:
+    """What the node says of itself."""
+
+    chain_id: str
+    node_id: str
+    catching_up: Callable[[], bool]
+    """While it follows a network whose newest blocks it does not have yet."""
+    follows: bool = False
+    """It takes no transactions: those who make the network's blocks do."""
+
+
 class Rpc:
     """Answers from the committed state; `lock` keeps blocks from being committed in between."""
 
-    def __init__(self, store: Store, mempool: Mempool, lock: threading.Lock) -> None:
+    def __init__(
+        self, node: NodeView, store: Store, mempool: Mempool, lock: threading.Lock
+    ) -> None:
         """The block loop holds `lock` while it commits."""
+        self._node = node
         self._store = store
         self._mempool = mempool
         self._lock = lock
@@ -69,9 +84,9 @@ class Rpc:
         return _result(
             {
                 "node_info": {
-                    "id": hashlib.sha256(CHAIN_ID.encode()).hexdigest()[:40],
+                    "id": self._node.node_id,
                     "listen_addr": "tcp://127.0.0.1:26656",
-                    "network": CHAIN_ID,
+                    "network": self._node.chain_id,
                     "version": f"simulated-{VERSION}",
                     "moniker": "simulated",
                 },
@@ -82,7 +97,7 @@ class Rpc:
                     "latest_block_time": rfc3339(last.time),
                     "earliest_block_height": str(first.height),
                     "earliest_block_time": rfc3339(first.time),
-                    "catching_up": False,
+                    "catching_up": self._node.catching_up(),
                 },
                 "validator_info": {"address": "51AA", "voting_power": "10"},
             }
@@ -109,7 +124,7 @@ class Rpc:
         if isinstance(block, str):
             return _error(block)
         header = {
-            "chain_id": CHAIN_ID,
+            "chain_id": self._node.chain_id,
             "height": str(block.height),
             "time": rfc3339(block.time),
             "app_hash": block.app_hash,
@@ -147,6 +162,8 @@ class Rpc:
 
     def _broadcast(self, _query: Mapping[str, str], body: Json) -> tuple[int, Json]:
         tx = body["tx"]
+        if self._node.follows:
+            return 400, {"error": "a simulated follower takes no transactions"}
         if not all(isinstance(tx[name], str) for name in ("id", "sender")) or not isinstance(
             tx["message"], dict
         ):

@@ -33,7 +33,7 @@ class Solo:
         self._stop = stop
         self._faults = FaultBook(config.faults, stage, config.seed)
         self._follower = Follower(
-            config.chain.rpc_port, config.chain.block_time, lambda text: say("solo", text)
+            config.chain_address, config.chain.block_time, lambda text: say("solo", text)
         )
         self._ids = itertools.count(1)
         self._cranks = itertools.count(1)

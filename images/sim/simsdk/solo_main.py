@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
             made = SoloState.init(home, config.seed)
             say("sim-solo", f"simulated solo {'made' if made else 'found'} in {home}")
             return 0
+        if args.command == "provision" and args.address:
+            return _provision(args.address, config, args.timeout)
         state = SoloState(home)
     except ConfigError as error:
         complain(f"sim-solo: {error}")
@@ -36,11 +39,11 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         complain(f"sim-solo: {error}")
         return 1
-    return (
-        _provision(state, config, args.timeout)
-        if args.command == "provision"
-        else _start(state, config)
-    )
+    if args.command == "provision":
+        return _provision(state.address, config, args.timeout)
+    if args.command == "ask":
+        return _ask(state.address, config, Path(args.answer))
+    return _start(state, config)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,10 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("init", "make its state"),
         ("provision", "fund it and give it its egress, with the chain running"),
+        ("ask", "write down whether the network knows it"),
         ("start", "run it until a signal"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--home", required=True, help="the solo's folder")
+        command.add_argument(
+            "--home", required=name != "provision", default="", help="the solo's folder"
+        )
+        if name == "provision":
+            command.add_argument("--address", help="of another solo, instead of --home")
+        if name == "ask":
+            command.add_argument("--answer", required=True, help="file for the answer, as JSON")
         command.add_argument(
             "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"
         )
@@ -64,17 +74,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _provision(state: SoloState, config: SimConfig, timeout: float) -> int:
+def _ask(address: str, config: SimConfig, answer: Path) -> int:
+    known, reason = False, f"the chain does not know {address}"
+    try:
+        known = Provisioner(config.chain_address, 5.0).known(address)
+    except ProvisionError as error:
+        reason = str(error)
+    document = {"address": address, "known": known, "reason": None if known else reason}
+    answer.write_text(json.dumps(document))
+    return 0
+
+
+def _provision(address: str, config: SimConfig, timeout: float) -> int:
     book = FaultBook(config.faults, stage_from(dict(os.environ)), config.seed)
     if book.first("provision-fails") is not None:
         complain("sim-solo: simulated failure of the provisioning")
         return 1
     try:
-        done = Provisioner(config.chain.rpc_port, timeout).run(state.address)
+        done = Provisioner(config.chain_address, timeout).run(address)
     except ProvisionError as error:
         complain(f"sim-solo: {error}")
         return 1
-    say("provision", f"{state.address} {'is provisioned' if done else 'was provisioned already'}")
+    say("provision", f"{address} {'is provisioned' if done else 'was provisioned already'}")
     return 0
 
 

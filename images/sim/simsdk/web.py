@@ -1,4 +1,4 @@
-"""A small JSON-over-HTTP server and client, both on loopback and both keeping their connections."""
+"""A small JSON-over-HTTP server, on loopback, and client, both keeping their connections."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def serve(port: int, routes: Mapping[tuple[str, str], Route]) -> ThreadingHTTPSe
 class Client:
     """Calls one server; one object per thread."""
 
-    def __init__(self, port: int, timeout: float = 10.0) -> None:
+    def __init__(self, port: int, timeout: float = 10.0, host: str = "127.0.0.1") -> None:
         """`timeout` in seconds per call."""
-        self._port = port
+        self._host, self._port = host, port
         self._timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
 
@@ -123,12 +123,12 @@ class Client:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             if fresh or method != "GET":
-                raise UnreachableError(f"127.0.0.1:{self._port}: {error}") from error
+                raise UnreachableError(f"{self._host}:{self._port}: {error}") from error
         try:
             return self._once(method, path, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise UnreachableError(f"127.0.0.1:{self._port}: {error}") from error
+            raise UnreachableError(f"{self._host}:{self._port}: {error}") from error
 
     def get(self, path: str) -> Json:
         """The answer to a GET. Raises `UnreachableError` also for an HTTP error."""
@@ -146,7 +146,7 @@ class Client:
     def _once(self, method: str, path: str, body: Json) -> tuple[int, Json]:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(
-                "127.0.0.1", self._port, timeout=self._timeout
+                self._host, self._port, timeout=self._timeout
             )
         data = None if body is None else json.dumps(body).encode()
         self._connection.request(

@@ -1,4 +1,4 @@
-"""Create the solo client of the local chain. Does nothing if it is there."""
+"""Create the solo client of a chain, the local one unless told. Does nothing if it is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", type=Path, required=True, help="folder of chain and client")
     parser.add_argument("--port", default="8000", help="port of the client's web server")
+    parser.add_argument("--identity", help="of a network's chain: the hash of its genesis")
+    parser.add_argument("--chain-id", default=CHAIN_ID, help="of that chain")
+    parser.add_argument("--rpc", default="127.0.0.1:26657", help="its RPC servers, with commas")
     return parser.parse_args()
+
+
+def local_identity(project: Path) -> str:
+    genesis = project / "chain" / "config" / "genesis.json.sha256"
+    try:
+        return genesis.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise SetupError("the client needs the chain's genesis first") from None
 
 
 def create(args: argparse.Namespace) -> None:
@@ -22,16 +33,18 @@ def create(args: argparse.Namespace) -> None:
         say(f"{solo} is there already")
         return
     Path.home().mkdir(parents=True, exist_ok=True)
-    genesis = args.project / "chain" / "config" / "genesis.json.sha256"
-    try:
-        identity = genesis.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        raise SetupError("the client needs the chain's genesis first") from None
+    identity = args.identity or local_identity(args.project)
     part = args.project / "solo.part"
     shutil.rmtree(part, ignore_errors=True)
     run(["ag-solo", "init", str(part), f"--webport={args.port}"], quiet=True)
     run(
-        ["ag-solo", "set-gci-ingress", f"--chainID={CHAIN_ID}", identity, "127.0.0.1:26657"],
+        [
+            "ag-solo",
+            "set-gci-ingress",
+            f"--chainID={args.chain_id}",
+            identity,
+            *args.rpc.split(","),
+        ],
         cwd=part,
     )
     part.rename(solo)

@@ -1,0 +1,1 @@
+"""Chains that others run: what an origin says of them, and what our own chain says to others."""

@@ -1,0 +1,151 @@
+"""Documents of an origin, read with limits: from a folder, or by HTTPS (HTTP on loopback only).
+
+What is read is never more than its limit, takes never longer than its deadline, and redirects lead
+nowhere that could not have been asked in the first place.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from pathlib import Path
+from typing import IO, Protocol
+from urllib.parse import urlsplit
+
+from loadgenctl.clock import Clock, SystemClock
+from loadgenctl.errors import LoadgenError, RunError, UsageError
+from loadgenctl.origins import is_loopback, require_allowed
+
+MIB = 1024 * 1024
+NETWORK = "network"
+"""The role that is named when a network cannot be reached."""
+_CHUNK = 64 * 1024
+_SILENCE = 15.0
+"""Seconds a server may say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What one document may take."""
+
+    size: int
+    """Bytes."""
+    seconds: float
+
+
+class Fetch(Protocol):
+    """Reads one document of a URL."""
+
+    def __call__(self, url: str, limit: Limit) -> bytes:
+        """Raise `RunError` when nobody answers, `UsageError` for what may not be asked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFetch:
+    """The real one."""
+
+    ca_bundle: Path | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    """`http_proxy`, `https_proxy` of the site; without any, those of the environment."""
+    clock: Clock = field(default_factory=SystemClock)
+
+    def __call__(self, url: str, limit: Limit) -> bytes:
+        """See `Fetch`."""
+        require_allowed(url)
+        deadline = self.clock.monotonic() + limit.seconds
+        request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - see require_allowed
+        try:
+            with self._opener(url).open(request, timeout=min(_SILENCE, limit.seconds)) as answer:
+                return self._read(answer, url, limit, deadline)
+        except LoadgenError:
+            raise
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # An HTTP error says more by itself; others wrap what there is to say.
+            inner = (
+                None
+                if isinstance(error, urllib.error.HTTPError)
+                else getattr(error, "reason", None)
+            )
+            reason = inner or str(error) or type(error).__name__
+            raise unreachable(url, str(reason)) from error
+
+    def _opener(self, url: str) -> urllib.request.OpenerDirector:
+        context = ssl.create_default_context()
+        if self.ca_bundle is not None:
+            context.load_verify_locations(cafile=str(self.ca_bundle))
+        proxies = {
+            name.removesuffix("_proxy"): value
+            for name, value in self.proxies.items()
+            if name in {"http_proxy", "https_proxy"}
+        }
+        own = is_loopback(urlsplit(url).hostname or "")
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler({} if own else (proxies or None)),
+            urllib.request.HTTPSHandler(context=context),
+            _CarefulRedirects(),
+        )
+
+    def _read(
+        self, answer: http.client.HTTPResponse, url: str, limit: Limit, deadline: float
+    ) -> bytes:
+        data = bytearray()
+        # Piece by piece: a server that drips would keep one large read waiting for ever.
+        while piece := answer.read1(_CHUNK):
+            data += piece
+            if len(data) > limit.size:
+                raise UsageError(f"{url} is larger than {limit.size // MIB} MiB")
+            if self.clock.monotonic() > deadline:
+                raise unreachable(url, f"it took longer than {limit.seconds:.0f} s")
+        return bytes(data)
+
+
+class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
+    max_redirections = 5
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: Message,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        require_allowed(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
+def read_file(path: Path, limit: Limit) -> bytes:
+    """A regular file's content. Raises `UsageError`."""
+    try:
+        # A pipe would keep an opener waiting.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise UsageError(f"{path} is no file")
+            data = stream.read(limit.size + 1)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}",
+            hint="an origin's folder holds network-config and genesis.json",
+        ) from error
+    if len(data) > limit.size:
+        raise UsageError(f"{path} is larger than {limit.size // MIB} MiB")
+    return data
+
+
+def unreachable(url: str, why: str) -> RunError:
+    """What is told when nobody answers at an origin."""
+    return RunError(
+        f"the network's {url} cannot be read: {why}",
+        role=NETWORK,
+        step="origin",
+        hint="is the network there? another origin is named by --testnet-origin",
+    )

@@ -1,0 +1,72 @@
+"""Where a network is described: a URL or a folder, and which URLs may be asked at all. Pure.
+
+What is read there decides which chain is followed, so it comes encrypted, or from this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from loadgenctl.errors import UsageError
+
+HINT = "give an https URL, an http URL of this machine's loopback, or a folder"
+
+
+def origin_of(text: str, cwd: Path) -> str:
+    """An origin as it was typed, as an absolute path or a URL without a slash at its end.
+
+    Raises `UsageError`.
+    """
+    if "://" not in text:
+        return str((cwd / Path(text).expanduser()).resolve())
+    parts = _split(text)
+    if parts.scheme == "file":
+        if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+            raise UsageError(f"{_shown(text)} does not name a folder of this machine", hint=HINT)
+        return str(Path(unquote(parts.path)).resolve())
+    require_allowed(text)
+    if parts.query or parts.fragment:
+        raise UsageError(f"{_shown(text)}: an origin ends with its path", hint=HINT)
+    return text.rstrip("/")
+
+
+def require_allowed(url: str) -> None:
+    """See that a URL may be asked: https, or http on loopback. Raises `UsageError`."""
+    parts = _split(url)
+    if parts.username is not None or parts.password is not None:
+        raise UsageError("a URL with a name and a password in it is not used", hint=HINT)
+    host = parts.hostname or ""
+    if parts.scheme == "https" and host:
+        return
+    if parts.scheme == "http" and is_loopback(host):
+        return
+    why = "is not encrypted" if parts.scheme == "http" else "cannot be asked"
+    raise UsageError(f"{_shown(url)} {why}", hint=HINT)
+
+
+def is_loopback(host: str) -> bool:
+    """True for a name or address that only this machine itself answers at."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises for what is no port
+    except ValueError as error:
+        raise UsageError(f"{_shown(url)} is no URL: {error}", hint=HINT) from error
+    return parts
+
+
+def _shown(text: str) -> str:
+    """For a message: on one line, short, without what may be a password."""
+    head, at, tail = text.rpartition("@")
+    shown = f"{head.partition('://')[0]}://…@{tail}" if at else text
+    return ascii(shown[:120])[1:-1].replace("\\u2026", "…")

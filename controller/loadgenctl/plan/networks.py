@@ -1,0 +1,125 @@
+"""The options of networks that others run, and of what other runs see of this one's chain. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgenctl.errors import UsageError
+from loadgenctl.origins import origin_of
+from loadgenctl.plan.options import ORIGINS, TRACES
+from loadgenctl.plan.settings import DEFAULT, Settings
+
+LOCAL = "local"
+_NAME_MAX = 128
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """The options, checked; see the fields of `RunPlan`."""
+
+    profile: str
+    origin: str | None
+    monitor: bool
+    state_sync: bool
+    provision_command: str | None
+    network: str | None
+    traces: tuple[str, ...]
+    bootstrap: Path | None
+
+
+def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
+    """What the options say, in one piece. Raises `UsageError` for what does not go together."""
+    profile = settings.get("profile")
+    _check(settings, profile)
+    bootstrap = settings.get("custom-bootstrap")
+    return NetworkOptions(
+        profile=profile,
+        origin=_origin(settings, profile, cwd),
+        monitor=settings.get("monitor"),
+        state_sync=settings.get("use-state-sync"),
+        provision_command=settings.get("provision-command"),
+        network=_network(settings),
+        traces=_traces(settings.get("trace")),
+        bootstrap=None if bootstrap is None else (cwd / bootstrap).resolve(),
+    )
+
+
+def require_local(settings: Settings) -> None:
+    """For roles that a person drives: their chain is their own. Raises `UsageError`."""
+    if settings.get("profile") != LOCAL:
+        raise UsageError(
+            f"{settings.origins['profile',]}: what is driven by hand has a chain of its own",
+            hint="on another network: loadgenctl run --profile NAME --stage.N.duration -1",
+        )
+
+
+_OF_NETWORKS: Mapping[str, str] = {
+    "testnet-origin": "a local chain has no origin",
+    "monitor": "on a local chain nothing would run without its node",
+    "use-state-sync": "a local chain has nobody to get its state from",
+    "provision-command": "the client of a local chain is provisioned by the run itself",
+}
+"""Option → why it has no meaning for a local chain."""
+
+
+def _check(settings: Settings, profile: str) -> None:
+    others = ", ".join(ORIGINS)
+    if profile == LOCAL:
+        for key, why in _OF_NETWORKS.items():
+            origin = settings.origins.get((key,), DEFAULT)
+            if origin != DEFAULT and not (key == "monitor" and settings.get(key)):
+                raise UsageError(f"{origin}: {why}", hint=f"it goes with --profile {others}")
+        return
+    if settings.get("custom-bootstrap") is not None:
+        raise UsageError(
+            f"{settings.origins['custom-bootstrap',]}: the chain of a network is bootstrapped"
+            " already",
+            hint="it goes with --profile local",
+        )
+    if settings.get("monitor"):
+        return
+    if settings.get("use-state-sync"):
+        raise UsageError("--use-state-sync and --no-monitor exclude each other: no node starts")
+    if settings.get("chain-only"):
+        raise UsageError("--chain-only and --no-monitor exclude each other: nothing would run")
+
+
+def _origin(settings: Settings, profile: str, cwd: Path) -> str | None:
+    if profile == LOCAL:
+        return None
+    return origin_of(settings.get("testnet-origin") or ORIGINS[profile], cwd)
+
+
+def _network(settings: Settings) -> str | None:
+    name: str | None = settings.get("network")
+    if name is None:
+        return None
+    origin = settings.origins["network",]
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    if not plain.isalnum() or not name.isascii() or not name[0].isalnum() or len(name) > _NAME_MAX:
+        raise UsageError(f"{origin}: this is no name of a Docker network")
+    if name in {"none", "host", "bridge", "default"}:
+        raise UsageError(
+            f"{origin}: containers have no names on Docker's own networks",
+            hint="make one: docker network create NAME",
+        )
+    if settings.get("engine") == "local":
+        raise UsageError(
+            f"{origin}: processes of this machine share its network",
+            hint="leave it out, or run with --engine docker",
+        )
+    return name
+
+
+def _traces(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    wanted = [word.strip() for word in text.split(",") if word.strip()]
+    for word in wanted:
+        if word not in TRACES:
+            known = ", ".join(TRACES)
+            raise UsageError(f"--trace: there is no trace {word!r}", hint=f"there are: {known}")
+    # In one order, each once.
+    return tuple(name for name in TRACES if name in wanted)

@@ -1,0 +1,83 @@
+"""What a run has to do with networks: read one that others run, offer its own chain to others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loadgenctl.errors import RunError, UsageError
+from loadgenctl.model import RELAYED, RunPlan
+from loadgenctl.networks.document import CONFIG, GENESIS, require_reachable
+from loadgenctl.networks.offer import network_config, node_id
+from loadgenctl.networks.origin import Found, OriginReader
+from loadgenctl.records.store import RunStore
+from loadgenctl.run.context import StageContext
+from loadgenctl.run.progress import Progress
+from loadgenctl.sdks.base import NETWORK, OUT, SdkFamily
+
+ORIGIN = "origin"
+"""Folder of the results that tells other runs how to follow the chain."""
+
+
+def require_features(plan: RunPlan, family: SdkFamily) -> None:
+    """Raise `UsageError` for what is asked of a revision that does not have it."""
+    wanted = {name: f"--trace {name}" for name in plan.traces}
+    if plan.bootstrap is not None:
+        wanted["bootstrap"] = "--custom-bootstrap"
+    if plan.state_sync:
+        wanted["state-sync"] = "--use-state-sync"
+    for feature, option in wanted.items():
+        why = family.lacks(feature)
+        if why is not None:
+            raise UsageError(f"{option} cannot be had here: {why}", hint="leave it out")
+
+
+def read(
+    plan: RunPlan, origins: OriginReader, store: RunStore, progress: Progress, *, contained: bool
+) -> Found | None:
+    """What the plan's origin says of its network, kept with the results; None without an origin.
+
+    `contained`: roles run in containers. Raises `UsageError`, `RunError`.
+    """
+    if plan.origin is None:
+        return None
+    found = origins.read(plan.origin, state_sync=plan.state_sync, say=progress.step)
+    require_reachable(found.network, monitor=plan.monitor, contained=contained)
+    store.path(CONFIG).write_bytes(found.config)
+    if not plan.monitor:
+        progress.note(
+            "no chain node runs: the records will have no blocks, no chain's slog, log, storage"
+            " and samples"
+        )
+    return found
+
+
+def lay_out(found: Found | None, shared: Path) -> None:
+    """Put what roles need of a network where they find it."""
+    if found is None:
+        return
+    into = shared / NETWORK.removeprefix(f"{OUT}/")
+    into.mkdir()
+    (into / GENESIS).write_bytes(found.genesis)
+
+
+def offer(ctx: StageContext) -> None:
+    """Write the origin by which runs on the same Docker network can follow this one's chain.
+
+    Raises `RunError` for a chain that cannot be followed.
+    """
+    plan, recipe = ctx.plan, ctx.family.chain(ctx.role_context(0))
+    if plan.network is None or plan.origin is not None:
+        return
+    if recipe.genesis is None or recipe.node_key is None:
+        raise RunError("this SDK's chain cannot be followed", role="chain", step=ORIGIN)
+    genesis = ctx.on_host(recipe.genesis).read_bytes()
+    node = node_id(ctx.on_host(recipe.node_key))
+    folder = ctx.store.path(ORIGIN)
+    folder.mkdir(exist_ok=True)
+    (folder / GENESIS).write_bytes(genesis)
+    config = network_config(genesis, node, ctx.pod.holder.name, plan.ports.chain + RELAYED)
+    (folder / CONFIG).write_bytes(config)
+    ctx.progress.note(
+        f"others follow this chain by --profile testnet --testnet-origin {folder}"
+        f" --network {plan.network}"
+    )

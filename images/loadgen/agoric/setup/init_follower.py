@@ -1,0 +1,110 @@
+"""Create a node that follows a network. Does nothing if it is there.
+
+The node is built beside its place and moved there when complete, so that a killed set-up is simply
+done again. What the network's origin says was checked before it comes here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Dict, Tuple
+
+from cosmos import SetupError, attempt, main, run, say
+
+Values = Dict[Tuple[str, str], str]
+"""(table, key) → value as TOML."""
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=Path, required=True, help="folder of chain and client")
+    parser.add_argument("--daemon", required=True, help="the chain's program")
+    parser.add_argument("--genesis", type=Path, required=True, help="the network's genesis")
+    parser.add_argument("--chain-id", required=True)
+    parser.add_argument("--identity", required=True, help="what clients know the chain by")
+    parser.add_argument("--peers", default="", help="ID@HOST:PORT, with commas")
+    parser.add_argument("--seeds", default="", help="likewise")
+    parser.add_argument("--trust-height", help="of the block that state-sync trusts")
+    parser.add_argument("--trust-hash", help="its hash")
+    parser.add_argument("--rpc", default="", help="RPC servers for state-sync, with commas")
+    return parser.parse_args()
+
+
+def quoted(text: str) -> str:
+    """Text as TOML; what would need escapes is no address."""
+    if not re.fullmatch(r"[\w.:/@,\[\]-]*", text, re.ASCII):
+        raise SetupError(f"not to be written into a configuration: {text!a}")
+    return f'"{text}"'
+
+
+def wanted(args: argparse.Namespace) -> Values:
+    """What the node's configuration has to say."""
+    values = {
+        ("p2p", "persistent_peers"): quoted(args.peers),
+        ("p2p", "seeds"): quoted(args.seeds),
+        # Networks for tests have addresses that only they know.
+        ("p2p", "addr_book_strict"): "false",
+    }
+    if args.trust_height:
+        servers = [
+            server if "://" in server else f"http://{server}" for server in args.rpc.split(",")
+        ]
+        # A light client compares two answers, if need be of the same server.
+        servers = servers if len(servers) > 1 else servers * 2
+        values[("statesync", "enable")] = "true"
+        values[("statesync", "rpc_servers")] = quoted(",".join(servers))
+        values[("statesync", "trust_height")] = str(int(args.trust_height))
+        values[("statesync", "trust_hash")] = quoted(args.trust_hash)
+    return values
+
+
+def patched(text: str, values: Values) -> str:
+    """A configuration with other values. Raises SetupError for a key that it does not have."""
+    table, left, lines = "", dict(values), []
+    for line in text.splitlines():
+        head = re.fullmatch(r"\s*\[([\w.-]+)\]\s*(#.*)?", line)
+        if head:
+            table = head[1]
+        pair = re.match(r"\s*([\w-]+)\s*=", line)
+        value = left.pop((table, pair[1]), None) if pair else None
+        lines.append(line if value is None or pair is None else f"{pair[1]} = {value}")
+    if left:
+        missing = ", ".join(f"{key} in [{table}]" for table, key in sorted(left))
+        raise SetupError(f"the node's configuration has no {missing}")
+    return "\n".join(lines) + "\n"
+
+
+def create(args: argparse.Namespace) -> None:
+    chain = args.project / "chain"
+    identity_file = Path("config", "genesis.json.sha256")
+    if (chain / identity_file).exists():
+        known = (chain / identity_file).read_text(encoding="ascii").strip()
+        if known != args.identity:
+            raise SetupError(f"{chain} is a node of chain {known}; reset the state folder")
+        say(f"{chain} is there already")
+        return
+    if chain.exists():
+        raise SetupError(f"{chain} exists but was not made by this set-up; reset the state folder")
+    args.project.mkdir(parents=True, exist_ok=True)
+    Path.home().mkdir(parents=True, exist_ok=True)
+    part = args.project / "chain.part"
+    shutil.rmtree(part, ignore_errors=True)
+    moniker = f"loadgenctl-{int(time.time())}"
+    run([args.daemon, "init", moniker, f"--chain-id={args.chain_id}", f"--home={part}"])
+    config = part / "config"
+    shutil.copyfile(args.genesis, config / "genesis.json")
+    file = config / "config.toml"
+    file.write_text(patched(file.read_text(encoding="utf-8"), wanted(args)), encoding="utf-8")
+    (part / identity_file).write_text(args.identity, encoding="ascii")
+    # Bring it to the disk before it counts as done.
+    attempt(["sync", "-f", str(part)])
+    part.rename(chain)
+    say(f"created a node of chain {args.chain_id}, whose identity is {args.identity}")
+
+
+if __name__ == "__main__":
+    main(lambda: create(parse()))

@@ -1,0 +1,156 @@
+"""What the Agoric SDK's recipes and set-up scripts make of networks, traces and bootstrap."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.test_sdks_agoric import make
+
+from loadgenctl import resources
+from loadgenctl.model import ChainNetwork, TrustPoint
+from loadgenctl.sdks import eras
+from loadgenctl.sdks.base import RoleContext
+
+NODE = "a" * 40
+NETWORK = ChainNetwork(
+    chain_id="net-1",
+    identity="0" * 64,
+    peers=(f"{NODE}@one:26656", f"{NODE}@two:26656"),
+    seeds=(),
+    rpc=("one:26657",),
+)
+CONFIG = """\
+# a comment
+moniker = "x"
+[p2p]
+seeds = ""
+persistent_peers = "old"
+addr_book_strict = true
+[statesync] # starts from a snapshot
+enable = false
+rpc_servers = ""
+trust_height = 0
+trust_hash = ""
+[fastsync]
+version = "v0"
+"""
+
+
+@pytest.fixture
+def script() -> Iterator[Any]:
+    folder = str(resources.images("loadgen", "agoric") / "setup")
+    sys.path.insert(0, folder)
+    try:
+        yield importlib.import_module("init_follower")
+    finally:
+        sys.path.remove(folder)
+
+
+def arguments(script: Any, monkey: list[str]) -> Any:
+    before, sys.argv = sys.argv, ["init_follower.py", *monkey]
+    try:
+        return script.parse()
+    finally:
+        sys.argv = before
+
+
+def options(network: ChainNetwork) -> list[str]:
+    (command,) = make().chain(RoleContext(stage=0, network=network)).prepare
+    return list(command.argv[2:])
+
+
+def test_a_follower_gets_the_networks_peers_and_nothing_else(script: Any) -> None:
+    args = arguments(script, options(NETWORK))
+    patched = script.patched(CONFIG, script.wanted(args))
+    assert f'persistent_peers = "{NODE}@one:26656,{NODE}@two:26656"\n' in patched
+    assert "addr_book_strict = false\n" in patched
+    assert "enable = false\n" in patched
+    assert patched.startswith('# a comment\nmoniker = "x"\n[p2p]\n')
+    assert patched.endswith('[fastsync]\nversion = "v0"\n')
+
+
+def test_state_sync_has_two_servers_and_a_block_to_trust(script: Any) -> None:
+    trusting = ChainNetwork(
+        "net-1", "0" * 64, NETWORK.peers, (), NETWORK.rpc, TrustPoint(3000, "AB" * 32)
+    )
+    args = arguments(script, options(trusting))
+    patched = script.patched(CONFIG, script.wanted(args))
+    assert "enable = true\n" in patched
+    assert 'rpc_servers = "http://one:26657,http://one:26657"\n' in patched
+    assert "trust_height = 3000\n" in patched
+    assert f'trust_hash = "{"AB" * 32}"\n' in patched
+
+
+def test_a_configuration_of_another_shape_is_refused(script: Any) -> None:
+    with pytest.raises(Exception, match=r"has no seeds in \[p2p\]"):
+        script.patched("[rpc]\n", {("p2p", "seeds"): '""'})
+    with pytest.raises(Exception, match="not to be written"):
+        script.quoted('x"\ny')
+
+
+def test_nodes_that_are_to_agree_go_without_debug() -> None:
+    alone = make().chain(RoleContext(stage=0)).command.env
+    assert "DEBUG" in alone
+    for context in (RoleContext(stage=0, network=NETWORK), RoleContext(stage=0, shared=True)):
+        assert "DEBUG" not in make().chain(context).command.env
+
+
+def test_the_client_of_a_network_is_asked_for_and_provisioned_by_others() -> None:
+    solo = make().solo(RoleContext(stage=0, network=NETWORK))
+    assert solo.provision == ()
+    assert solo.ask is not None
+    assert "net-1" in solo.ask.argv
+    (prepare,) = solo.prepare
+    assert prepare.argv[prepare.argv.index("--rpc") + 1] == "one:26657"
+    assert make().solo(RoleContext(stage=0)).ask is None
+
+
+def test_traces_go_where_the_run_finds_them() -> None:
+    context = RoleContext(stage=2, traces=("xsnap", "kvstore", "swingstore"), bootstrap="/b.json")
+    chain, solo = make().chain(context), make().solo(context)
+    assert chain.command.env["XSNAP_TEST_RECORD"] == "/out/chain-stage-2-xsnap-trace"
+    assert chain.command.env["SWING_STORE_TRACE"] == "/out/chain-stage-2-swingstore-trace"
+    assert chain.command.env["XSNAP_KEEP_SNAPSHOTS"] == "1"
+    assert chain.command.env["CHAIN_BOOTSTRAP_VAT_CONFIG"] == "/b.json"
+    assert chain.command.argv[-1] == "--trace-store=/out/chain-stage-2-kvstore-trace"
+    assert set(chain.traces) == {"xsnap", "kvstore", "swingstore"}
+    assert set(solo.traces) == {"xsnap", "swingstore"}
+    assert solo.command.env["XSNAP_TEST_RECORD"] == "/out/client-stage-2-xsnap-trace"
+
+
+def test_older_revisions_lack_what_came_later() -> None:
+    features = eras.load_features(resources.images("sdk", "eras.toml"))
+    assert {feature.name for feature in features} == {
+        "xsnap",
+        "swingstore",
+        "bootstrap",
+        "state-sync",
+    }
+    assert all(len(feature.since) == 40 for feature in features)
+
+    class Old:
+        def __init__(self, *known: str) -> None:
+            self.known = known
+
+        def read(self, path: str) -> bytes | None:
+            return None
+
+        def contains(self, commit: str) -> bool | None:
+            return commit in self.known if self.known else None
+
+    assert eras.lacking(features, Old()) == {}
+    lacking = eras.lacking(features, Old(features[0].since))
+    assert set(lacking) == {"swingstore", "bootstrap", "state-sync"}
+    assert "April 2022 (63a209c8c7)" in lacking["swingstore"]
+
+
+def test_a_damaged_table_is_told(tmp_path: Path) -> None:
+    table = tmp_path / "eras.toml"
+    table.write_text("[[feature]]\nname = 1\n")
+    with pytest.raises(Exception, match="cannot read the table"):
+        eras.load_features(table)

@@ -1,0 +1,138 @@
+"""A network's two documents: what is taken, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from loadgenctl.errors import UsageError
+from loadgenctl.networks.document import (
+    canonical,
+    network,
+    parse_config,
+    parse_genesis,
+    require_reachable,
+    rpc_url,
+)
+
+NODE = "0123456789abcdef0123456789abcdef01234567"
+GENESIS: dict[str, Any] = {"genesis_time": "2021-06-01T00:00:00Z", "chain_id": "net-1", "x": [1]}
+RAW = json.dumps(GENESIS, indent=1).encode()
+HASH = hashlib.sha256(RAW).hexdigest()
+
+
+def document(**changes: Any) -> bytes:
+    values: dict[str, Any] = {
+        "chainName": "net-1",
+        "gci": HASH,
+        "peers": [f"{NODE}@peer.example.org:26656"],
+        "seeds": [f"{NODE}@10.0.0.1:26656"],
+        "rpcAddrs": ["rpc.example.org:26657", "https://rpc.example.org:443"],
+    }
+    return json.dumps({**values, **changes}).encode()
+
+
+def test_a_configuration_is_read() -> None:
+    config = parse_config(document(apiAddrs=["ignored"]), "it")
+    assert config.chain_id == "net-1"
+    assert config.gci == HASH
+    assert config.peers == (f"{NODE}@peer.example.org:26656",)
+    assert config.rpc == ("rpc.example.org:26657", "https://rpc.example.org:443")
+    assert not config.gci_is_url
+    assert parse_config(document(gci="https://x.example.org/genesis"), "it").gci_is_url
+    empty = parse_config(document(peers=None, seeds=[], gci=""), "it")
+    assert (empty.peers, empty.seeds, empty.gci) == ((), (), "")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"<html>", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"[]", "no JSON object"),
+        (b'{"chainName": NaN}', "no JSON: it has a NaN"),
+        (document(chainName=None), "names no chain: its chainName is missing"),
+        (document(chainName='net"\n[p2p]'), "names no chain"),
+        (document(chainName="--home=/"), "names no chain"),
+        (document(gci="abc"), "not a hash or a URL"),
+        (document(gci=7), "not a hash or a URL"),
+        (document(peers="peer"), "no list"),
+        (document(peers=[f"{NODE}@host:1"] * 500), "no list of at most"),
+        (document(peers=["host:26656"]), "is no address"),
+        (document(peers=[f"{NODE}@host:99999"]), "is no address"),
+        (document(peers=[f'{NODE}@host:1",x="']), "is no address"),
+        (document(seeds=[f"{NODE.upper()}@host:1"]), "is no address"),
+        (document(rpcAddrs=["host:1\n"]), "is no address"),
+        (document(rpcAddrs=["ssh://host:1"]), "is no address"),
+        (document(rpcAddrs=["http://user:pw@host:1"]), "is no address"),
+        (document(rpcAddrs=["--node"]), "is no address"),
+    ],
+)
+def test_what_does_not_look_like_one_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_config(data, "it")
+
+
+def test_a_genesis_goes_on_as_it_came() -> None:
+    genesis = parse_genesis(RAW, "it", parse_config(document(), "it"))
+    assert genesis.data == RAW
+    assert genesis.identity == HASH
+
+
+def test_the_hash_may_be_that_of_the_content() -> None:
+    announced = hashlib.sha256(canonical(GENESIS)).hexdigest()
+    genesis = parse_genesis(RAW, "it", parse_config(document(gci=announced), "it"))
+    assert genesis.identity == announced
+
+
+def test_an_answer_of_a_nodes_rpc_is_unwrapped() -> None:
+    config = parse_config(document(gci="https://rpc.example.org/genesis"), "it")
+    result = {"genesis": GENESIS}
+    answer = json.dumps({"jsonrpc": "2.0", "id": -1, "result": result}).encode()
+    genesis = parse_genesis(answer, "it", config)
+    assert json.loads(genesis.data) == GENESIS
+    assert genesis.identity == hashlib.sha256(canonical(result)).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (json.dumps({**GENESIS, "chain_id": "net-2"}).encode(), "genesis of chain 'net-2', but"),
+        (json.dumps({**GENESIS, "x": [2]}).encode(), "not the genesis that"),
+        (b'{"chain_id": "net-1"}', "no genesis"),
+        (b'{"jsonrpc": "2.0", "result": {"genesis": null}}', "no genesis"),
+        (b'{"jsonrpc": "2.0", "error": {}}', "no genesis"),
+        (b"", "no JSON"),
+    ],
+)
+def test_another_genesis_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_genesis(data, "it", parse_config(document(), "it"))
+
+
+def found(**changes: Any) -> Any:
+    config = parse_config(document(**changes), "it")
+    return network(config, parse_genesis(RAW, "it", config))
+
+
+def test_a_network_that_cannot_be_reached_is_refused() -> None:
+    require_reachable(found(), monitor=True, contained=True)
+    nobody = found(peers=[], seeds=[])
+    require_reachable(nobody, monitor=False, contained=True)
+    with pytest.raises(UsageError, match="neither peers nor seeds"):
+        require_reachable(nobody, monitor=True, contained=True)
+    with pytest.raises(UsageError, match="no RPC servers"):
+        require_reachable(found(rpcAddrs=[]), monitor=True, contained=False)
+    here = found(peers=[f"{NODE}@127.0.0.1:26656"], seeds=[], rpcAddrs=["localhost:26657"])
+    require_reachable(here, monitor=True, contained=False)
+    with pytest.raises(UsageError, match="the container itself"):
+        require_reachable(here, monitor=True, contained=True)
+
+
+def test_rpc_addresses_become_urls() -> None:
+    assert rpc_url("host:1") == "http://host:1"
+    assert rpc_url("tcp://host:1") == "http://host:1"
+    assert rpc_url("https://host/rpc/") == "https://host/rpc"
