@@ -89,6 +89,17 @@ class Builds:
         self.tree.mkdir(exist_ok=True)
         return self.tree
 
+    def fill(
+        self,
+        source: SdkSource,
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        folder: Path,
+        log: Path,
+    ) -> Path:
+        raise NotImplementedError
+
     def build_in_place(self, folder: Path, recipe: BuildRecipe, image: str, log: Path) -> Path:
         if self.error is not None:
             raise self.error

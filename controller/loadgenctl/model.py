@@ -189,6 +189,8 @@ class RunPlan:
     ports: Ports = field(default_factory=Ports)
     timeouts: Mapping[str, float] = field(default_factory=dict)
     """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""
+    checkout: bool = False
+    """`source_dir` is empty: the revision is checked out and built there, and stays."""
     by_hand: bool = False
     """One stage that a person drives: no load is due, and an interrupt is its good end."""
     origin: str | None = None

@@ -19,6 +19,7 @@ from loadgenctl.model import Command, Limits, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.cache import SOURCE, SdkCache, disk_usage, key_of, record_of
+from loadgenctl.sources.inplace import filling
 from loadgenctl.sources.locks import exclusive
 
 _STEP_TIMEOUT = 2 * 3600.0
@@ -118,6 +119,25 @@ class Builder:
         owner = folder.stat()
         mine = replace(self, user=f"{owner.st_uid}:{owner.st_gid}")
         mine.run_steps(recipe, image, folder, log)
+        return folder
+
+    def fill(
+        self,
+        source: SdkSource,
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        folder: Path,
+        log: Path,
+    ) -> Path:
+        """Check out and build in a person's own empty folder, as its owner. Raises `BuildError`.
+
+        What fails or is cut leaves the folder empty.
+        """
+        owner = folder.stat()
+        mine = replace(self, user=f"{owner.st_uid}:{owner.st_gid}")
+        with filling(folder, self.cleaning):
+            mine._make(source, resolved, recipe, image, folder, log)
         return folder
 
     def run_steps(self, recipe: BuildRecipe, image: str, tree: Path, log: Path) -> dict[str, float]:

@@ -150,7 +150,6 @@ def test_origins_are_known() -> None:
         "--stage.loadgen.cycles 0",
         "--stage.loadgen.cycles many",
         "--stage.loadgen 5",
-        "--src . --sdk-repo x",
         "--sim-config x.toml",
         "--sdk sim --revision abc",
         "--stages 1001",

@@ -21,6 +21,7 @@ from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
 from loadgenctl.roles.loadconfig import validate_config
 from loadgenctl.site import SiteSettings, parse_site
+from loadgenctl.sources.inplace import is_blank
 from loadgenctl.sources.installed import installed_tree
 
 IN_CONTAINERS = ("--engine", "docker")
@@ -162,7 +163,14 @@ def find_config(
 
 
 def _placed(plan: RunPlan) -> RunPlan:
-    """The plan with the SDK's folder where it is the installed one. Raises `UsageError`."""
+    """The plan with the SDK's folder looked at, or found installed. Raises `UsageError`."""
+    if plan.source_dir is not None and is_blank(plan.source_dir):
+        return replace(plan, checkout=True)
+    if plan.source_dir is not None and plan.repository is not None:
+        raise UsageError(
+            "--src and --sdk-repo exclude each other",
+            hint="what is in the folder is used as it is; only an empty one is filled",
+        )
     if plan.engine != "local" or plan.sdk != "agoric" or plan.source_dir is not None:
         return plan
     return replace(plan, source_dir=installed_tree())

@@ -201,7 +201,7 @@ class Wiring:
         )
 
     def _source(self, plan: RunPlan, runner: Runner) -> SdkSource:
-        if plan.source_dir is not None:
+        if plan.source_dir is not None and not plan.checkout:
             return DirectorySource(runner)
         if plan.sdk == "sim" and plan.repository is None:
             return BundledSource()

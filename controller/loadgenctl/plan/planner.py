@@ -39,8 +39,6 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
     source_dir = settings.get("src")
     repository = settings.get("sdk-repo")
     revision = settings.get("revision")
-    if source_dir is not None and repository is not None:
-        raise UsageError("--src and --sdk-repo exclude each other")
     if settings.get("sim-config") is not None and sdk != "sim":
         raise UsageError("--sim-config goes with --sdk sim")
     if sdk == "sim" and revision is not None and repository is None and source_dir is None:

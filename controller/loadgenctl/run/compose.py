@@ -49,7 +49,7 @@ def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) ->
     sweep(makers)
     log = into / BUILD_LOG
     image = make_image(wanted, makers, log)
-    source = plan.source_dir or make_sdk(wanted, image, makers, log)
+    source = make_sdk(plan, wanted, image, makers, log)
     folders = PodFolders(source=source, shared=into / SHARED, state=into / STATE)
     host.make_folders(folders, user)
     host.copy_tools(wanted.family.tools(), folders.shared / "tools", sim_toml=plan.sim_config)

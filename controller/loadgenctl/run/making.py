@@ -70,6 +70,18 @@ class SdkBuilder(Protocol):
         """Build in a person's own folder, which is returned. Raises `BuildError`."""
         ...
 
+    def fill(
+        self,
+        source: SdkSource,
+        resolved: ResolvedRevision,
+        recipe: BuildRecipe,
+        image: str,
+        folder: Path,
+        log: Path,
+    ) -> Path:
+        """Check out and build in an empty folder, which is returned. Raises `BuildError`."""
+        ...
+
     def in_use(self, tree: Path) -> AbstractContextManager[None]:
         """While it is held, nobody removes a built tree."""
         ...
@@ -100,7 +112,12 @@ def resolve(plan: RunPlan, makers: Makers) -> Wanted:
     """The revision that the plan asks for. Raises `RevisionNotFound`, `UsageError`."""
     makers.progress.step("resolving the revision")
     resolved = makers.source.resolve(
-        SourceRequest(plan.sdk, plan.revision, plan.repository, plan.source_dir)
+        SourceRequest(
+            plan.sdk,
+            plan.revision,
+            plan.repository,
+            None if plan.checkout else plan.source_dir,
+        )
     )
     return Wanted(resolved, makers.factory(resolved, makers.source.tree(resolved)))
 
@@ -125,14 +142,19 @@ def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:
     return makers.images.ensure(recipe, _BuildLog(log, progress).line)
 
 
-def make_sdk(wanted: Wanted, image: ImageRef, makers: Makers, log: Path) -> Path:
+def make_sdk(plan: RunPlan, wanted: Wanted, image: ImageRef, makers: Makers, log: Path) -> Path:
     """The folder with the SDK built at this revision, from the cache if it is there.
 
-    Raises `BuildError`.
+    A person's own folder is used as it is, and filled when it is empty. Raises `BuildError`.
     """
-    return makers.builder.build(
-        makers.source, wanted.resolved, wanted.family.build(), image.id, log
-    )
+    recipe, folder = wanted.family.build(), plan.source_dir
+    if folder is not None and not plan.checkout:
+        makers.progress.note(f"using {folder} as it is")
+        return folder
+    if folder is not None:
+        makers.progress.note(f"checking out and building {wanted.resolved.short} in {folder}")
+        return makers.builder.fill(makers.source, wanted.resolved, recipe, image.id, folder, log)
+    return makers.builder.build(makers.source, wanted.resolved, recipe, image.id, log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +178,8 @@ def make(plan: RunPlan, makers: Makers, log: Path, *, with_sdk: bool = True) -> 
     image = make_image(wanted, makers, log)
     if not with_sdk:
         return Made(wanted, image, None)
-    if plan.source_dir is None:
-        return Made(wanted, image, make_sdk(wanted, image, makers, log))
+    if plan.source_dir is None or plan.checkout:
+        return Made(wanted, image, make_sdk(plan, wanted, image, makers, log))
     recipe = wanted.family.build()
     built = makers.builder.build_in_place(plan.source_dir, recipe, image.id, log)
     return Made(wanted, image, built)

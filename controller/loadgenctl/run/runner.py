@@ -208,11 +208,7 @@ def _make_image(walk: Walk) -> None:
 def _build_sdk(walk: Walk) -> None:
     """Build the SDK at this revision or take it from the cache."""
     services = walk.services
-    if walk.plan.source_dir is not None:
-        services.progress.note(f"using {walk.plan.source_dir} as it is")
-        walk.source_dir = walk.plan.source_dir
-        return
-    walk.source_dir = make_sdk(walk.wanted, _known(walk.image), services, walk.build_log)
+    walk.source_dir = make_sdk(walk.plan, walk.wanted, _known(walk.image), services, walk.build_log)
     walk.held.enter_context(services.builder.in_use(walk.source_dir))
 
 

@@ -31,6 +31,8 @@ class DirectorySource:
         folder = _folder(request.directory)
         git = _FolderGit(self.runner, folder)
         commit = git.head()
+        if request.revision is not None:
+            _check_revision(git, folder, commit, request.revision)
         changes = git.changes() if commit else None
         content = commit or f"tree-{cheap_hash(folder)}"
         if commit and changes:
@@ -138,6 +140,19 @@ class _FolderGit:
             return b""
         paths = [self.folder / os.fsdecode(item[3:]) for item in status.stdout.split(b"\0")]
         return status.stdout + b"".join(stat_line(self.folder, path) for path in paths)
+
+
+def _check_revision(git: _FolderGit, folder: Path, commit: str | None, revision: str) -> None:
+    """`UsageError` unless what is in the folder is the revision that was asked for, too."""
+    if commit is not None and commit.startswith(revision):
+        return
+    done = git.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if commit is None or done.exit_code != 0 or done.text() != commit:
+        there = f"is at {commit[:12]}" if commit else "is no git checkout"
+        raise UsageError(
+            f"the SDK in {folder} {there}, and {revision} was asked for",
+            hint="leave the revision out to use it as it is, or name an empty folder",
+        )
 
 
 def _folder(directory: Path | None) -> Path:
