@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ def main(words: Sequence[str]) -> int:
     work.mkdir(parents=True, exist_ok=True)
     work = work.resolve()
     os.chdir(work)  # no loadgenctl.toml of the caller's
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where a shell that started it in the background had SIGINT ignored.
+        signal.signal(number, signal.default_int_handler)
     sys.stderr.write(f"soak: works in {work}\n")
     taken = soak(options.seed, options.hours, work)
     verdict = judge(taken.counts)
