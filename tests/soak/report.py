@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tests.bench.report import table
+from tests.soak.kills import Killed
 from tests.soak.soak import Taken
 from tests.soak.verdict import WARM_UP, Trend, Verdict
 
@@ -61,3 +62,30 @@ def _trend(trend: Trend) -> list[str]:
     if trend.slope is not None:
         slope = f"{trend.slope:.3g} ({trend.low:.3g} to {trend.high:.3g})"
     return [trend.quantity, f"{trend.first:g}", f"{trend.last:g}", f"{trend.peak:g}", slope]
+
+
+def kills_lines(killed: Killed) -> list[str]:
+    """The section's lines."""
+    day = dt.datetime.fromtimestamp(killed.began, tz=dt.UTC).date().isoformat()
+    steps = Counter(kill.step or "no results folder yet" for kill in killed.kills)
+    swept = sum(kill.left for kill in killed.kills)
+    blocks = sum(kill.blocks for kill in killed.kills)
+    lines = [
+        f"Taken on {day}: seed {killed.seed}, a run of {killed.whole:.1f} s when left alone.",
+        "",
+        (
+            f"**{killed.good} of {killed.wanted}** left nothing behind after the next command,"
+            " could be read, and had every block of their slogs counted."
+        ),
+        "",
+        *table(["killed during", "runs"], [[step, str(n)] for step, n in steps.most_common()]),
+        "",
+        (
+            f"{swept} containers, networks and volumes stood after the kills; {blocks} blocks"
+            f" stood in the slogs. {killed.too_late} more runs had ended before their moment."
+        ),
+    ]
+    for kill in killed.kills:
+        if kill.wrong:
+            lines += ["", f"- kill {kill.number}, after {kill.after} s: {'; '.join(kill.wrong)}"]
+    return lines
