@@ -1,4 +1,4 @@
-"""`bin/soak`: runs of the simulated SDK for hours, with faults drawn from a seed."""
+"""Runs of the simulated SDK for hours, with faults drawn from a seed; or killed, so many times."""
 
 from __future__ import annotations
 
