@@ -90,7 +90,14 @@ def test_what_a_killed_run_leaves_is_swept_by_the_next_command(
     names = desk.engine.left(command.pid)
     assert len(names) >= len(ROLES)
 
+    # Until then a reader finds it out by itself, and writes nothing.
+    shown, _ = desk.do("stats", str(records.folder))
+    assert shown.exit_code == 0, shown.stderr
+    assert "killed" in shown.stdout
+    assert records.status["outcome"] == "running"
+
     would, _ = desk.do("clean", "--dry-run")
+    assert f"would mark {records.folder} as interrupted" in would.stdout
     assert all(f"would remove container {name.lstrip('/')}" in would.stdout for name in names)
     assert desk.engine.left(command.pid) == names
     swept, _ = desk.do("clean")
@@ -98,10 +105,12 @@ def test_what_a_killed_run_leaves_is_swept_by_the_next_command(
     assert all(f"removed container {name.lstrip('/')}" in swept.stdout for name in names)
     assert desk.engine.left(command.pid) == []
 
-    assert records.status["outcome"] == "running", "nobody was left to write another"
+    assert f"marked {records.folder} as interrupted" in swept.stdout
+    assert (records.status["outcome"], records.status["exit_code"]) == ("interrupted", None)
     shown, _ = desk.do("stats", str(records.folder))
     assert shown.exit_code == 0, shown.stderr
-    assert "killed" in shown.stdout
+    assert "interrupted" in shown.stdout
+    assert "its process is gone" in shown.stdout
     assert "faucet" in shown.stdout
 
 

@@ -152,6 +152,9 @@ def _attempts(folder: Path) -> Iterator[Attempt]:
 
 
 def _outcome(status: Status) -> schema.Outcome:
+    if status.killed:
+        # What ends a run hard may do so every time; a person's Ctrl-C will not.
+        return "killed"
     if status.outcome != "running":
         return status.outcome
     alive = status.owner is not None and status.owner.alive() is True

@@ -31,7 +31,8 @@ SUMMARY = "summary.json"
 Outcome = Literal[
     "running", "passed", "failed", "interrupted", "died", "timeout", "error", "killed"
 ]
-"""`killed` is never written: a reader finds it when the process of a running run is gone."""
+"""`killed` is never written: a reader finds it when the process of a running run is gone. The sweep
+then writes `interrupted`, see `records.abandoned`."""
 
 
 def slog_name(role: str, stage: int, codec: str) -> str:

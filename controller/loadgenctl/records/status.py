@@ -10,6 +10,7 @@ from loadgenctl.owner import Owner
 from loadgenctl.records.schema import Outcome
 
 _OUTCOMES = frozenset(get_args(Outcome))
+GONE = "its process is gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,13 @@ class Status:
         """True once the run has ended, well or not."""
         return self.outcome != "running"
 
+    @property
+    def killed(self) -> bool:
+        """True for a run that was marked as interrupted after its process was gone: it gave no exit
+        code.
+        """
+        return self.outcome == "interrupted" and self.exit_code is None
+
     def as_found(self) -> Status:
         """This status seen from outside: `running` whose owner is gone was `killed`.
 
@@ -49,7 +57,7 @@ class Status:
         """
         if self.finished or self.owner is None or self.owner.alive() is not False:
             return self
-        return replace(self, outcome="killed", reason=self.reason or "its process is gone")
+        return replace(self, outcome="killed", reason=self.reason or GONE)
 
     def to_json(self) -> dict[str, Any]:
         """The document, in the order a person reads it."""

@@ -56,6 +56,8 @@ class PodOptions:
     user: str
     owner: Owner | None
     """None for containers that no process owns: a person keeps them, and no sweep may."""
+    results: Path | None = None
+    """The results folder, for whoever sweeps up after a dead run."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
     ports: Ports = field(default_factory=Ports)
@@ -129,7 +131,7 @@ def _relayed(ports: Ports) -> dict[int, int]:
 def _labels(options: PodOptions, role: str) -> dict[str, str]:
     if options.owner is None:
         return {labels.RUN: options.run_id, labels.ROLE: role}
-    return labels.make(options.owner, options.run_id, role)
+    return labels.make(options.owner, options.run_id, role, options.results)
 
 
 class Pod:

@@ -213,6 +213,7 @@ def _open_pod(walk: Walk) -> None:
         image=_known(walk.image).tag,
         user=f"{uid}:{gid}",
         owner=Owner.current(),
+        results=walk.store.folder,
         limits=plan.limits,
         publish=plan.publish,
         ports=plan.ports,
