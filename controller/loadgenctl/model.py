@@ -160,5 +160,9 @@ class RunPlan:
     ports: Ports = field(default_factory=Ports)
     timeouts: Mapping[str, float] = field(default_factory=dict)
     """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""
+    disk_needed: int | None = None
+    """Bytes that must be free before anything is made; None: by an estimate."""
+    disk_reserve: int = 256 * 1024 * 1024
+    """Bytes that stay free: a stage that would use them is ended."""
     by_hand: bool = False
     """One stage that a person drives: no load is due, and an interrupt is its good end."""

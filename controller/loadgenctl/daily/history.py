@@ -28,7 +28,7 @@ LONGEST_PAUSE: Final = 60 * 60.0
 
 _NAME: Final = re.compile(r"attempt-([1-9]\d{0,5})")
 _FAILURES: Final[frozenset[schema.Outcome]] = frozenset(
-    {"failed", "died", "timeout", "error", "killed"}
+    {"failed", "died", "out-of-memory", "timeout", "stalled", "error", "killed"}
 )
 
 

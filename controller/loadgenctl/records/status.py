@@ -31,6 +31,8 @@ class Status:
     role_exit_code: int | None = None
     oom_killed: bool = False
     """The failed role was killed because memory ran out."""
+    containers: tuple[Mapping[str, Any], ...] = ()
+    """How each container of a role ended, in order; see `RunStore.container_ended`."""
     last_lines: tuple[str, ...] = ()
     """The end of the failed role's log."""
     started_at: float | None = None
@@ -72,6 +74,8 @@ class Status:
             known["reason"] = f"unknown outcome {outcome!r}"
             known["outcome"] = "error"
         known["owner"] = _owner(known.get("owner"))
+        ends = known.get("containers")
+        known["containers"] = tuple(ends) if isinstance(ends, list | tuple) else ()
         known["last_lines"] = tuple(map(str, lines)) if isinstance(lines, list | tuple) else ()
         return cls(**known)
 

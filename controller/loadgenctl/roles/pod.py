@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle
-from loadgenctl.errors import DeadlineExceeded, EngineError, RunError, UsageError
+from loadgenctl.errors import DeadlineExceeded, EngineError, RoleDied, RunError, UsageError
 from loadgenctl.model import RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
 from loadgenctl.roles.ports import require_free
@@ -204,6 +204,17 @@ class Pod:
                     f"{what} did not finish within {timeout:.0f} s",
                     role=role,
                     step=what,
+                    hint="it was still running; its whole log is in logs/",
+                    detail=last,
+                )
+            if state.oom_killed:
+                raise RoleDied(
+                    f"{what} was killed: out of memory",
+                    role=role,
+                    exit_code_of_role=state.exit_code,
+                    oom_killed=True,
+                    step=what,
+                    hint="give the machine more memory",
                     detail=last,
                 )
             if state.exit_code != 0:
