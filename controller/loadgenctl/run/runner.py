@@ -14,14 +14,9 @@ from typing import Any, TypeVar
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import EngineInfo
 from loadgenctl.errors import (
-    STALLED,
-    DeadlineExceeded,
-    Interrupted,
     LoadFailed,
     LoadgenError,
     OutputFolderError,
-    RoleDied,
-    RunError,
 )
 from loadgenctl.model import RunPlan
 from loadgenctl.monitor.own import OwnUsage, read_own_usage
@@ -29,10 +24,9 @@ from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
-from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
-from loadgenctl.run import disk, host
+from loadgenctl.run import disk, ending, host
 from loadgenctl.run.context import StageContext, role_context
 from loadgenctl.run.disk import DiskGuard, Disks
 from loadgenctl.run.interrupt import Interrupts
@@ -150,7 +144,7 @@ def _finish(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
         trouble = host.as_error(caught, walk.store.folder)
         walk.services.progress.warn(f"no summary was written: {trouble}")
         if error is None:
-            walk.store.set_status(**_failure(trouble))
+            walk.store.set_status(**ending.failure(trouble))
             return trouble
     return error
 
@@ -345,42 +339,10 @@ def _write_ending(walk: Walk, error: LoadgenError | None) -> None:
     if error is None:
         store.set_status(outcome="passed", step=None, exit_code=0)
     else:
-        store.set_status(**_failure(error))
+        store.set_status(**ending.failure(error))
     state = walk.plan.state_dir
     if error is None and not walk.plan.keep_state and state.parent == store.folder:
         shutil.rmtree(state, ignore_errors=True)
-
-
-def _failure(error: LoadgenError) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "outcome": _outcome(error),
-        "reason": error.message,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-        "last_lines": tuple((error.detail or "").splitlines()[-20:]),
-    }
-    for name in ("role", "step", "stage"):
-        value = getattr(error, name, None)
-        if value is not None:
-            changes[name] = value
-    if isinstance(error, RoleDied):
-        changes |= {
-            "role_exit_code": error.exit_code_of_role,
-            "oom_killed": error.oom_killed,
-        }
-    return changes
-
-
-def _outcome(error: LoadgenError) -> schema.Outcome:
-    if isinstance(error, Interrupted):
-        return "interrupted"
-    if isinstance(error, RoleDied):
-        return "out-of-memory" if error.oom_killed else "died"
-    if isinstance(error, DeadlineExceeded):
-        return "timeout"
-    if isinstance(error, RunError) and error.step == STALLED:
-        return "stalled"
-    return "error" if error.exit_code == LoadgenError.exit_code else "failed"
 
 
 def _run_document(walk: Walk) -> Mapping[str, Any]:
