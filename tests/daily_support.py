@@ -18,6 +18,7 @@ from loadgenctl.errors import Interrupted
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.owner import Owner
 from loadgenctl.run.interrupt import Interrupts
+from loadgenctl.run.leftovers import Swept
 from loadgenctl.sources.cache import SdkCache
 
 RUN_SECONDS = 600.0
@@ -92,6 +93,8 @@ class Runs:
                 "updated_at": now - RUN_SECONDS,
                 "owner": {"pid": gone.pid, "start": "long-ago", "host": gone.host},
             }
+        elif ending == "swept":
+            status |= {"outcome": "interrupted", "exit_code": None}
         else:
             outcome = "failed" if ending == "build" else ending
             reason = None if ending == "passed" else f"it {ending}"
@@ -185,11 +188,11 @@ class Desk:
         """See `Service.check`."""
         self.interrupts.check()
 
-    def sweep(self) -> list[str]:
+    def sweep(self) -> Swept:
         """See `Attempts.sweep`."""
         self.ready()
         left, self.left = self.left, []
-        return left
+        return Swept(removed=tuple(left))
 
     def ready(self) -> None:
         """See `Service.ready`."""

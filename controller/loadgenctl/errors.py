@@ -12,7 +12,8 @@ next.
     ├── RunError                 4    a role died, never became ready, or the load failed
     │   ├── RoleDied             4    a role's process ended while it was needed
     │   ├── DeadlineExceeded     4    something awaited did not come in time
-    │   └── LoadFailed           4    the load ran but a task failed or nothing was loaded
+    │   ├── LoadFailed           4    the load ran but a task failed or nothing was loaded
+    │   └── DiskFull             4    too little room was left for the run to go on
     └── Interrupted              130  a person or the system asked to stop
 
 They are raised where something is known to be wrong and turned into an exit once, in
@@ -78,8 +79,12 @@ class BuildError(LoadgenError):
     exit_code = 3
 
 
+STALLED = "stalled"
+"""The step of a `RunError` about something that goes on and gets nowhere."""
+
+
 class RunError(LoadgenError):
-    """The run failed; `role` and `step` name where."""
+    """The run failed; `role`, `step` and `stage` name where."""
 
     exit_code = 4
 
@@ -89,13 +94,18 @@ class RunError(LoadgenError):
         *,
         role: str | None = None,
         step: str | None = None,
+        stage: int | None = None,
         hint: str | None = None,
         detail: str | None = None,
     ) -> None:
-        """See `LoadgenError`; `role` is the failing role, `step` what was going on."""
+        """See `LoadgenError`; `role` is the failing role, `step` what was going on.
+
+        `stage` only where that is not the one that is told of last.
+        """
         super().__init__(message, hint=hint, detail=detail)
         self.role = role
         self.step = step
+        self.stage = stage
 
 
 class RoleDied(RunError):
@@ -124,6 +134,10 @@ class DeadlineExceeded(RunError):
 
 class LoadFailed(RunError):
     """The load generator could not be configured, a task failed, or nothing was loaded."""
+
+
+class DiskFull(RunError):
+    """A disk of the run is about to be full; ended while there is room for what it must leave."""
 
 
 class Interrupted(LoadgenError):

@@ -191,6 +191,10 @@ class RunPlan:
     """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""
     checkout: bool = False
     """`source_dir` is empty: the revision is checked out and built there, and stays."""
+    disk_needed: int | None = None
+    """Bytes that must be free before anything is made; None: by an estimate."""
+    disk_reserve: int = 256 * 1024 * 1024
+    """Bytes that stay free: a stage that would use them is ended."""
     by_hand: bool = False
     """One stage that a person drives: no load is due, and an interrupt is its good end."""
     origin: str | None = None

@@ -90,7 +90,14 @@ def test_what_a_killed_run_leaves_is_swept_by_the_next_command(
     names = desk.engine.left(command.pid)
     assert len(names) >= len(ROLES)
 
+    # Until then a reader finds it out by itself, and writes nothing.
+    shown, _ = desk.do("stats", str(records.folder))
+    assert shown.exit_code == 0, shown.stderr
+    assert "killed" in shown.stdout
+    assert records.status["outcome"] == "running"
+
     would, _ = desk.do("clean", "--dry-run")
+    assert f"would mark {records.folder} as interrupted" in would.stdout
     assert all(f"would remove container {name.lstrip('/')}" in would.stdout for name in names)
     assert desk.engine.left(command.pid) == names
     swept, _ = desk.do("clean")
@@ -98,10 +105,12 @@ def test_what_a_killed_run_leaves_is_swept_by_the_next_command(
     assert all(f"removed container {name.lstrip('/')}" in swept.stdout for name in names)
     assert desk.engine.left(command.pid) == []
 
-    assert records.status["outcome"] == "running", "nobody was left to write another"
+    assert f"marked {records.folder} as interrupted" in swept.stdout
+    assert (records.status["outcome"], records.status["exit_code"]) == ("interrupted", None)
     shown, _ = desk.do("stats", str(records.folder))
     assert shown.exit_code == 0, shown.stderr
-    assert "killed" in shown.stdout
+    assert "interrupted" in shown.stdout
+    assert "its process is gone" in shown.stdout
     assert "faucet" in shown.stdout
 
 
@@ -173,11 +182,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     Runner().run(["umount", "--lazy", str(folder)])
 
 
-def _fill(folder: Path) -> None:
+def _fill(folder: Path, *, leave: int = 0) -> None:
     usage = os.statvfs(folder)
     piece = b"\0" * usage.f_frsize
     with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
-        while True:
+        while os.statvfs(folder).f_bavail * usage.f_frsize > leave or not leave:
             filler.write(piece)
 
 
@@ -187,7 +196,8 @@ def test_a_disk_that_fills_up_ends_the_run_with_its_reason(
     records = Records(small_disk / "out")
     options = ("--stages", "1", "--chain-only", "--stage.0.duration", "10")
     output = ("--output-dir", str(records.folder))
-    command = Loadgenctl(tmp_path / "c", *SIM, *options, *output, *desk.settings())
+    unguarded = ("--disk.needed", "0", "--disk.reserve", "0")
+    command = Loadgenctl(tmp_path / "c", *SIM, *options, *output, *unguarded, *desk.settings())
     with command:
         command.until(lambda: records.reached("stage-ready", 0), "the stage is ready")
         _fill(small_disk)
@@ -196,3 +206,23 @@ def test_a_disk_that_fills_up_ends_the_run_with_its_reason(
     assert "there is no room left for results" in ended.stderr
     assert desk.engine.left(command.pid) == []
     assert records.status["outcome"] == "failed"
+
+
+def test_a_disk_that_is_almost_full_ends_the_stage_while_there_is_room(
+    desk: Desk, small_disk: Path, tmp_path: Path
+) -> None:
+    records = Records(small_disk / "out")
+    options = ("--stages", "1", "--chain-only", "--stage.0.duration", "10")
+    output = ("--output-dir", str(records.folder), "--disk.reserve", "4m")
+    command = Loadgenctl(tmp_path / "c", *SIM, *options, *output, *desk.settings())
+    with command:
+        command.until(lambda: records.reached("stage-ready", 0), "the stage is ready")
+        _fill(small_disk, leave=3 * 1024 * 1024)
+        ended = command.end()
+    assert ended.exit_code == 4, ended.stderr
+    assert "the disk of the results is almost full" in ended.stderr
+    assert desk.engine.left(command.pid) == []
+    assert (records.status["outcome"], records.status["step"]) == ("failed", "disk")
+    (chain,) = records.status["containers"]
+    assert (chain["role"], chain["exit_code"], chain["oom_killed"]) == ("chain", 0, False)
+    assert records.document("summary.json")["run"]["outcome"] == "failed"

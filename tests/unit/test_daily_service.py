@@ -180,8 +180,9 @@ def test_a_run_without_results_gets_a_status_that_says_why(desk: Desk) -> None:
     assert status["last_lines"] == ["starting", "error: no engine answers", "hint: x"]
 
 
-def test_a_killed_run_counts_and_its_pause_begins_at_its_end(desk: Desk) -> None:
-    desk.runs.endings[commit(1)] = ["killed"]
+@pytest.mark.parametrize("ending", ["killed", "swept"])
+def test_a_killed_run_counts_and_its_pause_begins_at_its_end(desk: Desk, ending: str) -> None:
+    desk.runs.endings[commit(1)] = [ending]
     desk.follow(5 * POLL)
     assert desk.runs.times == [0, RUN_SECONDS + RETRY]
     (first, _) = desk.events("attempt-ended")

@@ -1,15 +1,13 @@
-"""Owners and the sweep, on a fake engine."""
+"""Owners as labels."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.fakes import FakeClock, FakeEngine
 
 from loadgenctl.engines import labels
-from loadgenctl.engines.base import Leftover
 from loadgenctl.engines.labels import make, owned_by_dead_process
-from loadgenctl.errors import EngineError
-from loadgenctl.model import Command, RoleSpec
 from loadgenctl.owner import Owner
 
 LIVE = Owner(pid=10, start="boot-100", host="here")
@@ -61,59 +59,6 @@ def test_this_process_is_not_dead() -> None:
     assert not owned_by_dead_process(make(Owner.current(), "run", "chain"))
 
 
-def spec(name: str, owner: Owner) -> RoleSpec:
-    return RoleSpec(name, "chain", "image", Command(("true",)), labels=make(owner, "run", "chain"))
-
-
-def leftover(kind: str, owner: Owner) -> Leftover:
-    name = f"{kind}-{owner.start}"
-    return Leftover(kind, name, name, make(owner, "run", kind))
-
-
-def test_the_sweep_removes_containers_before_networks_and_volumes() -> None:
-    engine = FakeEngine(FakeClock())
-    for owner in (LIVE, DEAD, ELSEWHERE, REUSED):
-        engine.create(spec(f"c-{owner.host}-{owner.start}", owner))
-    for owner in (DEAD, LIVE):
-        engine.other_leftovers += [leftover("volume", owner), leftover("network", owner)]
-
-    removed = labels.sweep(engine, host="here", start_of=start_of)
-
-    assert [(item.kind, item.name) for item in removed] == [
-        ("container", "c-here-boot-101"),
-        ("container", "c-here-boot-99"),
-        ("network", "network-boot-101"),
-        ("volume", "volume-boot-101"),
-    ]
-    kept = {item.name for item in engine.leftovers()}
-    assert kept == {
-        "c-here-boot-100",
-        "c-there-boot-101",
-        "network-boot-100",
-        "volume-boot-100",
-    }
-
-
-def test_volumes_without_an_owner_are_kept() -> None:
-    engine = FakeEngine(FakeClock())
-    engine.other_leftovers.append(Leftover("volume", "v", "cache", {labels.ROLE: "cache"}))
-    assert labels.sweep(engine) == []
-    assert len(engine.leftovers()) == 1
-
-
-class StubbornEngine(FakeEngine):
-    """One container cannot be removed."""
-
-    def remove_leftover(self, item: Leftover) -> None:
-        if item.name == "stuck":
-            raise EngineError("stuck")
-        super().remove_leftover(item)
-
-
-def test_what_cannot_be_removed_does_not_keep_the_others() -> None:
-    engine = StubbornEngine(FakeClock())
-    for name in ("stuck", "other"):
-        engine.create(spec(name, DEAD))
-    with pytest.raises(EngineError, match="stuck"):
-        labels.sweep(engine, host="here", start_of=start_of)
-    assert [item.name for item in engine.leftovers()] == ["stuck"]
+def test_the_results_folder_goes_along_where_there_is_one() -> None:
+    assert make(DEAD, "run", "chain", Path("/out"))[labels.RESULTS] == "/out"
+    assert labels.RESULTS not in make(DEAD, "build", "builder")

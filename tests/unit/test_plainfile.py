@@ -123,7 +123,7 @@ def test_tools_are_copied_where_they_belong(tmp_path: Path, canary: Path) -> Non
     canary.chmod(0o600)
     tools = tmp_path / "tools"
     tools.symlink_to(canary.parent)
-    host.copy_tools({}, tools, None)
+    host.copy_tools({}, tools)
     assert not tools.is_symlink()
     assert canary.stat().st_mode & 0o777 == 0o600
 

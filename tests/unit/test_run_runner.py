@@ -212,7 +212,10 @@ def test_a_chain_that_never_gets_ready_ends_at_its_deadline(world: World) -> Non
     assert isinstance(ending.error, DeadlineExceeded)
     assert ending.error.role == "chain"
     assert "30 s" in ending.error.message
-    assert world.status()["last_lines"] == ["launch-chain: Launching SwingSet kernel"]
+    assert world.status()["last_lines"] == [
+        "launch-chain: Launching SwingSet kernel",
+        "[chain is still running; it has reached: launched]",
+    ]
 
 
 def test_a_chain_without_rpc_is_named(world: World) -> None:

@@ -1,43 +1,41 @@
-"""`loadgenctl clean`: remove what runs that are gone left on the engines."""
+"""`loadgenctl clean`: what runs that are gone left is removed, and their results are marked."""
 
 from __future__ import annotations
 
 import sys
 
+from loadgenctl.cli.console import clean
 from loadgenctl.cli.wiring import DOCKER, ENGINES, connect
-from loadgenctl.engines import labels
-from loadgenctl.engines.base import Leftover
 from loadgenctl.errors import EngineUnavailable
+from loadgenctl.run.leftovers import Swept, sweep
 
 
 def clean_engines(only: str | None, *, dry_run: bool) -> None:
     """Remove what dead runs of this machine left behind: on one engine, or on all.
 
-    Raises `EngineUnavailable` for one that does not answer, after the others were cleaned.
+    Raises `EngineUnavailable` for one that does not answer, after the others were cleaned, and
+    `EngineError` for what cannot be removed, after all else was.
     """
     found = 0
     for kind in ENGINES if only is None else (only,):
         try:
-            items = _clean(kind, dry_run=dry_run)
+            swept = _sweep(kind, dry_run=dry_run)
         except EngineUnavailable as error:
             if only is None and kind == DOCKER:
                 raise EngineUnavailable(
                     error.message, hint=f"{error.hint}; --engine local does without"
                 ) from error
             raise
-        for item in items:
-            verb = "would remove" if dry_run else "removed"
-            sys.stdout.write(f"{verb} {item.kind} {item.name}\n")
+        verb = "would remove" if dry_run else "removed"
+        for line in (*(f"{verb} {name}" for name in swept.removed), *swept.told):
+            sys.stdout.write(f"{clean(line)}\n")
         sys.stdout.flush()
-        found += len(items)
+        found += len(swept.removed)
+        swept.check()
     if not found:
         sys.stdout.write("nothing left behind\n")
 
 
-def _clean(kind: str, *, dry_run: bool) -> list[Leftover]:
+def _sweep(kind: str, *, dry_run: bool) -> Swept:
     with connect(kind) as engine:
-        if dry_run:
-            return [
-                item for item in engine.leftovers() if labels.owned_by_dead_process(item.labels)
-            ]
-        return labels.sweep(engine)
+        return sweep(engine, dry_run=dry_run)

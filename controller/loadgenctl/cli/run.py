@@ -13,6 +13,7 @@ from rich.text import Text
 from loadgenctl.cli.console import clean, show_error
 from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.wiring import at_work
+from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.text import print_summary
@@ -48,10 +49,14 @@ def tell(ending: Ending, *, files: ReportFiles, quiet: bool, json_output: bool) 
     """
     stderr, stdout = Console(stderr=True), Console()
     summary = _summary(ending)
+    if summary is None:
+        stderr.print("warning: summary.json could not be written", style="yellow")
+        # What the records tell is there all the same, and reports are made of it.
+        summary = _from_records(ending)
     # Before anything is printed: whoever reads the output may have gone.
     troubles = files.write(lambda: [read_facts(ending.folder, summary)])
     if summary is None:
-        stderr.print("warning: there was no room for a summary", style="yellow")
+        stderr.print("warning: the records cannot be read, either", style="yellow")
     elif json_output:
         json.dump(summary, stdout.file, indent=1)
         stdout.file.write("\n")
@@ -74,3 +79,11 @@ def _summary(ending: Ending) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found
+
+
+def _from_records(ending: Ending) -> dict[str, Any] | None:
+    """The same computed once more, without writing; None where not even that can be done."""
+    try:
+        return dict(read_facts(ending.folder).summary)
+    except (LoadgenError, OSError):
+        return None

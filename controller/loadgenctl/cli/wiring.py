@@ -34,6 +34,7 @@ from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.run import host
 from loadgenctl.run.interrupt import Interrupts
+from loadgenctl.run.leftovers import Swept, sweep
 from loadgenctl.run.progress import Progress, Silent
 from loadgenctl.run.runner import Services
 from loadgenctl.sdkbuild import Builder
@@ -118,10 +119,10 @@ def engine_ready() -> None:
         engine.info()
 
 
-def sweep_engine() -> list[str]:
-    """Remove what dead runs left on the engine; kinds and names. Raises `EngineUnavailable`."""
+def sweep_engine() -> Swept:
+    """Remove what dead runs left on the engine. Raises `EngineUnavailable`."""
     with connect(DOCKER) as engine:
-        return [f"{item.kind} {item.name}" for item in labels.sweep(engine)]
+        return sweep(engine)
 
 
 def git_source(site: SiteSettings, say: Callable[[str], None]) -> GitSource:
@@ -175,7 +176,7 @@ class Wiring:
             source=self._source(plan, runner),
             factory=FACTORIES[plan.sdk],
             images=None if local else self.images(),
-            builder=self._builder(cache, user),
+            builder=self._builder(cache, user, plan.output_dir),
             processes=runner,
             progress=self.progress,
             interrupts=self.interrupts,
@@ -207,7 +208,7 @@ class Wiring:
             return BundledSource()
         return git_source(self.site_settings, self.progress.step)
 
-    def _builder(self, cache: Path, user: tuple[int, int]) -> Builder:
+    def _builder(self, cache: Path, user: tuple[int, int], results: Path) -> Builder:
         settings = self.site_settings
         # Programs of this machine are set up for its network already.
         contained = self._client is not None
@@ -229,7 +230,7 @@ class Wiring:
             user=f"{user[0]}:{user[1]}",
             env=settings.builder_env() if contained else {},
             mounts=settings.builder_mounts(gitconfig=gitconfig) if contained else (),
-            labels=labels.make(Owner.current(), "build", "builder"),
+            labels=labels.make(Owner.current(), "build", "builder", results),
             on_step=self.progress.step,
             on_line=self.progress.output,
             check=self.interrupts.check,

@@ -22,6 +22,7 @@ from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.files import replace_file
 from loadgenctl.records.status import Status
+from loadgenctl.run.leftovers import Swept
 from loadgenctl.sources.giturl import without_credentials
 
 CONSOLE: Final = "console.log"
@@ -70,14 +71,18 @@ class Attempts:
     clock: Clock
     execute: Execute
     journal: Journal
-    sweep: Callable[[], Sequence[str]]
+    sweep: Callable[[], Swept]
     """Removes what dead runs left on the engine; what that was. Raises `LoadgenError`."""
 
     def clear_away(self) -> None:
         """Sweep, and tell of it: the containers of a killed run would go on meanwhile."""
         try:
-            for left in self.sweep():
+            swept = self.sweep()
+            for left in swept.removed:
                 self.journal.tell("swept", f"removed {left}, left by a run that is gone", name=left)
+            for line in swept.told:
+                self.journal.tell("swept", line, name=line)
+            swept.check()
         except Interrupted:
             raise
         except LoadgenError as error:

@@ -28,7 +28,7 @@ LONGEST_PAUSE: Final = 60 * 60.0
 
 _NAME: Final = re.compile(r"attempt-([1-9]\d{0,5})")
 _FAILURES: Final[frozenset[schema.Outcome]] = frozenset(
-    {"failed", "died", "timeout", "error", "killed"}
+    {"failed", "died", "out-of-memory", "timeout", "stalled", "error", "killed"}
 )
 
 
@@ -152,6 +152,9 @@ def _attempts(folder: Path) -> Iterator[Attempt]:
 
 
 def _outcome(status: Status) -> schema.Outcome:
+    if status.killed:
+        # What ends a run hard may do so every time; a person's Ctrl-C will not.
+        return "killed"
     if status.outcome != "running":
         return status.outcome
     alive = status.owner is not None and status.owner.alive() is True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from loadgenctl.engines.base import Engine, Leftover
 from loadgenctl.errors import EngineError
@@ -14,19 +15,22 @@ ROLE = f"{NAMESPACE}.role"
 OWNER_PID = f"{NAMESPACE}.owner.pid"
 OWNER_START = f"{NAMESPACE}.owner.start"
 HOST = f"{NAMESPACE}.host"
+RESULTS = f"{NAMESPACE}.results"
+"""The run's results folder, by its absolute path."""
 
 _SWEEP_ORDER = {"container": 0, "network": 1, "volume": 2}
 
 
-def make(owner: Owner, run: str, role: str) -> dict[str, str]:
-    """The labels of something that `owner` makes for a run."""
-    return {
+def make(owner: Owner, run: str, role: str, results: Path | None = None) -> dict[str, str]:
+    """The labels of something that `owner` makes for a run, which may have a results folder."""
+    made = {
         RUN: run,
         ROLE: role,
         OWNER_PID: str(owner.pid),
         OWNER_START: owner.start,
         HOST: owner.host,
     }
+    return made if results is None else made | {RESULTS: str(results)}
 
 
 def owner_of(labels: Mapping[str, str]) -> Owner | None:
@@ -55,26 +59,29 @@ def owned_by(labels: Mapping[str, str], owner: Owner) -> bool:
     return owner_of(labels) == owner
 
 
-def sweep(
+def left_by_the_dead(
     engine: Engine, *, host: str | None = None, start_of: StartOf | None = None
 ) -> list[Leftover]:
-    """Remove what dead owners on this host left on the engine, and say what that was.
-
-    Containers go first: networks and volumes cannot go while one uses them. An item that cannot be
-    removed does not keep the others; the first such error is raised at the end.
+    """What dead owners of this host left on the engine, in the order in which it can be removed:
+    networks and volumes cannot go while a container uses them.
     """
+    dead = (
+        item
+        for item in engine.leftovers()
+        if owned_by_dead_process(item.labels, host=host, start_of=start_of)
+    )
+    return sorted(dead, key=lambda item: _SWEEP_ORDER.get(item.kind, len(_SWEEP_ORDER)))
+
+
+def remove(engine: Engine, items: Sequence[Leftover]) -> tuple[list[Leftover], EngineError | None]:
+    """Remove them one by one: what went, and the first error. One that stays keeps no other."""
     removed: list[Leftover] = []
-    failures: list[EngineError] = []
-    items = engine.leftovers()
-    for item in sorted(items, key=lambda item: _SWEEP_ORDER.get(item.kind, len(_SWEEP_ORDER))):
-        if not owned_by_dead_process(item.labels, host=host, start_of=start_of):
-            continue
+    failure: EngineError | None = None
+    for item in items:
         try:
             engine.remove_leftover(item)
         except EngineError as error:
-            failures.append(error)
+            failure = failure or error
         else:
             removed.append(item)
-    if failures:
-        raise failures[0]
-    return removed
+    return removed, failure

@@ -201,6 +201,22 @@ OPTIONS: tuple[Option, ...] = (
         RESULTS,
     ),
     Option("keep-state", "bool", False, "keep the state folder after a run that passed", RESULTS),
+    Option(
+        "disk.needed",
+        "bytes",
+        None,
+        "room that must be free before a run begins, e.g. 20g; 0: any; estimated from the stages if"
+        " not given",
+        RESULTS,
+    ),
+    Option(
+        "disk.reserve",
+        "bytes",
+        256 * 1024 * 1024,
+        "room kept free on the disks of results and state: a stage that comes to it is ended (exit"
+        " code 4)",
+        RESULTS,
+    ),
     Option("test-data.*", "tree", None, "free metadata recorded with the run", RESULTS),
     Option(
         "engine",
@@ -283,6 +299,8 @@ UP_KEYS = (
     "output-dir",
     "state-dir",
     "keep-state",
+    "disk.needed",
+    "disk.reserve",
     "test-data.*",
 )
 """The same where there are records, too, and a load at first."""

@@ -70,6 +70,8 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         sim_config=_absolute(settings.get("sim-config"), cwd),
         fail_fast=settings.get("fail-fast"),
         keep_state=settings.get("keep-state"),
+        disk_needed=settings.get("disk.needed"),
+        disk_reserve=settings.get("disk.reserve"),
         slog_codec=settings.get("slog-codec"),
         timeouts={
             role: float(value)

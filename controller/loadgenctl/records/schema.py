@@ -29,9 +29,19 @@ SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
 
 Outcome = Literal[
-    "running", "passed", "failed", "interrupted", "died", "timeout", "error", "killed"
+    "running",
+    "passed",
+    "failed",
+    "died",
+    "out-of-memory",
+    "timeout",
+    "stalled",
+    "interrupted",
+    "error",
+    "killed",
 ]
-"""`killed` is never written: a reader finds it when the process of a running run is gone."""
+"""`killed` is never written: a reader finds it when the process of a running run is gone. The sweep
+then writes `interrupted`, see `records.abandoned`."""
 
 
 def slog_name(role: str, stage: int, codec: str) -> str:

@@ -10,6 +10,7 @@ from loadgenctl.owner import Owner
 from loadgenctl.records.schema import Outcome
 
 _OUTCOMES = frozenset(get_args(Outcome))
+GONE = "its process is gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Status:
     role_exit_code: int | None = None
     oom_killed: bool = False
     """The failed role was killed because memory ran out."""
+    containers: tuple[Mapping[str, Any], ...] = ()
+    """How each container of a role ended, in order; see `RunStore.container_ended`."""
     last_lines: tuple[str, ...] = ()
     """The end of the failed role's log."""
     started_at: float | None = None
@@ -42,6 +45,13 @@ class Status:
         """True once the run has ended, well or not."""
         return self.outcome != "running"
 
+    @property
+    def killed(self) -> bool:
+        """True for a run that was marked as interrupted after its process was gone: it gave no exit
+        code.
+        """
+        return self.outcome == "interrupted" and self.exit_code is None
+
     def as_found(self) -> Status:
         """This status seen from outside: `running` whose owner is gone was `killed`.
 
@@ -49,7 +59,7 @@ class Status:
         """
         if self.finished or self.owner is None or self.owner.alive() is not False:
             return self
-        return replace(self, outcome="killed", reason=self.reason or "its process is gone")
+        return replace(self, outcome="killed", reason=self.reason or GONE)
 
     def to_json(self) -> dict[str, Any]:
         """The document, in the order a person reads it."""
@@ -64,6 +74,8 @@ class Status:
             known["reason"] = f"unknown outcome {outcome!r}"
             known["outcome"] = "error"
         known["owner"] = _owner(known.get("owner"))
+        ends = known.get("containers")
+        known["containers"] = tuple(ends) if isinstance(ends, list | tuple) else ()
         known["last_lines"] = tuple(map(str, lines)) if isinstance(lines, list | tuple) else ()
         return cls(**known)
 

@@ -139,6 +139,20 @@ class RunStore:
             self._write_status(changed)
             return changed
 
+    def container_ended(
+        self, role: str, *, exit_code: int | None, signal: str | None, oom_killed: bool
+    ) -> None:
+        """Add to the status how a container of the stage ended; what is not known is None."""
+        with self._lock:
+            end = {
+                "role": role,
+                "stage": None if self.stage == _OUTSIDE else self.stage,
+                "exit_code": exit_code,
+                "signal": signal,
+                "oom_killed": oom_killed,
+            }
+            self.set_status(containers=(*self._status.containers, end))
+
     def _stage_of(self, status: Status) -> int | None:
         if self.stage != _OUTSIDE:
             return self.stage

@@ -90,7 +90,7 @@ def outcome_text(outcome: object) -> Text:
     """How a run stands or ended, in the colour that tells."""
     word = clean(outcome)
     style = "bold green" if word == _GOOD else "bold yellow"
-    if word in {"failed", "died", "timeout", "error", "killed"}:
+    if word not in {_GOOD, "running", "interrupted"}:
         style = "bold red"
     return Text(word, style)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle
-from loadgenctl.errors import DeadlineExceeded, EngineError, RunError, UsageError
+from loadgenctl.errors import DeadlineExceeded, EngineError, RoleDied, RunError, UsageError
 from loadgenctl.model import NAMED, RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
 from loadgenctl.roles.ports import require_free
@@ -58,6 +58,8 @@ class PodOptions:
     user: str
     owner: Owner | None
     """None for containers that no process owns: a person keeps them, and no sweep may."""
+    results: Path | None = None
+    """The results folder, for whoever sweeps up after a dead run."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
     ports: Ports = field(default_factory=Ports)
@@ -153,7 +155,7 @@ def _outside(options: PodOptions) -> str:
 def _labels(options: PodOptions, role: str) -> dict[str, str]:
     if options.owner is None:
         return {labels.RUN: options.run_id, labels.ROLE: role}
-    return labels.make(options.owner, options.run_id, role)
+    return labels.make(options.owner, options.run_id, role, options.results)
 
 
 class Pod:
@@ -232,6 +234,17 @@ class Pod:
                     f"{what} did not finish within {timeout:.0f} s",
                     role=role,
                     step=what,
+                    hint="it was still running; its whole log is in logs/",
+                    detail=last,
+                )
+            if state.oom_killed:
+                raise RoleDied(
+                    f"{what} was killed: out of memory",
+                    role=role,
+                    exit_code_of_role=state.exit_code,
+                    oom_killed=True,
+                    step=what,
+                    hint="give the machine more memory",
                     detail=last,
                 )
             if state.exit_code != 0:

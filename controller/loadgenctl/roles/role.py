@@ -43,6 +43,8 @@ class Role:
         self.reached: dict[str, float] = {}
         """Mark → monotonic time at which it was seen."""
         self.started_at: float | None = None
+        self.ended: RoleState | None = None
+        """How the container ended, once that was seen."""
 
     @property
     def handle(self) -> Handle:
@@ -132,6 +134,13 @@ class Role:
         """The end of the log, for an error's detail."""
         return "\n".join(self._engine.tail(self.handle, TAIL_LINES))
 
+    def standing(self) -> str:
+        """The same with how the role is doing, for the error of something that did not come."""
+        state = self._engine.state(self.handle)
+        how = "still running" if state.running else how_ended(state)
+        reached = ", ".join(self.reached) or "nothing yet"
+        return f"{self.last_lines()}\n[{self.name} is {how}; it has reached: {reached}]"
+
     def stop(self, patience: Patience = _endless) -> RoleState:
         """Send the stop signal, wait, kill if need be; the final state.
 
@@ -139,6 +148,10 @@ class Role:
         all the while.
         """
         self.stop_following()
+        self.ended = self._stop(patience)
+        return self.ended
+
+    def _stop(self, patience: Patience) -> RoleState:
         handle = self.handle
         state = self._engine.state(handle)
         if not state.running:
@@ -180,13 +193,18 @@ class Role:
             self._handle = None
 
 
+def signal_of(state: RoleState) -> str | None:
+    """The signal that ended it, e.g. `SIGKILL`; None for an end by itself."""
+    code = state.exit_code
+    if code is None or code - 128 not in {number.value for number in signal.Signals}:
+        return None
+    return signal.Signals(code - 128).name
+
+
 def how_ended(state: RoleState) -> str:
     """`killed by SIGKILL, out of memory`, `exit code 1`."""
-    code = state.exit_code
-    if code is None:
+    if state.exit_code is None:
         return f"container {state.status}"
-    if code > 128 and code - 128 in {number.value for number in signal.Signals}:
-        text = f"killed by {signal.Signals(code - 128).name}"
-    else:
-        text = f"exit code {code}"
+    name = signal_of(state)
+    text = f"exit code {state.exit_code}" if name is None else f"killed by {name}"
     return text + (", out of memory" if state.oom_killed else "")

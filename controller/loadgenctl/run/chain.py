@@ -6,7 +6,7 @@ import json
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 
-from loadgenctl.errors import EngineError, RunError
+from loadgenctl.errors import STALLED, DeadlineExceeded, EngineError, RunError
 from loadgenctl.records import schema
 from loadgenctl.roles import probes
 from loadgenctl.roles.role import Role, how_ended
@@ -130,7 +130,7 @@ class ChainSide:
             role="chain",
             what=what,
             hint="a slow machine or a long replay needs a larger --timeout.chain",
-            last_lines=self.role.last_lines,
+            last_lines=self.role.standing,
         )
 
     def _await_health(self) -> None:
@@ -146,11 +146,12 @@ class ChainSide:
             poll(self._ask_health)
         except RetryError as error:
             reason = str(error.last_attempt.exception())
-            raise RunError(
+            raise DeadlineExceeded(
                 "the chain makes blocks but its RPC does not answer",
                 role="chain",
                 step="the chain's RPC",
-                detail=reason,
+                hint="a slow machine needs a larger --timeout.chain",
+                detail=f"{self.role.standing()}\n{reason}",
             ) from error
 
     def _ask_health(self) -> None:
@@ -229,7 +230,7 @@ class ChainSide:
             f"{who} no block for {silent:.0f} s after block {self.height}"
             + (f": {fatal}" if fatal else ""),
             role="chain" if network is None or fatal else "network",
-            step="stalled",
+            step=STALLED,
             hint=None if fatal else slow if network is None else gone,
             detail=f"{self.role.last_lines()}\n{self.vats_diagnosis()}",
         )
@@ -272,7 +273,8 @@ class ChainSide:
             timeout=self._ctx.timeout("block", BLOCK_STALL),
             role="chain",
             what="a block in the chain's slog",
-            last_lines=self.role.last_lines,
+            hint="a chain with slower blocks needs a larger --timeout.block",
+            last_lines=self.role.standing,
         )
         self._ctx.store.perf("stage-first-block", block=self.blocks[0].block_height)
         self._watch.reached(empty, timeout=FIRST_EMPTY_TIMEOUT)
@@ -310,8 +312,7 @@ class ChainSide:
         """Finish the slog, keep the log, remove the container; works from every state."""
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
         try:
-            keep = self._ctx.log_keeper(f"chain-stage-{self._stage}")
-            self.role.end(keep, self._ctx.patience)
+            self._ctx.close_role(self.role, f"chain-stage-{self._stage}")
         finally:
             self._finish_slog()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from isal import igzip_lib
 
 from loadgenctl.clock import Clock
-from loadgenctl.engines.base import Engine
+from loadgenctl.engines.base import Engine, RoleState
 from loadgenctl.model import ChainNetwork, RunPlan
 from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.plainfile import write_plain
@@ -17,6 +17,8 @@ from loadgenctl.process import Runner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod
+from loadgenctl.roles.role import Role, signal_of
+from loadgenctl.run.disk import DiskGuard
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Progress
 from loadgenctl.run.storage import StorageSaver
@@ -40,6 +42,7 @@ class StageContext:
     interrupts: Interrupts
     saver: StorageSaver
     sampler: Sampler
+    disk: DiskGuard
     vat_names: dict[str, str | None]
     """Vat id → name as the slog tells it; grows while stages run."""
     on_ready: Callable[[], None]
@@ -70,6 +73,25 @@ class StageContext:
     def timeout(self, role: str, default: float) -> float:
         """Seconds, as the person set them or `default`."""
         return self.plan.timeouts.get(role, default)
+
+    def close_role(self, role: Role, name: str) -> None:
+        """Stop a role, keep its log as logs/NAME.log.gz, remove it; note how it ended.
+
+        Nothing happens unless it was started.
+        """
+        keep = self.log_keeper(name)
+        if not role.started:
+            return
+        try:
+            role.end(keep, self.patience)
+        finally:
+            end = role.ended or RoleState("gone")
+            self.store.container_ended(
+                role.name,
+                exit_code=end.exit_code,
+                signal=signal_of(end),
+                oom_killed=end.oom_killed,
+            )
 
     def log_keeper(self, name: str) -> Callable[[bytes], None]:
         """Where a log goes: chunks appended to logs/NAME.log.gz."""

@@ -9,7 +9,7 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from loadgenctl.engines.base import ExecResult
-from loadgenctl.errors import LoadFailed
+from loadgenctl.errors import STALLED, LoadFailed
 from loadgenctl.records import schema
 from loadgenctl.roles.loadclient import LoadClient, LoadEvents
 from loadgenctl.roles.loadconfig import MAX_SECONDS
@@ -109,7 +109,7 @@ class LoadSide:
             role=role.name,
             what=f"{role.name} reaching {mark!r}",
             hint=f"a slow machine needs a larger --timeout.{role.name}",
-            last_lines=role.last_lines,
+            last_lines=role.standing,
         )
 
     def prepare(self, tasks: Sequence[str]) -> None:
@@ -125,7 +125,7 @@ class LoadSide:
             role="loadgen",
             what="the load's preparation",
             hint="a slow machine needs a larger --timeout.loadgen",
-            last_lines=self.loadgen.last_lines,
+            last_lines=self.loadgen.standing,
         )
         self._configure({})
 
@@ -187,7 +187,7 @@ class LoadSide:
             raise LoadFailed(
                 f"the load is stalled: no cycle finished for {silent:.0f} s",
                 role="loadgen",
-                step="stalled",
+                step=STALLED,
                 hint="slower cycles need a larger --timeout.cycle",
                 detail=f"{self.loadgen.last_lines()}\n{self._diagnose()}",
             )
@@ -227,5 +227,5 @@ class LoadSide:
             if self._slog is not None:
                 whatever_happens.callback(self._slog.close, delete_plain=True)
             for role, name in ((self.solo, "client"), (self.loadgen, "loadgen")):
-                keep = self._ctx.log_keeper(f"{name}-stage-{self._stage}")
-                whatever_happens.callback(role.end, keep, self._ctx.patience)
+                log = f"{name}-stage-{self._stage}"
+                whatever_happens.callback(self._ctx.close_role, role, log)

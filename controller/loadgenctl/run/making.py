@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine
 from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.run import leftovers
 from loadgenctl.run.progress import Progress
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
 from loadgenctl.sources.base import SdkSource, SourceRequest
@@ -123,9 +123,13 @@ def resolve(plan: RunPlan, makers: Makers) -> Wanted:
 
 
 def sweep(makers: Makers) -> None:
-    """Remove what dead runs left on the engine."""
-    for item in labels.sweep(makers.engine):
-        makers.progress.note(f"removed {item.kind} {item.name}, left by a run that is gone")
+    """Remove what dead runs left on the engine, and mark their results. Raises `EngineError`."""
+    swept = leftovers.sweep(makers.engine)
+    for name in swept.removed:
+        makers.progress.note(f"removed {name}, left by a run that is gone")
+    for line in swept.told:
+        makers.progress.note(line)
+    swept.check()
 
 
 def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:

@@ -14,12 +14,9 @@ from typing import Any, TypeVar
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import EngineInfo
 from loadgenctl.errors import (
-    DeadlineExceeded,
-    Interrupted,
     LoadFailed,
     LoadgenError,
     OutputFolderError,
-    RoleDied,
 )
 from loadgenctl.model import ChainNetwork, RunPlan
 from loadgenctl.monitor.own import OwnUsage, read_own_usage
@@ -29,12 +26,12 @@ from loadgenctl.networks.fetch import HttpFetch
 from loadgenctl.networks.origin import Found, OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
-from loadgenctl.records import schema
 from loadgenctl.records.raw import COPIES
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
-from loadgenctl.run import host, networks
+from loadgenctl.run import disk, ending, host, networks
 from loadgenctl.run.context import StageContext, role_context
+from loadgenctl.run.disk import DiskGuard, Disks
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.making import (
     NO_IMAGE,
@@ -73,6 +70,8 @@ class Services(Makers):
     finish: Callable[[RunStore], None]
     """Called at the very end: the analysis side makes the summary from the folder."""
     site_name: str | None = None
+    disks: Disks = field(default_factory=Disks)
+    """What is known of disks; tests have their own."""
     make_reader: ReaderFactory = ThreadReader
     """How the sampler reads without waiting; tests read inline."""
     own_usage: OwnUsage = read_own_usage
@@ -134,13 +133,28 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     engine_info = services.engine.info()
     wanted = resolve(plan, services)
     networks.require_features(plan, wanted.family)
+    needs = disk.needs(plan, simulated=wanted.family.simulated)
+    disk.preflight(plan, needs, services.disks, services.progress.warn)
     walk = Walk(plan, services, engine_info, wanted, _open_records(plan, services))
     with walk.store:
         error = _walk(walk)
         with services.interrupts.held():
             _write_ending(walk, error)
-        services.finish(walk.store)
+        error = _finish(walk, error)
     return Ending(plan.output_dir, error)
+
+
+def _finish(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
+    """The summary, by the analysis side; that it cannot be made or written hides nothing else."""
+    try:
+        walk.services.finish(walk.store)
+    except Exception as caught:  # noqa: BLE001 - reports are still to be made of what is there
+        trouble = host.as_error(caught, walk.store.folder)
+        walk.services.progress.warn(f"no summary was written: {trouble}")
+        if error is None:
+            walk.store.set_status(**ending.failure(trouble))
+            return trouble
+    return error
 
 
 def _walk(walk: Walk) -> LoadgenError | None:
@@ -232,6 +246,7 @@ def _open_pod(walk: Walk) -> None:
         image=_known(walk.image).tag,
         user=f"{uid}:{gid}",
         owner=Owner.current(),
+        results=walk.store.folder,
         limits=plan.limits,
         publish=plan.publish,
         ports=plan.ports,
@@ -277,6 +292,7 @@ def _run_stages(walk: Walk) -> None:
         interrupts=services.interrupts,
         saver=saver,
         sampler=sampler,
+        disk=DiskGuard(plan, services.disks, services.clock),
         vat_names=names,
         on_ready=services.on_ready,
         processes=services.processes,
@@ -286,7 +302,8 @@ def _run_stages(walk: Walk) -> None:
         # Without published ports the pod has only loopback, of which Docker keeps no count.
         sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
     walk.store.perf_start()
-    failed_cycles, last_error = 0, None
+    failed: dict[int, int] = {}
+    last_error = None
     try:
         set_up(ctx)
         networks.offer(ctx)
@@ -294,21 +311,33 @@ def _run_stages(walk: Walk) -> None:
             for spec in plan.stages:
                 stage = Stage(ctx, spec)
                 stage.run()
-                failed_cycles += stage.load.events.failed
+                failed[spec.index] = stage.load.events.failed
                 last_error = stage.load.events.last_error or last_error
         _finish_packing(walk, saver)
     finally:
         with services.interrupts.held():
             sampler.close()
             saver.abandon()
-    if failed_cycles:
-        raise LoadFailed(
-            f"{failed_cycles} load cycles failed",
-            role="loadgen",
-            step="load",
-            hint="their errors stand in cycles.jsonl; this is the last one",
-            detail=last_error,
-        )
+    _check_cycles(failed, last_error)
+
+
+def _check_cycles(failed: Mapping[int, int], last_error: str | None) -> None:
+    """Failed cycles fail the run, however well all else went. `failed` by stage."""
+    where = {stage: count for stage, count in failed.items() if count}
+    if not where:
+        return
+    if len(where) == 1:
+        stages = f"in stage {min(where)}"
+    else:
+        stages = "in stages " + ", ".join(f"{stage} ({count})" for stage, count in where.items())
+    raise LoadFailed(
+        f"{sum(where.values())} load cycles failed {stages}",
+        role="loadgen",
+        step="load",
+        stage=min(where),
+        hint="their errors stand in cycles.jsonl; this is the last one",
+        detail=last_error,
+    )
 
 
 def _network(walk: Walk) -> ChainNetwork | None:
@@ -343,40 +372,10 @@ def _write_ending(walk: Walk, error: LoadgenError | None) -> None:
     if error is None:
         store.set_status(outcome="passed", step=None, exit_code=0)
     else:
-        store.set_status(**_failure(error))
+        store.set_status(**ending.failure(error))
     state = walk.plan.state_dir
     if error is None and not walk.plan.keep_state and state.parent == store.folder:
         shutil.rmtree(state, ignore_errors=True)
-
-
-def _failure(error: LoadgenError) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "outcome": _outcome(error),
-        "reason": error.message,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-        "last_lines": tuple((error.detail or "").splitlines()[-20:]),
-    }
-    for name in ("role", "step"):
-        value = getattr(error, name, None)
-        if value is not None:
-            changes[name] = value
-    if isinstance(error, RoleDied):
-        changes |= {
-            "role_exit_code": error.exit_code_of_role,
-            "oom_killed": error.oom_killed,
-        }
-    return changes
-
-
-def _outcome(error: LoadgenError) -> schema.Outcome:
-    if isinstance(error, Interrupted):
-        return "interrupted"
-    if isinstance(error, RoleDied):
-        return "died"
-    if isinstance(error, DeadlineExceeded):
-        return "timeout"
-    return "error" if error.exit_code == LoadgenError.exit_code else "failed"
 
 
 def _run_document(walk: Walk) -> Mapping[str, Any]:

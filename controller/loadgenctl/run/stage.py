@@ -57,7 +57,7 @@ class Stage:
         store.begin_stage(self._spec.index)
         store.set_status(step=f"stage {self._spec.index}")
         store.perf("stage-start")
-        self._watch.pollers.append(self._tell)
+        self._watch.pollers += [self._tell, self._ctx.disk.poll]
         trouble: Exception | None = None
         try:
             self._story()
@@ -87,6 +87,7 @@ class Stage:
 
     def _story(self) -> None:
         spec = self._spec
+        self._ctx.disk.check()
         self._start_chain()
         self.chain.wait_first_blocks()
         if self._has_client:

@@ -95,7 +95,10 @@ def clean_command(
         typer.Option("--engine", help="Look at this one alone."),
     ] = None,
 ) -> None:
-    """Remove what dead runs of this machine left: containers, networks, volumes; processes."""
+    """Remove what dead runs of this machine left: containers, networks, volumes; processes.
+
+    Their results folders are kept, and marked as interrupted.
+    """
     from loadgenctl.cli.clean import clean_engines
 
     clean_engines(engine, dry_run=dry_run)

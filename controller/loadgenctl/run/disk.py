@@ -1,0 +1,224 @@
+"""Room on the disks: looked at before anything is made, and watched while stages run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgenctl.clock import Clock
+from loadgenctl.errors import DiskFull, OutputFolderError
+from loadgenctl.model import RunPlan
+
+MIB = 1024 * 1024
+LOOK = 5.0
+"""Seconds between two looks at the disks."""
+OPEN_END = 60.0
+"""Minutes that a stage without an end is taken for."""
+NETWORK = frozenset(
+    {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "lustre"}
+    | {"nfs", "nfs4", "smb3", "smbfs"}
+)
+"""Kinds of file systems whose locks and flushes depend on another machine."""
+
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a chain writes, on the large side; bytes."""
+
+    slog: int
+    """A minute, plain: it is there until the stage ends."""
+    packed: int
+    """A minute, packed."""
+    storage: int
+    """State of chain and client at first."""
+    growth: int
+    """A minute of load."""
+    saved: int
+    """One saved storage."""
+
+
+REAL = Rates(4 * MIB, MIB // 2, 256 * MIB, 2 * MIB, 64 * MIB)
+SIMULATED = Rates(MIB // 4, MIB // 16, 2 * MIB, MIB // 16, MIB // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Bytes that a run will probably take."""
+
+    results: int
+    state: int
+
+
+class Disks:
+    """What the machine says of its disks; a seam. Paths need not be there yet."""
+
+    def free(self, path: Path) -> int | None:
+        """Bytes that this user may still write; None where nobody can tell."""
+        try:
+            usage = os.statvfs(existing(path))
+        except OSError:
+            return None
+        return usage.f_bavail * usage.f_frsize if usage.f_blocks else None
+
+    def device(self, path: Path) -> int:
+        """Equal for what shares its room. Raises `OSError`."""
+        return existing(path).stat().st_dev
+
+    def writable(self, path: Path) -> bool:
+        """False where nothing can be made, e.g. because it is mounted read-only."""
+        return os.access(existing(path), os.W_OK)
+
+    def kind(self, path: Path) -> str | None:
+        """The kind of file system, e.g. `nfs4`; None if unknown."""
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return None
+        return kind_of_mount(existing(path), mounts)
+
+    def locks(self, path: Path) -> bool:
+        """True if a file there can be locked. Raises `OSError` if none can be made."""
+        with tempfile.TemporaryFile(dir=existing(path)) as probe:
+            try:
+                fcntl.lockf(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        return True
+
+
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path.resolve()
+
+
+def kind_of_mount(path: Path, mounts: str) -> str | None:
+    """The file system of a resolved path by the text of a mountinfo; a later mount hides others."""
+    found: tuple[int, str] | None = None
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) < 5 or not after:
+            continue
+        # Spaces and the like are written as octal escapes.
+        point = Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4]))
+        if path.is_relative_to(point) and (found is None or len(point.parts) >= found[0]):
+            found = len(point.parts), after.split(" ")[0]
+    return None if found is None else found[1]
+
+
+def needs(plan: RunPlan, *, simulated: bool) -> Needs:
+    """A rough estimate: slogs and saved storage go to the results, state where the state is."""
+    rates = SIMULATED if simulated else REAL
+    minutes = [OPEN_END if stage.duration < 0 else stage.duration / 60 + 1 for stage in plan.stages]
+    loaded = sum(
+        length for stage, length in zip(plan.stages, minutes, strict=True) if not stage.chain_only
+    )
+    state = rates.storage + rates.growth * loaded
+    saves = sum(stage.save_storage for stage in plan.stages)
+    results = rates.slog * max(minutes) + rates.packed * sum(minutes) + rates.saved * saves
+    if saves:
+        # While it is packed, a copy of the storage is there.
+        results += state
+    return Needs(int(results), int(state))
+
+
+def preflight(plan: RunPlan, wanted: Needs, disks: Disks, warn: Callable[[str], None]) -> None:
+    """Raise `OutputFolderError` if a folder cannot be written or locked, or has too little room."""
+    folders = {"--output-dir": plan.output_dir, "--state-dir": plan.state_dir}
+    for option, folder in folders.items():
+        if not disks.writable(folder):
+            raise OutputFolderError(f"{folder} cannot be written", hint=f"choose another {option}")
+    for option, folder in folders.items():
+        _check_locks(option, folder, disks, warn)
+    try:
+        shared = disks.device(plan.output_dir) == disks.device(plan.state_dir)
+    except OSError as error:
+        raise OutputFolderError(
+            f"{plan.output_dir} or {plan.state_dir} cannot be used: {error.strerror}",
+            hint="choose another --output-dir or --state-dir",
+        ) from error
+    wants = {"--output-dir": wanted.results, "--state-dir": wanted.state}
+    if shared:
+        wants = {"--output-dir": wanted.results + wanted.state}
+    for option, size in wants.items():
+        _check_room(plan, option, folders[option], size, disks)
+
+
+def _check_locks(option: str, folder: Path, disks: Disks, warn: Callable[[str], None]) -> None:
+    kind = disks.kind(folder)
+    if kind not in NETWORK:
+        return
+    try:
+        locks = disks.locks(folder)
+    except OSError as error:
+        raise OutputFolderError(
+            f"{folder} cannot be written: {error.strerror}", hint=f"choose another {option}"
+        ) from error
+    if not locks:
+        raise OutputFolderError(
+            f"{folder} is on a network mount ({kind}) where files cannot be locked",
+            hint=f"the chain's databases need locks: choose an {option} on a disk of this machine",
+        )
+    warn(
+        f"{folder} is on a network mount ({kind}): what it takes will be measured with the chain;"
+        f" better choose an {option} on a disk of this machine"
+    )
+
+
+def _check_room(plan: RunPlan, option: str, folder: Path, size: int, disks: Disks) -> None:
+    free = disks.free(folder)
+    wanted = plan.disk_reserve + size if plan.disk_needed is None else plan.disk_needed
+    if free is None or free >= wanted:
+        return
+    how = "is estimated to need" if plan.disk_needed is None else "was told to need"
+    raise OutputFolderError(
+        f"there is too little room in {folder}: {shown(free)} are free, and the run {how}"
+        f" {shown(wanted)}",
+        hint=f"free some space, choose another {option}, or say by --disk.needed what is enough",
+    )
+
+
+class DiskGuard:
+    """Looks every few seconds whether the run's disks still have the room that is to stay free."""
+
+    def __init__(self, plan: RunPlan, disks: Disks, clock: Clock) -> None:
+        """Nothing is looked at yet."""
+        self._folders = {"results": plan.output_dir, "state": plan.state_dir}
+        self._reserve = plan.disk_reserve
+        self._disks = disks
+        self._clock = clock
+        self._looked = clock.monotonic()
+
+    def poll(self) -> None:
+        """`check`, if it is time to. Costs two system calls then."""
+        if self._clock.monotonic() - self._looked >= LOOK:
+            self.check()
+
+    def check(self) -> None:
+        """Raise `DiskFull` if less than the reserve is free."""
+        self._looked = self._clock.monotonic()
+        for what, folder in self._folders.items():
+            free = self._disks.free(folder)
+            if free is not None and free < self._reserve:
+                raise DiskFull(
+                    f"the disk of the {what} is almost full: {shown(free)} are free in {folder},"
+                    f" and {shown(self._reserve)} are kept",
+                    step="disk",
+                    hint="free some space, or choose a folder on another disk; the room that is"
+                    " kept is --disk.reserve",
+                )
+
+
+def shown(size: int) -> str:
+    """`1.5 GiB`, `200 MiB`."""
+    return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / MIB:.0f} MiB"

@@ -1,0 +1,68 @@
+"""The sweep: what dead runs of this host left on an engine is removed, their results are marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgenctl.engines import labels
+from loadgenctl.engines.base import Engine, Leftover
+from loadgenctl.errors import EngineError
+from loadgenctl.owner import Owner, StartOf
+from loadgenctl.records.abandoned import mark_interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did."""
+
+    removed: tuple[str, ...] = ()
+    """Kinds and names: `container loadgenctl-…`."""
+    told: tuple[str, ...] = ()
+    """What became of the dead runs' results folders, a line each."""
+    error: EngineError | None = None
+    """Why something is still there; the first of several."""
+
+    def check(self) -> None:
+        """Raise the error, if there is one."""
+        if self.error is not None:
+            raise self.error
+
+
+def sweep(
+    engine: Engine,
+    *,
+    dry_run: bool = False,
+    host: str | None = None,
+    start_of: StartOf | None = None,
+) -> Swept:
+    """Remove what dead owners of this host left, and mark the results folders it is labelled with.
+
+    What lives, or belongs to another host, is left alone: see `labels.owned_by_dead_process`. With
+    `dry_run` it only says what it would do. Raises `EngineError` when the engine cannot be asked.
+    """
+    items = labels.left_by_the_dead(engine, host=host, start_of=start_of)
+    if dry_run:
+        removed, error = items, None
+    else:
+        removed, error = labels.remove(engine, items)
+    marks = (
+        mark_interrupted(folder, owner, host=host, start_of=start_of, dry_run=dry_run)
+        for folder, owner in _dead_runs(items)
+    )
+    return Swept(
+        removed=tuple(f"{item.kind} {item.name}" for item in removed),
+        told=tuple(line for line in marks if line is not None),
+        error=error,
+    )
+
+
+def _dead_runs(items: Iterable[Leftover]) -> list[tuple[Path, Owner]]:
+    """Results folders and their dead owners, each once."""
+    found: dict[tuple[Path, Owner], None] = {}
+    for item in items:
+        owner, results = labels.owner_of(item.labels), item.labels.get(labels.RESULTS)
+        if owner is not None and results:
+            found[Path(results), owner] = None
+    return list(found)
