@@ -7,6 +7,7 @@ never the results: a record holds the site's name only. Parsing is strict; all t
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ GITCONFIG_TARGET = "/etc/gitconfig"
 GIT_TARGET = "/var/lib/loadgenctl/git"
 """Folder in the builder below which local git mirrors are mounted, by number."""
 
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!*+,=%\[\]-]+")
+"""An address that means nothing to a shell, to sed or to a Dockerfile, which it is written into."""
 _CA_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
     "SSL_CERT_FILE",
@@ -328,8 +331,11 @@ class _Table:
         value = self.text(key)
         if value is None:
             return None
-        if not value.startswith(("http://", "https://")):
-            raise UsageError(f"{self.path(key)} must be an http or https url")
+        if not _URL.fullmatch(value):
+            raise UsageError(
+                f"{self.path(key)} must be an http or https url",
+                hint="of plain characters: what else there is in it has to be percent-encoded",
+            )
         return value.rstrip("/")
 
     def file(self, key: str) -> Path | None:
