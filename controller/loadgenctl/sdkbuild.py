@@ -15,7 +15,7 @@ import orjson
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.errors import BuildError, UsageError
-from loadgenctl.model import Command, Limits, Mount, ResolvedRevision, RoleSpec
+from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.cache import SOURCE, SdkCache, disk_usage, key_of, record_of
@@ -26,8 +26,6 @@ _STEP_TIMEOUT = 2 * 3600.0
 """Seconds a step may take that names no limit itself."""
 _POLL_SECONDS = 0.5
 _TAIL_LINES = 30
-_LIMITS = Limits(pids=16384)
-"""A build that never stops forking ends itself, not the machine."""
 # Two streams would reach the log by two pipes, each as fast as it is read: the words that tell why
 # a step failed could stand anywhere before its end.
 _ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
@@ -187,7 +185,6 @@ class Builder:
             mounts=(*mounts, *self.mounts),
             user=self.user,
             network="own",
-            limits=_LIMITS,
             labels=self.labels,
         )
 

@@ -56,6 +56,10 @@ class Ended:
     """From its start to its end."""
 
 
+def _heed_hangup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Loadgenctl:
     """One `loadgenctl …` in a session of its own; what still runs at the end is killed."""
 
@@ -89,6 +93,8 @@ class Loadgenctl:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
+                # Under nohup the tests ignore it, and so would what they start.
+                preexec_fn=_heed_hangup,
             )
         start = process_start(self._process.pid) or ""
         self.owners.add(Owner(self._process.pid, start, host_id()))

@@ -18,6 +18,8 @@ _TMPFS = {
     "/tmp": "rw,nosuid,nodev,exec,mode=1777,size=256m",  # noqa: S108 - a path in the container
     "/run": "rw,nosuid,nodev,mode=755,size=16m",
 }
+_PIDS = 16384
+"""Of a container without a limit of its own: what never stops forking ends itself, not the machine."""
 _LOG_FILES = 2
 _STATUS = {
     "created": "created",
@@ -39,7 +41,7 @@ def host_config_arguments(spec: RoleSpec) -> dict[str, Any]:
         "network_mode": network_mode(spec.network),
         "log_config": _log_config(spec.log_max_bytes),
         "read_only": spec.read_only_root,
-        "pids_limit": spec.limits.pids,
+        "pids_limit": spec.limits.pids or _PIDS,
     }
     if spec.hardened:
         arguments["cap_drop"] = ["ALL"]

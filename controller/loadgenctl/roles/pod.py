@@ -33,8 +33,6 @@ SETUP = "setup"
 """The role of a one-shot."""
 _TAKEN = re.compile(r":(\d+)(?: failed)?: .*(?:already allocated|already in use)")
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
-UNNAMED_LIMITS = Limits(pids=4096)
-"""For roles that no option limits, the one-shots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def role_spec(
         ),
         user=options.user,
         network=network,
-        limits=options.limits.get(role, UNNAMED_LIMITS),
+        limits=options.limits.get(role, Limits()),
         labels=_labels(options, role),
         stop_signal=stop_signal,
         read_only_root=True,
