@@ -94,6 +94,8 @@ def kill_all(seed: int, count: int, work: Path) -> Killed:
             _tell(kill, count, work)
     except KeyboardInterrupt:
         sys.stderr.write("soak: interrupted\n")
+        # The last one may have been killed and not swept yet.
+        doing.command(work, *SWEEPING)
     return killed
 
 
@@ -116,14 +118,15 @@ def _one(number: int, after: float, work: Path) -> Kill | None:
     """A run killed, swept and read; None if it ended before the signal."""
     folder = work / f"killed-{number}"
     child, owner = doing.start(work, work / "killed.txt", *_arguments(work, folder))
-    try:
-        child.wait(after)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
+    with doing.stopped(child):
+        try:
+            child.wait(after)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
     return _seen(number, after, folder, owner, work)
 
 

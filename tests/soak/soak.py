@@ -62,6 +62,8 @@ def soak(seed: int, hours: float, work: Path) -> Taken:
                 break
     except KeyboardInterrupt:
         taken.stopped = "interrupted"
+        # A child may have been killed and not swept yet.
+        doing.command(work, *SWEEPING)
     taken.ended = time.time()
     return taken
 
