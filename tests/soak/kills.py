@@ -57,6 +57,7 @@ class Killed:
     kills: list[Kill] = field(default_factory=list)
     too_late: int = 0
     """Runs that had ended before the signal; they were done again."""
+    interrupted: bool = False
 
     @property
     def good(self) -> int:
@@ -93,7 +94,7 @@ def kill_all(seed: int, count: int, work: Path) -> Killed:
             killed.kills.append(kill)
             _tell(kill, count, work)
     except KeyboardInterrupt:
-        sys.stderr.write("soak: interrupted\n")
+        killed.interrupted = True
         # The last one may have been killed and not swept yet.
         doing.command(work, *SWEEPING)
     return killed
