@@ -270,6 +270,18 @@ def test_a_chain_that_hangs_in_a_delivery_names_the_vat(world: World) -> None:
     assert "  vat v11 is in a delivery since 2" in str(ending.error.detail)
 
 
+def test_a_consensus_failure_that_the_chain_survives_is_named_before_cycles_fail(
+    world: World,
+) -> None:
+    world.chain = replace(world.chain, lines=(*world.chain.lines, (25.0, "CONSENSUS FAILURE!!!")))
+    world.last_block, world.cycles_succeed, world.cycle_time = 25, False, 120.0
+    ending = world.run("--stages 1 --stage.0.duration 0.5 --stage.0.loadgen.faucet.interval 5")
+    assert isinstance(ending.error, RunError)
+    assert (ending.error.role, ending.error.step) == ("chain", "stalled")
+    assert "consensus failure" in ending.error.message
+    assert world.clock.monotonic() < 60
+
+
 def test_a_consensus_failure_is_named(world: World) -> None:
     lines = (*world.chain.lines, (15.0, "CONSENSUS FAILURE!!! err=oops"))
     world.chain = replace(world.chain, lines=lines)

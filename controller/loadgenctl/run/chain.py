@@ -20,6 +20,10 @@ from loadgenctl.slog.scan import BlockRecord, SlogScanner
 LAUNCHED = "launched"
 BLOCK_STALL = 180.0
 """Seconds without a finished block after which the chain is called stalled."""
+FATAL_LOOK = 10.0
+"""Seconds without a finished block after which the log is looked at for why, and again and again:
+a chain that has failed for good may live on.
+"""
 HEALTH_TIMEOUT = 60.0
 """Seconds a chain that makes blocks may take to answer by RPC."""
 FIRST_EMPTY_TIMEOUT = 300.0
@@ -50,6 +54,7 @@ class ChainSide:
         self._ready_at: float | None = None
         self._shutdown_at: float | None = None
         self._last_progress = ctx.clock.monotonic()
+        self._next_look = FATAL_LOOK
         self.blocks: list[BlockRecord] = []
         """Since the chain was ready; only the newest few are kept."""
         self.height: int | None = None
@@ -145,6 +150,7 @@ class ChainSide:
         if finished:
             ctx.vat_names.update({vat: seen.name for vat, seen in self.scanner.vats.items()})
             self._last_progress = ctx.clock.monotonic()
+            self._next_look = FATAL_LOOK
             self._write(finished)
         elif self._ready_at is not None and self._shutdown_at is None:
             self._check_stall()
@@ -174,9 +180,12 @@ class ChainSide:
     def _check_stall(self) -> None:
         limit = self._ctx.timeout("block", BLOCK_STALL)
         silent = self._ctx.clock.monotonic() - self._last_progress
-        if silent <= limit:
+        if silent <= min(limit, self._next_look):
             return
         fatal = self.role.fatal_in_tail()
+        if silent <= limit and not fatal:
+            self._next_look = silent + FATAL_LOOK
+            return
         raise RunError(
             f"the chain made no block for {silent:.0f} s after block {self.height}"
             + (f": {fatal}" if fatal else ""),
