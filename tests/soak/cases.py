@@ -135,7 +135,7 @@ def _in_container(luck: random.Random, number: int) -> Case:
     died = Expectation(4, ("died",), role, "ended unexpectedly: killed by SIGKILL")
     expected = {
         "kill": died,
-        "pause": Expectation(4, ("failed", "timeout"), None, ""),
+        "pause": Expectation(4, ("failed", "timeout"), "chain"),
         "hold": PASSES,
         "agent": PASSES,
     }[what]
