@@ -135,6 +135,8 @@ class World:
         self.folder = folder
         self.clock = FakeClock()
         self.setup = Script(exit_after=0.3, on_start=self._setup_starts)
+        self.funding: Script | None = None
+        """The one-shot that provisions the client, if not like the others."""
         self.interrupts = Interrupts()
         self.make_engine: type[FakeEngine] = FakeEngine
         self.progress = Remembering()
@@ -203,7 +205,9 @@ class World:
     def services(self) -> Services:
         """Fakes throughout, but for the description of the simulated SDK."""
         roles = {"chain": self.chain, "solo": self.solo, "loadgen": self.loadgen}
-        self.engine = self.make_engine(self.clock, {**roles, "setup": self.setup})
+        # The chain's state, the client's, its provision.
+        setups = [self.setup, self.setup, self.funding or self.setup]
+        self.engine = self.make_engine(self.clock, {**roles, "setup": setups})
         return Services(
             engine=self.engine,
             clock=self.clock,

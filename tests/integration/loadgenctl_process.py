@@ -56,10 +56,6 @@ class Ended:
     """From its start to its end."""
 
 
-def _heed_hangup() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 class Loadgenctl:
     """One `loadgenctl …` in a session of its own; what still runs at the end is killed."""
 
@@ -86,15 +82,14 @@ class Loadgenctl:
         self._began = time.monotonic()
         with self._outputs[0].open("wb") as stdout, self._outputs[1].open("wb") as stderr:
             self._process = subprocess.Popen(
-                [*program, *arguments],
+                # Under nohup the tests ignore SIGHUP, and so would what they start.
+                ["env", "--default-signal=HUP", *program, *arguments],
                 cwd=cwd or folder,
                 env=merged,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                # Under nohup the tests ignore it, and so would what they start.
-                preexec_fn=_heed_hangup,
             )
         start = process_start(self._process.pid) or ""
         self.owners.add(Owner(self._process.pid, start, host_id()))

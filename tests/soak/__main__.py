@@ -11,18 +11,23 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+from tests.soak import soak
 from tests.soak.doing import SoakError
 from tests.soak.kills import kill_all
 from tests.soak.report import kills_lines, soak_lines
-from tests.soak.soak import soak
 from tests.soak.verdict import judge
 
 from loadgenctl.errors import LoadgenError
 
+INTERRUPTED: Final = 130
+
 
 def main(words: Sequence[str]) -> int:
-    """The exit code: 0; 1 if a run was not as expected or something leaks; 2 bad usage."""
+    """The exit code: 0; 1 if a run was not as expected or something leaks; 2 if it cannot be done;
+    130 if it was ended early and nothing was wrong so far.
+    """
     options = _parser().parse_args(words)
     report = None if options.report is None else _writable(options.report)
     if options.work is not None:
@@ -43,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     if report is not None:
         report.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
-    if code:
+    if code == 1:
         sys.stderr.write(f"soak: what was not as expected is kept in {work}\n")
     else:
         shutil.rmtree(work)
@@ -60,14 +65,16 @@ def _writable(file: Path) -> Path:
 
 
 def _soak(hours: float, seed: int, work: Path) -> tuple[list[str], int]:
-    taken = soak(seed, hours, work)
+    taken = soak.soak(seed, hours, work)
     verdict = judge(taken.counts)
-    return soak_lines(taken, verdict), 1 if taken.wrong or verdict.complaints else 0
+    bad = taken.wrong or verdict.complaints or taken.stopped not in {None, soak.INTERRUPTED}
+    return soak_lines(taken, verdict), 1 if bad else INTERRUPTED if taken.stopped else 0
 
 
 def _kills(count: int, seed: int, work: Path) -> tuple[list[str], int]:
     killed = kill_all(seed, count, work)
-    return kills_lines(killed), 0 if killed.good == count else 1
+    bad = killed.good < len(killed.kills)
+    return kills_lines(killed), 1 if bad else INTERRUPTED if killed.interrupted else 0
 
 
 def _parser() -> argparse.ArgumentParser:

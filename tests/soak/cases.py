@@ -135,7 +135,7 @@ def _in_container(luck: random.Random, number: int) -> Case:
     died = Expectation(4, ("died",), role, "ended unexpectedly: killed by SIGKILL")
     expected = {
         "kill": died,
-        "pause": Expectation(4, ("failed", "timeout"), None, ""),
+        "pause": Expectation(4, ("stalled", "timeout"), "chain"),
         "hold": PASSES,
         "agent": PASSES,
     }[what]
@@ -186,13 +186,13 @@ _SIM: Final[dict[str, _Draw]] = {
     "chain-crash": _crash,
     "chain-stall, short": _harmless("chain-stall", "seconds = 3.0"),
     "chain-stall": _fatal(
-        Expectation(4, ("failed",), "chain", "made no block"),
+        Expectation(4, ("stalled",), "chain", "made no block"),
         'kind = "chain-stall"',
         *("--timeout.block", "6"),
         at_block=True,
     ),
     "consensus-failure": _fatal(
-        Expectation(4, ("failed",), "chain", ""), 'kind = "consensus-failure"', at_block=True
+        Expectation(4, ("stalled",), "chain", ""), 'kind = "consensus-failure"', at_block=True
     ),
     "slow-start": _slow,
     "slow-start, too slow": _fatal(
@@ -220,7 +220,7 @@ _SIM: Final[dict[str, _Draw]] = {
         *("--timeout.loadgen", "6"),
     ),
     "driver-hang": _fatal(
-        Expectation(4, ("failed",), "loadgen", "stalled"),
+        Expectation(4, ("stalled",), "loadgen", "stalled"),
         'kind = "driver-hang"\nat_cycle = 2',
         *("--timeout.cycle", "5"),
         *("--stage.0.duration", "1"),

@@ -27,6 +27,8 @@ from loadgenctl.owner import Owner, host_id, process_start
 LOOK: Final = 0.1
 PATIENCE: Final = 240.0
 """Seconds a run may take at most."""
+STOPPING: Final = 60.0
+"""Seconds a run that is asked to end has for its cleaning up."""
 HELD: Final = 3.0
 """Seconds of a pause that ends."""
 PROGRAM: Final = (sys.executable, "-m", "loadgenctl")
@@ -144,16 +146,29 @@ def start(folder: Path, output: Path, *arguments: str) -> tuple[subprocess.Popen
     return child, Owner(child.pid, process_start(child.pid) or "", host_id())
 
 
-def finish(child: subprocess.Popen[bytes], timeout: float = PATIENCE) -> int:
-    """Wait for its end; one that does not end is killed, and that is told as -9."""
+@contextlib.contextmanager
+def stopped(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Whatever is raised inside, the child ends: asked first, as it may hold containers."""
     try:
-        return child.wait(timeout)
-    except BaseException as error:
-        child.kill()
-        child.wait()
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise SoakError(f"a command did not end within {timeout:.0f} s") from error
+        yield
+    except BaseException:
+        try:
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(STOPPING)
+        finally:
+            child.kill()
+            child.wait()
         raise
+
+
+def finish(child: subprocess.Popen[bytes], timeout: float = PATIENCE) -> int:
+    """Wait for its end. Raises `SoakError` if it does not come in time."""
+    with stopped(child):
+        try:
+            return child.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise SoakError(f"a command did not end within {timeout:.0f} s") from error
 
 
 def as_child(case: Case, work: Path) -> Done:
@@ -172,15 +187,10 @@ def as_child(case: Case, work: Path) -> Done:
             return False
         return True
 
-    try:
-        with hand(owner) as ours:
-            if _await_role(ours, action, wait) is not None:
-                child.send_signal(signal.Signals[action.signal])
-                acted = True
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
+    with stopped(child), hand(owner) as ours:
+        if _await_role(ours, action, wait) is not None:
+            child.send_signal(signal.Signals[action.signal])
+            acted = True
     code = finish(child)
     said = output.read_text(encoding="utf-8", errors="replace")
     return Done(code, folder, said, time.monotonic() - began, acted, owner)

@@ -57,6 +57,7 @@ class Killed:
     kills: list[Kill] = field(default_factory=list)
     too_late: int = 0
     """Runs that had ended before the signal; they were done again."""
+    interrupted: bool = False
 
     @property
     def good(self) -> int:
@@ -93,7 +94,9 @@ def kill_all(seed: int, count: int, work: Path) -> Killed:
             killed.kills.append(kill)
             _tell(kill, count, work)
     except KeyboardInterrupt:
-        sys.stderr.write("soak: interrupted\n")
+        killed.interrupted = True
+        # The last one may have been killed and not swept yet.
+        doing.command(work, *SWEEPING)
     return killed
 
 
@@ -116,14 +119,15 @@ def _one(number: int, after: float, work: Path) -> Kill | None:
     """A run killed, swept and read; None if it ended before the signal."""
     folder = work / f"killed-{number}"
     child, owner = doing.start(work, work / "killed.txt", *_arguments(work, folder))
-    try:
-        child.wait(after)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
+    with doing.stopped(child):
+        try:
+            child.wait(after)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
     return _seen(number, after, folder, owner, work)
 
 

@@ -42,7 +42,11 @@ def _verdict(taken: Taken, verdict: Verdict) -> str:
     complaints = list(verdict.complaints)
     if taken.wrong:
         complaints.insert(0, f"{len(taken.wrong)} runs did not end as expected")
-    return f"Failed: {'; '.join(complaints)}." if complaints else "Passed."
+    if complaints:
+        return f"Failed: {'; '.join(complaints)}."
+    if any(trend.slope is not None for trend in verdict.trends):
+        return "Passed."
+    return "Nothing failed, but the runs were too few to tell whether anything grows."
 
 
 def _kinds(taken: Taken) -> Sequence[Sequence[str]]:
@@ -70,11 +74,13 @@ def kills_lines(killed: Killed) -> list[str]:
     steps = Counter(kill.step or "no results folder yet" for kill in killed.kills)
     swept = sum(kill.left for kill in killed.kills)
     blocks = sum(kill.blocks for kill in killed.kills)
+    early = f" Ended early: {killed.wanted} were wanted." if killed.interrupted else ""
     lines = [
-        f"Taken on {day}: seed {killed.seed}, a run of {killed.whole:.1f} s when left alone.",
+        f"Taken on {day}: seed {killed.seed}, a run of {killed.whole:.1f} s when left alone."
+        + early,
         "",
         (
-            f"**{killed.good} of {killed.wanted}** left nothing behind after the next command,"
+            f"**{killed.good} of {len(killed.kills)}** left nothing behind after the next command,"
             " could be read, and had every block of their slogs counted."
         ),
         "",

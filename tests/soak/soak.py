@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -19,10 +20,12 @@ from tests.soak.check import judged, unreadable
 from tests.soak.engine import left_by
 from tests.soak.verdict import Count
 
+from loadgenctl.errors import LoadgenError
 from loadgenctl.owner import Owner
 
 SWEEPING: Final = ("sdk", "build", "--sdk", "sim", "--quiet")
 """A command that sweeps and ends at once."""
+INTERRUPTED: Final = "interrupted"
 ROOM: Final = 2 * 10**9
 """Bytes of disk below which the soak does not go on."""
 
@@ -46,9 +49,34 @@ class Taken:
         return [row for row in self.rows if row["wrong"]]
 
 
+class Asked:
+    """Whether an end was asked for, also where a run that was just failing took the signal."""
+
+    def __init__(self) -> None:
+        """From now on, in the main thread."""
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+
+    def __call__(self) -> bool:
+        """True if a SIGINT or SIGTERM came since the last call."""
+        try:
+            came = os.read(self._read, 4096)
+        except BlockingIOError:
+            return False
+        return bool({signal.SIGINT, signal.SIGTERM} & set(came))
+
+    def close(self) -> None:
+        """Listen no more."""
+        signal.set_wakeup_fd(-1)
+        os.close(self._read)
+        os.close(self._write)
+
+
 def soak(seed: int, hours: float, work: Path) -> Taken:
-    """Run after run. Ctrl-C ends it; what was found until then is returned."""
-    taken = Taken(seed)
+    """Run after run. Whatever ends it before its time, what was found until then is returned."""
+    taken, asked = Taken(seed), Asked()
     deadline = time.monotonic() + hours * 3600
     try:
         for case in cases(seed):
@@ -57,11 +85,17 @@ def soak(seed: int, hours: float, work: Path) -> Taken:
             if shutil.disk_usage(work).free < ROOM:
                 taken.stopped = "the disk is nearly full"
                 break
-            if not _one(case, work, taken):
-                taken.stopped = "interrupted"
+            if not _one(case, work, taken) or asked():
+                taken.stopped = INTERRUPTED
                 break
     except KeyboardInterrupt:
-        taken.stopped = "interrupted"
+        taken.stopped = INTERRUPTED
+        # A child may have been killed and not swept yet.
+        doing.command(work, *SWEEPING)
+    except (doing.SoakError, LoadgenError) as error:
+        taken.stopped = str(error)
+    finally:
+        asked.close()
     taken.ended = time.time()
     return taken
 

@@ -190,6 +190,29 @@ def test_a_chain_that_dies_is_named_at_once(world: World) -> None:
     assert world.engine.leftovers() == []
 
 
+def test_a_chain_that_dies_while_the_client_is_funded_is_named_at_once(world: World) -> None:
+    world.chain = replace(world.chain, exit_after=20.0, exit_code=137)
+    # The client tries for long to reach it, then says no more than that it could not.
+    lines = ((1.0, "provision: sent 75000000ubld"),)
+    world.funding = replace(world.setup, lines=lines, exit_after=120.0, exit_code=1)
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, RoleDied), ending.error
+    assert ending.error.role == "chain"
+    assert world.clock.monotonic() < 60
+    assert world.engine.leftovers() == []
+    log = gzip.decompress((ending.folder / "logs" / "setup-stage-0.log.gz").read_bytes())
+    assert b"sent 75000000ubld" in log
+
+
+def test_an_interrupt_while_the_client_is_funded_does_not_wait_for_it(world: World) -> None:
+    world.funding = replace(world.setup, exit_after=120.0)
+    world.clock.after(20.0, lambda: world.interrupts.request("SIGINT"))
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, Interrupted)
+    assert world.clock.monotonic() < 60
+    assert world.engine.leftovers() == []
+
+
 def test_out_of_memory_is_named(world: World) -> None:
     world.chain = replace(world.chain, exit_after=20.0, exit_code=137, oom=True)
     ending = world.run(LOADED)
@@ -250,6 +273,18 @@ def test_a_chain_that_hangs_in_a_delivery_names_the_vat(world: World) -> None:
     assert isinstance(ending.error, RunError)
     assert ending.error.step == "stalled"
     assert "  vat v11 is in a delivery since 2" in str(ending.error.detail)
+
+
+def test_a_consensus_failure_that_the_chain_survives_is_named_before_cycles_fail(
+    world: World,
+) -> None:
+    world.chain = replace(world.chain, lines=(*world.chain.lines, (25.0, "CONSENSUS FAILURE!!!")))
+    world.last_block, world.cycles_succeed, world.cycle_time = 25, False, 120.0
+    ending = world.run("--stages 1 --stage.0.duration 0.5 --stage.0.loadgen.faucet.interval 5")
+    assert isinstance(ending.error, RunError)
+    assert (ending.error.role, ending.error.step) == ("chain", "stalled")
+    assert "consensus failure" in ending.error.message
+    assert world.clock.monotonic() < 60
 
 
 def test_a_consensus_failure_is_named(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import signal
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.soak.cases import CHILD_EVERY, PASSES, Case, Expectation, case, cases
 from tests.soak.check import judged
 from tests.soak.kills import missing, moments
 from tests.soak.slogs import blocks_in, inflated
+from tests.soak.soak import Asked
 from tests.soak.verdict import WARM_UP, Count, judge
 
 from loadgenctl.cli.inputs import read
@@ -78,6 +80,19 @@ def test_an_expected_end_is_none_to_complain_of() -> None:
 def test_a_run_that_the_fault_came_too_late_for_has_to_pass() -> None:
     assert judged(DIED, 0, {"outcome": "passed"}, acted=False) == []
     assert judged(DIED, 4, {"outcome": "died"}, acted=False) != []
+
+
+def test_an_end_asked_for_is_known_whoever_handles_the_signal() -> None:
+    handler = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        asked = Asked()
+        assert not asked()
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        assert not asked()
+    finally:
+        asked.close()
+        signal.signal(signal.SIGINT, handler)
 
 
 def counts(number: int = 40) -> list[Count]:

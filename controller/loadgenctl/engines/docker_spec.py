@@ -19,7 +19,7 @@ _TMPFS = {
     "/run": "rw,nosuid,nodev,mode=755,size=16m",
 }
 _PIDS = 16384
-"""Of a container without a limit of its own: what never stops forking ends itself, not the machine."""
+"""Of a container without a limit of its own: what never stops forking ends itself alone."""
 _LOG_FILES = 2
 _STATUS = {
     "created": "created",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadgenctl.engines import labels
-from loadgenctl.engines.base import Engine, Handle
+from loadgenctl.engines.base import Engine, Handle, RoleState
 from loadgenctl.errors import DeadlineExceeded, EngineError, RoleDied, RunError, UsageError
 from loadgenctl.model import NAMED, RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
@@ -31,6 +31,8 @@ HOLDER = "holder"
 RELAY = "relay"
 SETUP = "setup"
 """The role of a one-shot."""
+_LOOK = 1.0
+"""Seconds between looks at what else goes on while a one-shot runs."""
 _TAKEN = re.compile(r":(\d+)(?: failed)?: .*(?:already allocated|already in use)")
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
 
@@ -211,11 +213,18 @@ class Pod:
         )
 
     def run_once(
-        self, role: str, command: Command, keep_log: Callable[[bytes], None], *, tail: int = 20
+        self,
+        role: str,
+        command: Command,
+        keep_log: Callable[[bytes], None],
+        *,
+        tail: int = 20,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         """Run one command to its end in a container of its own.
 
-        Raises `RunError` when it fails, `DeadlineExceeded` when it takes longer than its timeout
+        `meanwhile` is called about once a second and may raise what makes waiting useless. Raises
+        `RunError` when the command fails, `DeadlineExceeded` when it takes longer than its timeout
         (300 s unless set).
         """
         what = command.label or command.argv[0]
@@ -223,9 +232,11 @@ class Pod:
         handle = self.engine.create(self.spec(role, command))
         try:
             self.engine.start(handle)
-            state = self.engine.wait(handle, timeout)
-            for chunk in self.engine.logs(handle):
-                keep_log(chunk)
+            try:
+                state = self._await_end(handle, timeout, meanwhile or (lambda: None))
+            finally:
+                for chunk in self.engine.logs(handle):
+                    keep_log(chunk)
             last = "\n".join(self.engine.tail(handle, tail))
             if state.running:
                 raise DeadlineExceeded(
@@ -254,6 +265,19 @@ class Pod:
                 )
         finally:
             self.engine.remove(handle)
+
+    def _await_end(
+        self, handle: Handle, timeout: float, meanwhile: Callable[[], None]
+    ) -> RoleState:
+        left = timeout
+        while True:
+            look = min(left, _LOOK)
+            state = self.engine.wait(handle, look)
+            left -= look
+            # Also after the end: what made the command fail is the better reason.
+            meanwhile()
+            if not state.running or left <= 0:
+                return state
 
     def close(self) -> None:
         """Remove every container of this run, roles before the holder; idempotent."""

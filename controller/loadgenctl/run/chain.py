@@ -20,6 +20,10 @@ from loadgenctl.slog.scan import BlockRecord, SlogScanner
 LAUNCHED = "launched"
 BLOCK_STALL = 180.0
 """Seconds without a finished block after which the chain is called stalled."""
+FATAL_LOOK = 10.0
+"""Seconds without a finished block after which the log is looked at for why, and again and again:
+a chain that has failed for good may live on.
+"""
 HEALTH_TIMEOUT = 60.0
 """Seconds a chain that makes blocks may take to answer by RPC."""
 FIRST_EMPTY_TIMEOUT = 300.0
@@ -55,6 +59,7 @@ class ChainSide:
         self._ready_at: float | None = None
         self._shutdown_at: float | None = None
         self._last_progress = ctx.clock.monotonic()
+        self._next_look = FATAL_LOOK
         self.blocks: list[BlockRecord] = []
         """Since the chain was ready; only the newest few are kept."""
         self.height: int | None = None
@@ -188,6 +193,7 @@ class ChainSide:
         if finished:
             ctx.vat_names.update({vat: seen.name for vat, seen in self.scanner.vats.items()})
             self._last_progress = ctx.clock.monotonic()
+            self._next_look = FATAL_LOOK
             self._write(finished)
         elif (self._ready_at is not None or self._following) and self._shutdown_at is None:
             self._check_stall()
@@ -219,9 +225,12 @@ class ChainSide:
     def _check_stall(self) -> None:
         limit = self._ctx.timeout("block", BLOCK_STALL)
         silent = self._ctx.clock.monotonic() - self._last_progress
-        if silent <= limit:
+        if silent <= min(limit, self._next_look):
             return
         fatal = self.role.fatal_in_tail()
+        if silent <= limit and not fatal:
+            self._next_look = silent + FATAL_LOOK
+            return
         network = self._ctx.network
         who = "the chain made" if network is None else f"the network {network.chain_id} gave"
         slow = "a chain with slower blocks needs a larger --timeout.block"

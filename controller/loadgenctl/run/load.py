@@ -67,8 +67,9 @@ class LoadSide:
         The chain runs by now: what a run is about starts as soon as it can.
         """
         name, log = f"stage {self._stage}", f"setup-stage-{self._stage}"
-        prepare(self._ctx, self.solo.recipe, name, log)
-        run_all(self._ctx, self.solo.recipe.provision, name, log)
+        # The chain is needed all the while, and an end may be asked for.
+        prepare(self._ctx, self.solo.recipe, name, log, self._watch.turn)
+        run_all(self._ctx, self.solo.recipe.provision, name, log, self._watch.turn)
 
     def start_client(self) -> None:
         """Start the client and wait until it is ready."""

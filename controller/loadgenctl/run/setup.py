@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from loadgenctl.model import Command
 from loadgenctl.roles.pod import SETUP
@@ -27,15 +27,30 @@ def set_up(ctx: StageContext) -> None:
     ctx.store.perf("setup-tasks-finish")
 
 
-def prepare(ctx: StageContext, recipe: RoleRecipe, step: str, log: str) -> None:
+def prepare(
+    ctx: StageContext,
+    recipe: RoleRecipe,
+    step: str,
+    log: str,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     """Make a role's state, unless it is there. See `run_all`."""
     if recipe.state_probe is None or not ctx.on_host(recipe.state_probe).exists():
-        run_all(ctx, recipe.prepare, step, log)
+        run_all(ctx, recipe.prepare, step, log, meanwhile)
 
 
-def run_all(ctx: StageContext, commands: Sequence[Command], step: str, log: str) -> None:
-    """Run one-shots in turn, their output kept in logs/LOG.log.gz; `step` says where we are."""
+def run_all(
+    ctx: StageContext,
+    commands: Sequence[Command],
+    step: str,
+    log: str,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Run one-shots in turn, their output kept in logs/LOG.log.gz; `step` says where we are.
+
+    `meanwhile` as in `Pod.run_once`.
+    """
     keep = ctx.log_keeper(log)
     for command in commands:
         ctx.progress.step(f"{step}: {command.label}")
-        ctx.pod.run_once(SETUP, command, keep)
+        ctx.pod.run_once(SETUP, command, keep, meanwhile=meanwhile)
