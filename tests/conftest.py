@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from loadgenctl.site import SiteSettings
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.register_profile("wide", deadline=None, database=None, max_examples=2000)
 settings.load_profile("fixed")
+
+# Under nohup a hangup is ignored by this process and by all that it starts; tests send some.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 WITHOUT_DOCKER = "LOADGENCTL_WITHOUT_DOCKER"
 

@@ -82,8 +82,7 @@ class Loadgenctl:
         self._began = time.monotonic()
         with self._outputs[0].open("wb") as stdout, self._outputs[1].open("wb") as stderr:
             self._process = subprocess.Popen(
-                # Under nohup the tests ignore SIGHUP, and so would what they start.
-                ["env", "--default-signal=HUP", *program, *arguments],
+                [*program, *arguments],
                 cwd=cwd or folder,
                 env=merged,
                 stdin=subprocess.DEVNULL,

@@ -154,6 +154,6 @@ def test_limits_and_mounts_are_those_of_the_engine() -> None:
 
 def test_what_is_not_set_is_not_said() -> None:
     told = compose_spec.service(SPEC)
-    unset = {"cpus", "mem_limit", "memswap_limit", "pids_limit", "ports", "volumes", "tmpfs"}
+    unset = {"cpus", "mem_limit", "memswap_limit", "ports", "volumes", "tmpfs"}
     assert not {*unset, "user", "read_only", "environment", "working_dir"} & set(told)
     assert None not in told.values()

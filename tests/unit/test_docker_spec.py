@@ -66,6 +66,7 @@ def test_limits_become_the_engine_s_and_leave_no_swap() -> None:
     assert arguments["pids_limit"] == 100
     unlimited = host_config_arguments(SPEC)
     assert not {"nano_cpus", "mem_limit", "memswap_limit"} & set(unlimited)
+    assert unlimited["pids_limit"] > 100, "nothing may fork without end"
 
 
 @pytest.mark.parametrize(
