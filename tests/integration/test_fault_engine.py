@@ -12,7 +12,7 @@ from tests.integration.loadgenctl_process import SIM, Desk, Loadgenctl, Records
 
 pytestmark = pytest.mark.docker
 
-LOAD = "--stages 1 --stage.0.loadgen.faucet.interval 1 --stage.0.duration 0.15 --sample-interval 1"
+LOAD = "--stages 1 --stage.0.loadgen.faucet.interval 1 --stage.0.duration 2 --sample-interval 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Refused:
         with EngineProxy(desk.folder / f"{self.name}.sock") as proxy:
             rule = Rule(self.pattern, "refuse", self.times)
             proxy.rules.append(rule)
-            words = (*SIM, *LOAD.split(), *desk.settings())
+            # As many cycles rather than so many seconds: all of these run at the same time.
+            words = (*SIM, *LOAD.split(), "--stage.0.loadgen.cycles", "3", *desk.settings())
             run = observe(desk, *words, DOCKER_HOST=proxy.url)
         assert rule.hit == self.times, "the call was made"
         return run
