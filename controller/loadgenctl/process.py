@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgenctl.errors import LoadgenError, UsageError
+from loadgenctl.errors import DeadlineExceeded, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Runner:
         timeout: float | None = None,
     ) -> Completed:
         """Run to the end. `env` is added to the environment. `UsageError` if the program is not
-        there.
+        there, `DeadlineExceeded` if it takes longer than `timeout` seconds.
 
         It runs in a session of its own: a terminal's Ctrl-C reaches this process alone, which
         decides what becomes of the command, and ends all of it if it does not wait for the end.
@@ -70,7 +70,9 @@ class Runner:
                 stdout, stderr = child.communicate(stdin, timeout)
             except subprocess.TimeoutExpired as error:
                 shut_down(child)
-                raise LoadgenError(f"{argv[0]} did not finish within {timeout:.0f} s") from error
+                raise DeadlineExceeded(
+                    f"{argv[0]} did not finish within {timeout:.0f} s"
+                ) from error
             except BaseException:
                 shut_down(child)
                 raise

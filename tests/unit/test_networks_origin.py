@@ -83,10 +83,10 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
 
 def test_a_folders_documents_are_files_of_a_limited_size(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UsageError, match="Is a directory"):
+    with pytest.raises(UsageError, match="it is a folder, not a plain file"):
         read_file(tmp_path / "folder", Limit(10, 1.0))
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="it is a pipe, not a plain file"):
         read_file(tmp_path / "pipe", Limit(10, 1.0))
     (tmp_path / "large").write_bytes(b"x" * 11)
     with pytest.raises(UsageError, match="larger than"):

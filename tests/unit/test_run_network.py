@@ -145,6 +145,17 @@ def test_a_command_that_fails_ends_the_run(world: Networked) -> None:
     assert "--provision-command failed with exit code 1" in ending.error.message
 
 
+def test_a_command_that_takes_too_long_is_ended_and_told(world: Networked, tmp_path: Path) -> None:
+    script = tmp_path / "hook.sh"
+    script.write_text("exec sleep 600\n")
+    script.chmod(0o755)
+    world.known_after = 1
+    ending = world.join(f"{LOADED} --timeout.provision 1 --provision-command {script}")
+    assert isinstance(ending.error, DeadlineExceeded)
+    assert (ending.error.role, ending.error.step) == ("solo", "provision")
+    assert "--provision-command did not end within 1 s" in ending.error.message
+
+
 def test_without_a_node_nothing_of_a_chain_runs(world: Networked) -> None:
     ending = world.join(f"--no-monitor {LOADED}")
     assert ending.error is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,8 @@ class Follower:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    try:
+    with closing(World(tmp_path)) as world:
         yield world
-    finally:
-        for program in world.programs:
-            if program.process.poll() is None:
-                program.process.kill()
-                program.end()
-        for service in world.services:
-            service.close()
 
 
 def test_a_follower_repeats_blocks_and_outlives_a_silent_network(world: World) -> None:

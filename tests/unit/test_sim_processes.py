@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -204,19 +205,19 @@ class World:
         scanner.finish()
         return scanner
 
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    try:
-        yield world
-    finally:
-        for program in world.programs:
+    def close(self) -> None:
+        for program in self.programs:
             if program.process.poll() is None:
                 program.process.kill()
                 program.end()
-        for service in world.services:
+        for service in self.services:
             service.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with closing(World(tmp_path)) as world:
+        yield world
 
 
 def test_cycles_pass_through_solo_and_chain_also_after_a_restart_of_the_chain(world: World) -> None:

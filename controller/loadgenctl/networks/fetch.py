@@ -7,9 +7,7 @@ nowhere that could not have been asked in the first place.
 from __future__ import annotations
 
 import http.client
-import os
 import ssl
-import stat
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from urllib.parse import urlsplit
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import LoadgenError, RunError, UsageError
 from loadgenctl.origins import is_loopback, require_allowed
+from loadgenctl.plainfile import open_plain
 
 MIB = 1024 * 1024
 NETWORK = "network"
@@ -124,12 +123,9 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def read_file(path: Path, limit: Limit) -> bytes:
-    """A regular file's content. Raises `UsageError`."""
+    """A regular file's content; a person's own folder may hold links. Raises `UsageError`."""
     try:
-        # A pipe would keep an opener waiting.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise UsageError(f"{path} is no file")
+        with open_plain(path.resolve()) as stream:
             data = stream.read(limit.size + 1)
     except OSError as error:
         raise UsageError(

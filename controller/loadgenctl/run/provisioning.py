@@ -75,7 +75,15 @@ class Provisioning:
             "LOADGENCTL_CHAIN_ID": self._network.chain_id,
             "LOADGENCTL_RPC": ",".join(self._network.rpc),
         }
-        done = ctx.processes.run(["/bin/sh", "-c", command], env=env, timeout=timeout)
+        try:
+            done = ctx.processes.run(["/bin/sh", "-c", command], env=env, timeout=timeout)
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(
+                f"the --provision-command did not end within {timeout:.0f} s",
+                role="solo",
+                step=PROVISION,
+                hint="give it more time by --timeout.provision",
+            ) from error
         if done.exit_code != 0:
             raise RunError(
                 f"the --provision-command failed with exit code {done.exit_code}",
