@@ -100,9 +100,7 @@ OTHER_TYPES: Final = frozenset(
 # Possessive, as nothing can be found by giving back: a head is matched some percent faster.
 _TIME = rb"\d++(?:\.\d++)?+"
 _NUMBER = rb"[\d.eE+-]++"
-_HEAD = re.compile(
-    rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]++)"' % (_TIME, _NUMBER)
-)
+_HEAD = re.compile(rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]++)"' % (_TIME, _NUMBER))
 """A line's head: its time if that stands first, its type."""
 _DELIVERED = re.compile(rb'(?:,"crankNum":\d++)?,"vatID":"([^"\\]{1,64}+)"')
 """What stands behind the head of a delivery: its vat."""

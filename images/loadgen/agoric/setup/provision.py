@@ -11,6 +11,10 @@ from pathlib import Path
 
 from cosmos import Helper, SetupError, main, say, wait_for
 
+PAYER = "provision"
+"""The key whose account pays, rich from genesis on."""
+FIRST_BLOCK_TIMEOUT = 300
+"""Seconds; a run provisions a chain that makes blocks, by hand it may be bootstrapping still."""
 STAKING = "ubld"
 STAKING_AMOUNT = 75_000_000
 STABLE_AMOUNT = 40_000_000_000
@@ -46,8 +50,14 @@ def provision(args: argparse.Namespace) -> None:
     check_same_chain(args.project)
     helper = Helper(args.helper, args.project / "keys")
     address = read(args.project / "solo" / "ag-cosmos-helper-address")
-    # An unreachable chain must not look like one that does not know the client.
-    wait_for("the chain's RPC", lambda: helper.query("bank", "balances", address), seconds=60)
+    # An unreachable chain must not look like one that does not know the client; and one whose RPC
+    # answers knows nobody until its first block is made.
+    payer = helper.address(PAYER)
+    wait_for(
+        "the chain's first block",
+        lambda: helper.query("auth", "account", payer),
+        seconds=FIRST_BLOCK_TIMEOUT,
+    )
     if helper.has_egress(address):
         say(f"{address} is provisioned already")
         return
@@ -60,12 +70,12 @@ def provision(args: argparse.Namespace) -> None:
 
     if not funded():
         coins = ",".join(f"{amount}{denom}" for denom, amount in wanted.items())
-        helper.transact(f"sending {coins}", ["bank", "send", "provision", address, coins])
+        helper.transact(f"sending {coins}", ["bank", "send", PAYER, address, coins])
         if not funded():
             raise SetupError(f"{address} holds {helper.balances(address)} after being sent {coins}")
     helper.transact(
         "provisioning",
-        ["swingset", "provision-one", "loadgenctl-client", address, "--from=provision"],
+        ["swingset", "provision-one", "loadgenctl-client", address, f"--from={PAYER}"],
     )
     wait_for("the client's egress", lambda: helper.has_egress(address) or None, seconds=60)
     say(f"{address} is funded and provisioned")
