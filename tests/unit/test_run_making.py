@@ -10,10 +10,13 @@ from tests.worlds import World
 
 from loadgenctl import resources
 from loadgenctl.engines import labels
-from loadgenctl.errors import BuildError
+from loadgenctl.errors import BuildError, UsageError
 from loadgenctl.model import Command, RoleSpec
 from loadgenctl.owner import Owner
-from loadgenctl.run.making import make
+from loadgenctl.run.making import NO_IMAGE, Wanted, make, make_sdk
+from loadgenctl.sdks.agoric import AgoricSdk
+from loadgenctl.sdks.eras import load
+from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.directory import DirectorySource
 
 
@@ -51,6 +54,23 @@ def test_an_own_folder_is_built_where_it_is(world: World, tmp_path: Path) -> Non
     made = make(world.plan(f"--src {own}"), services, tmp_path / "log")
     assert made.source_dir == own
     assert world.builds.in_place == [own]
+
+
+def test_an_own_folder_that_is_not_built_is_refused(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "own-sdk"
+    folder.mkdir()
+    plan, services = world.plan(f"--src {folder}"), world.services()
+    services = replace(services, source=DirectorySource(services.processes))
+    resolved = services.source.resolve(SourceRequest("agoric", None, None, folder))
+    wanted = Wanted(resolved, AgoricSdk(load(resources.images("sdk", "eras.toml"))[0], (), {}))
+    makes = wanted.family.build().makes
+    for name in makes:
+        with pytest.raises(UsageError, match=f"is not built: .*{name}") as refused:
+            make_sdk(plan, wanted, NO_IMAGE, services, tmp_path / "log")
+        assert refused.value.hint == f"to build it there: loadgenctl sdk build --src {folder}"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert make_sdk(plan, wanted, NO_IMAGE, services, tmp_path / "log") == folder
 
 
 @pytest.mark.parametrize("part", ["images", "builds"])

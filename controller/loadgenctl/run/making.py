@@ -5,6 +5,7 @@ The same path for a run and for the commands that only build.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from loadgenctl.engines.base import Engine
+from loadgenctl.errors import UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.run import leftovers
 from loadgenctl.run.progress import Progress
@@ -149,16 +151,27 @@ def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:
 def make_sdk(plan: RunPlan, wanted: Wanted, image: ImageRef, makers: Makers, log: Path) -> Path:
     """The folder with the SDK built at this revision, from the cache if it is there.
 
-    A person's own folder is used as it is, and filled when it is empty. Raises `BuildError`.
+    A person's own folder is used as it is, and filled when it is empty. Raises `BuildError`, and
+    `UsageError` for a folder of a person's own that is not built.
     """
     recipe, folder = wanted.family.build(), plan.source_dir
     if folder is not None and not plan.checkout:
+        _check_built(folder, recipe)
         makers.progress.note(f"using {folder} as it is")
         return folder
     if folder is not None:
         makers.progress.note(f"checking out and building {wanted.resolved.short} in {folder}")
         return makers.builder.fill(makers.source, wanted.resolved, recipe, image.id, folder, log)
     return makers.builder.build(makers.source, wanted.resolved, recipe, image.id, log)
+
+
+def _check_built(folder: Path, recipe: BuildRecipe) -> None:
+    missing = [name for name in recipe.makes if not (folder / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"the SDK in {folder} is not built: {', '.join(missing)} missing",
+            hint=f"to build it there: loadgenctl sdk build --src {shlex.quote(str(folder))}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,8 +108,10 @@ mkdir -p "$HOME"
 make -C golang/cosmos all
 """
 
+ADDON = "golang/cosmos/build/Release/agcosmosdaemon.node"
+"""The chain's Go part, as Node loads it."""
 CHECK = """
-for made in golang/cosmos/build/$HELPER golang/cosmos/build/Release/agcosmosdaemon.node \
+for made in golang/cosmos/build/$HELPER {addon} \
     {worker}; do
   if [ ! -s "$made" ]; then
     echo "the build ended without an error, but $made is missing" >&2
@@ -161,16 +163,18 @@ class AgoricSdk:
         """Packages, the chain's Go part, then everything that is bundled from JavaScript."""
         era = self._era
         pins = "".join(PIN.format(path=path, variable=name) for path, name in era.pins.items())
+        check = CHECK.format(addon=ADDON, worker=era.worker)
         return BuildRecipe(
             steps=(
                 self._step("install the packages", INSTALL, 1800.0),
                 self._step("build the chain", GO, 3600.0),
                 self._step("build the packages", BUILD.format(pins=pins), 1800.0),
-                self._step("check what was built", CHECK.format(worker=era.worker), 60.0),
+                self._step("check what was built", check, 60.0),
             ),
             caches=CACHES,
             sparse=SPARSE,
             submodules=self._submodules,
+            makes=(f"golang/cosmos/build/{era.helper}", ADDON, era.worker),
         )
 
     def _step(self, label: str, script: str, timeout: float) -> Command:

@@ -121,6 +121,8 @@ class BuildRecipe:
     """Submodule path → its sparse patterns (empty tuple: everything); checked out by the source at
     the pinned commit.
     """
+    makes: tuple[str, ...] = ()
+    """Files of the tree that are there once it is built, without which no role can run."""
 
 
 @dataclass(frozen=True, slots=True)
