@@ -135,8 +135,8 @@ class LoadSide:
 
         Raises `LoadFailed` when the service refuses it.
         """
-        self._configure(config)
         self._progressed()
+        self._configure(config)
 
     def _configure(self, config: Mapping[str, Any]) -> None:
         poll = Retrying(

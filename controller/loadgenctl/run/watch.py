@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from loadgenctl.clock import Clock
-from loadgenctl.errors import DeadlineExceeded
+from loadgenctl.errors import DeadlineExceeded, RoleDied
 from loadgenctl.roles.role import Role
 from loadgenctl.run.interrupt import Interrupts
 
@@ -32,10 +32,18 @@ class Watch:
         if self.heed_interrupts:
             self._interrupts.check()
         # What roles have written first: it may tell why a role is gone.
+        self._poll()
+        for role in self.roles:
+            try:
+                role.poll()
+            except RoleDied:
+                # It may have written why, and ended, since it was looked at.
+                self._poll()
+                raise
+
+    def _poll(self) -> None:
         for poll in self.pollers:
             poll()
-        for role in self.roles:
-            role.poll()
 
     def until(
         self,
