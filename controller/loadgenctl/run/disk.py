@@ -45,7 +45,10 @@ class Rates:
     """One saved storage."""
 
 
-REAL = Rates(4 * MIB, MIB // 2, 256 * MIB, 2 * MIB, 64 * MIB)
+REAL = Rates(8 * MIB, MIB, 128 * MIB, 2 * MIB, 64 * MIB)
+"""An hour of fa7ff5e55e under all three loads wrote 5.3 MB of slog a minute, 0.8 MB packed; its
+state began with 65 MB, and what was saved grew from 4 to 14 MB.
+"""
 SIMULATED = Rates(MIB // 4, MIB // 16, 2 * MIB, MIB // 16, MIB // 2)
 
 
