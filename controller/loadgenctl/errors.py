@@ -6,6 +6,7 @@ next.
     │   ├── UnknownOption        2    an argument that is no option; the nearest one is told
     │   ├── RevisionNotFound     2    no such commit, tag or branch in the SDK's repository
     │   └── OutputFolderError    2    the results folder cannot be made, written or read
+    │       └── OutputFolderLost 4    it was well when the run began, and is full, read-only or gone
     ├── EngineError              4    the engine fails in mid-run
     │   └── EngineUnavailable    2    nothing answers where the container engine should be
     ├── BuildError               3    the image or the SDK did not build
@@ -59,6 +60,14 @@ class RevisionNotFound(UsageError):
 
 class OutputFolderError(UsageError):
     """The results folder cannot be created, written or read."""
+
+
+class OutputFolderLost(OutputFolderError):
+    """The results folder cannot be written any more in the middle of a run: nothing was asked
+    wrongly, the run has failed.
+    """
+
+    exit_code = 4
 
 
 class EngineError(LoadgenError):

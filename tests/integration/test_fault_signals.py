@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.integration.faulty import Observed, assert_whole, crowd, observe
-from tests.integration.loadgenctl_process import SIM, Desk, Loadgenctl, Records
+from tests.integration.loadgenctl_process import SIM, Desk, Loadgenctl, Records, eventually
 from tests.integration.slow_sdk import slow_repository
 
 pytestmark = pytest.mark.docker
@@ -159,6 +159,8 @@ def test_a_signal_ends_the_run_at_its_step(
         assert (status["outcome"], status["exit_code"]) == ("interrupted", 130)
         assert f"SIG{case.end.partition('-')[0]}" in status["reason"]
     assert run.records.document("summary.json")["run"]["outcome"] == status["outcome"]
+    assert not list(run.records.folder.glob("*.partial")), "half an archive is none"
+    assert not (run.records.folder / "copies").exists()
     assert_whole(desk, run.records)
 
 
@@ -173,6 +175,18 @@ def test_what_a_kill_leaves_is_swept_by_the_next_command(
     # The pid of the one that was killed is nobody's now.
     left = [name for name in run.left if _is_there(desk, name)]
     assert left == []
+    if case.step != "finish":
+        # Another run's sweep may have been faster, and be about to mark it.
+        eventually(
+            lambda: run.status["outcome"] != "running",
+            "it is marked",
+            evidence=lambda: swept.stdout,
+        )
+        assert (run.status["outcome"], run.status["exit_code"]) == ("interrupted", None)
+        assert "its process is gone" in run.status["reason"]
+    else:
+        # What the engine was removing may be gone before anyone looks, and nobody marks it then.
+        assert run.status["outcome"] in {"running", "interrupted"}
     assert_whole(desk, run.records, killed=True)
 
 

@@ -184,3 +184,11 @@ def test_a_folder_without_a_run_is_named(shell: Shell) -> None:
     said = shell.run("stats", str(shell.folder))
     assert said.exit_code == 2
     assert "holds no run" in said.stderr
+
+
+def test_a_dry_run_refuses_site_settings_that_a_run_would_refuse(shell: Shell) -> None:
+    (shell.folder / "loadgenctl.toml").write_text('[site]\nno_such_setting = "x"\n')
+    dry, wet = (shell.run("run", "--sdk", "sim", *words) for words in (("--dry-run",), ()))
+    assert dry.exit_code == wet.exit_code == 2
+    assert "no_such_setting" in dry.stderr
+    assert dry.stderr == wet.stderr

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from loadgenctl.errors import OutputFolderError
-from loadgenctl.records import schema, store
+from loadgenctl.records import schema
+from loadgenctl.records.folder import folder_error
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.store import RunStore
 
@@ -188,7 +189,7 @@ def test_closing_is_final_and_idempotent(tmp_path: Path) -> None:
     [(errno.ENOSPC, "no room"), (errno.EROFS, "cannot be written"), (errno.EIO, "cannot be used")],
 )
 def test_every_failure_has_a_hint(number: int, says: str) -> None:
-    error = store._folder_error(Path("/x"), OSError(number, os.strerror(number)))
+    error = folder_error(Path("/x"), OSError(number, os.strerror(number)))
     assert says in error.message
     assert error.hint
 

@@ -140,7 +140,7 @@ def failing_finish(services: Services, error: Exception) -> Services:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(OSError(errno.ENOSPC, "No space left on device"), 2), (ValueError("a bug"), 1)],
+    [(OSError(errno.ENOSPC, "No space left on device"), 4), (ValueError("a bug"), 1)],
 )
 def test_a_summary_that_fails_is_told_and_hides_no_other_error(
     world: World, error: Exception, code: int

@@ -14,6 +14,9 @@ from tests.worlds import World, names
 
 from loadgenctl.errors import DeadlineExceeded, RunError, UsageError
 from loadgenctl.model import NAMED, RoleSpec
+from loadgenctl.networks.fetch import Limit
+from loadgenctl.networks.origin import OriginReader
+from loadgenctl.run.runner import execute
 
 LOADED = "--stages 1 --stage.0.loadgen.faucet.interval 5 --stage.0.duration 1"
 ADDRESS = "agoric1client"
@@ -169,12 +172,26 @@ def test_without_a_node_nothing_of_a_chain_runs(world: Networked) -> None:
 
 def test_a_wrong_genesis_is_refused_before_anything_is_made(world: Networked) -> None:
     (world.origin / "genesis.json").write_bytes(RAW.replace(b"net-1", b"net-2"))
-    ending = world.join(LOADED)
-    assert isinstance(ending.error, UsageError)
-    assert ending.exit_code == 2
+    with pytest.raises(UsageError, match="net-2"):
+        world.join(LOADED)
+    assert world.engine.containers == []
+    assert not (world.folder / "out").exists()
+
+
+def test_a_network_that_does_not_answer_fails_a_run_that_tells_of_it(world: Networked) -> None:
+    def silent(url: str, limit: Limit) -> bytes:
+        raise RunError(f"{url} does not answer", role="network", step="origin")
+
+    origin = "https://net.example"
+    services = replace(world.services(), origins=OriginReader(silent))
+    plan = world.plan(f"--profile testnet --testnet-origin {origin} {LOADED}")
+    ending = execute(plan, services)
+    assert ending.exit_code == 4
+    status = world.status()
+    assert (status["outcome"], status["role"]) == ("failed", "network")
     assert world.engine.containers == []
     run = json.loads((ending.folder / "run.json").read_text())
-    assert run["plan"]["origin"] == str(world.origin)
+    assert run["plan"]["origin"] == origin
     assert run["network"] is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -264,6 +265,22 @@ def test_a_chain_that_stops_making_blocks_is_stalled(world: World) -> None:
     assert isinstance(ending.error, RunError)
     assert ending.error.step == "stalled"
     assert "after block 25" in ending.error.message
+
+
+def test_a_slog_that_ends_while_the_chain_goes_on_is_told_as_that(world: World) -> None:
+    def status(argv: tuple[str, ...]) -> FakeExec:
+        sync = {"sync_info": {"latest_block_height": str(int(world.clock.monotonic()))}}
+        return FakeExec(
+            output=json.dumps({"result": sync if "status" in argv[-1] else {}}).encode()
+        )
+
+    world.chain = replace(world.chain, execs=status)
+    world.last_block = 5
+    ending = world.run("--stages 1 --stage.0.duration 10 --timeout.block 30")
+    assert isinstance(ending.error, RunError)
+    told = r"the chain's slog has had no block for \d+ s after block 5, and .* is at block \d\d"
+    assert re.match(told, ending.error.message)
+    assert world.status()["outcome"] == "stalled"
 
 
 def test_a_chain_that_hangs_in_a_delivery_names_the_vat(world: World) -> None:

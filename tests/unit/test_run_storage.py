@@ -56,3 +56,17 @@ def test_a_failed_packing_leaves_no_partial_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         pack(tmp_path / "nowhere", target)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_packing_that_is_given_up_leaves_neither_half_nor_copy(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    # Takes no room, and longer than anybody waits.
+    with (state / "sparse").open("wb") as sparse:
+        sparse.truncate(1 << 36)
+    saver = StorageSaver(Runner())
+    saver.save(state, tmp_path / "x.tar.zst", tmp_path / "copy")
+    assert saver.pending == 1
+    assert saver.abandon() == ["x.tar.zst"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state"]
+    assert saver.abandon() == []

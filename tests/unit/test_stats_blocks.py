@@ -60,6 +60,15 @@ def test_an_unfinished_block_has_what_happened() -> None:
     }
 
 
+def test_across_a_clock_that_was_set_back_nobody_knows_durations() -> None:
+    rows = BlockRows()
+    rows.row(block(1, 5000.0))
+    back, after = rows.row(block(2, 1405.0)), rows.row(block(3, 1410.0))
+    assert not {"blockDuration", "idleTime", "swingsetPercentage"} & set(back)
+    assert back["swingsetTime"] == 1
+    assert (after["blockDuration"], after["idleTime"]) == (5, 3.9)
+
+
 def test_two_blocks_at_one_time_have_a_share_of_nothing() -> None:
     rows = BlockRows()
     rows.row(block(1, 100.0))

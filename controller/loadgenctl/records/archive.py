@@ -19,9 +19,14 @@ import zstandard
 LEVEL = 3
 
 
+def partial_of(target: Path) -> Path:
+    """The name of an archive that is not whole yet."""
+    return target.with_name(target.name + ".partial")
+
+
 def pack(folder: Path, target: Path) -> None:
     """Write `target` from `folder` and remove the folder. Raises `OSError`."""
-    partial = target.with_name(target.name + ".partial")
+    partial = partial_of(target)
     try:
         with (
             partial.open("wb") as raw,

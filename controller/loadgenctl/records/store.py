@@ -1,7 +1,7 @@
 """Writing a results folder while a run is going on.
 
 Rows are appended and reach the kernel at once, so that a killed run leaves whole lines; status.json
-is replaced as a whole. The first failure to write raises `OutputFolderError`; after that the store
+is replaced as a whole. The first failure to write raises `OutputFolderLost`; after that the store
 stays quiet (`broken` is true, `dropped` counts), so that the way out of a run does not fail again
 at every record it would still like to leave.
 """
@@ -25,6 +25,7 @@ from loadgenctl.owner import Owner
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes, row_bytes
 from loadgenctl.records.files import replace_file
+from loadgenctl.records.folder import Place, folder_error
 from loadgenctl.records.reader import RunFolder, holds_run
 from loadgenctl.records.status import Status
 from loadgenctl.version import VERSION
@@ -68,6 +69,7 @@ class RunStore:
         self._lock = threading.RLock()
         self._status = Status(started_at=self.started_at, owner=Owner.current())
         self._closed = False
+        self._place = Place.of(folder)
 
     @classmethod
     def create(cls, folder: Path, clock: Clock, *, replace_run: bool = False) -> RunStore:
@@ -83,12 +85,12 @@ class RunStore:
             if holds_run(folder):
                 _make_way(folder, replace_run=replace_run)
             _probe(folder)
+            return cls(folder, clock)
         except OSError as error:
             if not there:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-            raise _folder_error(folder, error, starting=True) from error
-        return cls(folder, clock)
+            raise folder_error(folder, error, starting=True) from error
 
     @property
     def status(self) -> Status:
@@ -100,9 +102,23 @@ class RunStore:
         target = self.folder.joinpath(*parts)
         with self._writing():
             # The folder itself is not made again: when it is gone, so is the run.
-            self.folder.stat()
+            self._place.require()
             target.parent.mkdir(parents=True, exist_ok=True)
         return target
+
+    def check(self) -> None:
+        """Raise `OutputFolderLost` if the folder was removed, moved or made read-only since the
+        run's start: what is open can still be written then, and nothing else. Two system calls.
+        """
+        with self._writing():
+            self._place.require()
+
+    def remove(self, name: str) -> None:
+        """Remove a folder in it, as far as that can be done; never that of another run which has
+        the place by now.
+        """
+        if self._place.unchanged():
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def timestamp(self) -> float:
         """Seconds since the run's start, by the monotonic clock."""
@@ -119,6 +135,7 @@ class RunStore:
             "started_at": self.started_at,
         }
         with self._writing():
+            self._place.require()
             replace_file(target, document_bytes({**head, **document}))
         with self._lock:
             self._write_status(self._status)
@@ -134,7 +151,8 @@ class RunStore:
             if "stage" not in changes:
                 changed = replace(changed, stage=self._stage_of(changed))
             if changed.finished and changed.finished_at is None:
-                changed = replace(changed, finished_at=now)
+                # By the clock of the start: what it was set to meanwhile is no part of the run.
+                changed = replace(changed, finished_at=self.started_at + self.timestamp())
             self._status = changed
             self._write_status(changed)
             return changed
@@ -220,6 +238,7 @@ class RunStore:
     def write_document(self, name: str, document: Mapping[str, Any]) -> None:
         """Write or replace a whole JSON file, e.g. summary.json."""
         with self._writing():
+            self._place.require()
             replace_file(self.folder / name, document_bytes(document))
 
     def close(self) -> None:
@@ -269,6 +288,7 @@ class RunStore:
             self.dropped += 1
             return
         try:
+            self._place.require()
             replace_file(self.folder / schema.STATUS, document_bytes(status.to_json()))
         except OSError as error:
             if self.broken:
@@ -280,7 +300,7 @@ class RunStore:
     def _break(self, error: OSError) -> None:
         self.broken = True
         self.dropped += 1
-        raise _folder_error(self.folder, error) from error
+        raise folder_error(self.folder, error) from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -322,29 +342,3 @@ def _probe(folder: Path) -> None:
     # Some file systems tell no sizes; there the probe alone has to do.
     if usage.f_blocks and usage.f_bavail * usage.f_frsize < _MINIMUM_FREE:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _folder_error(folder: Path, error: OSError, *, starting: bool = False) -> OutputFolderError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputFolderError(
-            f"there is no room left for results in {folder}",
-            hint="free some space, or give an --output-dir on another disk",
-            detail=str(error),
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputFolderError(
-            f"the results folder {folder} cannot be written: {error.strerror}",
-            hint="give an --output-dir that you may write, or change its owner",
-            detail=str(error),
-        )
-    if error.errno == errno.ENOENT and not starting:
-        return OutputFolderError(
-            f"the results folder {folder} was removed during the run",
-            hint="the run's records are lost; run again and leave its folder alone",
-            detail=str(error),
-        )
-    return OutputFolderError(
-        f"the results folder {folder} cannot be used: {error.strerror or error}",
-        hint="give another --output-dir",
-        detail=str(error),
-    )

@@ -204,6 +204,19 @@ class Pod:
             raise RunError("the pod is not open", role=HOLDER)
         return self._holder
 
+    def require_whole(self, what: str) -> None:
+        """Raise `EngineError` if the holder has ended, too: nothing in it ends by itself, so that a
+        role's end (`what`, in words) tells nothing of the role.
+        """
+        holder = self._holder
+        if holder is None or self.engine.state(holder).running:
+            return
+        raise EngineError(
+            f"the engine has ended all containers of the run ({what})",
+            hint="was it restarted, or were they stopped by hand? Its own log tells, e.g."
+            " journalctl -u docker",
+        )
+
     def spec(self, role: str, command: Command, *, stop_signal: str = "SIGTERM") -> RoleSpec:
         """The container of a role, not made yet. Raises `RunError` before `open`."""
         name = self._name(role)
@@ -246,6 +259,8 @@ class Pod:
                     hint="it was still running; its whole log is in logs/",
                     detail=last,
                 )
+            if state.exit_code != 0:
+                self.require_whole(f"{what}: exit code {state.exit_code}")
             if state.oom_killed:
                 raise RoleDied(
                     f"{what} was killed: out of memory",

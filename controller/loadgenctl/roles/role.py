@@ -72,11 +72,15 @@ class Role:
         self._follower = self._engine.follow(self._handle)
 
     def poll(self) -> None:
-        """Read new log lines, then see that the role lives. Raises `RoleDied`, `RunError`."""
+        """Read new log lines, then see that the role lives.
+
+        Raises `RoleDied`, `RunError`, and `EngineError` where the whole pod has ended.
+        """
         self._read_log()
         state = self._engine.state(self.handle)
         if not state.running:
             self._read_log()
+            self._pod.require_whole(f"{self.name}: {how_ended(state)}")
             raise self.death(state)
 
     def _read_log(self) -> None:

@@ -57,9 +57,13 @@ class ChainSide:
         self._first_begin: float | None = None
         """When the stage's first block began, epoch seconds."""
         self._ready_at: float | None = None
+        self._ready_since = 0.0
+        """The same on the monotonic clock."""
         self._shutdown_at: float | None = None
         self._last_progress = ctx.clock.monotonic()
         self._next_look = FATAL_LOOK
+        self._made_before: int | None = None
+        """The node's height half-way to the end of patience with the slog."""
         self.blocks: list[BlockRecord] = []
         """Since the chain was ready; only the newest few are kept."""
         self.height: int | None = None
@@ -90,7 +94,7 @@ class ChainSide:
         if ctx.network is not None:
             self._catch_up(ctx.network.chain_id)
         self._ready_at = ctx.clock.wall()
-        self._last_progress = ctx.clock.monotonic()
+        self._last_progress = self._ready_since = ctx.clock.monotonic()
         ctx.store.perf("chain-ready")
 
     def _catch_up(self, chain_id: str) -> None:
@@ -193,7 +197,7 @@ class ChainSide:
         if finished:
             ctx.vat_names.update({vat: seen.name for vat, seen in self.scanner.vats.items()})
             self._last_progress = ctx.clock.monotonic()
-            self._next_look = FATAL_LOOK
+            self._next_look, self._made_before = FATAL_LOOK, None
             self._write(finished)
         elif (self._ready_at is not None or self._following) and self._shutdown_at is None:
             self._check_stall()
@@ -207,12 +211,20 @@ class ChainSide:
             self._ctx.store.perf(f"chain-first-init-{name}")
             self._bootstrap_told += 1
 
+    def _live_since(self) -> float | None:
+        """When the chain was ready, by the clock that stamps blocks now: where the machine's clock
+        was set back meanwhile, that is earlier than it was.
+        """
+        if self._ready_at is None:
+            return None
+        clock = self._ctx.clock
+        return min(self._ready_at, clock.wall() - (clock.monotonic() - self._ready_since))
+
     def _write(self, finished: list[BlockRecord]) -> None:
         rows = []
+        live_since = self._live_since()
         for block in finished:
-            row = self._rows.row(
-                block, chain_ready_at=self._ready_at, shutdown_at=self._shutdown_at
-            )
+            row = self._rows.row(block, chain_ready_at=live_since, shutdown_at=self._shutdown_at)
             rows.append(row)
             self.height = block.block_height
             if self._first_begin is None:
@@ -225,6 +237,8 @@ class ChainSide:
     def _check_stall(self) -> None:
         limit = self._ctx.timeout("block", BLOCK_STALL)
         silent = self._ctx.clock.monotonic() - self._last_progress
+        if self._made_before is None and silent > limit / 2:
+            self._made_before = self._made()
         if silent <= min(limit, self._next_look):
             return
         fatal = self.role.fatal_in_tail()
@@ -232,6 +246,8 @@ class ChainSide:
             self._next_look = silent + FATAL_LOOK
             return
         network = self._ctx.network
+        if not fatal:
+            self._require_slog(silent)
         who = "the chain made" if network is None else f"the network {network.chain_id} gave"
         slow = "a chain with slower blocks needs a larger --timeout.block"
         gone = f"is the network still there? {slow}"
@@ -243,6 +259,32 @@ class ChainSide:
             hint=None if fatal else slow if network is None else gone,
             detail=f"{self.role.last_lines()}\n{self.vats_diagnosis()}",
         )
+
+    def _require_slog(self, silent: float) -> None:
+        """Raise `RunError` if it is the slog that has no more blocks, and not the chain."""
+        before, made = self._made_before, self._made()
+        if before is None or made is None or made <= before:
+            return
+        last = "" if self.height is None else f" after block {self.height}"
+        raise RunError(
+            f"the chain's slog has had no block for {silent:.0f} s{last}, and the chain is at block"
+            f" {made}",
+            role="chain",
+            step=STALLED,
+            hint="every number of a block comes from the slog: does this SDK write it, and is the"
+            " run's shared folder left alone?",
+            detail=self.role.last_lines(),
+        )
+
+    def _made(self) -> int | None:
+        """The height of the chain as the node tells it; None if it does not."""
+        try:
+            sync = (self.rpc("status") or {}).get("sync_info")
+        except EngineError:
+            # A node that hangs is a stalled chain, and that is told soon.
+            return None
+        height = str(sync.get("latest_block_height")) if isinstance(sync, dict) else ""
+        return int(height) if height.isascii() and height.isdecimal() else None
 
     def count_anew(self) -> None:
         """Blocks and vats' work are told from now on by a diagnosis."""

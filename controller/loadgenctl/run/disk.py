@@ -192,10 +192,15 @@ def _check_room(plan: RunPlan, option: str, folder: Path, size: int, disks: Disk
 
 
 class DiskGuard:
-    """Looks every few seconds whether the run's disks still have the room that is to stay free."""
+    """Looks every few seconds whether the run's disks are as they should be: there is the room that
+    is to stay free, and the results can be written.
+    """
 
-    def __init__(self, plan: RunPlan, disks: Disks, clock: Clock) -> None:
-        """Nothing is looked at yet."""
+    def __init__(
+        self, plan: RunPlan, disks: Disks, clock: Clock, check_results: Callable[[], None]
+    ) -> None:
+        """Nothing is looked at yet. `check_results` raises if records cannot be written."""
+        self._check_results = check_results
         self._folders = {"results": plan.output_dir, "state": plan.state_dir}
         self._reserve = plan.disk_reserve
         self._disks = disks
@@ -203,13 +208,16 @@ class DiskGuard:
         self._looked = clock.monotonic()
 
     def poll(self) -> None:
-        """`check`, if it is time to. Costs two system calls then."""
+        """`check`, if it is time to. Costs a few system calls then."""
         if self._clock.monotonic() - self._looked >= LOOK:
             self.check()
 
     def check(self) -> None:
-        """Raise `DiskFull` if less than the reserve is free."""
+        """Raise `DiskFull` if less than the reserve is free, `OutputFolderLost` if the results
+        cannot be written: a run of hours shall not find that out at its end.
+        """
         self._looked = self._clock.monotonic()
+        self._check_results()
         for what, folder in self._folders.items():
             free = self._disks.free(folder)
             if free is not None and free < self._reserve:

@@ -23,6 +23,7 @@ from loadgenctl.errors import (
     RunError,
 )
 from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
+from loadgenctl.records.folder import folder_error, require_writable
 from loadgenctl.roles.pod import PodFolders
 from loadgenctl.sources.locks import try_exclusive
 
@@ -30,6 +31,8 @@ UNPRIVILEGED = 1000
 STATE_PARTS = ("project", "home")
 ROOM = 256 * 1024
 """Bytes free below which a disk counts as full."""
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What a disk answers that is full, was made read-only, or fails."""
 LOCK = ".loadgenctl-lock"
 MARKER = ".loadgenctl-state"
 """A file in a state folder whose parts loadgenctl made, and so may remove."""
@@ -122,15 +125,12 @@ def copy_tools(tools: Mapping[str, Path], into: Path, **files: Path | None) -> N
 
 def as_error(error: Exception, results: Path) -> LoadgenError:
     """Whatever ended a run, as an error of ours; what nobody expected keeps its traceback."""
-    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
-    # On a full disk whoever writes first fails first; a role that died of it is not the reason.
-    if full or (isinstance(error, RunError) and _free_bytes(results) < ROOM):
+    lost = _lost(error, results)
+    if lost is not None:
         detail = getattr(error, "detail", None)
-        return OutputFolderError(
-            f"there is no room left for results in {results}",
-            hint="free some space, or give an --output-dir on another disk",
-            detail="\n".join(text for text in (detail, str(error)) if text),
-        )
+        told = folder_error(results, lost)
+        told.detail = "\n".join(text for text in (detail, str(error)) if text)
+        return told
     if isinstance(error, EngineUnavailable):
         # It answered when the run began: the run failed, and nothing was asked wrongly.
         return EngineError(error.message, hint=error.hint, detail=error.detail)
@@ -147,6 +147,25 @@ def as_error(error: Exception, results: Path) -> LoadgenError:
         hint="please report it with the lines above",
         detail="".join(traceback.format_exception(error)),
     )
+
+
+def _lost(error: Exception, results: Path) -> OSError | None:
+    """Why the results folder cannot be written any more, if that is what an error comes from.
+
+    Whoever writes first fails first: a role that died of a full disk, or an engine that does not
+    find what it should mount, is not the reason.
+    """
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return error
+    if isinstance(error, NotPlainError) or not isinstance(error, OSError | RunError | EngineError):
+        return None
+    try:
+        require_writable(results)
+    except OSError as gone:
+        return gone
+    if isinstance(error, RunError) and _free_bytes(results) < ROOM:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return None
 
 
 def _free_bytes(folder: Path) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from loadgenctl.errors import RunError, UsageError
@@ -32,23 +33,33 @@ def require_features(plan: RunPlan, family: SdkFamily) -> None:
 
 
 def read(
-    plan: RunPlan, origins: OriginReader, store: RunStore, progress: Progress, *, contained: bool
-) -> Found | None:
-    """What the plan's origin says of its network, kept with the results; None without an origin.
+    plan: RunPlan, origins: OriginReader, say: Callable[[str], None], *, contained: bool
+) -> Found | RunError | None:
+    """What the plan's origin says of its network; None without an origin.
 
-    `contained`: roles run in containers. Raises `UsageError`, `RunError`.
+    `contained`: roles run in containers. Raises `UsageError` for an origin that is not right: of
+    such a run there is nothing to keep. That nobody answers is a failure of the run, and returned.
     """
     if plan.origin is None:
         return None
-    found = origins.read(plan.origin, state_sync=plan.state_sync, say=progress.step)
+    try:
+        found = origins.read(plan.origin, state_sync=plan.state_sync, say=say)
+    except RunError as error:
+        return error
     require_reachable(found.network, monitor=plan.monitor, contained=contained)
+    return found
+
+
+def keep(plan: RunPlan, found: Found | None, store: RunStore, progress: Progress) -> None:
+    """Put what was read of a network beside the results."""
+    if found is None:
+        return
     store.path(CONFIG).write_bytes(found.config)
     if not plan.monitor:
         progress.note(
             "no chain node runs: the records will have no blocks, no chain's slog, log, storage"
             " and samples"
         )
-    return found
 
 
 def lay_out(found: Found | None, shared: Path) -> None:

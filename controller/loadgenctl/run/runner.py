@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,9 +13,12 @@ from typing import Any, TypeVar
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import EngineInfo
 from loadgenctl.errors import (
+    Interrupted,
     LoadFailed,
     LoadgenError,
     OutputFolderError,
+    OutputFolderLost,
+    RunError,
 )
 from loadgenctl.model import ChainNetwork, RunPlan
 from loadgenctl.monitor.own import OwnUsage, read_own_usage
@@ -95,8 +97,8 @@ class Walk:
     image: ImageRef | None = None
     source_dir: Path | None = None
     pod: Pod | None = None
-    found: Found | None = None
-    """The network that others run."""
+    answer: Found | RunError | None = None
+    """What the origin of a network that others run said, or that it said nothing."""
     held: ExitStack = field(default_factory=ExitStack)
     """What is given back when the run is over."""
 
@@ -104,6 +106,11 @@ class Walk:
     def family(self) -> SdkFamily:
         """What the SDK is."""
         return self.wanted.family
+
+    @property
+    def found(self) -> Found | None:
+        """The network that others run."""
+        return None if isinstance(self.answer, RunError) else self.answer
 
     @property
     def build_log(self) -> Path:
@@ -135,11 +142,14 @@ def execute(plan: RunPlan, services: Services) -> Ending:
     networks.require_features(plan, wanted.family)
     needs = disk.needs(plan, simulated=wanted.family.simulated)
     disk.preflight(plan, needs, services.disks, services.progress.warn)
-    walk = Walk(plan, services, engine_info, wanted, _open_records(plan, services))
+    contained = services.engine.own_network
+    answer = networks.read(plan, services.origins, services.progress.step, contained=contained)
+    store = _open_records(plan, services)
+    walk = Walk(plan, services, engine_info, wanted, store, answer=answer)
     with walk.store:
         error = _walk(walk)
         with services.interrupts.held():
-            _write_ending(walk, error)
+            error = _write_ending(walk, error)
         error = _finish(walk, error)
     return Ending(plan.output_dir, error)
 
@@ -152,8 +162,16 @@ def _finish(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
         trouble = host.as_error(caught, walk.store.folder)
         walk.services.progress.warn(f"no summary was written: {trouble}")
         if error is None:
-            walk.store.set_status(**ending.failure(trouble))
-            return trouble
+            return _set_status(walk, trouble, **ending.failure(trouble))
+    return error
+
+
+def _set_status(walk: Walk, error: LoadgenError | None, **changes: Any) -> LoadgenError | None:
+    """The run's last word and its error, which is that the folder takes none if it has no other."""
+    try:
+        walk.store.set_status(**changes)
+    except OutputFolderError as trouble:
+        return error or trouble
     return error
 
 
@@ -198,17 +216,12 @@ def _sweep(walk: Walk) -> None:
     sweep(walk.services)
 
 
-def _read_network(walk: Walk) -> None:
-    """Read what the origin of a network says, keep it with the results."""
-    services = walk.services
-    contained = services.engine.own_network
-    try:
-        walk.found = networks.read(
-            walk.plan, services.origins, walk.store, services.progress, contained=contained
-        )
-    except BaseException:
+def _keep_network(walk: Walk) -> None:
+    """Keep what the origin of a network said with the results, or fail because it said nothing."""
+    if isinstance(walk.answer, RunError):
         walk.store.write_run(_run_document(walk))
-        raise
+        raise walk.answer
+    networks.keep(walk.plan, walk.found, walk.store, walk.services.progress)
 
 
 def _make_image(walk: Walk) -> None:
@@ -292,7 +305,7 @@ def _run_stages(walk: Walk) -> None:
         interrupts=services.interrupts,
         saver=saver,
         sampler=sampler,
-        disk=DiskGuard(plan, services.disks, services.clock),
+        disk=DiskGuard(plan, services.disks, services.clock, walk.store.check),
         vat_names=names,
         on_ready=services.on_ready,
         processes=services.processes,
@@ -302,23 +315,34 @@ def _run_stages(walk: Walk) -> None:
         # Without published ports the pod has only loopback, of which Docker keeps no count.
         sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
     walk.store.perf_start()
-    failed: dict[int, int] = {}
-    last_error = None
     try:
-        set_up(ctx)
-        networks.offer(ctx)
-        with services.interrupts.graceful():
-            for spec in plan.stages:
-                stage = Stage(ctx, spec)
-                stage.run()
-                failed[spec.index] = stage.load.events.failed
-                last_error = stage.load.events.last_error or last_error
+        try:
+            failed, last_error = _each_stage(ctx)
+        except LoadgenError:
+            _pack_all_the_same(walk, saver)
+            raise
         _finish_packing(walk, saver)
     finally:
         with services.interrupts.held():
             sampler.close()
-            saver.abandon()
+            for name in saver.abandon():
+                services.progress.warn(f"{name} is not there: its packing was ended")
     _check_cycles(failed, last_error)
+
+
+def _each_stage(ctx: StageContext) -> tuple[dict[int, int], str | None]:
+    """How many cycles failed in each stage, and why the last one did."""
+    failed: dict[int, int] = {}
+    last_error = None
+    set_up(ctx)
+    networks.offer(ctx)
+    with ctx.interrupts.graceful():
+        for spec in ctx.plan.stages:
+            stage = Stage(ctx, spec)
+            stage.run()
+            failed[spec.index] = stage.load.events.failed
+            last_error = stage.load.events.last_error or last_error
+    return failed, last_error
 
 
 def _check_cycles(failed: Mapping[int, int], last_error: str | None) -> None:
@@ -350,12 +374,26 @@ def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
         walk.services.interrupts.check()
         walk.services.progress.step("packing the saved storage")
     for problem in saver.finish():
-        raise OutputFolderError(f"storage was not saved: {problem}", hint="is there space left?")
+        raise OutputFolderLost(f"storage was not saved: {problem}", hint="is there space left?")
+
+
+def _pack_all_the_same(walk: Walk, saver: StorageSaver) -> None:
+    """Storage that earlier stages saved is worth as much in a run that has failed, or that was
+    asked to end; one more request ends this, too. The run's error stays what it is.
+    """
+    interrupts, progress = walk.services.interrupts, walk.services.progress
+    if interrupts.at_once:
+        return
+    if saver.pending:
+        progress.step("packing the saved storage; Ctrl-C ends that")
+    with suppress(Interrupted):
+        for problem in saver.finish():
+            progress.warn(f"storage was not saved: {problem}")
 
 
 STEPS: tuple[tuple[str, Callable[[Walk], None]], ...] = (
     ("sweep leftovers of dead runs", _sweep),
-    ("read the network's origin", _read_network),
+    ("read the network's origin", _keep_network),
     ("make the image", _make_image),
     ("build the SDK", _build_sdk),
     ("open the pod", _open_pod),
@@ -363,19 +401,20 @@ STEPS: tuple[tuple[str, Callable[[Walk], None]], ...] = (
 )
 
 
-def _write_ending(walk: Walk, error: LoadgenError | None) -> None:
-    """status.json's last word, and the folder without what nobody needs any more."""
+def _write_ending(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
+    """status.json's last word, and the folder without what nobody needs; the run's error."""
     store = walk.store
     # First, so that there is room for what follows if that was the trouble.
     for scratch in (SHARED, COPIES):
-        shutil.rmtree(store.folder / scratch, ignore_errors=True)
+        store.remove(scratch)
     if error is None:
-        store.set_status(outcome="passed", step=None, exit_code=0)
+        error = _set_status(walk, None, outcome="passed", step=None, exit_code=0)
     else:
-        store.set_status(**ending.failure(error))
+        error = _set_status(walk, error, **ending.failure(error))
     state = walk.plan.state_dir
     if error is None and not walk.plan.keep_state and state.parent == store.folder:
-        shutil.rmtree(state, ignore_errors=True)
+        store.remove(state.name)
+    return error
 
 
 def _run_document(walk: Walk) -> Mapping[str, Any]:

@@ -58,7 +58,7 @@ class Stage:
         store.set_status(step=f"stage {self._spec.index}")
         store.perf("stage-start")
         self._watch.pollers += [self._tell, self._ctx.disk.poll]
-        trouble: Exception | None = None
+        trouble: LoadgenError | None = None
         try:
             self._story()
         except Exception as caught:
@@ -218,12 +218,12 @@ class Stage:
                 target = ctx.store.path(schema.storage_name(role, self._spec.index))
                 ctx.saver.save(folder, target, ctx.store.path(COPIES, f"{target.name}.copy"))
 
-    def _close(self) -> Exception | None:
+    def _close(self) -> LoadgenError | None:
         """Stop and keep whatever is still there; the first trouble, which must not lose the rest.
 
         A results folder that cannot be written is raised: it is why anything else failed, too.
         """
-        troubles: list[Exception] = []
+        troubles: list[LoadgenError] = []
         steps: tuple[Callable[[], None], ...] = (
             self._leave_all,
             self.load.close,
@@ -234,8 +234,9 @@ class Stage:
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - every step must have its turn
-                troubles.append(error)
-        for trouble in troubles:
+                troubles.append(host.as_error(error, self._ctx.store.folder))
+        # One cause may meet several steps.
+        for trouble in {str(trouble): trouble for trouble in troubles}.values():
             self._ctx.progress.warn(f"stage {self._spec.index}: while closing: {trouble}")
             if isinstance(trouble, OutputFolderError):
                 raise trouble

@@ -144,4 +144,7 @@ def _put_durations(
 
 
 def _minus(later: float | None, earlier: float | None) -> float | None:
-    return None if later is None or earlier is None else later - earlier
+    """Seconds between; None where the clock was set back, and so nobody knows."""
+    if later is None or earlier is None or later < earlier:
+        return None
+    return later - earlier

@@ -276,6 +276,10 @@ class Node:
             seed = f"{self._config.seed}/{height}".encode()
             data = hashlib.sha256(seed).digest() * (fault["bytes"] // 32 + 1)
             self._slog.raw(data[: fault["bytes"]].replace(b"\n", b"\0") + b"\n")
+        elif fault.kind == "slog-ends":
+            self._slog.close()
+        elif fault.kind == "slog-clock-back":
+            self._slog.set_clock_back(fault["seconds"])
         elif fault.kind == "slog-huge":
             self._slog.write(
                 "syscall", vatID="v1", ksc=["send", "ko33", "x" * (fault["mib"] * MIB)]

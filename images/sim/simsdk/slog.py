@@ -19,6 +19,7 @@ class SlogWriter:
     def __init__(self, path: str | None, *, monotime: bool = False) -> None:
         """`monotime` adds the newer dialect's second clock."""
         self._monotime = monotime
+        self._back = 0.0
         self._file: BinaryIO | None = None
         if path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -29,13 +30,19 @@ class SlogWriter:
         if self._file is None:
             return
         self._file.write(
-            line(kind, fields, time.time(), time.monotonic() if self._monotime else None)
+            line(
+                kind, fields, time.time() - self._back, time.monotonic() if self._monotime else None
+            )
         )
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are, for faults."""
         if self._file is not None:
             self._file.write(data)
+
+    def set_clock_back(self, seconds: float) -> None:
+        """Stamp what follows as a clock does that was set back."""
+        self._back += seconds
 
     def flush(self) -> None:
         """Make everything so far visible to readers."""

@@ -94,7 +94,7 @@ def run_command(
     from loadgenctl.cli.reporting import reports_of_run
 
     given = read(ctx.args, config)
-    plan = given.plan()
+    plan, site = given.plan(), given.site()
     files = reports_of_run(junit, markdown, os.environ, prints_json=json_output)
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
@@ -103,9 +103,7 @@ def run_command(
         return
     from loadgenctl.cli.run import run_plan
 
-    raise typer.Exit(
-        run_plan(plan, given.site(), files=files, quiet=quiet, json_output=json_output)
-    )
+    raise typer.Exit(run_plan(plan, site, files=files, quiet=quiet, json_output=json_output))
 
 
 def options_command(
