@@ -105,11 +105,16 @@ class LiveRun:
             "processes": self._readings.processes(as_of),
             "containers": self._readings.containers(as_of),
             "storage": self._readings.storage(as_of),
-            "damage": {
-                name: follower.unreadable
-                for name, follower in self._followers.items()
-                if follower.unreadable
-            },
+            "damage": self._damage(),
+        }
+
+    def _damage(self) -> dict[str, int]:
+        """By file, what in it could not be read; where there is nothing of it, it is left out."""
+        documents = {} if self._folder is None else self._folder.damage
+        return {name: damage.unreadable for name, damage in documents.items()} | {
+            name: follower.unreadable
+            for name, follower in self._followers.items()
+            if follower.unreadable
         }
 
     def _ended_at(self, status: Status) -> float | None:
