@@ -230,6 +230,7 @@ class Wiring:
             user=f"{user[0]}:{user[1]}",
             env=settings.builder_env() if contained else {},
             mounts=settings.builder_mounts(gitconfig=gitconfig) if contained else (),
+            mask=settings.mask(),
             labels=labels.make(Owner.current(), "build", "builder", results),
             on_step=self.progress.step,
             on_line=self.progress.output,
