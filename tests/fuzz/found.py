@@ -40,7 +40,8 @@ def keep(case: Case, file: Path = FILE) -> None:
 
 def _item(case: Case) -> dict[str, str]:
     text = case.data.decode("latin-1")
-    plain = all(char.isprintable() or char in "\0\n\r" for char in text)
+    # What is plain can be read in the file; JSON escapes what is not to be seen.
+    plain = text.isascii()
     data = {"text": text} if plain else {"base64": base64.b64encode(case.data).decode()}
     return {"target": case.target, "about": case.about, **data}
 

@@ -39,7 +39,7 @@ def json_text(document: Mapping[str, Any] | Sequence[Any]) -> str:
 def print_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Print a header line and rows; what is missing is empty."""
     writer = csv.DictWriter(sys.stdout, fields, restval="", lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({name: harmless(name) for name in fields})
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})
 

@@ -198,8 +198,7 @@ class RunFolder:
             self.damage[name] = Damage(unreadable=1)
             return {}
         kept, damaged = document_of(name, document)
-        if damaged:
-            self.damage[name] = Damage(unreadable=damaged)
+        self.damage[name] = Damage(unreadable=damaged)
         return kept
 
 

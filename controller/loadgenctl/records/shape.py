@@ -14,7 +14,10 @@ from typing import Any, Final, Literal
 
 from loadgenctl.records import schema
 
-Kind = Literal["text", "whole", "number", "time", "stage", "truth", "object", "texts", "objects"]
+Kind = Literal[
+    "text", "whole", "number", "time", "stage", "truth", "object", "texts", "objects", "words",
+    "sizes", "vats",
+]  # fmt: skip
 
 DEEPEST: Final = 100
 """Levels of nesting; what is read has to be written again, which ends at some 250."""
@@ -78,6 +81,22 @@ def _are_objects(value: object) -> bool:
     return type(value) is list and all(type(item) is dict for item in value)
 
 
+def _are_words(value: object) -> bool:
+    return type(value) is dict and all(type(item) is str for item in value.values())
+
+
+def _are_sizes(value: object) -> bool:
+    return type(value) is dict and all(is_number(item) for item in value.values())
+
+
+def _are_vats(value: object) -> bool:
+    """What the agent tells of vats: each has its id, and a name where that is known."""
+    return type(value) is list and all(
+        type(vat) is dict and type(vat.get("vat")) is str and type(vat.get("name") or "") is str
+        for vat in value
+    )
+
+
 _CHECKS: Final[Mapping[Kind, Callable[[object], bool]]] = {
     "text": _is_text,
     "whole": _is_whole,
@@ -88,6 +107,9 @@ _CHECKS: Final[Mapping[Kind, Callable[[object], bool]]] = {
     "object": _is_object,
     "texts": _are_texts,
     "objects": _are_objects,
+    "words": _are_words,
+    "sizes": _are_sizes,
+    "vats": _are_vats,
 }
 
 _PERF: Final = Shape(
@@ -179,6 +201,21 @@ SAMPLE: Final = Shape(
     },
     required=("time", "kind"),
 )
+_AGENT: Final = Shape(
+    {
+        "kind": "text",
+        "time": "time",
+        "request": "text",
+        "errors": "words",
+        "kernel": "object",
+        "totals": "object",
+        "agent": "object",
+        "vats": "vats",
+        "storage": "sizes",
+        "storage_total_kib": "number",
+    },
+    required=("kind",),
+)
 _ANY_ROW: Final = Shape({})
 
 _ROWS: Final[Mapping[str, Shape]] = {
@@ -248,9 +285,11 @@ _DOCUMENTS: Final[Mapping[str, Shape]] = {schema.STATUS: STATUS, schema.RUN: _RU
 def shape_of(file: str) -> Shape:
     """The shape of a file's rows, by its name; of files that nothing is known of, any row."""
     name = file.rpartition("/")[2]
+    # Roles write these two, from where the run takes them over.
     if name.startswith("events-stage-"):
-        # The load service's own file, before the run takes its events over.
         return _EVENT
+    if name.startswith("agent-stage-"):
+        return _AGENT
     return _ROWS.get(name, _ANY_ROW)
 
 

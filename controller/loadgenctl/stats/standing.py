@@ -65,8 +65,9 @@ class LiveRun:
             self._begin()
         if self._folder is not None and not self._run:
             # Opened again, because only run.json tells a format that is too new.
-            self._folder = _open(self.path)
-            self._run = self._folder.run
+            again = _open(self.path)
+            again.damage |= self._folder.damage
+            self._folder, self._run = again, again.run
         self._take_rows()
         return self._document(status, now)
 
@@ -111,7 +112,8 @@ class LiveRun:
     def _damage(self) -> dict[str, int]:
         """By file, what in it could not be read; where there is nothing of it, it is left out."""
         documents = {} if self._folder is None else self._folder.damage
-        return {name: damage.unreadable for name, damage in documents.items()} | {
+        found = {name: damage.unreadable for name, damage in documents.items() if damage.unreadable}
+        return found | {
             name: follower.unreadable
             for name, follower in self._followers.items()
             if follower.unreadable
