@@ -293,8 +293,9 @@ class _Output:
         *lines, self.rest = (self.rest + data).split(b"\n")
         for line in lines:
             text = self.mask(line.decode("utf-8", "surrogateescape"))
-            self.file.write(text.encode("utf-8", "surrogateescape") + b"\n")
-            self.on_line(text.encode("utf-8", "replace").decode().rstrip("\r"))
+            masked = text.encode("utf-8", "surrogateescape")
+            self.file.write(masked + b"\n")
+            self.on_line(masked.decode("utf-8", "replace").rstrip("\r"))
         self.file.flush()
 
     def complete(self, engine: Engine, handle: Handle, follower: LogFollower) -> None:

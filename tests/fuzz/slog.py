@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from typing import Final
 
 import zstandard
@@ -48,11 +49,13 @@ def one_input(data: bytes) -> None:
         vats = vat_rows(scanner.vats.values())
         row_bytes({"vats": vats, "startup": startup_row(scanner.startup)})
         row_bytes(block_summaries(rows))
-        out = io.StringIO()
-        console = Console(file=out, width=100)
-        console.print(blocks_table("x", rows[:3]))
-        console.print(vats_table("x", vats[:3]))
-        require_harmless(out.getvalue())
+        if zlib.crc32(content) % 8 == 0:
+            # Drawing takes most of the time: of some inputs it tells enough.
+            out = io.StringIO()
+            console = Console(file=out, width=100)
+            console.print(blocks_table("x", rows[:3]))
+            console.print(vats_table("x", vats[:3]))
+            require_harmless(out.getvalue())
     if how in {_PLAIN, _GZIP, _ZSTD}:
         assert _in_pieces(content, len(content) or 1) == _in_pieces(content, piece)
 

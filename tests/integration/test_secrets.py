@@ -101,15 +101,14 @@ def test_nothing_of_them_is_told_recorded_or_handed_to_a_role(desk: Desk, tmp_pa
         "image": json.dumps([api.inspect_image(image), api.history(image)]).encode(),
     }
     for words in (
-        ("options", *given, *load),
         ("options", "--json", *given, *load),
-        ("run", "--dry-run", *given, *load),
         ("run", "--dry-run", "--json", *given, *load),
         ("run", *given[:-1], "no-such-revision"),
+        ("compose", "--into", str(tmp_path / "compose"), *given),
         ("run", *given[2:]),
-        ("stats", str(records.folder), "--json"),
     ):
         said, _ = desk.do(*words, **env)
         assert said.exit_code == (2 if words[0] == "run" and "--dry-run" not in words else 0)
         told[" ".join(words)] = f"{said.stdout}{said.stderr}".encode()
+    told |= texts(tmp_path / "compose")
     assert [name for name, text in told.items() if SECRET.encode() in text] == []

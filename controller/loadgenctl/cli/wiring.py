@@ -212,9 +212,11 @@ class Wiring:
         settings = self.site_settings
         # Programs of this machine are set up for its network already.
         contained = self._client is not None
-        gitconfig = cache / "site.gitconfig"
+        # The file may hold credentials, and the builder's user has to read it: the folder is ours.
+        gitconfig = cache / "site" / "gitconfig"
         try:
             cache.mkdir(parents=True, exist_ok=True)
+            gitconfig.parent.mkdir(mode=0o700, exist_ok=True)
             gitconfig.write_text(settings.builder_gitconfig(), encoding="utf-8")
             gitconfig.chmod(0o644)
         except OSError as error:
