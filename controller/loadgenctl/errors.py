@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from loadgenctl.masking import mask_addresses
+
 
 class LoadgenError(Exception):
     """Base of all errors that loadgenctl raises on purpose."""
@@ -32,11 +34,14 @@ class LoadgenError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
-        """`message` is one sentence; `hint` says what to do; `detail` is evidence (log lines)."""
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.detail = detail
+        """`message` is one sentence; `hint` says what to do; `detail` is evidence (log lines).
+
+        All three reach terminals, logs and records: credentials in addresses are taken out here.
+        """
+        self.message = mask_addresses(message)
+        super().__init__(self.message)
+        self.hint = None if hint is None else mask_addresses(hint)
+        self.detail = None if detail is None else mask_addresses(detail)
 
 
 class UsageError(LoadgenError):

@@ -15,6 +15,7 @@ import orjson
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.errors import BuildError, UsageError
+from loadgenctl.masking import Mask
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
@@ -55,6 +56,8 @@ class Builder:
     """The site's, for every step."""
     mounts: Sequence[Mount] = ()
     """The site's."""
+    mask: Mask = field(default_factory=Mask)
+    """Takes the site's secrets out of what the steps print."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Who owns the builder containers."""
     on_step: Callable[[str], None] = _ignore
@@ -195,16 +198,19 @@ class Builder:
             self.engine.start(handle)
             state = self._watch(handle, spec.command, label, file)
             if state.exit_code != 0:
-                tail = self.engine.tail(handle, _TAIL_LINES)
+                tail = self._last_lines(handle)
                 raise _failure(label, state, tail, log)
         finally:
             with self.cleaning():
                 self._remove(spec.name, handle)
 
+    def _last_lines(self, handle: Handle) -> list[str]:
+        return [self.mask(line) for line in self.engine.tail(handle, _TAIL_LINES)]
+
     def _watch(self, handle: Handle, step: Command, label: str, file: BinaryIO) -> RoleState:
         limit = step.timeout if step.timeout is not None else _STEP_TIMEOUT
         deadline = self.clock.monotonic() + limit
-        output = _Output(file, self.on_line)
+        output = _Output(file, self.on_line, self.mask)
         follower = self.engine.follow(handle)
         try:
             while True:
@@ -217,10 +223,11 @@ class Builder:
                     raise BuildError(
                         f"the build step {label!r} did not finish within {limit:.0f} s",
                         hint="the end of its output is below; is a server it needs unreachable?",
-                        detail="\n".join(self.engine.tail(handle, _TAIL_LINES)),
+                        detail="\n".join(self._last_lines(handle)),
                     )
             output.complete(self.engine, handle, follower)
         finally:
+            output.close()
             follower.close()
         return state
 
@@ -271,10 +278,11 @@ class Builder:
 
 @dataclass(slots=True)
 class _Output:
-    """A step's output: to the log as it comes, to the person line by line."""
+    """A step's output, to the log and to the person: by lines, as secrets may be cut anywhere."""
 
     file: BinaryIO
     on_line: Callable[[str], None]
+    mask: Mask
     taken: int = 0
     rest: bytes = b""
 
@@ -282,11 +290,13 @@ class _Output:
         if not data:
             return
         self.taken += len(data)
-        self.file.write(data)
-        self.file.flush()
         *lines, self.rest = (self.rest + data).split(b"\n")
         for line in lines:
-            self.on_line(line.decode("utf-8", "replace").rstrip("\r"))
+            text = self.mask(line.decode("utf-8", "surrogateescape"))
+            masked = text.encode("utf-8", "surrogateescape")
+            self.file.write(masked + b"\n")
+            self.on_line(masked.decode("utf-8", "replace").rstrip("\r"))
+        self.file.flush()
 
     def complete(self, engine: Engine, handle: Handle, follower: LogFollower) -> None:
         """The container has ended and the follower may lag: take the rest from the log itself."""
@@ -295,8 +305,13 @@ class _Output:
         for chunk in engine.logs(handle):
             self.add(chunk[skip:])
             skip = max(0, skip - len(chunk))
+        self.close()
+
+    def close(self) -> None:
+        """What has no end of a line is one, too."""
         if self.rest:
-            self.add(b"\n")
+            rest, self.rest = self.rest, b""
+            self.add(rest + b"\n")
 
 
 def recipe_id(recipe: BuildRecipe) -> str:

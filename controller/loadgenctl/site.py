@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
+from loadgenctl.masking import Mask, mask_of
 from loadgenctl.model import Mount
 
 CA_TARGET = "/etc/ssl/loadgenctl-site-ca.crt"
@@ -146,6 +147,15 @@ class SiteSettings:
         """What a record may hold."""
         return {"name": self.name}
 
+    def mask(self) -> Mask:
+        """Takes this site's passwords and tokens out of what builds print."""
+        addresses = (
+            *(self.npm_registry, self.goproxy, self.pip_index, self.apt_mirror),
+            *(self.http_proxy, self.https_proxy),
+            *(text for rewrite in self.git for text in (rewrite.prefix, rewrite.target)),
+        )
+        return mask_of(addresses, self.builder_environment)
+
     def _git_targets(self) -> list[str]:
         return [
             f"{GIT_TARGET}/{number}" if rewrite.local else rewrite.target
@@ -212,10 +222,10 @@ def parse_site(document: Mapping[str, Any], folder: Path) -> SiteSettings:
     return SiteSettings(
         name=table.text("name") or "default",
         ca_bundle=table.file("ca_bundle"),
-        npm_registry=table.url("npm_registry"),
+        npm_registry=table.public_url("npm_registry"),
         goproxy=table.text("goproxy"),
         pip_index=table.url("pip_index"),
-        apt_mirror=table.url("apt_mirror"),
+        apt_mirror=table.public_url("apt_mirror"),
         http_proxy=table.text("http_proxy"),
         https_proxy=table.text("https_proxy"),
         no_proxy=table.text("no_proxy"),
@@ -337,6 +347,17 @@ class _Table:
                 hint="of plain characters: what else there is in it has to be percent-encoded",
             )
         return value.rstrip("/")
+
+    def public_url(self, key: str) -> str | None:
+        """One without credentials, as it becomes part of images."""
+        value = self.url(key)
+        if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
+            raise UsageError(
+                f"{self.path(key)} may hold no credentials: images hold it, and show it",
+                hint="give them to the builder alone, by [site.builder.env], or use a proxy that"
+                " adds them",
+            )
+        return value
 
     def file(self, key: str) -> Path | None:
         """An existing file; None when absent."""

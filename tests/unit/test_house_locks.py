@@ -39,7 +39,7 @@ def _dependencies() -> list[Requirement]:
     return [Requirement(text) for text in _project()["project"]["dependencies"]]
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "fuzz.txt"])
 def test_every_line_is_a_pin_or_a_hash(name: str) -> None:
     lines = (ROOT / "requirements" / name).read_text().splitlines()
     for number, line in enumerate(lines, 1):
@@ -50,11 +50,17 @@ def test_every_line_is_a_pin_or_a_hash(name: str) -> None:
             assert line.endswith("\\"), f"requirements/{name}:{number}: a pin without a hash"
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+_ASKED = {
+    "run.txt": _dependencies(),
+    "dev.txt": _dependencies() + _group("dev"),
+    "fuzz.txt": _group("fuzz"),
+}
+
+
+@pytest.mark.parametrize("name", _ASKED)
 def test_what_the_project_asks_for_is_locked(name: str) -> None:
     pins = _pins(name)
-    wanted = _dependencies() + (_group("dev") if name == "dev.txt" else [])
-    for requirement in wanted:
+    for requirement in _ASKED[name]:
         version = pins.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not in {name}; run bin/lock"
         assert requirement.specifier.contains(version), (

@@ -10,12 +10,13 @@ from tests.fakes import Call, FakeRunner
 from loadgenctl.errors import BuildError, Interrupted, UsageError
 from loadgenctl.images.bootstrap import Bootstrap
 from loadgenctl.images.build import BuildOutput
+from loadgenctl.masking import Mask
 from loadgenctl.site import SiteSettings
 
 
 def test_output_becomes_whole_lines() -> None:
     lines: list[str] = []
-    output = BuildOutput(lines.append)
+    output = BuildOutput(lines.append, Mask())
     for text in (
         "Step 1/2 : FROM x\n",
         " ---> 0123456789ab\n",
@@ -41,12 +42,12 @@ def test_output_becomes_whole_lines() -> None:
 
 def test_colours_and_redrawn_lines_are_cleaned() -> None:
     lines: list[str] = []
-    BuildOutput(lines.append).feed({"stream": "\x1b[91m10%\r100%\x1b[0m\n\n"})
+    BuildOutput(lines.append, Mask()).feed({"stream": "\x1b[91m10%\r100%\x1b[0m\n\n"})
     assert lines == ["100%"]
 
 
 def test_the_newest_layer_of_each_stage_is_known() -> None:
-    output = BuildOutput(lambda line: None)
+    output = BuildOutput(lambda line: None, Mask())
     for text in (
         "Step 1/4 : FROM base AS one\n ---> aaaaaaaaaaaa\n",
         "Step 2/4 : RUN x\n ---> Running in 999999999999\n ---> bbbbbbbbbbbb\n",
@@ -58,7 +59,7 @@ def test_the_newest_layer_of_each_stage_is_known() -> None:
 
 
 def test_a_failure_keeps_the_end_of_its_own_step() -> None:
-    output = BuildOutput(lambda line: None)
+    output = BuildOutput(lambda line: None, Mask())
     output.feed({"stream": "Step 1/2 : RUN early\nearly output\nStep 2/2 : RUN late\n"})
     for number in range(30):
         output.feed({"stream": f"line {number}\n"})

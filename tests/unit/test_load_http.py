@@ -154,6 +154,8 @@ def test_a_client_that_asks_before_it_sends_is_told_to_go_on(service: LoadServic
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300 + b"\r\n{}\r\n0\r\n\r\n", 400),
         (HEAD + b"X: " + b"y" * 20_000 + b"\r\n\r\n", 431),
     ],
 )

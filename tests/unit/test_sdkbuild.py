@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from tests.fakes import FakeClock, FakeEngine, Script
 
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError
+from loadgenctl.masking import mask_of
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
-from loadgenctl.sdkbuild import Builder, hand_over, owner_ids, recipe_id
+from loadgenctl.sdkbuild import Builder, _Output, hand_over, owner_ids, recipe_id
 from loadgenctl.sdks.base import BuildRecipe, SourceTree
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.cache import SdkCache
@@ -126,6 +128,34 @@ def test_every_step_runs_in_a_container_of_its_own(world: World) -> None:
     assert not targets["/src"].read_only
     assert Path(targets["/cache/yarn"].source) == world.root / "pkg" / "yarn"
     assert world.engine.leftovers() == []
+
+
+SECRET = "s3cr3t-Value"
+
+
+def test_the_site_s_secrets_are_in_no_output(world: World) -> None:
+    said = ((1, f"token {SECRET} of"), (2, f"https://u:{SECRET}@host/x"), (3, "the end"))
+    world.script(Script(lines=said, exit_after=4, exit_code=3))
+    builder = replace(world.builder(), mask=mask_of([], {"TOKEN": SECRET}))
+    with pytest.raises(BuildError) as failed:
+        builder.build(world.source, REVISION, RECIPE, IMAGE, world.log)
+    masked = ["token *** of", "https://***@host/x", "the end"]
+    assert world.lines == masked
+    assert world.log.read_text().splitlines()[1:] == masked
+    assert str(failed.value.detail).splitlines() == masked
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_a_secret_that_comes_in_pieces_is_found_all_the_same(size: int) -> None:
+    file, lines = io.BytesIO(), list[str]()
+    output = _Output(file, lines.append, mask_of([], {"TOKEN": SECRET}))
+    data = f"a {SECRET}\r\n\xff{SECRET}".encode("latin-1")
+    for start in range(0, len(data), size):
+        output.add(data[start : start + size])
+    output.close()
+    output.close()
+    assert file.getvalue() == b"a ***\r\n\xff***\n"
+    assert lines == ["a ***", "\ufffd***"]
 
 
 def test_a_second_build_takes_the_first(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadgenctl.cli.console import clean
+from loadgenctl.cli.output import print_json
 from loadgenctl.model import RunPlan, StageSpec
 from loadgenctl.sources.giturl import without_credentials
 
@@ -19,8 +19,8 @@ def print_plan(plan: RunPlan, *, as_json: bool) -> None:
     """The plan, stage by stage."""
     if as_json:
         repository = plan.repository and without_credentials(plan.repository)
-        json.dump(asdict(plan) | {"repository": repository}, sys.stdout, indent=1, default=str)
-        sys.stdout.write("\n")
+        document = json.loads(json.dumps(asdict(plan) | {"repository": repository}, default=str))
+        print_json(document)
         return
     console = Console()
     what = plan.source_dir or plan.revision or ("bundled" if plan.sdk == "sim" else "HEAD")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadgenctl.cli.console import clean, show_error
+from loadgenctl.cli.output import json_text
 from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.errors import LoadgenError
@@ -58,8 +59,7 @@ def tell(ending: Ending, *, files: ReportFiles, quiet: bool, json_output: bool) 
     if summary is None:
         stderr.print("warning: the records cannot be read, either", style="yellow")
     elif json_output:
-        json.dump(summary, stdout.file, indent=1)
-        stdout.file.write("\n")
+        stdout.file.write(json_text(summary))
     elif not files.prints:
         print_summary(stdout, summary)
     for error in [ending.error, *troubles]:

@@ -12,8 +12,11 @@ from rich.console import Console
 
 from loadgenctl.cli.output import print_csv, print_json
 from loadgenctl.errors import UsageError
+from loadgenctl.records import schema
 from loadgenctl.records.reader import parse_row
+from loadgenctl.records.shape import shape_of, stage_number
 from loadgenctl.reports.slogs import blocks_table, stats_tables, vats_table
+from loadgenctl.reports.words import clean
 from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
@@ -121,7 +124,8 @@ def _read_perf(path: Path) -> PerfLog:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise _unreadable(path, error) from error
-    rows = (parse_row(line) for line in lines)
+    shape = shape_of(schema.PERF)
+    rows = (parse_row(line, shape) for line in lines)
     return read_perf(row for row in rows if row is not None)
 
 
@@ -138,7 +142,7 @@ def _unreadable(path: Path, error: OSError) -> UsageError:
 
 def _stage_of(file: Path) -> int | None:
     match = _STAGE.search(file.name)
-    return None if match is None else int(match[1])
+    return None if match is None else stage_number(match[1])
 
 
 def _console() -> Console:
@@ -154,4 +158,4 @@ def _tell_anomalies(slogs: Iterable[_Slog]) -> None:
         odd = slog.anomalies()
         if odd:
             words = ", ".join(f"{kind} {count}" for kind, count in odd.items())
-            sys.stderr.write(f"{slog.file}: {words}\n")
+            sys.stderr.write(f"{clean(slog.file)}: {words}\n")

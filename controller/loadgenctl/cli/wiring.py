@@ -212,9 +212,11 @@ class Wiring:
         settings = self.site_settings
         # Programs of this machine are set up for its network already.
         contained = self._client is not None
-        gitconfig = cache / "site.gitconfig"
+        # The file may hold credentials, and the builder's user has to read it: the folder is ours.
+        gitconfig = cache / "site" / "gitconfig"
         try:
             cache.mkdir(parents=True, exist_ok=True)
+            gitconfig.parent.mkdir(mode=0o700, exist_ok=True)
             gitconfig.write_text(settings.builder_gitconfig(), encoding="utf-8")
             gitconfig.chmod(0o644)
         except OSError as error:
@@ -230,6 +232,7 @@ class Wiring:
             user=f"{user[0]}:{user[1]}",
             env=settings.builder_env() if contained else {},
             mounts=settings.builder_mounts(gitconfig=gitconfig) if contained else (),
+            mask=settings.mask(),
             labels=labels.make(Owner.current(), "build", "builder", results),
             on_step=self.progress.step,
             on_line=self.progress.output,

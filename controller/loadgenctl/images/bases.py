@@ -82,6 +82,7 @@ class Bases:
             self.tag(suite),
             labels=self._labels(),
             build_args=self._site.proxies(),
+            mask=self._site.mask(),
             on_line=on_line,
         )
 

@@ -15,6 +15,7 @@ from loadgenctl.engines.docker_errors import translated
 from loadgenctl.engines.logs import clean
 from loadgenctl.errors import BuildError
 from loadgenctl.images.context import BuildContext
+from loadgenctl.masking import Mask
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _LAYER = re.compile(r" ---> ([0-9a-f]{12,64})$")
@@ -36,9 +37,9 @@ _CERTIFICATE_SIGNS = ("certificate", "SELF_SIGNED", "UNABLE_TO_GET_ISSUER")
 class BuildOutput:
     """What the engine's stream of a build has said so far."""
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        """Every finished line goes to `on_line`."""
-        self._on_line = on_line
+    def __init__(self, on_line: Callable[[str], None], mask: Mask) -> None:
+        """Every finished line goes to `on_line`, without what `mask` hides."""
+        self._on_line, self._mask = on_line, mask
         self._rest = ""
         self.step = ""
         """The step that runs, e.g. `4/9 : RUN make`."""
@@ -52,7 +53,7 @@ class BuildOutput:
         """Take one document of the stream."""
         if "error" in document:
             self.flush()
-            self.error = str(document["error"])
+            self.error = self._mask(str(document["error"]))
             return
         text = document.get("stream")
         if text is None and "status" in document:
@@ -69,7 +70,7 @@ class BuildOutput:
             self._line(rest)
 
     def _line(self, raw: str) -> None:
-        line = clean(raw)
+        line = self._mask(clean(raw))
         step = _STEP.match(line)
         layer = _LAYER.match(line)
         if step is not None:
@@ -92,13 +93,14 @@ def build_image(
     *,
     labels: Mapping[str, str],
     build_args: Mapping[str, str],
+    mask: Mask,
     on_line: Callable[[str], None],
 ) -> str:
     """Build and tag; the image's id. Raises `BuildError`.
 
     However it ends, no container and no untagged layer of it stays. An interrupt ends the build.
     """
-    output = BuildOutput(on_line)
+    output = BuildOutput(on_line, mask)
     try:
         with translated(f"build the image {tag}"):
             stream = client.api.build(

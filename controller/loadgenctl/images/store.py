@@ -89,6 +89,7 @@ class ImageStore:
                         tag,
                         labels={LABEL: recipe.name},
                         build_args=self._site.proxies(),
+                        mask=self._site.mask(),
                         on_line=on_line,
                     )
                     return ImageRef(tag, made, built=True)

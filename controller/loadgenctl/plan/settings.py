@@ -79,11 +79,10 @@ class Row:
 def rows(settings: Settings) -> list[Row]:
     """Every option that has a value, in the order of `OPTIONS`."""
     found = []
+    matches = {path: find(path) for path in settings.values}
     for number, option in enumerate(OPTIONS):
         paths = [
-            path
-            for path in settings.values
-            if (match := find(path)) is not None and match.option is option
+            path for path, match in matches.items() if match is not None and match.option is option
         ]
         found += [(number, path, settings.values[path], settings.origins[path]) for path in paths]
         if option.default is not None and "*" in option.path:

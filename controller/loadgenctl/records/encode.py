@@ -15,14 +15,24 @@ def row_bytes(row: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(row, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
-        # Integers beyond 64 bits (token amounts) and keys that are no strings.
-        return json.dumps(row, default=_plain, separators=(",", ":")).encode() + b"\n"
+        return _any_bytes(row, separators=(",", ":"))
 
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
     """An indented JSON document."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps(document, default=_plain, option=options)
+    try:
+        return orjson.dumps(document, default=_plain, option=options)
+    except TypeError:
+        return _any_bytes(document, indent=2)
+
+
+def _any_bytes(value: Mapping[str, Any], **layout: Any) -> bytes:
+    """Also integers beyond 64 bits (token amounts), keys that are no strings, and names of files
+    that are no text, which are told with `?`.
+    """
+    text = json.dumps(value, default=_plain, ensure_ascii=False, **layout)
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def _plain(value: object) -> object:

@@ -14,6 +14,14 @@ import orjson
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.plainfile import open_plain
 from loadgenctl.records import schema
+from loadgenctl.records.shape import (
+    Shape,
+    document_of,
+    shape_of,
+    stage_number,
+    too_deep,
+    well_formed,
+)
 from loadgenctl.records.status import Status
 
 Row = dict[str, Any]
@@ -38,7 +46,9 @@ class Damage:
     torn: int = 0
     """1 when the last line has no end: the writer was killed, or is writing now."""
     unreadable: int = 0
-    """Whole lines that are no JSON object."""
+    """Whole lines that are no JSON object, or one with a field of a wrong kind; of a document its
+    fields of a wrong kind, or 1 for all of it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,8 @@ class RunFolder:
 
         What is damaged is left out and counted in `damage[file]`.
         """
-        damage = self.damage[file] = Damage()
+        damage, shape = Damage(), shape_of(file)
+        self.damage[file] = damage
         try:
             stream = open_plain(self.path / file)
         except FileNotFoundError:
@@ -153,7 +164,7 @@ class RunFolder:
                     damage.unreadable += 1
                     _skip_line(stream)
                     continue
-                row = parse_row(line)
+                row = parse_row(line, shape)
                 if row is not None:
                     yield row
                 elif line.strip():
@@ -168,9 +179,10 @@ class RunFolder:
         found = []
         for entry in self.path.iterdir():
             match = _SLOG.match(entry.name)
-            if match:
+            stage = stage_number(match["stage"]) if match else None
+            if match and stage is not None:
                 codec = _CODECS[match["suffix"]]
-                found.append(SlogFile(match["role"], int(match["stage"]), codec, entry))
+                found.append(SlogFile(match["role"], stage, codec, entry))
         return sorted(found, key=lambda slog: (slog.role, slog.stage, slog.codec))
 
     def _document(self, name: str) -> Row:
@@ -185,7 +197,9 @@ class RunFolder:
         if document is None:
             self.damage[name] = Damage(unreadable=1)
             return {}
-        return document
+        kept, damaged = document_of(name, document)
+        self.damage[name] = Damage(unreadable=damaged)
+        return kept
 
 
 class RowFollower:
@@ -199,7 +213,8 @@ class RowFollower:
         """
         self.path = path
         self.unreadable = 0
-        """Whole lines so far that were no JSON object."""
+        """Whole lines so far that were no JSON object, or one with a field of a wrong kind."""
+        self._shape = shape_of(path.name)
         self._most = most
         self._offset = 0
         self._rest = b""
@@ -238,7 +253,7 @@ class RowFollower:
             self._rest, self._amid = b"", True
         rows = []
         for line in lines:
-            row = parse_row(line)
+            row = parse_row(line, self._shape)
             if row is not None:
                 rows.append(row)
             elif line.strip():
@@ -256,13 +271,15 @@ class RowFollower:
             self._offset, self._amid = start - 1, True
 
 
-def parse_row(line: bytes) -> Row | None:
-    """A line's JSON object; None if it is not one."""
+def parse_row(line: bytes, shape: Shape | None = None) -> Row | None:
+    """A line's JSON object; None if it is not one, or has not that shape."""
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    return row if isinstance(row, dict) else None
+    if not isinstance(row, dict) or too_deep(line, row):
+        return None
+    return row if shape is None or well_formed(row, shape) else None
 
 
 def _is_folder(path: Path) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from loadgenctl.owner import Owner
 from loadgenctl.records.schema import Outcome
+from loadgenctl.records.shape import STATUS, without_damage
 
 _OUTCOMES = frozenset(get_args(Outcome))
 GONE = "its process is gone"
@@ -67,9 +68,12 @@ class Status:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Status:
-        """Read back; unknown keys are left out, an unknown outcome becomes `error`."""
-        known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        outcome, lines = known.get("outcome"), known.get("last_lines")
+        """Read back; unknown keys and values of a wrong kind are left out, an unknown outcome
+        becomes `error`.
+        """
+        kept, _ = without_damage(document, STATUS)
+        known = {name: kept[name] for name in cls.__dataclass_fields__ if name in kept}
+        outcome, lines = document.get("outcome"), known.get("last_lines")
         if not isinstance(outcome, str) or outcome not in _OUTCOMES:
             known["reason"] = f"unknown outcome {outcome!r}"
             known["outcome"] = "error"

@@ -204,7 +204,7 @@ def _notes(standing: Standing) -> list[Text]:
         and (what == "kernel" or "role" in row)
     ]
     words += [
-        f"{clean(name)}: {count} lines are unreadable"
+        f"{clean(name)}: {count} {'fields' if str(name).endswith('.json') else 'lines'} unreadable"
         for name, count in _dict(standing, "damage").items()
     ]
     return [_line(text, "yellow") for text in words[:_NOTES]]

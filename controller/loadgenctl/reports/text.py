@@ -126,7 +126,8 @@ def notes(summary: Summary) -> list[Text]:
             lines.append(Text(f"  stage {index} did not finish", "yellow"))
     for name, found in part(summary, "damage").items():
         words = f"torn {found.get('torn', 0)}, unreadable {found.get('unreadable', 0)}"
-        lines.append(Text(f"  {clean(name)}: lines {words}", "yellow"))
+        what = "fields" if str(name).endswith(".json") else "lines"
+        lines.append(Text(f"  {clean(name)}: {what} {words}", "yellow"))
     return lines
 
 

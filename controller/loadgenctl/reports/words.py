@@ -19,15 +19,16 @@ def clean(text: object, limit: int = 400) -> str:
 
     What comes from an SDK, a log or a file must not drive the terminal it is shown on.
     """
-    return _cut(" ".join(_harmless(str(text)).split()), limit)
+    return _cut(" ".join(harmless(str(text)).split()), limit)
 
 
 def log_line(text: object, limit: int = 400) -> str:
     """The same for a line of a log, whose indentation tells something."""
-    return _cut(_harmless(str(text).expandtabs(4)).rstrip(), limit)
+    return _cut(harmless(str(text).expandtabs(4)).rstrip(), limit)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """`text` without escapes; other control and invisible direction characters become spaces."""
     bare = _ESCAPES.sub("", text)
     return "".join(char if char.isprintable() else " " for char in bare)
 

@@ -41,6 +41,7 @@ BLOCK_FIELDS: Final = (
 
 _SECONDS: Final = 1_000_000.0
 _REMEMBERED: Final = 4096
+_TICK: Final = 1e-9
 
 
 def round_half_up(value: float) -> float:
@@ -137,10 +138,12 @@ def _put_durations(
     _put_seconds(row, "swingsetTime", swingset)
     _put_seconds(row, "processingTime", processing)
     if duration is not None:
-        # The clock may not have moved between two blocks: a share of nothing is 0.
+        # The clock may not have moved between two blocks: a share of nothing is 0. It ticks in
+        # microseconds; far less than one is nothing, too.
+        moved = abs(duration) >= _TICK
         for name, part in (("swingsetPercentage", swingset), ("processingPercentage", processing)):
             if part is not None:
-                row[name] = tidy(percentage(part / duration)) if duration else 0
+                row[name] = tidy(percentage(part / duration)) if moved else 0
 
 
 def _minus(later: float | None, earlier: float | None) -> float | None:

@@ -160,7 +160,7 @@ class EventFinder:
             # No further back than a head is long: a line of megabytes may be full of hits.
             low = hit - _HEAD_LIMIT
             if low > begin:
-                line = newline(b"\n", low, hit) + 1
+                line = newline(b"\n", low - 1, hit) + 1 or -1
             else:
                 line = newline(b"\n", begin, hit) + 1 or begin
             head = head_at(buffer, line, end) if line >= begin else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from loadgenctl.errors import UsageError
+from loadgenctl.masking import mask_addresses
 
 RewriteGit = Callable[[str], str]
 """The site's rule: a repository's address → the address (or local path) to use in its place."""
@@ -143,14 +144,16 @@ def check_revision(text: str) -> str:
 def refuse_unprintable(text: str, what: str) -> None:
     """`UsageError` when a person could not have meant this text."""
     if not text or len(text) > _MAX_LENGTH or not text.isprintable():
+        shown = mask_addresses(text)[:60]
         raise UsageError(
-            f"the {what} {text[:60]!r} is empty, too long or contains control characters",
+            f"the {what} {shown!r} is empty, too long or contains control characters",
             hint=f"check how the {what} was given",
         )
 
 
 def _refused(text: str) -> UsageError:
-    shown = re.sub(r"//[^/]*@", "//…@", text[:80])
+    # Before it is cut: what is left of a password has no @ behind it.
+    shown = mask_addresses(text)[:80]
     return UsageError(
         f"{shown!r} is not an address of a git repository",
         hint="give https://HOST/PATH, ssh://HOST/PATH, user@host:path, or a path from / or ./",

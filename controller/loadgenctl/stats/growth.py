@@ -118,7 +118,7 @@ def _series(stage: StageData, sampled: Mapping[str, Points]) -> dict[str, Points
     blocks = [
         (row["endFinishAt"], row["swingsetTime"])
         for row in stage.blocks
-        if row.get("liveMode") and "swingsetTime" in row
+        if row.get("liveMode") and "swingsetTime" in row and "endFinishAt" in row
     ]
     return {"swingset_time_s": blocks, **sampled}
 
@@ -127,7 +127,7 @@ def _against(
     stage: StageData, finishes: Sequence[float], series: Points
 ) -> dict[str, list[tuple[float, float]]]:
     """(time, value) → (block height, value) and (cycles finished, value), under load only."""
-    begun = sorted((row["beginAt"], row["blockHeight"]) for row in stage.blocks)
+    begun = sorted((row["beginAt"], row["blockHeight"]) for row in stage.blocks if "beginAt" in row)
     begins = [time for time, _ in begun]
     starts = [row["start"] for row in stage.cycles if isinstance(row.get("start"), int | float)]
     first, last = min(starts, default=finishes[0]), finishes[-1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from loadgenctl.records.shape import BLOCK, CYCLE, is_number, well_formed
 from loadgenctl.slog.blocks import BLOCK_FIELDS
 from loadgenctl.stats.numbers import rounded
 
@@ -92,7 +93,11 @@ def _sample(row: Row, time: float, kind: str, subject: str, **values: Any) -> di
 
 def _process(row: Row, time: float) -> dict[str, Any]:
     kernel = row.get("processType") == "kernel"
-    values = {name: row[field] for field, name in _USAGE.items() if field in row}
+    values = {
+        name: row[field]
+        for field, name in _USAGE.items()
+        if field in row and (row[field] is None or is_number(row[field]))
+    }
     return _sample(row, time, "process", "kernel" if kernel else str(row.get("vatID")), **values)
 
 
@@ -100,7 +105,7 @@ def _vats(workers: list[dict[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {"workers": len(workers)}
     for name in _TOTALS:
         parts = [worker.get(name) for worker in workers]
-        known = [part for part in parts if isinstance(part, int | float)]
+        known = [part for part in parts if part is not None]
         values[name] = rounded(sum(known)) if len(known) == len(parts) else None
     first = {"stage": workers[0]["stage"]}
     return _sample(first, workers[0]["time"], "process", "vats", **values)
@@ -111,7 +116,7 @@ def _storage(row: Row, time: float) -> Iterator[dict[str, Any]]:
     sizes = {
         str(name): size
         for name, size in (files.items() if isinstance(files, Mapping) else ())
-        if isinstance(size, int | float)
+        if is_number(size)
     }
     if sizes:
         yield _sample(row, time, "storage", ".", disk_kib=sum(sizes.values()))
@@ -120,7 +125,10 @@ def _storage(row: Row, time: float) -> Iterator[dict[str, Any]]:
 
 
 def cycle_rows(stage: Row) -> list[dict[str, Any]]:
-    """The cycles of one of perf-finish's stages, as rows of cycles.jsonl but for the stage."""
+    """The cycles of one of perf-finish's stages, as rows of cycles.jsonl but for the stage.
+
+    What is no cycle is left out.
+    """
     cycles = stage.get("cycles")
     rows: list[dict[str, Any]] = []
     for cycle in cycles.values() if isinstance(cycles, Mapping) else ():
@@ -128,12 +136,14 @@ def cycle_rows(stage: Row) -> list[dict[str, Any]]:
             continue
         start, finish = cycle.get("startedAt"), cycle.get("endedAt")
         row: dict[str, Any] = {
-            "task": str(cycle.get("task")),
+            "task": cycle.get("task"),
             "seq": cycle.get("seq"),
             "intended_start": start,
             "start": start,
         }
-        if isinstance(start, int | float) and isinstance(finish, int | float):
+        if not well_formed({"stage": 0, **row, "finish": finish}, CYCLE):
+            continue
+        if start is not None and finish is not None:
             row |= {
                 "finish": finish,
                 "duration_s": rounded(finish - start),
@@ -146,13 +156,15 @@ def cycle_rows(stage: Row) -> list[dict[str, Any]]:
 
 
 def block_rows(stage: Row, number: int) -> list[dict[str, Any]]:
-    """The blocks of one of perf-finish's stages, as rows of blocks.jsonl, by height."""
+    """The blocks of one of perf-finish's stages, as rows of blocks.jsonl, by height.
+
+    What is no block is left out.
+    """
     blocks = stage.get("blocks")
     found = [
         {"stage": number, **{name: block[name] for name in BLOCK_FIELDS if name in block}}
         for block in (blocks.values() if isinstance(blocks, Mapping) else ())
         if isinstance(block, Mapping)
-        and isinstance(block.get("blockHeight"), int)
-        and isinstance(block.get("beginAt"), int | float)
     ]
-    return sorted(found, key=lambda row: int(row["blockHeight"]))
+    whole = [row for row in found if well_formed(row, BLOCK) and "beginAt" in row]
+    return sorted(whole, key=lambda row: int(row["blockHeight"]))

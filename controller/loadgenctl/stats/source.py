@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.shape import stage_number
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats import original
@@ -95,7 +96,9 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
             _scan(stage, file, replace_blocks=regen or not whole)
     _add_cycles(folder, stages, regen=regen)
     if folder.original and perf.finish_stats is not None:
-        _add_finish_stats(perf.finish_stats, stages, regen=regen)
+        lost = _add_finish_stats(perf.finish_stats, stages, regen=regen)
+        if lost:
+            folder.damage[schema.PERF].unreadable += lost
     return RunData(folder, perf, dict(sorted(stages.items())), folder.run)
 
 
@@ -110,7 +113,9 @@ def slog_files(path: Path) -> dict[int, Path]:
             if match is None or entry.is_symlink() or not entry.is_file():
                 continue
             packed = bool(match[2])
-            stage = int(match[1])
+            stage = stage_number(match[1])
+            if stage is None:
+                continue
             if stage not in found or (found[stage][0] and not packed):
                 found[stage] = (packed, entry)
     return {stage: entry for stage, (_, entry) in sorted(found.items())}
@@ -154,10 +159,12 @@ def _events(folder: RunFolder) -> dict[int, list[Row]]:
         if isinstance(number, int):
             events[number].append(event)
     for file in sorted((folder.path / _SHARED).glob("events-stage-*.jsonl")):
-        stage = file.stem.rpartition("-")[2]
-        left = list(folder.rows(f"{_SHARED}/{file.name}")) if stage.isdigit() else []
-        if left and len(left) > len(events.get(int(stage), ())):
-            events[int(stage)] = left
+        stage = stage_number(file.stem.rpartition("-")[2])
+        if stage is None:
+            continue
+        left = list(folder.rows(f"{_SHARED}/{file.name}"))
+        if len(left) > len(events.get(stage, ())):
+            events[stage] = left
     return events
 
 
@@ -187,18 +194,29 @@ def _with_unfinished(written: list[Row], from_events: list[Row]) -> list[Row]:
 
 def _add_finish_stats(
     stats: Mapping[str, Any], stages: dict[int, StageData], *, regen: bool
-) -> None:
-    """The original keeps its cycles and the stages' options only in perf-finish."""
-    by_stage = stats.get("stages")
+) -> int:
+    """The original keeps its cycles and the stages' options only in perf-finish.
+
+    Returns how many of its cycles and blocks are none.
+    """
+    by_stage, lost = stats.get("stages"), 0
     for key, value in by_stage.items() if isinstance(by_stage, Mapping) else ():
-        if not str(key).isdigit() or not isinstance(value, Mapping):
+        number = stage_number(str(key))
+        if number is None or not isinstance(value, Mapping):
             continue
-        number = int(key)
         stage = stages.setdefault(number, StageData(StageTimes(number)))
         config = value.get("stageConfig")
         if isinstance(config, dict) and not stage.times.config:
             stage.times.config = config
-        stage.cycles = _cycles(stage.cycles, original.cycle_rows(value), regen=regen)
+        cycles, blocks = original.cycle_rows(value), original.block_rows(value, number)
+        lost += _count(value.get("cycles")) - len(cycles)
+        lost += _count(value.get("blocks")) - len(blocks)
+        stage.cycles = _cycles(stage.cycles, cycles, regen=regen)
         if not stage.blocks:
-            stage.blocks = original.block_rows(value, number)
+            stage.blocks = blocks
             stage.blocks_from = _IN_PERF_FINISH if stage.blocks else None
+    return lost
+
+
+def _count(rows: object) -> int:
+    return len(rows) if isinstance(rows, Mapping) else 0

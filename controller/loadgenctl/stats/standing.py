@@ -65,8 +65,9 @@ class LiveRun:
             self._begin()
         if self._folder is not None and not self._run:
             # Opened again, because only run.json tells a format that is too new.
-            self._folder = _open(self.path)
-            self._run = self._folder.run
+            again = _open(self.path)
+            again.damage |= self._folder.damage
+            self._folder, self._run = again, again.run
         self._take_rows()
         return self._document(status, now)
 
@@ -105,11 +106,17 @@ class LiveRun:
             "processes": self._readings.processes(as_of),
             "containers": self._readings.containers(as_of),
             "storage": self._readings.storage(as_of),
-            "damage": {
-                name: follower.unreadable
-                for name, follower in self._followers.items()
-                if follower.unreadable
-            },
+            "damage": self._damage(),
+        }
+
+    def _damage(self) -> dict[str, int]:
+        """By file, what in it could not be read; where there is nothing of it, it is left out."""
+        documents = {} if self._folder is None else self._folder.damage
+        found = {name: damage.unreadable for name, damage in documents.items() if damage.unreadable}
+        return found | {
+            name: follower.unreadable
+            for name, follower in self._followers.items()
+            if follower.unreadable
         }
 
     def _ended_at(self, status: Status) -> float | None:

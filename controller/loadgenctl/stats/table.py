@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.records.shape import stage_number
 from loadgenctl.stats import source
 from loadgenctl.stats.finish import Stats, finish_stats_of
 from loadgenctl.stats.numbers import rounded
@@ -89,8 +90,9 @@ def _names(rows: Iterable[Row]) -> list[str]:
 def _detail_order(name: str) -> tuple[int, int]:
     """Tasks before stages, these by number; what belongs to one of them stays in its order."""
     head = name.partition("_")[0]
-    number = head.removeprefix("stage")
-    return (1, int(number)) if head != number and number.isdigit() else (0, 0)
+    name = head.removeprefix("stage")
+    number = stage_number(name) if name != head else None
+    return (0, 0) if number is None else (1, number)
 
 
 def _original(data: source.RunData, summary: Mapping[str, Any]) -> Row:

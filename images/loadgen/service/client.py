@@ -13,6 +13,9 @@ import os
 import sys
 from typing import List, Optional, Tuple
 
+MAX_ANSWER = 1024 * 1024
+"""Bytes of an answer that are read; what the service says is far smaller."""
+
 
 def ask(
     host: str, port: int, method: str, path: str, body: Optional[bytes], timeout: float
@@ -23,7 +26,7 @@ def ask(
         headers = {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
-        return response.status, response.read()
+        return response.status, response.read(MAX_ANSWER)
     finally:
         connection.close()
 

@@ -1,4 +1,7 @@
-"""A small JSON-over-HTTP server, on loopback, and client, both keeping their connections."""
+"""A small JSON-over-HTTP server, on loopback, and client, both keeping connections for a while.
+
+Sizes, times and the number of connections are bounded on both sides.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import http.client
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +20,18 @@ Route = Callable[[Mapping[str, str], Json], "tuple[int, Json]"]
 """(query, body) → (HTTP status, answer)."""
 
 MAX_BODY = 1 << 20
+"""Bytes of a request's body."""
+MAX_ANSWER = 64 << 20
+"""Bytes of an answer that a client reads."""
+MAX_CONNECTIONS = 256
+REQUEST_SECONDS = 30.0
+"""A request's body must have come within this time."""
+IDLE_SECONDS = 60.0
+"""The server drops a connection on which nothing comes for so long."""
+FRESH_SECONDS = 20.0
+"""The client makes a new connection rather than use one that has been idle for so long: far less
+than what the server waits, because a request that meets its end must not be sent twice.
+"""
 
 
 class UnreachableError(Exception):
@@ -26,14 +42,33 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, routes: Mapping[tuple[str, str], Route]) -> None:
-        self.routes = routes
+    def __init__(
+        self, port: int, routes: Mapping[tuple[str, str], Route], idle: float, connections: int
+    ) -> None:
+        self.routes, self.idle = routes, idle
+        self._places = threading.BoundedSemaphore(connections)
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
         # The standard one looks its own name up, which can hang where there is no resolver.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def find(self, method: str, path: str) -> tuple[Route | None, str]:
         """The route for a path and, for one that takes the rest of the path, that rest."""
@@ -50,7 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server_version = "simulated"
     sys_version = ""
-    timeout = 3600
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.idle)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: a log line per request would drown the others."""
@@ -76,12 +114,37 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
+    def _body(self, length: int) -> bytes | None:
+        """So many bytes; None where they do not come, or not in time."""
+        deadline, body = time.monotonic() + REQUEST_SECONDS, bytearray()
+        try:
+            while len(body) < length:
+                self.connection.settimeout(max(0.01, deadline - time.monotonic()))
+                piece = self.rfile.read1(length - len(body))
+                if not piece:
+                    return None
+                body += piece
+        except OSError:
+            return None
+        finally:
+            self.connection.settimeout(self.server.idle)
+        return bytes(body)
+
     def _call(self) -> tuple[int, Json]:
         length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY:
+        if "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            return 411, {"error": "a body needs a Content-Length"}
+        if not (length.isascii() and length.isdigit() and len(length) < 9):
+            self.close_connection = True
+            return 400, {"error": "Content-Length is not a number"}
+        if int(length) > MAX_BODY:
             self.close_connection = True
             return 413, {"error": "the body is too large"}
-        raw = self.rfile.read(int(length))
+        raw = self._body(int(length))
+        if raw is None:
+            self.close_connection = True
+            return 400, {"error": "the body did not come whole, and in time"}
         parts = urlsplit(self.path)
         route, rest = self.server.find(self.command, parts.path)
         if route is None:
@@ -93,12 +156,17 @@ class _Handler(BaseHTTPRequestHandler):
             return 400, {"error": f"bad request: {error!r}"}
 
 
-def serve(port: int, routes: Mapping[tuple[str, str], Route]) -> ThreadingHTTPServer:
+def serve(
+    port: int,
+    routes: Mapping[tuple[str, str], Route],
+    idle: float = IDLE_SECONDS,
+    connections: int = MAX_CONNECTIONS,
+) -> ThreadingHTTPServer:
     """Serve on 127.0.0.1 in a thread. Raises `OSError` if the port is taken.
 
     Routes are by (method, path); a path that ends in `/` takes one more part, as query `rest`.
     """
-    server = _Server(port, routes)
+    server = _Server(port, routes, idle, connections)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     return server
 
@@ -106,8 +174,16 @@ def serve(port: int, routes: Mapping[tuple[str, str], Route]) -> ThreadingHTTPSe
 class Client:
     """Calls one server; one object per thread."""
 
-    def __init__(self, port: int, timeout: float = 10.0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        port: int,
+        timeout: float = 10.0,
+        host: str = "127.0.0.1",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`timeout` in seconds per call."""
+        self._clock = clock
+        self._used = clock()
         self._host, self._port = host, port
         self._timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
@@ -117,6 +193,8 @@ class Client:
 
         Raises `UnreachableError`.
         """
+        if self._clock() - self._used > FRESH_SECONDS:
+            self.close()
         fresh = self._connection is None
         try:
             return self._once(method, path, body)
@@ -153,4 +231,8 @@ class Client:
             method, path, body=data, headers={"Content-Type": "application/json"}
         )
         response = self._connection.getresponse()
-        return response.status, json.loads(response.read())
+        answer = response.read(MAX_ANSWER + 1)
+        if len(answer) > MAX_ANSWER:
+            raise ValueError("the answer is too large")
+        self._used = self._clock()
+        return response.status, json.loads(answer)

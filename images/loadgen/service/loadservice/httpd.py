@@ -11,6 +11,8 @@ from typing import Callable, Dict, List, Optional, Set
 
 MAX_HEAD = 16 * 1024
 """Bytes of request line and headers."""
+MAX_CHUNK_HEAD = 256
+"""Bytes of the line before a chunk."""
 MAX_CONNECTIONS = 32
 REQUEST_SECONDS = 10.0
 """A request must be read and answered within this time."""
@@ -112,7 +114,7 @@ class HttpServer:
             return
         self._open.add(task)
         try:
-            await asyncio.wait_for(self._serve(reader, writer), self._request_seconds)
+            await asyncio.wait_for(self.serve(reader, writer), self._request_seconds)
         except (asyncio.TimeoutError, asyncio.CancelledError, OSError):
             # Too slow, shutting down, or gone: there is nobody to answer to.
             writer.transport.abort()
@@ -120,7 +122,8 @@ class HttpServer:
             self._open.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read the one request of a connection and answer it."""
         try:
             answer = self._handler(await self._read(reader, writer))
         except Refused as error:
@@ -176,19 +179,22 @@ class HttpServer:
         return await reader.readexactly(int(length))
 
     async def _chunks(self, reader: asyncio.StreamReader) -> bytes:
-        body = b""
+        body = bytearray()
         try:
             while True:
-                line = (await reader.readuntil(b"\r\n")).split(b";")[0].strip()
+                head = await reader.readuntil(b"\r\n")
+                line = head.split(b";")[0].strip()
                 size = int(line, 16) if line.isalnum() and len(line) < 9 else -1
-                if size < 0:
+                if size < 0 or len(head) > MAX_CHUNK_HEAD:
                     raise Refused(400, "the body's chunks are malformed")
                 if size == 0:
-                    return body
+                    # Trailers may follow; nothing after this request is read as another one.
+                    return bytes(body)
                 if len(body) + size > self._max_body:
                     raise self._too_large()
                 body += await reader.readexactly(size)
-                await reader.readexactly(2)
+                if await reader.readexactly(2) != b"\r\n":
+                    raise Refused(400, "the body's chunks are malformed")
         except (ValueError, asyncio.LimitOverrunError):
             raise Refused(400, "the body's chunks are malformed") from None
 
