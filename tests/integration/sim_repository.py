@@ -1,9 +1,10 @@
-"""A git repository of the simulated SDK whose build does not end by itself."""
+"""Git repositories of the simulated SDK."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from loadgenctl import resources
@@ -12,21 +13,27 @@ from loadgenctl.process import Runner
 _SLOW = 'import time\nprint("still thinking", flush=True)\ntime.sleep(600)\n'
 
 
-def slow_repository(folder: Path) -> Path:
-    """One in `folder`; its only revision is `slow`."""
+def sim_repository(folder: Path, tag: str, changes: Mapping[str, str] | None = None) -> Path:
+    """One in `folder` with a single revision, `tag`; `changes`: path → another content."""
     repository = folder / "repo"
     shutil.copytree(
         resources.images("sim"), repository, ignore=shutil.ignore_patterns("__pycache__")
     )
-    (repository / "bin" / "sim-chain").write_text(_SLOW)
+    for path, text in (changes or {}).items():
+        (repository / path).write_text(text)
     nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     who = ("-c", "user.name=t", "-c", "user.email=t@example.test")
     for words in (
         ("init", "-q", "-b", "main"),
         ("add", "-A"),
-        ("commit", "-q", "-m", "slow"),
-        ("tag", "slow"),
+        ("commit", "-q", "-m", tag),
+        ("tag", tag),
     ):
         done = Runner().run(["git", *who, *words], cwd=repository, env=nobody)
         assert done.exit_code == 0, done.last_lines()
     return repository
+
+
+def slow_repository(folder: Path) -> Path:
+    """One whose build does not end by itself; its only revision is `slow`."""
+    return sim_repository(folder, "slow", {"bin/sim-chain": _SLOW})
