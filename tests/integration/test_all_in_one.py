@@ -122,6 +122,7 @@ def test_what_is_there_is_used_until_a_stop_and_no_zombie_stays(box: Box, filled
         _eventually(container, lambda: records.cycles(finished_in=0) > 0, "a cycle finishes")
         told = _said(container, "loadgenctl", "load", "config", "get")
         assert json.loads(told)["faucet"]["interval"] == 1
+        assert _rights(container) == {("0000000000000000", "1")}
         _said(container, "sh", "-c", "(sleep 0.2 &)")
         _eventually(
             container,
@@ -170,6 +171,16 @@ def _said(container: Container, *argv: str) -> str:
 
 def _eventually(container: Container, so: Callable[[], bool], what: str) -> None:
     eventually(so, what, evidence=lambda: container.logs().decode())
+
+
+def _rights(container: Container) -> set[tuple[str, str]]:
+    """Effective capabilities and `no-new-privileges` of the processes that are the user's."""
+    found = set()
+    for text in _said(container, "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null").split("Name:"):
+        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+        if fields.get("Uid", "").split()[:1] == [str(USER[0])]:
+            found.add((fields["CapEff"], fields["NoNewPrivs"]))
+    return found
 
 
 def _states(container: Container) -> dict[str, str]:
