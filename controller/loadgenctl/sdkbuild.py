@@ -133,10 +133,12 @@ class Builder:
     ) -> Path:
         """Check out and build in a person's own empty folder, as its owner. Raises `BuildError`.
 
-        What fails or is cut leaves the folder empty.
+        Who is not root, and may write to it all the same, builds as oneself. What fails or is cut
+        leaves the folder empty.
         """
         owner = folder.stat()
-        mine = replace(self, user=f"{owner.st_uid}:{owner.st_gid}")
+        user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+        mine = replace(self, user=f"{user[0]}:{user[1]}")
         with filling(folder, self.cleaning):
             mine._make(source, resolved, recipe, image, folder, log)
         return folder

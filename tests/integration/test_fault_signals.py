@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.integration.faulty import Observed, assert_whole, crowd, observe
 from tests.integration.loadgenctl_process import SIM, Desk, Loadgenctl, Records, eventually
-from tests.integration.slow_sdk import slow_repository
+from tests.integration.sim_repository import slow_repository
 
 pytestmark = pytest.mark.docker
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 import zstandard
 from tests.integration.loadgenctl_process import ROLES, Desk
-from tests.integration.slow_sdk import changed_repository
+from tests.integration.sim_repository import sim_repository
 
 pytestmark = pytest.mark.docker
 
@@ -35,7 +35,7 @@ CALLER: Final = {"SDK_REPO": ADDRESS, "NPM_TOKEN": f"{SECRET}-caller", "TOKEN": 
 
 def site_of(folder: Path) -> Path:
     """Site settings with a secret wherever one may be."""
-    changed_repository(folder / "sim.git", CHAIN, "main-1")
+    sim_repository(folder / "sim.git", "main-1", {"bin/sim-chain": CHAIN})
     mounted = folder / f"{SECRET}-folder"
     mounted.mkdir()
     file = folder / "loadgenctl.toml"

@@ -72,6 +72,7 @@ def test_the_wheel_holds_the_package_and_its_resources_and_nothing_else(
     assert {top for top in tops if not top.endswith(".dist-info")} == {"loadgenctl"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
+    assert "loadgenctl/_resources/requirements/run.txt" in names
     for folder in ("images", "compose"):
         wanted = {
             f"loadgenctl/_resources/{path.relative_to(ROOT)}"

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from loadgenctl.cli.image import remove_each, show_images
+from loadgenctl.cli.image import Asked, build_image, remove_each, show_images
+from loadgenctl.cli.inputs import read_for_build
 from loadgenctl.errors import UsageError
 from loadgenctl.images import ImageInfo
+from loadgenctl.images.store import parse_name
 
 NOW = 1700000000.0
 SPRING = ImageInfo("loadgenctl/sdk-spring:01", "sha256:aa", 1400 * 1024**2, int(NOW) - 7300)
@@ -77,3 +79,38 @@ def test_what_cannot_go_does_not_keep_the_others(capsys: pytest.CaptureFixture[s
     assert "no image unknown:1" in caught.value.message
     assert images.there == [SPRING]
     assert capsys.readouterr().out == f"removed {SIM.tag}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("loadgen-runner", ("loadgen-runner", "latest")),
+        ("team/loadgen:v1.2", ("team/loadgen", "v1.2")),
+        ("registry.example.test:5000/loadgen", ("registry.example.test:5000/loadgen", "latest")),
+        ("registry.example.test:5000/a/b:c", ("registry.example.test:5000/a/b", "c")),
+    ],
+)
+def test_names_of_images(name: str, parts: tuple[str, str]) -> None:
+    assert parse_name(name) == parts
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "-x", "a b", "a:", "a:b:c", "a@sha256:00", "a/"])
+def test_what_is_no_name_of_an_image(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of an image"):
+        parse_name(name)
+
+
+@pytest.mark.parametrize(
+    ("args", "asked", "said"),
+    [
+        ((), Asked(name="Upper"), "cannot be the name"),
+        ((), Asked(era="1999"), "no era '1999'"),
+        (("--revision", "abc"), Asked(era="2021-spring"), "exclude each other"),
+        (("--sdk", "sim"), Asked(era="2021-spring"), "is for the Agoric SDK"),
+    ],
+)
+def test_mistakes_are_told_before_an_engine_is_asked(
+    args: tuple[str, ...], asked: Asked, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        build_image(read_for_build(args, None), asked, as_json=False, quiet=True)

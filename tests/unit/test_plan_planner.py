@@ -111,6 +111,11 @@ def test_roles_are_limited_in_containers_only() -> None:
     assert (made.engine, made.limits["chain"]) == ("local", Limits())
 
 
+def test_without_containers_a_revision_is_built_in_a_folder_of_ones_own() -> None:
+    made = plan("--engine local --src /sdk --revision abc --sdk-repo /repo")
+    assert (made.source_dir, made.revision) == (Path("/sdk"), "abc")
+
+
 def test_ports_of_ones_own() -> None:
     assert plan().ports == Ports(26657, 8000, 3352)
     made = plan("--sdk sim --port.chain 1 --port.solo 2 --port.loadgen 3")

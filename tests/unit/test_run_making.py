@@ -40,13 +40,6 @@ def test_image_and_sdk_are_made_and_nothing_runs(world: World, tmp_path: Path) -
     ]
 
 
-def test_the_image_alone(world: World, tmp_path: Path) -> None:
-    world.builds.error = BuildError("not wanted")
-    made = make(world.plan(""), world.services(), tmp_path / "log", with_sdk=False)
-    assert made.image.id == "sha256:fake"
-    assert made.source_dir is None
-
-
 def test_an_own_folder_is_built_where_it_is(world: World, tmp_path: Path) -> None:
     own = resources.images("sim")
     services = world.services()

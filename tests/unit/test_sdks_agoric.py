@@ -287,3 +287,10 @@ def test_every_script_a_role_calls_is_among_the_tools() -> None:
         for word in command.argv:
             if word.startswith("/out/tools/agoric/"):
                 assert (tools["agoric"] / word.removeprefix("/out/tools/agoric/")).is_file()
+
+
+def test_an_era_by_its_name_is_the_image_of_its_revisions() -> None:
+    assert agoric.of_era("2021-spring").image() == make().image()
+    with pytest.raises(UsageError, match="no era '1999'") as caught:
+        agoric.of_era("1999")
+    assert "2021-spring" in (caught.value.hint or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -329,6 +330,17 @@ def test_the_checkout_stands_alone(world: World, tmp_path: Path) -> None:
     assert not (inner / "docs").exists()
     (out / "package.json").write_text("changed")
     assert git(out, "status", "--porcelain") == "M package.json"
+
+
+def test_a_checkout_on_another_disk(world: World, tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has one disk")
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        out = Path(folder) / "out"
+        world.source().materialize(world.resolve("main"), NOTHING, out)
+        assert git(out, "status", "--porcelain") == ""
+    assert not list(tmp_path.glob("cache/git/*/pack-*"))
 
 
 def _lose(folder: Path, path: str) -> None:

@@ -4,24 +4,50 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from loadgenctl.cli.inputs import Inputs
-from loadgenctl.cli.wiring import at_work, cache_dir
+from loadgenctl.cli.wiring import Wiring, at_work, cache_dir
 from loadgenctl.errors import BuildError, OutputFolderError
+from loadgenctl.model import RunPlan
 from loadgenctl.run.making import Made, make
+from loadgenctl.run.runner import Services
 
 KEPT_LOGS = 20
 
 
-def make_ready(given: Inputs, *, with_sdk: bool, quiet: bool) -> Made:
-    """Make what was asked for, showing how it goes. Raises `BuildError`, `Interrupted`."""
+def make_ready(given: Inputs, *, quiet: bool) -> Made:
+    """Make image and SDK, showing how it goes. Raises `BuildError`, `Interrupted`."""
+    with making(given, quiet=quiet) as work:
+        return make(work.plan, work.services, work.log)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What something is made with and for."""
+
+    plan: RunPlan
+    wiring: Wiring
+    services: Services
+    log: Path
+    """For what the making says; kept only where it fails."""
+
+
+@contextmanager
+def making(given: Inputs, *, quiet: bool) -> Iterator[Work]:
+    """For the time in which something is made on the Docker engine.
+
+    Raises `EngineUnavailable`, `UsageError`.
+    """
     plan = given.plan(only_build=True)
     with at_work(given.site(), quiet=quiet) as wiring:
         services = wiring.services(plan)
         log = new_log(cache_dir() / "logs", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
         try:
-            made = make(plan, services, log, with_sdk=with_sdk)
+            yield Work(plan, wiring, services, log)
         except BuildError as error:
             if log.exists() and str(log) not in (error.hint or ""):
                 services.progress.note(f"the whole output is in {log}")
@@ -30,7 +56,6 @@ def make_ready(given: Inputs, *, with_sdk: bool, quiet: bool) -> Made:
             log.unlink(missing_ok=True)
             raise
         log.unlink(missing_ok=True)
-    return made
 
 
 def new_log(folder: Path, name: str) -> Path:

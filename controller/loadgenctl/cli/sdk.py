@@ -41,7 +41,7 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
 
 def build_sdk(given: Inputs, *, as_json: bool, quiet: bool) -> None:
     """Build an SDK or find it built; nothing is run. Raises `BuildError`."""
-    made = make_ready(given, with_sdk=True, quiet=quiet)
+    made = make_ready(given, quiet=quiet)
     show_made(sdk_cache(), made, as_json=as_json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import site
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any
 import docker
 from rich.console import Console
 
+from loadgenctl import resources
 from loadgenctl.cli.console import ConsoleProgress
+from loadgenctl.cli.localsite import local_build_settings
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine
@@ -25,7 +27,9 @@ from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
 from loadgenctl.errors import LoadgenError, OutputFolderError
 from loadgenctl.images import ImageStore
-from loadgenctl.model import RunPlan
+from loadgenctl.images.allinone import AllInOne
+from loadgenctl.images.own import OwnImage, load_toolchain
+from loadgenctl.model import Mount, RunPlan
 from loadgenctl.networks.fetch import HttpFetch
 from loadgenctl.networks.origin import OriginReader
 from loadgenctl.owner import Owner
@@ -167,16 +171,17 @@ class Wiring:
 
     def services(self, plan: RunPlan) -> Services:
         """What the plan is executed with."""
-        runner, cache = Runner(), cache_dir()
+        runner = Runner()
         local = self._client is None
         user = host.caller() if local else host.role_user()
+        own, factory = self._own_image(plan), FACTORIES[plan.sdk]
         return Services(
             engine=self._engine,
             clock=self._clock,
             source=self._source(plan, runner),
-            factory=FACTORIES[plan.sdk],
-            images=None if local else self.images(),
-            builder=self._builder(cache, user, plan.output_dir),
+            factory=factory if own is None else own.serving(factory),
+            images=own if local else self.images(),
+            builder=self._builder(plan, user),
             processes=runner,
             progress=self.progress,
             interrupts=self.interrupts,
@@ -208,10 +213,43 @@ class Wiring:
             return BundledSource()
         return git_source(self.site_settings, self.progress.step)
 
-    def _builder(self, cache: Path, user: tuple[int, int], results: Path) -> Builder:
+    def all_in_one(self) -> AllInOne:
+        """Maker of one-container images, on Docker's engine."""
+        return AllInOne(self.images(), Runner(), self.site_settings, cache_dir())
+
+    def _own_image(self, plan: RunPlan) -> OwnImage | None:
+        """The one-container image, if this process is in it."""
+        document = resources.own_image()
+        if document is None or self._client is not None:
+            return None
+        return OwnImage(load_toolchain(document), builds=plan.checkout, warn=self.progress.warn)
+
+    def _builder(self, plan: RunPlan, user: tuple[int, int]) -> Builder:
+        cache = cache_dir()
+        env, mounts = self._build_settings(cache, building=plan.checkout)
+        return Builder(
+            engine=self._engine,
+            clock=self._clock,
+            cache=sdk_cache(),
+            packages=cache / "packages",
+            user=f"{user[0]}:{user[1]}",
+            env=env,
+            mounts=mounts,
+            mask=self.site_settings.mask(),
+            labels=labels.make(Owner.current(), "build", "builder", plan.output_dir),
+            on_step=self.progress.step,
+            on_line=self.progress.output,
+            check=self.interrupts.check,
+            cleaning=self.interrupts.held,
+        )
+
+    def _build_settings(
+        self, cache: Path, *, building: bool
+    ) -> tuple[Mapping[str, str], Sequence[Mount]]:
+        """What the site says of builds, as environment and mounts of this engine's builder."""
         settings = self.site_settings
-        # Programs of this machine are set up for its network already.
-        contained = self._client is not None
+        if self._client is None:
+            return local_build_settings(settings, cache / "build-home") if building else ({}, ())
         # The file may hold credentials, and the builder's user has to read it: the folder is ours.
         gitconfig = cache / "site" / "gitconfig"
         try:
@@ -224,21 +262,7 @@ class Wiring:
                 f"the cache {cache} cannot be written: {error.strerror}",
                 hint=f"name another folder with {CACHE_VARIABLE}",
             ) from error
-        return Builder(
-            engine=self._engine,
-            clock=self._clock,
-            cache=sdk_cache(),
-            packages=cache / "packages",
-            user=f"{user[0]}:{user[1]}",
-            env=settings.builder_env() if contained else {},
-            mounts=settings.builder_mounts(gitconfig=gitconfig) if contained else (),
-            mask=settings.mask(),
-            labels=labels.make(Owner.current(), "build", "builder", results),
-            on_step=self.progress.step,
-            on_line=self.progress.output,
-            check=self.interrupts.check,
-            cleaning=self.interrupts.held,
-        )
+        return settings.builder_env(), settings.builder_mounts(gitconfig=gitconfig)
 
     def _finish(self, plan: RunPlan) -> Callable[[RunStore], None]:
         def finish(store: RunStore) -> None:

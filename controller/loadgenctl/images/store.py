@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ from loadgenctl.process import Runner
 from loadgenctl.sdks.base import ImageRecipe
 from loadgenctl.site import SiteSettings
 from loadgenctl.sources.locks import exclusive
+
+_NAME = re.compile(
+    r"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::\w[\w.-]{0,127})?"
+)
+BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,24 @@ class ImageStore:
                 self._bases.make(suite, on_line)
         return tag
 
+    def machine(self) -> str:
+        """The engine's architecture as Linux calls it: `x86_64`, `aarch64`."""
+        with translated("ask for the engine's architecture"):
+            return str(self._client.api.info()["Architecture"])
+
+    def name(self, ref: ImageRef, name: str) -> None:
+        """Give an image a name of the person's own beside its tag. Raises `UsageError`."""
+        repository, tag = parse_name(name)
+        with translated(f"call the image {ref.tag} {name}"):
+            try:
+                self._client.api.tag(ref.id, repository, tag=tag, force=True)
+            except APIError as error:
+                if error.status_code != BAD_REQUEST:
+                    raise
+                raise UsageError(
+                    f"{name!r} cannot be the name of an image: {explanation(error)}"
+                ) from error
+
     def list(self) -> list[ImageInfo]:
         """All images of ours, by tag."""
         with translated("list the images"):
@@ -156,3 +180,18 @@ class ImageStore:
             self._clock,
             on_wait=lambda: on_line(f"waiting for another loadgenctl, which makes {tag}"),
         )
+
+
+def parse_name(name: str) -> tuple[str, str]:
+    """An image's name as repository and tag, which is `latest` where none is given.
+
+    Raises `UsageError`.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of an image",
+            hint="write NAME or NAME:TAG: lower-case letters, digits, and . _ - / in between",
+        )
+    repository, colon, tag = name.rpartition(":")
+    # A colon before a slash is that of a registry's port.
+    return (repository, tag) if colon and "/" not in tag else (name, "latest")

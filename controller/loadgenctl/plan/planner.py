@@ -105,10 +105,11 @@ def _check_local(settings: Settings) -> None:
             "--publish: processes of this machine listen on its own ports already",
             hint="leave it out, or run with --engine docker",
         )
-    if settings.get("sdk") == "agoric" and (settings.get("revision") or settings.get("sdk-repo")):
+    named = settings.get("revision") or settings.get("sdk-repo")
+    if settings.get("sdk") == "agoric" and named and settings.get("src") is None:
         raise UsageError(
-            "--engine local runs the SDK that is installed and builds none",
-            hint="name a built checkout by --src, or leave --engine local out",
+            "--engine local runs the SDK that is installed, or one in a folder of yours",
+            hint="name an empty folder by --src to build it there, or leave --engine local out",
         )
 
 

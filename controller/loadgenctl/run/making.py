@@ -97,7 +97,7 @@ class Makers:
     source: SdkSource
     factory: SdkFactory
     images: ImageMaker | None
-    """None where roles need no image: they are programs of this machine."""
+    """None where there is no image: roles are programs of this machine."""
     builder: SdkBuilder
     progress: Progress
 
@@ -145,7 +145,7 @@ def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:
     if makers.images is None:
         return NO_IMAGE
     progress.step(f"image {recipe.name} (Debian {recipe.suite})")
-    return makers.images.ensure(recipe, _BuildLog(log, progress).line)
+    return makers.images.ensure(recipe, BuildLog(log, progress).line)
 
 
 def make_sdk(plan: RunPlan, wanted: Wanted, image: ImageRef, makers: Makers, log: Path) -> Path:
@@ -180,11 +180,11 @@ class Made:
 
     wanted: Wanted
     image: ImageRef
-    source_dir: Path | None
-    """The built tree; None where only the image was asked for."""
+    source_dir: Path
+    """The built tree."""
 
 
-def make(plan: RunPlan, makers: Makers, log: Path, *, with_sdk: bool = True) -> Made:
+def make(plan: RunPlan, makers: Makers, log: Path) -> Made:
     """Make everything that a run of the plan needs, and run nothing.
 
     An SDK in a person's own folder (`--src`) is built where it is. Raises `UsageError`,
@@ -193,8 +193,6 @@ def make(plan: RunPlan, makers: Makers, log: Path, *, with_sdk: bool = True) -> 
     sweep(makers)
     wanted = resolve(plan, makers)
     image = make_image(wanted, makers, log)
-    if not with_sdk:
-        return Made(wanted, image, None)
     if plan.source_dir is None or plan.checkout:
         return Made(wanted, image, make_sdk(plan, wanted, image, makers, log))
     recipe = wanted.family.build()
@@ -202,14 +200,16 @@ def make(plan: RunPlan, makers: Makers, log: Path, *, with_sdk: bool = True) -> 
     return Made(wanted, image, built)
 
 
-class _BuildLog:
+class BuildLog:
     """Writes build output to a file and shows it as progress."""
 
     def __init__(self, path: Path, progress: Progress) -> None:
+        """The file is made with the first line."""
         self._path = path
         self._progress = progress
 
     def line(self, text: str) -> None:
+        """One line of output."""
         with self._path.open("a", encoding="utf-8", errors="replace") as stream:
             stream.write(text + "\n")
         self._progress.output(text)

@@ -14,6 +14,7 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import ChainNetwork, Command, ResolvedRevision
 from loadgenctl.sdks import eras
 from loadgenctl.sdks.base import (
+    BUILD_HOME,
     CLIENT_ANSWER,
     HOME,
     NETWORK,
@@ -78,7 +79,7 @@ _SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(\S+)\s*$", re.MULTILINE)
 
 CACHES = {"yarn": "/cache/yarn", "go-modules": "/cache/go-modules", "go-build": "/cache/go-build"}
 BUILD_ENV = {
-    "HOME": "/tmp/home",  # noqa: S108 - inside the builder, gone with it
+    "HOME": BUILD_HOME,
     "YARN_CACHE_FOLDER": CACHES["yarn"],
     "GOMODCACHE": CACHES["go-modules"],
     "GOCACHE": CACHES["go-build"],
@@ -367,6 +368,18 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> AgoricSdk:
     choice = eras.choose(eras.load(table), tree)
     lacks = eras.lacking(eras.load_features(table), tree)
     return AgoricSdk(choice.era, choice.notes, _submodules(tree), lacks)
+
+
+def of_era(name: str) -> AgoricSdk:
+    """The family at no revision in particular, for an era's image. Raises `UsageError`."""
+    known = eras.load(resources.images("sdk", "eras.toml"))
+    for era in known:
+        if era.name == name:
+            return AgoricSdk(era, (), {})
+    raise UsageError(
+        f"there is no era {name!r} of the Agoric SDK",
+        hint=f"known: {', '.join(era.name for era in known)} (docs/eras.md)",
+    )
 
 
 def _known_chain(network: ChainNetwork | None) -> tuple[str, ...]:

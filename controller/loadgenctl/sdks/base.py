@@ -17,6 +17,8 @@ STATE = "/state"
 PROJECT = f"{STATE}/project"
 HOME = f"{STATE}/home"
 TOOLS = f"{OUT}/tools"
+BUILD_HOME = "/tmp/home"  # noqa: S108 - inside the builder, gone with it
+"""HOME of build steps that keep something there."""
 NETWORK = f"{OUT}/network"
 """Where roles find the documents of the network that they follow."""
 CLIENT_ANSWER = f"{OUT}/client.json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,12 +73,14 @@ def _copy_objects(mirror: Mirror, commit: str, git: Git, into: Path) -> None:
     pack = into.resolve() / ".git" / "objects" / "pack"
     pack.mkdir(parents=True, exist_ok=True)
     listed = "".join(f"{object_id}\n" for object_id in sorted(ids)).encode()
-    _check(
-        mirror.offline.run(
-            "pack-objects", "--quiet", "--window=0", str(pack / "pack"), stdin=listed
-        ),
-        "pack",
-    )
+    # git begins a pack beside the objects it reads, then renames it: `into` may be another disk.
+    with tempfile.TemporaryDirectory(prefix="pack-", dir=mirror.path) as made:
+        done = mirror.offline.run(
+            "pack-objects", "--quiet", "--window=0", f"{made}/pack", stdin=listed
+        )
+        _check(done, "pack")
+        for file in Path(made).iterdir():
+            shutil.move(file, pack / file.name)
 
 
 def _check(done: Completed, verb: str) -> None:

@@ -66,16 +66,38 @@ def list_images_command(json_output: Json = False) -> None:
 
 @image_app.command("build", cls=BuildCommand, context_settings=PASS_ON)
 def build_image_command(
-    ctx: typer.Context, json_output: Json = False, quiet: Quiet = False, config: Config = None
+    ctx: typer.Context,
+    all_in_one: Annotated[
+        bool,
+        typer.Option(
+            "--all-in-one",
+            help="One image with loadgenctl in it: docker run builds and measures a revision.",
+        ),
+    ] = False,
+    era: Annotated[
+        str | None,
+        typer.Option("--era", metavar="NAME", help="That of docs/eras.md, without a revision."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--tag", "-t", metavar="NAME[:TAG]", help="Call it so, beside its own tag."),
+    ] = None,
+    json_output: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
 ) -> None:
     """Make the image that an SDK revision is built in and runs in, or find it made.
 
+    With --all-in-one chain, client and load generator run as processes of one container, which
+    needs no engine inside and serves every revision of the same era.
+
     Exit codes: 0 made or found, 2 bad usage, 3 the build failed, 130 interrupted.
     """
-    from loadgenctl.cli.image import build_image
+    from loadgenctl.cli.image import Asked, build_image
     from loadgenctl.cli.inputs import read_for_build
 
-    build_image(read_for_build(ctx.args, config), as_json=json_output, quiet=quiet)
+    asked = Asked(all_in_one=all_in_one, era=era, name=name)
+    build_image(read_for_build(ctx.args, config), asked, as_json=json_output, quiet=quiet)
 
 
 @image_app.command("remove")

@@ -1,0 +1,106 @@
+"""The toolchain that loadgenctl itself is installed beside, in the one-container image.
+
+There no image is made: what an SDK is built with is what is there, or the revision is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.errors import LoadgenError, UsageError
+from loadgenctl.images.store import ImageRef
+from loadgenctl.model import ResolvedRevision
+from loadgenctl.sdks.base import ImageRecipe, SdkFactory, SdkFamily, SourceTree
+
+_TOLD = {"suite": "Debian", "node": "Node", "go_package": "Go package", "yarn": "yarn"}
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """An SDK's image as image.json holds it: what it is called, and what its recipe put into it."""
+
+    sdk: str
+    era: str
+    tag: str
+    id: str
+    suite: str
+    values: dict[str, Any]
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def serves(self, recipe: ImageRecipe) -> bool:
+        """True if the recipe's image would hold the same."""
+        return self.suite == recipe.suite and self.values == plain(recipe)
+
+
+def plain(recipe: ImageRecipe) -> dict[str, Any]:
+    """A recipe's values as they are after having been JSON."""
+    values: dict[str, Any] = json.loads(json.dumps(dict(recipe.values)))
+    return values
+
+
+def load_toolchain(path: Path) -> Toolchain:
+    """Read image.json. Raises `LoadgenError` when it is damaged."""
+    try:
+        return Toolchain(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise LoadgenError(
+            f"{path} cannot be read: {error}", hint="build the one-container image anew"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class OwnImage:
+    """The image around this process; see `ImageMaker`."""
+
+    toolchain: Toolchain
+    builds: bool
+    """An SDK is to be built with it, not only run."""
+    warn: Callable[[str], None]
+
+    def ensure(self, _recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
+        """The image; `serving` has seen to it that it fits."""
+        on_line(f"the image {self.toolchain.tag}, which loadgenctl is installed in")
+        return ImageRef(self.toolchain.tag, self.toolchain.id, built=False)
+
+    def serving(self, factory: SdkFactory) -> SdkFactory:
+        """A factory of the SDKs that this image serves: `UsageError` for what cannot be built here.
+
+        One that is built already is told of, and run: how it was built is its owner's matter.
+        """
+
+        def make(revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
+            family = factory(revision, tree)
+            if not self.toolchain.serves(family.image()):
+                self._unserved(family)
+            return family
+
+        return make
+
+    def _unserved(self, family: SdkFamily) -> None:
+        own = self.toolchain
+        what = f"this image has the toolchain of {own.era}, and the SDK wants that of {family.era}"
+        if self.builds:
+            raise UsageError(
+                f"{what}: {_difference(own, family.image())}",
+                hint="make an image for the revision:"
+                " loadgenctl image build --all-in-one --revision REV -t NAME",
+            )
+        self.warn(f"{what}: if its programs do not start here, that is why")
+
+
+def _difference(own: Toolchain, recipe: ImageRecipe) -> str:
+    """What a person knows of two toolchains by name, where they differ."""
+    there, wanted = {"suite": own.suite, **own.values}, {"suite": recipe.suite, **plain(recipe)}
+    told = [
+        f"{word} {there[key]} in place of {wanted[key]}"
+        for key, word in _TOLD.items()
+        if key in there and key in wanted and there[key] != wanted[key]
+    ]
+    return ", ".join(told) or "another kind of image"
