@@ -17,6 +17,7 @@ from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.text import print_summary
+from loadgenctl.run.resume import Resumption
 from loadgenctl.run.runner import Ending, execute
 from loadgenctl.site import SiteSettings
 
@@ -29,16 +30,18 @@ def run_plan(
     quiet: bool,
     json_output: bool = False,
     on_ready: Callable[[], None] | None = None,
+    resumption: Resumption | None = None,
 ) -> int:
     """Do what the plan says, show how it goes and what came out; the exit code.
 
-    `on_ready` is for a plan by hand, see `Services.on_ready`.
+    `on_ready` is for a plan by hand, see `Services.on_ready`; `resumption` for one that is gone on
+    with, see `execute`.
     """
     with at_work(site, quiet=quiet, engine=plan.engine) as wiring:
         services = wiring.services(plan)
         if on_ready is not None:
             services = replace(services, on_ready=on_ready)
-        ending = execute(plan, services)
+        ending = execute(plan, services, resumption)
     return tell(ending, files=files, quiet=quiet, json_output=json_output)
 
 

@@ -38,7 +38,14 @@ class Status:
     started_at: float | None = None
     updated_at: float | None = None
     finished_at: float | None = None
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    """All attempts of a run that was resumed, the current one last; see `records.attempts`."""
     owner: Owner | None = None
+
+    @property
+    def attempt(self) -> int:
+        """The number of the current attempt; 1 unless the run was resumed."""
+        return max(1, len(self.attempts))
 
     @property
     def finished(self) -> bool:
@@ -76,6 +83,9 @@ class Status:
         known["owner"] = _owner(known.get("owner"))
         ends = known.get("containers")
         known["containers"] = tuple(ends) if isinstance(ends, list | tuple) else ()
+        tries = known.get("attempts")
+        tries = tries if isinstance(tries, list | tuple) else ()
+        known["attempts"] = tuple(entry for entry in tries if isinstance(entry, Mapping))
         known["last_lines"] = tuple(map(str, lines)) if isinstance(lines, list | tuple) else ()
         return cls(**known)
 

@@ -24,6 +24,7 @@ from loadgenctl.errors import (
 )
 from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
 from loadgenctl.roles.pod import PodFolders
+from loadgenctl.run.statemark import remove_mark
 from loadgenctl.sources.locks import try_exclusive
 
 UNPRIVILEGED = 1000
@@ -56,6 +57,8 @@ def reset_state(state: Path) -> None:
             f"{parts[0]} was not made by loadgenctl and is not removed",
             hint="choose another --state-dir, or go on with what is there by --no-reset",
         )
+    if parts:
+        remove_mark(state)
     for part in parts:
         if part.is_symlink():
             part.unlink()

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.records.counting import FIRST
+from loadgenctl.records.status import Status
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summaries, block_summary
 from loadgenctl.stats.cycles import cycle_summaries
@@ -89,10 +92,26 @@ def _run(data: source.RunData) -> dict[str, Any]:
             "step": found.step,
             "exit_code": found.exit_code,
         }
+        if status.attempts:
+            row |= {
+                "attempt": status.attempt,
+                "resumed_at_stage": status.attempts[-1].get("stage"),
+            }
     last = finished or data.perf.last_at
     if isinstance(started, int | float) and last is not None:
-        row["duration_s"] = rounded(last - started)
+        row["duration_s"] = rounded(last - started - _pauses(status))
     return {name: value for name, value in row.items() if value is not None}
+
+
+def _pauses(status: Status | None) -> float:
+    """Seconds between the attempts of a run that was resumed."""
+    tries = () if status is None else status.attempts
+    pauses = 0.0
+    for before, after in pairwise(tries):
+        ended, began = before.get("ended_at"), after.get("began_at")
+        if isinstance(ended, int | float) and isinstance(began, int | float):
+            pauses += max(0.0, began - ended)
+    return pauses
 
 
 def stage_kind(data: source.RunData, stage: source.StageData) -> str:
@@ -112,6 +131,7 @@ def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
         "stage": times.stage,
         "kind": stage_kind(data, stage),
         "finished": times.get("finished_at") is not None,
+        "attempt": stage.attempt if stage.attempt != FIRST else None,
         "times": dict(times.at),
         "durations": _durations(data, stage),
         "first_block_height": times.first_block_height,
@@ -144,7 +164,7 @@ def _durations(data: source.RunData, stage: source.StageData) -> dict[str, float
     if "chain_ready_s" in durations:
         durations["restart_s"] = durations["chain_ready_s"]
     ended = before.times.get("finished_at")
-    if ended is not None:
+    if ended is not None and before.attempt == stage.attempt:
         durations["gap_s"] = rounded(started - ended)
     return durations
 

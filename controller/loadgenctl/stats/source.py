@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records import schema
+from loadgenctl.records.counting import FIRST
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.scan import SlogScanner, scan_file
@@ -30,6 +31,8 @@ class StageData:
     """One stage's records, ready for summaries."""
 
     times: StageTimes
+    attempt: int = FIRST
+    """Of a run that was resumed, the attempt that the records are of."""
     blocks: list[Row] = field(default_factory=list)
     blocks_from: str | None = None
     """`blocks.jsonl`, the slog's file name, `perf-finish`, or None without any."""
@@ -96,6 +99,9 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     _add_cycles(folder, stages, regen=regen)
     if folder.original and perf.finish_stats is not None:
         _add_finish_stats(perf.finish_stats, stages, regen=regen)
+    counting = folder.counting()
+    for number, stage in stages.items():
+        stage.attempt = FIRST if counting is None else counting.attempt(number)
     return RunData(folder, perf, dict(sorted(stages.items())), folder.run)
 
 
