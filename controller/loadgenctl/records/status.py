@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, get_args
 
 from loadgenctl.owner import Owner
@@ -46,6 +47,16 @@ class Status:
     def attempt(self) -> int:
         """The number of the current attempt; 1 unless the run was resumed."""
         return max(1, len(self.attempts))
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds between the attempts, in which nothing ran."""
+        paused = 0.0
+        for before, after in pairwise(self.attempts):
+            ended, began = before.get("ended_at"), after.get("began_at")
+            if isinstance(ended, int | float) and isinstance(began, int | float):
+                paused += max(0.0, began - ended)
+        return paused
 
     @property
     def finished(self) -> bool:

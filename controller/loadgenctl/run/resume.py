@@ -279,14 +279,14 @@ def _basis(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None) -> B
         return Basis("saved", chain, client)
     if standing == (stage, "stopped"):
         return Basis("stopped")
-    why = f"of the end of stage {chain} {' and '.join(missing)} {_are(missing)} missing"
+    names = " and ".join(missing)
+    why = f"stage {stage} has nothing to begin with: {names} {_are(missing)} missing"
     if mark is None:
         why += f", and {plan.state_dir} does not hold the chain of this run"
     else:
-        why += f", and the chain was not stopped as it should be in stage {mark.stage}"
-    raise _cannot(
-        folder, why, hint=f"{ANEW}; what --stage.save-storage saves, such a run can go on with"
-    )
+        why += f", and in stage {mark.stage} the chain was not stopped as it should be"
+    hint = f"{ANEW}; with --stage.save-storage there is something to begin with at every stage"
+    raise _cannot(folder, why, hint=hint)
 
 
 def _failed(records: RunFolder, stage: int) -> tuple[Mapping[int, int], str | None]:

@@ -257,6 +257,7 @@ def _open_pod(walk: Walk) -> None:
     if walk.resumption is None:
         walk.held.enter_context(host.state_in_use(folders.state))
     else:
+        walk.store.set_status(step="bring back the state")
         restore.set_aside(walk.resumption, folders.shared, services)
     if plan.reset:
         host.reset_state(folders.state)

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records.counting import FIRST
-from loadgenctl.records.status import Status
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summaries, block_summary
 from loadgenctl.stats.cycles import cycle_summaries
@@ -82,7 +80,7 @@ def _run(data: source.RunData) -> dict[str, Any]:
         "outcome": data.folder.outcome,
         "started_at": started,
     }
-    finished = data.perf.finished_at
+    finished, paused = data.perf.finished_at, 0.0
     if status is not None:
         found = status.as_found()
         finished = found.finished_at or finished
@@ -93,25 +91,15 @@ def _run(data: source.RunData) -> dict[str, Any]:
             "exit_code": found.exit_code,
         }
         if status.attempts:
+            paused = status.paused_s
             row |= {
                 "attempt": status.attempt,
                 "resumed_at_stage": status.attempts[-1].get("stage"),
             }
     last = finished or data.perf.last_at
     if isinstance(started, int | float) and last is not None:
-        row["duration_s"] = rounded(last - started - _pauses(status))
+        row["duration_s"] = rounded(last - started - paused)
     return {name: value for name, value in row.items() if value is not None}
-
-
-def _pauses(status: Status | None) -> float:
-    """Seconds between the attempts of a run that was resumed."""
-    tries = () if status is None else status.attempts
-    pauses = 0.0
-    for before, after in pairwise(tries):
-        ended, began = before.get("ended_at"), after.get("began_at")
-        if isinstance(ended, int | float) and isinstance(began, int | float):
-            pauses += max(0.0, began - ended)
-    return pauses
 
 
 def stage_kind(data: source.RunData, stage: source.StageData) -> str:

@@ -161,7 +161,9 @@ class LiveRun:
             "exit_code": status.exit_code,
             "last_lines": list(status.last_lines),
             "started_at": started,
-            "elapsed_s": None if started is None else rounded(max(0.0, as_of - started), 3),
+            "elapsed_s": None
+            if started is None
+            else rounded(max(0.0, as_of - started - status.paused_s), 3),
         }
 
     def _stage_row(self, stage: int | None, as_of: float) -> Row | None:
