@@ -89,10 +89,11 @@ def header(summary: Summary) -> list[Text]:
 
 
 def attempt_words(run: Mapping[str, Any]) -> str:
-    """`resumed at stage 2, attempt 2`; of a run that was resumed."""
-    stage = run.get("resumed_at_stage")
+    """`resumed at stage 2, attempt 2, with the chain as …`; of a run that was resumed."""
+    stage, state = run.get("resumed_at_stage"), run.get("resumed_with")
     where = "" if stage is None else f" at stage {clean(stage)}"
-    return f"resumed{where}, attempt {clean(run['attempt'])}"
+    what = f", with {clean(state)}" if state else ""
+    return f"resumed{where}, attempt {clean(run['attempt'])}{what}"
 
 
 def outcome_text(outcome: object) -> Text:

@@ -95,6 +95,7 @@ def _run(data: source.RunData) -> dict[str, Any]:
             row |= {
                 "attempt": status.attempt,
                 "resumed_at_stage": status.attempts[-1].get("stage"),
+                "resumed_with": status.attempts[-1].get("state"),
             }
     last = finished or data.perf.last_at
     if isinstance(started, int | float) and last is not None:
