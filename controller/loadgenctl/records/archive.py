@@ -25,7 +25,10 @@ LEVEL = 3
 
 
 def pack(folder: Path, target: Path) -> None:
-    """Write `target` from `folder` and remove the folder. Raises `OSError`."""
+    """Write `target` from `folder` and remove the folder, which an interrupt leaves there.
+
+    Raises `OSError`.
+    """
     partial = target.with_name(target.name + PARTIAL)
     try:
         with (
@@ -38,9 +41,13 @@ def pack(folder: Path, target: Path) -> None:
             raw.flush()
             os.fsync(raw.fileno())
         partial.replace(target)
+    except Exception:
+        # What is left of the room is the run's; an interrupted one may be gone on with.
+        discard(folder)
+        raise
     finally:
         partial.unlink(missing_ok=True)
-        discard(folder)
+    discard(folder)
 
 
 def discard(folder: Path) -> None:
