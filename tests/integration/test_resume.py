@@ -35,10 +35,9 @@ def test_a_killed_run_goes_on_from_the_last_finished_stage(desk: Desk) -> None:
     heights = [row["blockHeight"] for row in counted]
     assert heights == list(range(1, len(heights) + 1))
     assert len(counted) < len(blocks)
-    assert [row["success"] for row in records.rows("cycles.jsonl") if row.get("attempt")] == [
-        True,
-        True,
-    ]
+    cycles = [row["success"] for row in records.rows("cycles.jsonl") if row.get("attempt") == 2]
+    assert len(cycles) >= 2
+    assert all(cycles)
     assert records.slog("chain-stage-1.attempt-1.slog.gz")
     assert records.slog("chain-stage-1.slog.gz")
     late, _ = desk.do(*resume)
