@@ -113,8 +113,8 @@ class Resumption:
         ):
             if recorded.get(name) != now:
                 raise UsageError(
-                    f"{self.folder} cannot be resumed: its SDK was {recorded.get(name)}, and is"
-                    f" {now} now",
+                    f"{self.folder} cannot be resumed: its SDK was"
+                    f" {recorded.get(name)!s:.17}, and is {now!s:.17} now",
                     hint=f"put the SDK back as it was, or {ANEW}",
                 )
 
