@@ -18,7 +18,8 @@ from loadgenctl.monitor.readers import Answer, Read, read_once
 from loadgenctl.owner import host_id
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import Settings, merge
-from loadgenctl.process import Runner
+from loadgenctl.process import Child, Runner
+from loadgenctl.records.archive import pack
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Live, Silent
@@ -131,6 +132,16 @@ class Remembering(Silent):
         self.lives.append(live)
 
 
+class PromptRunner(Runner):
+    """Saved storage is packed at once: real programs know no fake time."""
+
+    def start(self, argv: Sequence[str]) -> Child:
+        """See `Runner.start`; only packing is begun in the background."""
+        *_, folder, target = argv
+        pack(Path(folder), Path(target))
+        return super().start(["true"])
+
+
 class World:
     """Roles that behave; a test changes what should go wrong, then calls `run`."""
 
@@ -143,6 +154,7 @@ class World:
         self.interrupts = Interrupts()
         self.make_engine: type[FakeEngine] = FakeEngine
         self.progress = Remembering()
+        self.processes = Runner()
         self.images = Images()
         self.builds = Builds(folder / "src")
         self.block_time = 1.0
@@ -238,7 +250,7 @@ class World:
             factory=sim.make,
             images=self.images,
             builder=self.builds,
-            processes=Runner(),
+            processes=self.processes,
             progress=self.progress,
             interrupts=self.interrupts,
             role_user=(1000, 1000),

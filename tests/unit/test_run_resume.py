@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.fakes import FakeEngine, Script
-from tests.worlds import World, names
+from tests.worlds import PromptRunner, World, names
 
 from loadgenctl.errors import RoleDied, UsageError
 from loadgenctl.owner import Owner
@@ -29,7 +29,7 @@ IN_STAGE_2 = 120.0
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run leaves that is killed in stage 2; copy it before it is changed."""
-    world = World(tmp_path_factory.mktemp("left"))
+    world = world_at(tmp_path_factory.mktemp("left"), hours=0)
     killed = world.kill(IN_STAGE_2)
     world.run(LOADED)
     return killed
@@ -48,11 +48,12 @@ def heights(folder: Path) -> dict[int, list[int]]:
     return found
 
 
-def world_at(folder: Path) -> World:
-    """What a process finds that comes an hour later."""
+def world_at(folder: Path, *, hours: int = 1) -> World:
+    """What a process finds that comes so many hours after the first one."""
     folder.mkdir(exist_ok=True)
     world = World(folder)
-    world.clock.advance(3600)
+    world.processes = PromptRunner()
+    world.clock.advance(3600 * hours)
     return world
 
 
@@ -72,7 +73,7 @@ def test_a_killed_run_goes_on_at_the_stage_in_which_it_was_killed(
     killed: Path, tmp_path: Path
 ) -> None:
     before = heights(killed)
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     ending = world.resume(killed)
     assert ending.error is None
     after = heights(killed)
@@ -92,7 +93,7 @@ def test_what_the_killed_attempt_left_of_the_stage_stays_and_does_not_count(
     killed: Path, tmp_path: Path
 ) -> None:
     blocks = sum(1 for _ in RunFolder(killed).blocks())
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     world.resume(killed)
     assert (killed / "chain-stage-2.attempt-1.slog.gz").exists()
     assert (killed / "chain-stage-2.slog.gz").exists()
@@ -158,12 +159,12 @@ def test_counters_and_names_go_on_from_the_attempt_before(killed: Path, tmp_path
 
 
 def test_an_attempt_that_is_killed_can_be_resumed_as_well(killed: Path, tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = world_at(tmp_path)
     shutil.copytree(killed, world.folder / "out")
     again = world.kill(30)
     world.resume()
     assert examine(again).attempt == 3
-    other = world_at(tmp_path / "third")
+    other = world_at(tmp_path / "third", hours=2)
     assert other.resume(again).error is None
     blocks = [height for stage in heights(again).values() for height in stage]
     assert blocks == list(range(1, len(blocks) + 1))
@@ -177,7 +178,7 @@ def test_an_attempt_that_is_killed_can_be_resumed_as_well(killed: Path, tmp_path
 
 
 def test_an_interrupted_run_goes_on_and_its_logs_are_kept_apart(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     world.clock.after(IN_STAGE_2, lambda: world.interrupts.request("SIGINT"))
     assert world.run(LOADED).exit_code == 130
     finishes = [row for row in world.rows("perf.jsonl") if row["type"] == "perf-stage-finish"]
@@ -192,7 +193,7 @@ def test_an_interrupted_run_goes_on_and_its_logs_are_kept_apart(tmp_path: Path) 
 def test_a_chain_that_was_stopped_in_the_stage_is_gone_on_with_where_nothing_was_saved(
     tmp_path: Path,
 ) -> None:
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     world.clock.after(IN_STAGE_2, lambda: world.interrupts.request("SIGINT"))
     world.run(LOADED + " --stage.save-storage=false")
     assert examine(tmp_path / "out").basis.kind == "stopped"
@@ -220,7 +221,7 @@ def test_a_copy_that_was_not_packed_yet_does_as_well(killed: Path, tmp_path: Pat
     copy.mkdir(parents=True, exist_ok=True)
     unpack(archive, copy)
     archive.unlink()
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     assert world.resume(killed).error is None
     assert archive.exists(), "it is packed now"
     blocks = [height for stage in heights(killed).values() for height in stage]
@@ -228,7 +229,7 @@ def test_a_copy_that_was_not_packed_yet_does_as_well(killed: Path, tmp_path: Pat
 
 
 def test_without_a_finished_stage_all_begins_anew(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     killed = world.kill(2)
     world.run(LOADED)
     found = examine(killed)
@@ -238,7 +239,7 @@ def test_without_a_finished_stage_all_begins_anew(tmp_path: Path) -> None:
 
 
 def test_failed_cycles_of_kept_stages_fail_the_run_at_its_end(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     world.cycles_succeed = False
     killed = world.kill(IN_STAGE_2)
     world.run(LOADED)
@@ -252,7 +253,7 @@ def test_failed_cycles_of_kept_stages_fail_the_run_at_its_end(tmp_path: Path) ->
 
 
 def test_a_stage_that_failed_is_run_anew(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = world_at(tmp_path, hours=0)
     chain = world.chain
     dying = Script(chain.lines, 5.0, 1, execs=chain.execs, on_start=chain.on_start)
     world.make_engine = _after_two(dying)
@@ -372,7 +373,7 @@ def test_another_sdk_or_image_is_refused_before_or_without_loss(
         world_at(tmp_path).resume(killed)
     assert sorted(killed.iterdir()) == before
     change(killed / "run.json", sdk=document["sdk"], image={"tag": "sim:older", "id": "x"})
-    ending = World(tmp_path).resume(killed)
+    ending = world_at(tmp_path, hours=0).resume(killed)
     assert ending.error is not None
     assert "ran in the image sim:older" in ending.error.message
     assert examine(killed).stage == 2
@@ -384,7 +385,7 @@ def test_a_damaged_archive_is_told_and_the_folder_can_be_resumed_with_a_good_one
     archive = killed / "chain-storage-stage-1.tar.zst"
     whole = archive.read_bytes()
     archive.write_bytes(whole[: len(whole) // 2])
-    ending = World(tmp_path).resume(killed)
+    ending = world_at(tmp_path, hours=0).resume(killed)
     assert ending.exit_code == 2
     assert "cannot be unpacked" in str(ending.error)
     assert [path.name for path in (killed / "state").glob(".restored-*")] == []
