@@ -379,6 +379,31 @@ def test_another_sdk_or_image_is_refused_before_or_without_loss(
     assert examine(killed).stage == 2
 
 
+def test_a_state_folder_that_is_somebody_else_s_is_left_alone(killed: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "project" / "chain").mkdir(parents=True)
+    plan = json.loads((killed / "run.json").read_bytes())["plan"]
+    change(killed / "run.json", plan={**plan, "state_dir": str(theirs)})
+    ending = world_at(tmp_path).resume(killed)
+    assert ending.exit_code == 2
+    assert "was not made by loadgenctl" in str(ending.error)
+    assert (theirs / "project" / "chain").is_dir()
+
+
+def test_what_is_left_of_later_stages_is_set_aside_too(killed: Path, tmp_path: Path) -> None:
+    # As after a power cut that took the last lines of perf.jsonl, but not the files.
+    lines = (killed / "perf.jsonl").read_bytes().splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if b"perf-stage-finish" in line]
+    (killed / "perf.jsonl").write_bytes(b"".join(lines[: ends[1]]))
+    found = examine(killed)
+    assert (found.stage, found.basis.chain) == (1, 0)
+    assert world_at(tmp_path).resume(killed).error is None
+    for stage in (1, 2):
+        assert (killed / f"chain-stage-{stage}.attempt-1.slog.gz").exists()
+    blocks = [height for stage in heights(killed).values() for height in stage]
+    assert blocks == list(range(1, len(blocks) + 1))
+
+
 def test_a_damaged_archive_is_told_and_the_folder_can_be_resumed_with_a_good_one(
     killed: Path, tmp_path: Path
 ) -> None:

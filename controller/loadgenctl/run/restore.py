@@ -108,14 +108,13 @@ def _before(end: Mapping[str, Any], stage: int) -> bool:
 
 
 def set_aside(resumption: Resumption, shared: Path, hands: Hands) -> None:
-    """Rename what was left of the stage that is run anew, by the attempt that made it.
+    """Rename what was left of the stages that are run anew, by the attempt that made it.
 
     A plain slog, which says more than what was packed of it by then, is packed now. Then `shared`
-    and what was saved of that stage go. What a killed run began to pack, and still does, is waited
-    for. Raises `OSError`, `Interrupted`.
+    and what was saved of these stages go. What a killed run began to pack, and still does, is
+    waited for. Raises `OSError`, `Interrupted`.
     """
-    results, stage = resumption.folder, resumption.stage
-    for each in unpacked(results):
+    for each in unpacked(resumption.folder):
 
         def tell(name: str = each.archive.name) -> None:
             hands.progress.step(f"waiting until {name} is packed")
@@ -123,8 +122,16 @@ def set_aside(resumption: Resumption, shared: Path, hands: Hands) -> None:
         lock = each.copy.with_name(each.copy.name + LOCK)
         with exclusive(lock, hands.clock, on_wait=tell, check=hands.interrupts.check):
             pass
-    counting = RunFolder(results).counting()
-    attempt = FIRST if counting is None else counting.attempt(stage)
+    counting = RunFolder(resumption.folder).counting()
+    # After a power cut there may be something of later ones, too.
+    for spec in resumption.left:
+        attempt = FIRST if counting is None else counting.attempt(spec.index)
+        _set_aside(resumption, spec.index, attempt, shared)
+    shutil.rmtree(shared, ignore_errors=True)
+
+
+def _set_aside(resumption: Resumption, stage: int, attempt: int, shared: Path) -> None:
+    results, codec = resumption.folder, resumption.plan.slog_codec
     for role in ROLES:
         logs = (results / "logs").glob(f"{role}-stage-{stage}.log.gz")
         found = (results.glob(each.format(role=role, stage=stage)) for each in LEFT)
@@ -132,13 +139,11 @@ def set_aside(resumption: Resumption, shared: Path, hands: Hands) -> None:
             path.replace(path.with_name(schema.set_aside(path.name, attempt)))
         plain = shared / f"{role}-stage-{stage}.slog"
         if plain.exists():
-            codec = resumption.plan.slog_codec
             name = schema.set_aside(schema.slog_name(role, stage, codec), attempt)
             SlogFollower(plain, results / name, codec=codec).close()
         of_stage = saved(results, role, stage)
         of_stage.archive.unlink(missing_ok=True)
         discard(of_stage.copy)
-    shutil.rmtree(shared, ignore_errors=True)
 
 
 def restore(
@@ -182,6 +187,8 @@ def _put_back(source: Saved | None, target: Path, state: Path, hands: Hands) -> 
     # Roles had these folders: a link would be theirs.
     target.parent.mkdir(parents=True, exist_ok=True)
     require_inside(target, state)
+    if target.exists():
+        host.require_ours(state, target)
     discard(target)
     if source is None:
         return

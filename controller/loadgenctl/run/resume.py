@@ -197,6 +197,9 @@ def _plan(records: RunFolder, folder: Path, document: Mapping[str, Any]) -> RunP
         plan = recorded_plan(document)
     except UsageError as error:
         raise _cannot(folder, error.message, hint=error.hint) from error
+    run_id = document.get("run_id")
+    if not (isinstance(run_id, str) and run_id.isalnum()):
+        raise _cannot(folder, "its run.json tells no run_id", hint=ANEW)
     if plan.by_hand:
         raise _cannot(folder, "it was driven by hand", hint="begin anew: loadgenctl up")
     if plan.origin is not None:
