@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 from tests.fakes import FakeEngine, Script
+from tests.unit.shell import Shell
 from tests.worlds import PromptRunner, World, names
 
-from loadgenctl.errors import RoleDied, UsageError
+from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.run import tell
+from loadgenctl.errors import LoadFailed, RoleDied, UsageError
 from loadgenctl.owner import Owner
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.run.resume import Resumption, examine
+from loadgenctl.run.runner import Ending
 from loadgenctl.run.statemark import StateMark, read_mark, write_mark
 from loadgenctl.stats.regen import regenerate
 from loadgenctl.stats.run import summarize
@@ -416,6 +420,30 @@ def test_a_damaged_archive_is_told_and_the_folder_can_be_resumed_with_a_good_one
     assert [path.name for path in (killed / "state").glob(".restored-*")] == []
     archive.write_bytes(whole)
     assert world_at(tmp_path / "again").resume(killed).error is None
+
+
+def test_the_command_shows_what_it_would_do_and_says_how_to_go_on(
+    killed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(tmp_path, capsys)
+    resume = ("run", "--resume", str(killed))
+    said = shell.run(*resume, "--dry-run")
+    assert said.exit_code == 0
+    assert "going on at stage 2 (attempt 2)" in said.words
+    document = json.loads(shell.run(*resume, "--dry-run", "--json").stdout)
+    assert (document["attempt"], document["resumed_at_stage"]) == (2, 2)
+    refused = shell.run(*resume, "--stages", "9")
+    assert refused.exit_code == 2
+    assert "--stages cannot be given beside --resume" in refused.stderr
+    near = shell.run(*resume, "--timout.chain", "9")
+    assert near.exit_code == 2
+    assert "did you mean --timeout.chain?" in near.stderr
+    failed = LoadFailed("nothing was loaded")
+    tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
+    assert f"to go on at stage 2: loadgenctl run --resume {killed}" in capsys.readouterr().err
+    _passed(killed)
+    tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
+    assert "to go on" not in capsys.readouterr().err
 
 
 def test_a_folder_that_was_moved_takes_its_state_along(killed: Path) -> None:
