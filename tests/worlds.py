@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -14,12 +15,15 @@ from tests.fakes import FakeClock, FakeEngine, FakeExec, Reaction, Script
 from loadgenctl.clock import Clock
 from loadgenctl.model import ResolvedRevision, RoleSpec, RunPlan
 from loadgenctl.monitor.readers import Answer, Read, read_once
+from loadgenctl.owner import host_id
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import Settings, merge
-from loadgenctl.process import Runner
+from loadgenctl.process import Child, Runner
+from loadgenctl.records.archive import pack
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Live, Silent
+from loadgenctl.run.resume import examine
 from loadgenctl.run.runner import Ending, Services, execute
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe
@@ -128,6 +132,16 @@ class Remembering(Silent):
         self.lives.append(live)
 
 
+class PromptRunner(Runner):
+    """Saved storage is packed at once: real programs know no fake time."""
+
+    def start(self, argv: Sequence[str]) -> Child:
+        """See `Runner.start`; only packing is begun in the background."""
+        *_, folder, target = argv
+        pack(Path(folder), Path(target))
+        return super().start(["true"])
+
+
 class World:
     """Roles that behave; a test changes what should go wrong, then calls `run`."""
 
@@ -140,6 +154,7 @@ class World:
         self.interrupts = Interrupts()
         self.make_engine: type[FakeEngine] = FakeEngine
         self.progress = Remembering()
+        self.processes = Runner()
         self.images = Images()
         self.builds = Builds(folder / "src")
         self.block_time = 1.0
@@ -182,6 +197,26 @@ class World:
         """A run of the plan that `line` gives."""
         return execute(self.plan(line), self.services())
 
+    def resume(self, folder: Path | None = None) -> Ending:
+        """Go on with the run in a folder, by a process of its own."""
+        self.interrupts = Interrupts()
+        resumption = examine(folder or self.folder / "out")
+        return execute(resumption.plan, self.services(), resumption)
+
+    def kill(self, seconds: float) -> Path:
+        """Where the results stand as a run leaves them that is killed after so many seconds."""
+        killed = self.folder / f"killed-{seconds:g}"
+
+        def keep() -> None:
+            shutil.copytree(self.folder / "out", killed)
+            status = killed / "status.json"
+            document = json.loads(status.read_bytes())
+            document["owner"] = {"pid": 1, "start": "another-boot-1", "host": host_id()}
+            status.write_text(json.dumps(document))
+
+        self.clock.after(seconds, keep)
+        return killed
+
     def up(self, line: str = "") -> Ending:
         """The same roles for a person to drive, who ends it by an interrupt."""
         return execute(
@@ -215,7 +250,7 @@ class World:
             factory=sim.make,
             images=self.images,
             builder=self.builds,
-            processes=Runner(),
+            processes=self.processes,
             progress=self.progress,
             interrupts=self.interrupts,
             role_user=(1000, 1000),
@@ -253,16 +288,22 @@ class World:
             state = _on_host(spec, f"/state/project/{role}")
             state.mkdir(exist_ok=True)
             (state / "data").write_bytes(b"x" * 4096)
+        genesis = _on_host(spec, "/state/project/chain/config/genesis.json")
+        genesis.parent.mkdir(exist_ok=True)
+        genesis.write_text("{}")
 
     def _chain_starts(self, spec: RoleSpec) -> None:
         slog = _on_host(spec, spec.command.env["SLOGFILE"])
         container = self.engine.latest("chain")
+        kept = _on_host(spec, "/state/project/chain/height")
+        self.height = int(kept.read_text()) if kept.exists() else 0
 
         def block() -> None:
             if not container.running:
                 return
             if self.last_block is None or self.height < self.last_block:
                 self.height += 1
+                kept.write_text(str(self.height))
                 now = self.clock.wall()
                 head = {"blockHeight": self.height, "blockTime": int(now)}
                 with slog.open("ab") as stream:

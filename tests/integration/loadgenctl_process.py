@@ -277,7 +277,7 @@ class Desk:
     def start(self, *arguments: str, **env: str) -> tuple[Loadgenctl, Records]:
         """A command going on, and the folder of its results if it makes any."""
         folder = self.folder / f"command-{next(self._serials)}"
-        makes = arguments[0] in {"run", "up"}
+        makes = arguments[0] in {"run", "up"} and "--resume" not in arguments
         output = ("--output-dir", str(folder / "out")) if makes else ()
         return Loadgenctl(folder, *arguments, *output, env=env), Records(folder / "out")
 

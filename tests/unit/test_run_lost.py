@@ -149,7 +149,7 @@ class Full(Runner):
     """Has no room to pack in."""
 
     def start(self, argv: Sequence[str]) -> Child:
-        return super().start(["sh", "-c", "echo no room >&2; exit 1"])
+        return super().start(["sh", "-c", f"rm -r {argv[-2]}; echo no room >&2; exit 1"])
 
 
 class Impatient(Child):
@@ -216,7 +216,7 @@ def test_who_does_not_wait_for_the_packing_leaves_no_half_of_it(world: World) ->
     assert isinstance(ending.error, RoleDied), "why the run failed is not changed by that"
     assert not packer.started[0].running
     assert [path.name for path in ending.folder.glob("*storage*")] == []
-    assert not (ending.folder / "copies").exists()
+    assert (ending.folder / "copies" / f"{SAVED}.copy").is_dir(), "a resumed run may need it"
     assert f"{SAVED} is not there: its packing was ended" in world.progress.warnings
 
 

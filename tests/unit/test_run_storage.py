@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import zstandard
 
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.process import Runner
-from loadgenctl.records.archive import pack
-from loadgenctl.run.storage import StorageSaver
+from loadgenctl.records.archive import pack, unpack
+from loadgenctl.run.storage import StorageSaver, clear, saved
 
 
 def members(archive: Path) -> dict[str, bytes]:
@@ -51,6 +52,70 @@ def test_a_failed_packing_is_told(tmp_path: Path) -> None:
     assert "No such file" in problem
 
 
+def test_what_was_packed_is_unpacked_as_it_was(tmp_path: Path) -> None:
+    folder, made = tmp_path / "copy", tmp_path / "made"
+    (folder / "data" / "empty").mkdir(parents=True)
+    (folder / "data" / "db").write_bytes(b"x" * 5000)
+    (folder / "key").write_bytes(b"secret")
+    (folder / "key").chmod(0o600)
+    (folder / "current").symlink_to("data")
+    pack(folder, tmp_path / "a.tar.zst")
+    made.mkdir()
+    unpack(tmp_path / "a.tar.zst", made)
+    assert (made / "data" / "db").read_bytes() == b"x" * 5000
+    assert (made / "key").stat().st_mode & 0o777 == 0o600
+    assert (made / "current").readlink() == Path("data")
+    assert (made / "data" / "empty").is_dir()
+
+
+def test_an_archive_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"file-{number}").write_bytes(random.Random(number).randbytes(3000))
+    archive = tmp_path / "a.tar.zst"
+    pack(folder, archive)
+    whole = archive.read_bytes()
+    for size in range(0, len(whole) - 1, 997):
+        archive.write_bytes(whole[:size])
+        made = tmp_path / f"made-{size}"
+        made.mkdir()
+        with pytest.raises(OSError, match=r"a\.tar\.zst cannot be unpacked"):
+            unpack(archive, made)
+
+
+def test_an_archive_that_leads_outside_is_refused(tmp_path: Path) -> None:
+    archive, made = tmp_path / "a.tar.zst", tmp_path / "made"
+    made.mkdir()
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("../escaped"))
+    archive.write_bytes(zstandard.ZstdCompressor().compress(raw.getvalue()))
+    with pytest.raises(OSError, match="cannot be unpacked"):
+        unpack(archive, made)
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_an_interrupted_packing_leaves_the_copy_and_it_is_packed_later(tmp_path: Path) -> None:
+    results = tmp_path / "out"
+    of_chain = saved(results, "chain", 1)
+    of_chain.copy.mkdir(parents=True)
+    with (of_chain.copy / "sparse").open("wb") as file:
+        file.truncate(1 << 36)
+    saver = StorageSaver(Runner())
+    saver.pack(of_chain.copy, of_chain.archive)
+    saver.abandon()
+    clear(results, keep=True)
+    assert of_chain.there
+    assert [path.name for path in results.iterdir()] == ["copies"]
+    (of_chain.copy / "sparse").write_bytes(b"small")
+    saver.pack(of_chain.copy, of_chain.archive)
+    assert saver.finish() == []
+    assert members(of_chain.archive) == {"./sparse": b"small"}
+    clear(results, keep=True)
+    assert [path.name for path in results.iterdir()] == [of_chain.archive.name]
+
+
 def test_a_failed_packing_leaves_no_partial_file(tmp_path: Path) -> None:
     target = tmp_path / "x.tar.zst"
     with pytest.raises(FileNotFoundError):
@@ -58,7 +123,7 @@ def test_a_failed_packing_leaves_no_partial_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_packing_that_is_given_up_leaves_neither_half_nor_copy(tmp_path: Path) -> None:
+def test_packing_that_is_given_up_leaves_the_copy_and_no_half(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     # Takes no room, and longer than anybody waits.
@@ -68,5 +133,6 @@ def test_packing_that_is_given_up_leaves_neither_half_nor_copy(tmp_path: Path) -
     saver.save(state, tmp_path / "x.tar.zst", tmp_path / "copy")
     assert saver.pending == 1
     assert saver.abandon() == ["x.tar.zst"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left - {"copy.lock"} == {"state", "copy"}
     assert saver.abandon() == []

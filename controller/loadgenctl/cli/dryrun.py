@@ -12,15 +12,18 @@ from rich.table import Table
 from loadgenctl.cli.console import clean
 from loadgenctl.cli.output import print_json
 from loadgenctl.model import RunPlan, StageSpec
+from loadgenctl.run.resume import Resumption
 from loadgenctl.sources.giturl import without_credentials
 
 
-def print_plan(plan: RunPlan, *, as_json: bool) -> None:
-    """The plan, stage by stage."""
+def print_plan(plan: RunPlan, *, as_json: bool, resumption: Resumption | None = None) -> None:
+    """The plan, stage by stage; of a run that is gone on with, what of it is left."""
     if as_json:
         repository = plan.repository and without_credentials(plan.repository)
-        document = json.loads(json.dumps(asdict(plan) | {"repository": repository}, default=str))
-        print_json(document)
+        document = asdict(plan) | {"repository": repository}
+        if resumption is not None:
+            document |= {"attempt": resumption.attempt, "resumed_at_stage": resumption.stage}
+        print_json(json.loads(json.dumps(document, default=str)))
         return
     console = Console()
     what = plan.source_dir or plan.revision or ("bundled" if plan.sdk == "sim" else "HEAD")
@@ -31,11 +34,13 @@ def print_plan(plan: RunPlan, *, as_json: bool) -> None:
         console.print(
             f"network described at {clean(plan.origin)}; {node}", soft_wrap=True, markup=False
         )
+    if resumption is not None:
+        console.print(resumption.words(), soft_wrap=True, markup=False)
     table = Table("stage", box=None)
     table.add_column("runs", no_wrap=True)
     for heading in ("minutes", "load", "cycles", "saved"):
         table.add_column(heading)
-    for stage in plan.stages:
+    for stage in plan.stages if resumption is None else resumption.left:
         minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
         table.add_row(
             str(stage.index),

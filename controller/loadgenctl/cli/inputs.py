@@ -46,7 +46,7 @@ class Inputs:
         Raises `UsageError`.
         """
         plan = _placed(make_plan(self.settings, now=time.time(), cwd=Path.cwd()))
-        _check_files(plan)
+        check_files(plan)
         if not only_build:
             _check_load(plan, self.settings)
         return plan
@@ -54,7 +54,7 @@ class Inputs:
     def plan_by_hand(self) -> RunPlan:
         """The plan of what a person drives until Ctrl-C. Raises `UsageError`."""
         plan = _placed(make_plan_by_hand(self.settings, now=time.time(), cwd=Path.cwd()))
-        _check_files(plan)
+        check_files(plan)
         validate_config(plan.stages[0].load or {})
         return plan
 
@@ -176,7 +176,7 @@ def _placed(plan: RunPlan) -> RunPlan:
     return replace(plan, source_dir=installed_tree())
 
 
-def _check_files(plan: RunPlan) -> None:
+def check_files(plan: RunPlan) -> None:
     """Files that the planner does not look into. Raises `UsageError`."""
     if plan.sim_config is not None:
         load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")

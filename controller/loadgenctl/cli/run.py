@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.text import print_summary
+from loadgenctl.run.resume import Resumption, examine
 from loadgenctl.run.runner import Ending, execute
 from loadgenctl.site import SiteSettings
 
@@ -30,16 +33,18 @@ def run_plan(
     quiet: bool,
     json_output: bool = False,
     on_ready: Callable[[], None] | None = None,
+    resumption: Resumption | None = None,
 ) -> int:
     """Do what the plan says, show how it goes and what came out; the exit code.
 
-    `on_ready` is for a plan by hand, see `Services.on_ready`.
+    `on_ready` is for a plan by hand, see `Services.on_ready`; `resumption` for one that is gone on
+    with, see `execute`.
     """
     with at_work(site, quiet=quiet, engine=plan.engine) as wiring:
         services = wiring.services(plan)
         if on_ready is not None:
             services = replace(services, on_ready=on_ready)
-        ending = execute(plan, services)
+        ending = execute(plan, services, resumption)
     return tell(ending, files=files, quiet=quiet, json_output=json_output)
 
 
@@ -67,9 +72,21 @@ def tell(ending: Ending, *, files: ReportFiles, quiet: bool, json_output: bool) 
             show_error(stderr, error)
     if ending.error is not None or not quiet:
         stderr.print(Text(f"results in {clean(str(ending.folder))}"), soft_wrap=True)
+    if ending.error is not None and (way := _way_on(ending.folder)) is not None:
+        stderr.print(Text(way), soft_wrap=True)
     if ending.error is None and troubles:
         return troubles[0].exit_code
     return ending.exit_code
+
+
+def _way_on(folder: Path) -> str | None:
+    """How a run that has not come to its end is gone on with; None where it cannot be."""
+    try:
+        stage = examine(folder).stage
+    except (LoadgenError, OSError):
+        return None
+    command = f"loadgenctl run --resume {shlex.quote(clean(str(folder)))}"
+    return f"to go on at stage {stage}: {command}" if stage else None
 
 
 def _summary(ending: Ending) -> dict[str, Any] | None:

@@ -41,6 +41,12 @@ class CounterSet:
     _life: Hashable = None
     _counters: dict[str, Counter] = field(default_factory=dict)
 
+    @classmethod
+    def after(cls, names: Collection[str], readings: Mapping[str, Value], epoch: int) -> CounterSet:
+        """The counters that go on from the last corrected `readings` of an attempt before."""
+        last = {name: Counter(last=readings.get(name) or 0) for name in names}
+        return cls(names, epoch, _life="an attempt before", _counters=last)
+
     def update(self, readings: Mapping[str, Value], life: Hashable) -> dict[str, Value]:
         """`readings` with its counters corrected; `life` names the container or process read.
 

@@ -88,6 +88,12 @@ class Sampler:
         reader = self._make_reader(lambda: self._engine.stats(handle), self._clock, role)
         self._watched[role] = _Watched(handle, reader, owns_network)
 
+    def go_on(self, counted: Mapping[str, Row]) -> None:
+        """Begin counters where an attempt before left them; role → its last values, and epoch."""
+        for role, row in counted.items():
+            counters = CounterSet.after(docker_stats.COUNTERS, row, row.get("epoch") or 0)
+            self._counters[role] = counters
+
     def unwatch(self, role: str) -> None:
         """Stop watching; do it before the container is stopped. Idempotent."""
         watched = self._watched.pop(role, None)

@@ -283,6 +283,8 @@ BY_HAND_KEYS = (
     "timeout.*",
 )
 """The options that mean something for roles that are driven by hand."""
+RESUME_KEYS = ("disk.needed", "disk.reserve", "timeout.*")
+"""The options that may be given beside `--resume`: they change nothing of what is measured."""
 ONE_RUN_KEYS = ("revision", "src", "output-dir")
 """The options of one single run, which commands that make many of them choose themselves."""
 UP_KEYS = (

@@ -19,6 +19,10 @@ PRUNED: Final = "pruned.json"
 
 COPIES: Final = "copies"
 """The folder of storage that is still being packed."""
+PARTIAL: Final = ".partial"
+"""What the name of a packed file has behind it until it is whole."""
+LOCK: Final = ".lock"
+"""What the name of a lock has behind that of the folder that is being packed."""
 
 _RAW: Final = (
     "*-stage-*.slog",

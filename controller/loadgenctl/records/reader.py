@@ -14,6 +14,7 @@ import orjson
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.plainfile import open_plain
 from loadgenctl.records import schema
+from loadgenctl.records.counting import ATTEMPT, MARKS, Counting
 from loadgenctl.records.shape import (
     Shape,
     document_of,
@@ -145,8 +146,38 @@ class RunFolder:
     def rows(self, file: str) -> Iterator[Row]:
         """The rows of any JSON-lines file of the folder, one at a time; none when it is not there.
 
-        What is damaged is left out and counted in `damage[file]`.
+        Only those that count, where the run was resumed, and without the attempt. What is damaged
+        is left out and counted in `damage[file]`.
         """
+        counting = self.counting()
+        for row in self._written(file):
+            if counting is None:
+                yield row
+            elif counting.counts(row):
+                row.pop(ATTEMPT, None)
+                yield row
+
+    def counting(self) -> Counting | None:
+        """Which rows count; None where all do, because the run was never resumed."""
+        status = self.status
+        if status is None or not status.attempts:
+            return None
+        counting = Counting()
+        try:
+            stream = open_plain(self.path / schema.PERF)
+        except FileNotFoundError:
+            return counting
+        except OSError as error:
+            raise _unreadable(self.path / schema.PERF, error) from error
+        with stream:
+            for line in iter(lambda: stream.readline(MAX_ROW), b""):
+                marked = any(mark in line for mark in MARKS)
+                row = parse_row(line, shape_of(schema.PERF)) if marked else None
+                if row is not None:
+                    counting.note(row)
+        return counting
+
+    def _written(self, file: str) -> Iterator[Row]:
         damage, shape = Damage(), shape_of(file)
         self.damage[file] = damage
         try:
@@ -169,10 +200,6 @@ class RunFolder:
                     yield row
                 elif line.strip():
                     damage.unreadable += 1
-
-    def follow(self, file: str) -> RowFollower:
-        """The rows of a file that is still growing."""
-        return RowFollower(self.path / file)
 
     def slogs(self) -> list[SlogFile]:
         """The slogs of the folder, chain before client, in the order of stages."""
@@ -205,13 +232,22 @@ class RunFolder:
 class RowFollower:
     """Reads a growing JSON-lines file piece by piece; an unfinished last line waits for its end."""
 
-    def __init__(self, path: Path, *, most: int = 4 * 1024 * 1024, last: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        most: int = 4 * 1024 * 1024,
+        last: int | None = None,
+        counting: Counting | None = None,
+    ) -> None:
         """`most` bytes are read at a poll, so that a backlog does not hold up the caller.
 
         With `last`, of what is there by now only the lines that begin within so many bytes of the
-        end are taken; 0 leaves out all of it.
+        end are taken; 0 leaves out all of it. With `counting`, which learns from perf.jsonl here,
+        only rows that count are given, as by `RunFolder.rows`.
         """
         self.path = path
+        self._counting = counting
         self.unreadable = 0
         """Whole lines so far that were no JSON object, or one with a field of a wrong kind."""
         self._shape = shape_of(path.name)
@@ -251,14 +287,24 @@ class RowFollower:
         if len(self._rest) > MAX_ROW:
             self.unreadable += 1
             self._rest, self._amid = b"", True
-        rows = []
+        rows: list[Row] = []
         for line in lines:
             row = parse_row(line, self._shape)
             if row is not None:
-                rows.append(row)
+                self._take(row, rows)
             elif line.strip():
                 self.unreadable += 1
         return rows
+
+    def _take(self, row: Row, rows: list[Row]) -> None:
+        if self._counting is None:
+            rows.append(row)
+            return
+        if self.path.name == schema.PERF:
+            self._counting.note(row)
+        if self._counting.counts(row):
+            row.pop(ATTEMPT, None)
+            rows.append(row)
 
     def _skip(self, last: int) -> None:
         """Begin with the first line that starts within the `last` bytes that are there."""

@@ -27,6 +27,8 @@ BLOCKS = "blocks.jsonl"
 CYCLES = "cycles.jsonl"
 SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
+ROWS = (PERF, EVENTS, BLOCKS, CYCLES, SAMPLES)
+"""The files of rows."""
 
 Outcome = Literal[
     "running",
@@ -47,6 +49,12 @@ then writes `interrupted`, see `records.abandoned`."""
 def slog_name(role: str, stage: int, codec: str) -> str:
     """`chain-stage-1.slog.gz`; role `client` for the solo, as the original's users know it."""
     return f"{role}-stage-{stage}.slog.{'gz' if codec == 'gzip' else 'zst'}"
+
+
+def set_aside(name: str, attempt: int) -> str:
+    """`chain-stage-1.attempt-2.slog.gz`: what an attempt left of a stage that counts no more."""
+    head, dot, rest = name.partition(".")
+    return f"{head}.attempt-{attempt}{dot}{rest}"
 
 
 def storage_name(role: str, stage: int) -> str:

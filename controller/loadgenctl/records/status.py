@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, get_args
 
 from loadgenctl.owner import Owner
@@ -39,7 +40,24 @@ class Status:
     started_at: float | None = None
     updated_at: float | None = None
     finished_at: float | None = None
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    """All attempts of a run that was resumed, the current one last; see `records.attempts`."""
     owner: Owner | None = None
+
+    @property
+    def attempt(self) -> int:
+        """The number of the current attempt; 1 unless the run was resumed."""
+        return max(1, len(self.attempts))
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds between the attempts, in which nothing ran."""
+        paused = 0.0
+        for before, after in pairwise(self.attempts):
+            ended, began = before.get("ended_at"), after.get("began_at")
+            if isinstance(ended, int | float) and isinstance(began, int | float):
+                paused += max(0.0, began - ended)
+        return paused
 
     @property
     def finished(self) -> bool:
@@ -80,6 +98,9 @@ class Status:
         known["owner"] = _owner(known.get("owner"))
         ends = known.get("containers")
         known["containers"] = tuple(ends) if isinstance(ends, list | tuple) else ()
+        tries = known.get("attempts")
+        tries = tries if isinstance(tries, list | tuple) else ()
+        known["attempts"] = tuple(entry for entry in tries if isinstance(entry, Mapping))
         known["last_lines"] = tuple(map(str, lines)) if isinstance(lines, list | tuple) else ()
         return cls(**known)
 

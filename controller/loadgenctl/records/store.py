@@ -22,7 +22,9 @@ from typing import Any
 from loadgenctl.clock import Clock
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.owner import Owner
+from loadgenctl.plainfile import open_plain, write_plain
 from loadgenctl.records import schema
+from loadgenctl.records.counting import ATTEMPT, FIRST
 from loadgenctl.records.encode import document_bytes, row_bytes
 from loadgenctl.records.files import replace_file
 from loadgenctl.records.folder import Place, folder_error
@@ -62,6 +64,8 @@ class RunStore:
         self.dropped = 0
         """Rows and status changes lost since the folder became unwritable."""
         self.started_at = clock.wall()
+        self.attempt = FIRST
+        """Rows of later ones carry it."""
         self._clock = clock
         self._origin = clock.monotonic()
         self._stage_origin = self._origin
@@ -92,6 +96,30 @@ class RunStore:
                     folder.rmdir()
             raise folder_error(folder, error, starting=True) from error
 
+    @classmethod
+    def resume(cls, folder: Path, clock: Clock, status: Status, *, latest: float) -> RunStore:
+        """Go on with the records of a run whose process is gone, in another attempt.
+
+        `status` is how the run stands from now on, with its attempts. Times go on from the run's
+        start, and never behind `latest`, the newest timestamp there is. Raises `OutputFolderError`.
+        """
+        try:
+            _probe(folder)
+            for name in schema.ROWS:
+                _end_line(folder / name)
+            # It told of an attempt before, and is made anew at the end of this one.
+            (folder / schema.SUMMARY).unlink(missing_ok=True)
+        except OSError as error:
+            raise folder_error(folder, error, starting=True) from error
+        store = cls(folder, clock)
+        started = status.started_at or store.started_at
+        passed = max(store.started_at - started, latest)
+        store.started_at, store.attempt = started, status.attempt
+        store._origin = store._stage_origin = clock.monotonic() - passed
+        store._status = replace(status, owner=Owner.current())
+        store.set_status()
+        return store
+
     @property
     def status(self) -> Status:
         """The status as last set."""
@@ -117,8 +145,13 @@ class RunStore:
         """Remove a folder in it, as far as that can be done; never that of another run which has
         the place by now.
         """
-        if self._place.unchanged():
+        if self.in_place:
             shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it is still this run's folder that has the name."""
+        return self._place.unchanged()
 
     def timestamp(self) -> float:
         """Seconds since the run's start, by the monotonic clock."""
@@ -213,7 +246,7 @@ class RunStore:
 
     def append(self, file: str, row: Mapping[str, Any]) -> None:
         """Append a row to a JSON-lines file of the folder, whole or not at all."""
-        line = row_bytes(row)
+        line = self._line(row)
         with self._lock:
             if self._unusable():
                 return
@@ -226,7 +259,7 @@ class RunStore:
         """Like `append` for several rows, in one write."""
         if not rows:
             return
-        lines = b"".join(row_bytes(row) for row in rows)
+        lines = b"".join(self._line(row) for row in rows)
         with self._lock:
             if self._unusable(len(rows)):
                 return
@@ -257,6 +290,9 @@ class RunStore:
     def __exit__(self, *exc: object) -> None:
         """Close."""
         self.close()
+
+    def _line(self, row: Mapping[str, Any]) -> bytes:
+        return row_bytes(row if self.attempt == FIRST else {**row, ATTEMPT: self.attempt})
 
     def _unusable(self, rows: int = 1) -> bool:
         if self.broken or self._closed:
@@ -312,6 +348,20 @@ class RunStore:
                     self.dropped += 1
                     return
                 self._break(error)
+
+
+def _end_line(path: Path) -> None:
+    """End a line that was torn when its writer was killed: the next row is not to be part of it."""
+    if not path.exists():
+        return
+    with open_plain(path) as rows:
+        if rows.seek(0, os.SEEK_END) == 0:
+            return
+        rows.seek(-1, os.SEEK_END)
+        if rows.read(1) == b"\n":
+            return
+    with write_plain(path, append=True) as file:
+        file.write(b"\n")
 
 
 def _make_way(folder: Path, *, replace_run: bool) -> None:

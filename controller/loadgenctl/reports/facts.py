@@ -117,6 +117,8 @@ class RunFacts:
         memory = host.get("memory_bytes")
         found = {
             "run": self.run.get("run_id") or self.run.get("folder"),
+            "attempt": self.run.get("attempt"),
+            "resumed at stage": self.run.get("resumed_at_stage"),
             "image": image.get("tag"),
             "image id": image.get("id"),
             "host": host.get("hostname"),

@@ -157,6 +157,8 @@ def _head(standing: Standing) -> list[Text]:
     first.append(": ", "not bold").append_text(outcome_text(run.get("outcome") or "not begun"))
     if run.get("elapsed_s") is not None:
         first.append(f" {duration(run['elapsed_s'])}", "not bold")
+    if (run.get("attempt") or 1) > 1:
+        first.append(f", attempt {run['attempt']}", "not bold")
     second = _line(f"SDK {sdk_words(run)}" if run.get("sdk") else "SDK not told yet")
     if run.get("simulated"):
         second.append(", ").append("simulated: tells nothing about a real chain", "bold yellow")

@@ -78,12 +78,22 @@ def header(summary: Summary) -> list[Text]:
     why = [clean(run[name]) for name in ("role", "step", "reason") if run.get(name)]
     if outcome != _GOOD and why:
         lines.append(Text("  " + ": ".join(why)))
+    if run.get("attempt"):
+        lines.append(Text(f"  {attempt_words(run)}"))
     if run.get("sdk"):
         lines.append(Text(f"  SDK {sdk_words(run)}"))
     if run.get("simulated"):
         warning = "  simulated: these numbers tell nothing about a real chain"
         lines.append(Text(warning, "bold yellow"))
     return lines
+
+
+def attempt_words(run: Mapping[str, Any]) -> str:
+    """`resumed at stage 2, attempt 2, with the chain as …`; of a run that was resumed."""
+    stage, state = run.get("resumed_at_stage"), run.get("resumed_with")
+    where = "" if stage is None else f" at stage {clean(stage)}"
+    what = f", with {clean(state)}" if state else ""
+    return f"resumed{where}, attempt {clean(run['attempt'])}{what}"
 
 
 def outcome_text(outcome: object) -> Text:

@@ -20,8 +20,9 @@ class AbsentChain(ChainSide):
     def shutdown_begins(self) -> None:
         """No block is told apart by it."""
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """No node."""
+        return False
 
     def close(self) -> None:
         """No node, and no slog."""

@@ -341,8 +341,11 @@ class ChainSide:
         """From now on blocks are not `beforeShutdown`."""
         self._shutdown_at = self._ctx.clock.wall()
 
-    def stop(self) -> None:
-        """Stop the node and take the rest of its slog. Raises `RunError` if it had to be killed."""
+    def stop(self) -> bool:
+        """Stop the node and take the rest of its slog; whether it ended as it should.
+
+        Raises `RunError` if it had to be killed.
+        """
         ctx = self._ctx
         self._watch.roles = [role for role in self._watch.roles if role is not self.role]
         state = self.role.stop()
@@ -358,6 +361,8 @@ class ChainSide:
             )
         if state.exit_code not in self.recipe.stop_codes:
             ctx.progress.warn(f"stage {self._stage}: the chain stopped with {how_ended(state)}")
+            return False
+        return True
 
     def close(self) -> None:
         """Finish the slog, keep the log, remove the container; works from every state."""

@@ -25,6 +25,7 @@ from loadgenctl.errors import (
 from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
 from loadgenctl.records.folder import folder_error, require_writable
 from loadgenctl.roles.pod import PodFolders
+from loadgenctl.run.statemark import remove_mark
 from loadgenctl.sources.locks import try_exclusive
 
 UNPRIVILEGED = 1000
@@ -54,15 +55,22 @@ def reset_state(state: Path) -> None:
     Raises `OutputFolderError` for a folder with somebody else's `project` or `home` in it.
     """
     parts = [part for name in STATE_PARTS if os.path.lexists(part := state / name)]
-    if parts and not (state / MARKER).exists():
-        raise OutputFolderError(
-            f"{parts[0]} was not made by loadgenctl and is not removed",
-            hint="choose another --state-dir, or go on with what is there by --no-reset",
-        )
+    if parts:
+        require_ours(state, parts[0])
+        remove_mark(state)
     for part in parts:
         if part.is_symlink():
             part.unlink()
         shutil.rmtree(part, ignore_errors=True)
+
+
+def require_ours(state: Path, part: Path) -> None:
+    """Raise `OutputFolderError` unless what is in a state folder may be removed."""
+    if not (state / MARKER).exists():
+        raise OutputFolderError(
+            f"{part} was not made by loadgenctl and is not removed",
+            hint="choose another --state-dir, or go on with what is there by --no-reset",
+        )
 
 
 @contextmanager

@@ -6,13 +6,14 @@ import platform
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import EngineInfo
 from loadgenctl.errors import (
+    DiskFull,
     Interrupted,
     LoadFailed,
     LoadgenError,
@@ -28,10 +29,9 @@ from loadgenctl.networks.fetch import HttpFetch
 from loadgenctl.networks.origin import Found, OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner as ProcessRunner
-from loadgenctl.records.raw import COPIES
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import HOLDER, Pod, PodFolders, PodOptions
-from loadgenctl.run import disk, ending, host, networks
+from loadgenctl.run import disk, ending, host, networks, restore, storage
 from loadgenctl.run.context import StageContext, role_context
 from loadgenctl.run.disk import DiskGuard, Disks
 from loadgenctl.run.interrupt import Interrupts
@@ -45,6 +45,7 @@ from loadgenctl.run.making import (
     resolve,
     sweep,
 )
+from loadgenctl.run.resume import Resumption
 from loadgenctl.run.setup import set_up
 from loadgenctl.run.stage import Stage
 from loadgenctl.run.storage import StorageSaver
@@ -101,6 +102,8 @@ class Walk:
     """What the origin of a network that others run said, or that it said nothing."""
     held: ExitStack = field(default_factory=ExitStack)
     """What is given back when the run is over."""
+    resumption: Resumption | None = None
+    """Of a run that is gone on with."""
 
     @property
     def family(self) -> SdkFamily:
@@ -131,26 +134,41 @@ class Ending:
         return 0 if self.error is None else self.error.exit_code
 
 
-def execute(plan: RunPlan, services: Services) -> Ending:
-    """Do what the plan says.
+def execute(plan: RunPlan, services: Services, resumption: Resumption | None = None) -> Ending:
+    """Do what the plan says; with a `resumption`, whose plan it is, only what is left of it.
 
-    Before there is a results folder, errors are raised: `UsageError`, `EngineUnavailable`. After
-    that they are in the ending and in the folder's status.json.
+    Before there is a results folder, and before the one of a resumed run is changed, errors are
+    raised: `UsageError`, `EngineUnavailable`. After that they are in the ending and in the folder's
+    status.json.
     """
     engine_info = services.engine.info()
     wanted = resolve(plan, services)
     networks.require_features(plan, wanted.family)
-    needs = disk.needs(plan, simulated=wanted.family.simulated)
+    left = plan if resumption is None else replace(plan, stages=resumption.left)
+    needs = disk.needs(left, simulated=wanted.family.simulated)
     disk.preflight(plan, needs, services.disks, services.progress.warn)
     contained = services.engine.own_network
     answer = networks.read(plan, services.origins, services.progress.step, contained=contained)
-    store = _open_records(plan, services)
-    walk = Walk(plan, services, engine_info, wanted, store, answer=answer)
-    with walk.store:
-        error = _walk(walk)
-        with services.interrupts.held():
-            error = _write_ending(walk, error)
-        error = _finish(walk, error)
+    with ExitStack() as held:
+        walk = Walk(
+            plan,
+            services,
+            engine_info,
+            wanted,
+            _open_records(plan, services)
+            if resumption is None
+            else restore.open_records(resumption, wanted.resolved, services, held),
+            answer=answer,
+            held=held,
+            resumption=resumption,
+        )
+        if resumption is not None:
+            walk.run_id = str(resumption.document["run_id"])
+        with walk.store:
+            error = _walk(walk)
+            with services.interrupts.held():
+                error = _write_ending(walk, error)
+            error = _finish(walk, error)
     return Ending(plan.output_dir, error)
 
 
@@ -226,10 +244,14 @@ def _keep_network(walk: Walk) -> None:
 
 def _make_image(walk: Walk) -> None:
     """Make or reuse the image; write run.json with what is known by then."""
+    resumption = walk.resumption
     try:
         walk.image = make_image(walk.wanted, walk.services, walk.build_log)
     finally:
-        walk.store.write_run(_run_document(walk))
+        if resumption is None:
+            walk.store.write_run(_run_document(walk))
+    if resumption is not None:
+        resumption.require_same_image(None if walk.image is NO_IMAGE else walk.image.tag)
 
 
 def _build_sdk(walk: Walk) -> None:
@@ -245,10 +267,18 @@ def _open_pod(walk: Walk) -> None:
     folders = PodFolders(
         source=_known(walk.source_dir), shared=walk.store.path(SHARED), state=plan.state_dir
     )
-    walk.held.enter_context(host.state_in_use(folders.state))
+    if walk.resumption is None:
+        walk.held.enter_context(host.state_in_use(folders.state))
+    else:
+        walk.store.set_status(step="bring back the state")
+        restore.set_aside(walk.resumption, folders.shared, services)
     if plan.reset:
         host.reset_state(folders.state)
     host.make_folders(folders, services.role_user)
+    if walk.resumption is not None:
+        roles = role_context(plan, walk.resumption.stage)
+        recipes = walk.family.chain(roles), walk.family.solo(roles)
+        restore.restore(walk.resumption, *recipes, services)
     tools = {**walk.family.tools()}
     bootstrap = {"bootstrap_json": plan.bootstrap}
     host.copy_tools(tools, folders.shared / "tools", sim_toml=plan.sim_config, **bootstrap)
@@ -314,10 +344,13 @@ def _run_stages(walk: Walk) -> None:
     if plan.publish or plan.network or plan.origin:
         # Without published ports the pod has only loopback, of which Docker keeps no count.
         sampler.watch(HOLDER, _known(walk.pod).holder, owns_network=True)
-    walk.store.perf_start()
+    if walk.resumption is None:
+        walk.store.perf_start()
+    else:
+        restore.go_on(walk.resumption, ctx)
     try:
         try:
-            failed, last_error = _each_stage(ctx)
+            failed, last_error = _each_stage(ctx, walk.resumption)
         except LoadgenError:
             _pack_all_the_same(walk, saver)
             raise
@@ -330,14 +363,18 @@ def _run_stages(walk: Walk) -> None:
     _check_cycles(failed, last_error)
 
 
-def _each_stage(ctx: StageContext) -> tuple[dict[int, int], str | None]:
+def _each_stage(
+    ctx: StageContext, resumption: Resumption | None
+) -> tuple[dict[int, int], str | None]:
     """How many cycles failed in each stage, and why the last one did."""
-    failed: dict[int, int] = {}
-    last_error = None
+    stages, failed, last_error = ctx.plan.stages, dict[int, int](), None
+    if resumption is not None:
+        stages, last_error = resumption.left, resumption.last_error
+        failed |= resumption.failed
     set_up(ctx)
     networks.offer(ctx)
     with ctx.interrupts.graceful():
-        for spec in ctx.plan.stages:
+        for spec in stages:
             stage = Stage(ctx, spec)
             stage.run()
             failed[spec.index] = stage.load.events.failed
@@ -405,8 +442,10 @@ def _write_ending(walk: Walk, error: LoadgenError | None) -> LoadgenError | None
     """status.json's last word, and the folder without what nobody needs; the run's error."""
     store = walk.store
     # First, so that there is room for what follows if that was the trouble.
-    for scratch in (SHARED, COPIES):
-        store.remove(scratch)
+    store.remove(SHARED)
+    if store.in_place:
+        no_room = isinstance(error, DiskFull | OutputFolderError)
+        storage.clear(store.folder, keep=error is not None and not no_room)
     if error is None:
         error = _set_status(walk, None, outcome="passed", step=None, exit_code=0)
     else:

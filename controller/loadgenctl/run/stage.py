@@ -12,7 +12,6 @@ from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolde
 from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
 from loadgenctl.plainfile import require_inside
-from loadgenctl.records import schema
 from loadgenctl.records.raw import COPIES
 from loadgenctl.run import host
 from loadgenctl.run.absent import AbsentChain
@@ -20,6 +19,8 @@ from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.load import LoadSide
 from loadgenctl.run.progress import Live
+from loadgenctl.run.statemark import Standing, StateMark, write_mark
+from loadgenctl.run.storage import saved
 from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import STATE
 
@@ -59,8 +60,10 @@ class Stage:
         store.perf("stage-start")
         self._watch.pollers += [self._tell, self._ctx.disk.poll]
         trouble: LoadgenError | None = None
+        done = False
         try:
             self._story()
+            done = not self._interrupted and self._too_little is None
         except Exception as caught:
             # Now, not later: closing makes room, and a full disk would be told as its consequence.
             error = host.as_error(caught, store.folder)
@@ -69,7 +72,10 @@ class Stage:
         finally:
             with self._ctx.interrupts.held():
                 trouble = self._close()
-                store.perf("stage-finish")
+                success = done and trouble is None
+                if success:
+                    self._mark_finished()
+                store.perf("stage-finish", success=success)
                 store.end_stage()
         if self._interrupted:
             raise self._ctx.interrupts.error()
@@ -112,12 +118,25 @@ class Stage:
             self._watch.pollers.append(self._ctx.sampler.poll)
             return
         self._do("starting the chain")
+        self._mark("begun")
         self.chain.start()
         self._ctx.sampler.watch("chain", self.chain.role.handle)
         self._watch.pollers.append(self._ctx.sampler.poll)
         self._start_agent()
         self._do("waiting for the chain's first block")
         self.chain.wait_ready()
+
+    def _mark(self, standing: Standing) -> None:
+        """Tell in the state folder what it holds, for whoever resumes the run."""
+        pod = self._ctx.pod
+        write_mark(pod.folders.state, StateMark(pod.options.run_id, self._spec.index, standing))
+
+    def _mark_finished(self) -> None:
+        try:
+            self._mark("finished")
+        except OSError as error:
+            # The run goes on without; only resuming it will need the saved storage.
+            self._ctx.progress.warn(f"stage {self._spec.index}: cannot mark the state: {error}")
 
     def _start_agent(self) -> None:
         ctx, storage = self._ctx, self.chain.recipe.storage
@@ -196,7 +215,8 @@ class Stage:
         self._leave_all()
         if not self._spec.chain_only:
             self.load.stop()
-        self.chain.stop()
+        if self.chain.stop():
+            self._mark("stopped")
 
     def _leave_all(self) -> None:
         self._ctx.sampler.stop_agent()
@@ -215,8 +235,8 @@ class Stage:
             if path is not None:
                 folder = ctx.on_host(path)
                 require_inside(folder, ctx.pod.folders.state)
-                target = ctx.store.path(schema.storage_name(role, self._spec.index))
-                ctx.saver.save(folder, target, ctx.store.path(COPIES, f"{target.name}.copy"))
+                to = saved(ctx.store.folder, role, self._spec.index)
+                ctx.saver.save(folder, to.archive, ctx.store.path(COPIES, to.copy.name))
 
     def _close(self) -> LoadgenError | None:
         """Stop and keep whatever is still there; the first trouble, which must not lose the rest.

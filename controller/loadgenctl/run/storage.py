@@ -9,9 +9,56 @@ from pathlib import Path
 
 from loadgenctl.errors import OutputFolderLost
 from loadgenctl.process import Child, Runner
+from loadgenctl.records import schema
 from loadgenctl.records.archive import partial_of
+from loadgenctl.records.raw import COPIES, PARTIAL
 
 PACK_TIMEOUT = 1800.0
+COPY = ".copy"
+"""What a copy's name has behind that of the file it is packed into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A role's storage at the end of a stage, as the results folder may hold it."""
+
+    archive: Path
+    copy: Path
+    """Not packed yet: the run was ended or killed before."""
+
+    @property
+    def there(self) -> bool:
+        """True if it is there in one form or the other, whole."""
+        return self.archive.exists() or self.copy.exists()
+
+
+def saved(results: Path, role: str, stage: int) -> Saved:
+    """Where the storage of `chain` or `client` at a stage's end is, if it is there."""
+    archive = results / schema.storage_name(role, stage)
+    return Saved(archive, results / COPIES / f"{archive.name}{COPY}")
+
+
+def unpacked(results: Path) -> list[Saved]:
+    """What was saved and still waits to be packed, or is just being packed."""
+    copies = sorted((results / COPIES).glob(f"*{COPY}"))
+    return [Saved(results / copy.name.removesuffix(COPY), copy) for copy in copies]
+
+
+def clear(results: Path, *, keep: bool) -> None:
+    """Remove what packing left: all of it, or with `keep` all but copies that are not packed."""
+    for partial in results.glob(f"*-storage-stage-*{PARTIAL}"):
+        partial.unlink(missing_ok=True)
+    if not keep or all(each.archive.exists() for each in unpacked(results)):
+        shutil.rmtree(results / COPIES, ignore_errors=True)
+
+
+def copy_folder(runner: Runner, folder: Path, copy: Path) -> None:
+    """Copy all of a folder, owners and times too. Raises `OutputFolderLost`."""
+    done = runner.run(["cp", "-aT", "--reflink=auto", "--", str(folder), str(copy)])
+    if done.exit_code != 0:
+        raise OutputFolderLost(
+            f"cannot copy {folder}", hint="is there space left?", detail=done.last_lines()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +66,13 @@ class _Packing:
     """One archive on its way."""
 
     target: Path
-    copy: Path
     child: Child
 
     def clear_away(self) -> None:
-        """Remove what is of no use without the rest: a program that is killed leaves it there."""
+        """Remove half an archive, which a program that is killed leaves there; of the copy another
+        can be made.
+        """
         partial_of(self.target).unlink(missing_ok=True)
-        shutil.rmtree(self.copy, ignore_errors=True)
 
 
 class StorageSaver:
@@ -41,13 +88,13 @@ class StorageSaver:
 
         `copy` lies where no role can write: with a link in its place the copy would go elsewhere.
         """
-        done = self._runner.run(["cp", "-aT", "--reflink=auto", "--", str(folder), str(copy)])
-        if done.exit_code != 0:
-            raise OutputFolderLost(
-                f"cannot copy {folder}", hint="is there space left?", detail=done.last_lines()
-            )
+        copy_folder(self._runner, folder, copy)
+        self.pack(copy, target)
+
+    def pack(self, copy: Path, target: Path) -> None:
+        """Begin to pack a copy that is whole into `target`; the copy goes."""
         argv = [sys.executable, "-m", "loadgenctl.records.archive", str(copy), str(target)]
-        self._packing.append(_Packing(target, copy, self._runner.start(argv)))
+        self._packing.append(_Packing(target, self._runner.start(argv)))
 
     @property
     def pending(self) -> int:

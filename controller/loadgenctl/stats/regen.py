@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.records import schema
+from loadgenctl.records.counting import ATTEMPT, FIRST
 from loadgenctl.records.encode import document_bytes, row_bytes
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.stats import source
@@ -64,7 +65,7 @@ def regenerate(path: Path) -> Regenerated:
     }
     summary = _summary(data)
     content = {
-        name: b"".join(map(row_bytes, rows))
+        name: b"".join(_as_written(row, data) for row in rows)
         for name, rows in tables.items()
         if rows or (path / name).exists()
     }
@@ -101,6 +102,12 @@ def _cycles(data: source.RunData) -> list[Row]:
         for row in stage.cycles
         if isinstance(row.get("success"), bool)
     ]
+
+
+def _as_written(row: Row, data: source.RunData) -> bytes:
+    """A row's line; of a stage that a later attempt made, it tells which, or it would not count."""
+    attempt = data.stages[row["stage"]].attempt
+    return row_bytes(row if attempt == FIRST else {**row, ATTEMPT: attempt})
 
 
 def _summary(data: source.RunData) -> RunSummary:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.records.counting import FIRST
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summaries, block_summary
 from loadgenctl.stats.cycles import cycle_summaries
@@ -79,7 +80,7 @@ def _run(data: source.RunData) -> dict[str, Any]:
         "outcome": data.folder.outcome,
         "started_at": started,
     }
-    finished = data.perf.finished_at
+    finished, paused = data.perf.finished_at, 0.0
     if status is not None:
         found = status.as_found()
         finished = found.finished_at or finished
@@ -89,9 +90,16 @@ def _run(data: source.RunData) -> dict[str, Any]:
             "step": found.step,
             "exit_code": found.exit_code,
         }
+        if status.attempts:
+            paused = status.paused_s
+            row |= {
+                "attempt": status.attempt,
+                "resumed_at_stage": status.attempts[-1].get("stage"),
+                "resumed_with": status.attempts[-1].get("state"),
+            }
     last = finished or data.perf.last_at
     if isinstance(started, int | float) and last is not None:
-        row["duration_s"] = rounded(last - started)
+        row["duration_s"] = rounded(last - started - paused)
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -112,6 +120,7 @@ def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
         "stage": times.stage,
         "kind": stage_kind(data, stage),
         "finished": times.get("finished_at") is not None,
+        "attempt": stage.attempt if stage.attempt != FIRST else None,
         "times": dict(times.at),
         "durations": _durations(data, stage),
         "first_block_height": times.first_block_height,
@@ -144,7 +153,7 @@ def _durations(data: source.RunData, stage: source.StageData) -> dict[str, float
     if "chain_ready_s" in durations:
         durations["restart_s"] = durations["chain_ready_s"]
     ended = before.times.get("finished_at")
-    if ended is not None:
+    if ended is not None and before.attempt == stage.attempt:
         durations["gap_s"] = rounded(started - ended)
     return durations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records import schema
+from loadgenctl.records.counting import FIRST
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.shape import stage_number
 from loadgenctl.slog.blocks import BlockRows
@@ -31,6 +32,8 @@ class StageData:
     """One stage's records, ready for summaries."""
 
     times: StageTimes
+    attempt: int = FIRST
+    """Of a run that was resumed, the attempt that the records are of."""
     blocks: list[Row] = field(default_factory=list)
     blocks_from: str | None = None
     """`blocks.jsonl`, the slog's file name, `perf-finish`, or None without any."""
@@ -99,6 +102,9 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
         lost = _add_finish_stats(perf.finish_stats, stages, regen=regen)
         if lost:
             folder.damage[schema.PERF].unreadable += lost
+    counting = folder.counting()
+    for number, stage in stages.items():
+        stage.attempt = FIRST if counting is None else counting.attempt(number)
     return RunData(folder, perf, dict(sorted(stages.items())), folder.run)
 
 

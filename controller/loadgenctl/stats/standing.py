@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.records import schema
+from loadgenctl.records.counting import Counting
 from loadgenctl.records.reader import RowFollower, RunFolder
 from loadgenctl.records.status import Status
 from loadgenctl.stats.newest import Blocks, Cycles, Marks, Readings, number
@@ -72,8 +73,11 @@ class LiveRun:
         return self._document(status, now)
 
     def _begin(self) -> None:
+        known = None if self._folder is None else self._folder.counting()
+        self._counting = known or Counting()
         self._followers = {
-            name: RowFollower(self.path / name, last=last) for name, last in ENDS.items()
+            name: RowFollower(self.path / name, last=last, counting=self._counting)
+            for name, last in ENDS.items()
         }
         self._marks, self._blocks = Marks(), Blocks()
         self._cycles, self._readings = Cycles(), Readings()
@@ -85,7 +89,12 @@ class LiveRun:
         return None if status is None else status.as_found()
 
     def _take_rows(self) -> None:
+        changes = self._counting.changes
         rows = {name: follower.poll() for name, follower in self._followers.items()}
+        if self._counting.changes != changes:
+            # A later attempt has begun a stage anew: what is known of the one before goes.
+            self._begin()
+            rows = {name: follower.poll() for name, follower in self._followers.items()}
         self._marks.add(rows[schema.PERF])
         self._cycles.add_events(rows[schema.EVENTS])
         self._cycles.add_cycles(rows[schema.CYCLES])
@@ -150,6 +159,7 @@ class LiveRun:
             "commit_time": sdk.get("commit_time"),
             "dirty": sdk.get("dirty"),
             "outcome": outcome,
+            "attempt": status.attempt,
             "owner_alive": None if status.owner is None else status.owner.alive(),
             "step": status.step,
             "role": status.role,
@@ -158,7 +168,9 @@ class LiveRun:
             "exit_code": status.exit_code,
             "last_lines": list(status.last_lines),
             "started_at": started,
-            "elapsed_s": None if started is None else rounded(max(0.0, as_of - started), 3),
+            "elapsed_s": None
+            if started is None
+            else rounded(max(0.0, as_of - started - status.paused_s), 3),
         }
 
     def _stage_row(self, stage: int | None, as_of: float) -> Row | None:

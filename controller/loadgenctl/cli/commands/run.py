@@ -80,6 +80,15 @@ def run_command(
     junit: Junit = None,
     markdown: Markdown = None,
     config: Config = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run that was killed, interrupted or failed, in its results folder,"
+            " at the first stage that was not finished. Its plan stands there: of the options below"
+            " only --timeout.* and --disk.* may be given.",
+        ),
+    ] = None,
 ) -> None:
     """Measure one SDK revision under load.
 
@@ -93,17 +102,32 @@ def run_command(
     from loadgenctl.cli.inputs import read
     from loadgenctl.cli.reporting import reports_of_run
 
-    given = read(ctx.args, config)
-    plan, site = given.plan(), given.site()
+    if resume is not None:
+        from loadgenctl.cli.resume import to_resume
+
+        resumption = to_resume(resume, ctx.args)
+        plan, site = resumption.plan, read([], config).site()
+    else:
+        resumption, given = None, read(ctx.args, config)
+        plan, site = given.plan(), given.site()
     files = reports_of_run(junit, markdown, os.environ, prints_json=json_output)
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
 
-        print_plan(plan, as_json=json_output)
+        print_plan(plan, as_json=json_output, resumption=resumption)
         return
     from loadgenctl.cli.run import run_plan
 
-    raise typer.Exit(run_plan(plan, site, files=files, quiet=quiet, json_output=json_output))
+    raise typer.Exit(
+        run_plan(
+            plan,
+            site,
+            files=files,
+            quiet=quiet,
+            json_output=json_output,
+            resumption=resumption,
+        )
+    )
 
 
 def options_command(
