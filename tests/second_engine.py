@@ -32,11 +32,12 @@ class SecondEngine:
         self._folder = folder
         self._socket = folder / "docker.sock"
         self.url = f"unix://{self._socket}"
-        words = "unshare --net --mount --pid --fork --kill-child=KILL --propagation slave"
-        self._namespaces = subprocess.Popen(
-            [*words.split(), "--mount-proc", "docker-init", "--", "sleep", "infinity"],
-            start_new_session=True,
+        # Should this process be killed, all of it goes, too.
+        words = (
+            "setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child=KILL"
+            " --propagation slave --mount-proc docker-init -- sleep infinity"
         )
+        self._namespaces = subprocess.Popen(words.split(), start_new_session=True)
         self._engine: subprocess.Popen[bytes] | None = None
         self.start()
 
