@@ -40,8 +40,16 @@ class Outcome:
 
 
 def main(words: Sequence[str]) -> int:
-    """The exit code: 0; 1 if something was found; 2 for a wrong command line."""
+    """The exit code: 0; 1 if something was found; 2 for a wrong command line; 130 after Ctrl-C."""
     options = _parser().parse_args(words)
+    try:
+        return _do(options)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"fuzz: ended early; what was found is in {_WORK}\n")
+        return 130
+
+
+def _do(options: argparse.Namespace) -> int:
     if options.replay or options.keep:
         return _replay(TARGETS[options.target], options.replay or options.keep, options.keep)
     names = list(TARGETS) if options.target == "all" else [options.target]
@@ -109,6 +117,14 @@ def _replay(target: Target, files: Sequence[Path], kept: object) -> int:
     return 1 if broken else 0
 
 
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    # The fuzzer takes a limit of 0 seconds for none.
+    if not 1 / 60 <= minutes <= 100_000:
+        raise ValueError(text)
+    return minutes
+
+
 def _parser() -> argparse.ArgumentParser:
     targets = "\n".join(f"  {target.name:<12}{target.about}" for target in TARGETS.values())
     parser = argparse.ArgumentParser(
@@ -118,7 +134,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("target", choices=[*TARGETS, "all"], metavar="TARGET|all")
-    parser.add_argument("--minutes", type=float, default=10.0, help="for each target (%(default)g)")
+    parser.add_argument(
+        "--minutes", type=_minutes, default=10.0, help="for each target (%(default)g)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the search (%(default)s)")
     files = parser.add_mutually_exclusive_group()
     for word, about in (("--replay", "run inputs"), ("--keep", "keep them for the tests, too")):

@@ -118,6 +118,10 @@ def test_a_torn_last_line_waits_for_its_end(file: Path) -> None:
         '{"type":"start","task":"faucet","seq":0}',
         '{"time":true,"type":"start"}',
         '{"time":1,"type":7}',
+        '{"time":1e300,"type":"start","task":"faucet","seq":0}',
+        '{"time":1,"type":"start","task":"faucet","seq":"x"}',
+        '{"time":1,"type":"start","task":["faucet"],"seq":1}',
+        '{"time":1,"type":"finish","detail":' + "[" * 500 + "]" * 500 + "}",
         "\x00\x01",
     ],
 )
@@ -131,10 +135,8 @@ def test_garbage_is_counted_and_passed_over(file: Path, line: str) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        {"time": 1, "type": "start", "task": "faucet", "seq": "x"},
         {"time": 1, "type": "finish", "task": "faucet"},
         {"time": 1, "type": "finish", "seq": 1},
-        {"time": 1, "type": "start", "task": ["faucet"], "seq": 1},
         {"time": 1, "type": "unheard-of", "task": "faucet"},
     ],
 )

@@ -142,11 +142,11 @@ def test_storage_behind_a_link_is_not_copied(tmp_path: Path, canary: Path) -> No
 def test_a_line_without_end_takes_no_memory(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     endless = b"x" * (2 * MAX_ROW + 7)
-    (tmp_path / "perf.jsonl").write_bytes(b'{"a":1}\n' + endless + b'\n{"a":2}\n{"a"')
+    (tmp_path / "perf.jsonl").write_bytes(b'{"type":"1"}\n' + endless + b'\n{"type":"2"}\n{"a"')
     folder = RunFolder(tmp_path)
-    assert list(folder.perf()) == [{"a": 1}, {"a": 2}]
+    assert list(folder.perf()) == [{"type": "1"}, {"type": "2"}]
     assert (folder.damage["perf.jsonl"].unreadable, folder.damage["perf.jsonl"].torn) == (1, 1)
     follower = RowFollower(tmp_path / "perf.jsonl")
     rows = [row for _ in range(20) for row in follower.poll()]
-    assert rows == [{"a": 1}, {"a": 2}]
+    assert rows == [{"type": "1"}, {"type": "2"}]
     assert follower.unreadable == 1

@@ -9,7 +9,7 @@ a value that is not known; fields that are not listed may be anything, numbers w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from loadgenctl.records import schema
@@ -41,6 +41,16 @@ class Shape:
     """A row without one of them is damage, too."""
     sparse: bool = False
     """A field that is null is left out: readers look only for what is there."""
+    checks: Mapping[str, Callable[[object], bool]] = field(init=False)
+    """What each field is asked, so that rows, of which there are many, are looked at quickly."""
+
+    def __post_init__(self) -> None:
+        """Find the checks."""
+        checks = {
+            name: _is_object if isinstance(kind, Shape) else _CHECKS[kind]
+            for name, kind in self.fields.items()
+        }
+        object.__setattr__(self, "checks", checks)
 
 
 def is_number(value: object) -> bool:
@@ -295,18 +305,14 @@ def shape_of(file: str) -> Shape:
 
 def well_formed(row: dict[str, Any], shape: Shape) -> bool:
     """Look at one row, and take out of it what is null where that is to be left out."""
-    fields, nothing = shape.fields, False
+    check_of = shape.checks.get
     for name, value in row.items():
-        if value is None:
-            nothing = True
-            continue
-        kind = fields.get(name)
-        if kind is None:
-            if (type(value) is float or type(value) is int) and not -MOST < value < MOST:
+        if (check := check_of(name)) is not None:
+            if value is not None and not check(value):
                 return False
-        elif not (_is_object(value) if isinstance(kind, Shape) else _CHECKS[kind](value)):
+        elif (type(value) is float or type(value) is int) and not -MOST < value < MOST:
             return False
-    if nothing and shape.sparse:
+    if shape.sparse and None in row.values():
         for name in [name for name, value in row.items() if value is None]:
             del row[name]
     return all(row.get(name) is not None for name in shape.required)

@@ -14,6 +14,8 @@ import orjson
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
 from loadgenctl.plainfile import open_plain
+from loadgenctl.records.reader import parse_row
+from loadgenctl.records.shape import shape_of
 from loadgenctl.sdks.base import TOOLS
 
 MAX_LINE = 1024 * 1024
@@ -112,6 +114,7 @@ class LoadEvents:
     def __init__(self, path: Path, stage: int) -> None:
         """`path` need not exist yet; `stage` goes into the cycle rows."""
         self._path = path
+        self._shape = shape_of(path.name)
         self._stage = stage
         self._offset = 0
         self._partial = b""
@@ -177,7 +180,7 @@ class LoadEvents:
         """The events written since the last call; an unfinished last line waits for the next."""
         events = []
         for line in self._new_lines():
-            event = _parsed(line)
+            event = parse_row(line, self._shape)
             if event is None or not _is_event(event):
                 self.garbage += 1
                 continue
