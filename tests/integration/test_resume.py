@@ -17,7 +17,7 @@ def test_a_killed_run_goes_on_from_the_last_finished_stage(desk: Desk) -> None:
     command, records = desk.start(*SIM, *STAGES, *LOAD, *desk.settings())
     resume = ("run", "--resume", str(records.folder))
     with command:
-        command.until(lambda: records.cycles(finished_in=1) > 0, "a cycle finishes")
+        command.until(lambda: records.cycles(finished_in=1) > 0, "a cycle finishes", timeout=180)
         early, _ = desk.do(*resume)
         assert early.exit_code == 2
         assert f"still going on (process {command.pid})" in " ".join(early.stderr.split())
