@@ -38,6 +38,8 @@ class Anywhere(BundledSource):
         return super().resolve(SourceRequest(request.family))
 
 
+AT_THE_END = 3
+"""Load configs that were set when the first stage with load sets its last: off, on, off again."""
 LOADED = "--stages 3 --stage.duration 1 --stage.loadgen.faucet.interval 5"
 
 
@@ -327,6 +329,35 @@ def test_fail_fast_ends_at_the_first_failed_cycle(world: World) -> None:
     ending = world.run(LOADED + " --fail-fast")
     assert isinstance(ending.error, LoadFailed)
     assert len(world.rows("cycles.jsonl")) == 1
+
+
+def test_a_service_that_ended_when_it_was_to_be_asked_is_told_as_that(world: World) -> None:
+    configure = world.loadgen.execs
+
+    def gone_at_the_end(argv: tuple[str, ...]) -> FakeExec:
+        if len(world.configs) < AT_THE_END:
+            return configure(argv)
+        world.engine.latest("loadgen").end(137)
+        raise EngineError("the container is not running")
+
+    world.loadgen = replace(world.loadgen, execs=gone_at_the_end)
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, RoleDied)
+    assert ending.error.message == "loadgen ended unexpectedly: killed by SIGKILL"
+
+
+def test_a_client_that_dies_while_its_stage_ends_is_not_taken_for_stopped(world: World) -> None:
+    configure = world.loadgen.execs
+
+    def dies_at_the_end(argv: tuple[str, ...]) -> FakeExec:
+        if len(world.configs) == AT_THE_END:
+            world.clock.after(world.cycle_time, lambda: world.engine.latest("solo").end(5))
+        return configure(argv)
+
+    world.loadgen = replace(world.loadgen, execs=dies_at_the_end)
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, RoleDied)
+    assert ending.error.message == "solo ended unexpectedly: exit code 5"
 
 
 def test_a_load_that_finishes_no_cycle_is_never_green(world: World) -> None:

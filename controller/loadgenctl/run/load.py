@@ -9,7 +9,7 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from loadgenctl.engines.base import ExecResult
-from loadgenctl.errors import STALLED, LoadFailed
+from loadgenctl.errors import STALLED, EngineError, LoadFailed
 from loadgenctl.records import schema
 from loadgenctl.roles.loadclient import LoadClient, LoadEvents
 from loadgenctl.roles.loadconfig import MAX_SECONDS
@@ -153,7 +153,12 @@ class LoadSide:
         self._on_progress()
 
     def _in_loadgen(self, argv: Sequence[str]) -> ExecResult:
-        return self._ctx.engine.exec(self.loadgen.handle, argv, timeout=15.0)
+        try:
+            return self._ctx.engine.exec(self.loadgen.handle, argv, timeout=15.0)
+        except EngineError:
+            # A service that has just ended cannot be asked, and that is what there is to tell.
+            self._watch.turn()
+            raise
 
     def poll(self) -> None:
         """Take new load events and slog; see that cycles still finish. Raises `LoadFailed`."""

@@ -211,6 +211,8 @@ class Stage:
 
     def _stop_roles(self) -> None:
         self._do("stopping")
+        # Who is gone by now has ended by itself: that is told, and not taken for a stop.
+        self._watch.turn()
         self._ctx.sampler.snapshot_now()
         self._leave_all()
         if not self._spec.chain_only:
