@@ -134,7 +134,7 @@ FAULTS = (
         "chain",
         r"the chain's slog has had no block for \d+ s, and the chain is at block [1-9]",
         since=lambda records: at(records, "chain-ready", 0),
-        limit=3.0,
+        limit=5.0,
     ),
     Fault(
         "slog-ends",
@@ -144,7 +144,7 @@ FAULTS = (
         "chain",
         r"the chain's slog has had no block for \d+ s after block \d+, and the chain is at block",
         since=last_block_at,
-        limit=3.0,
+        limit=5.0,
     ),
     Fault(
         "client-never-ready",

@@ -252,7 +252,7 @@ class ChainSide:
         slow = "a chain with slower blocks needs a larger --timeout.block"
         gone = f"is the network still there? {slow}"
         raise RunError(
-            f"{who} no block for {silent:.0f} s after block {self.height}"
+            f"{who} no block for {silent:.0f} s{self._last_block()}"
             + (f": {fatal}" if fatal else ""),
             role="chain" if network is None or fatal else "network",
             step=STALLED,
@@ -265,16 +265,18 @@ class ChainSide:
         before, made = self._made_before, self._made()
         if before is None or made is None or made <= before:
             return
-        last = "" if self.height is None else f" after block {self.height}"
         raise RunError(
-            f"the chain's slog has had no block for {silent:.0f} s{last}, and the chain is at block"
-            f" {made}",
+            f"the chain's slog has had no block for {silent:.0f} s{self._last_block()}, and the"
+            f" chain is at block {made}",
             role="chain",
             step=STALLED,
             hint="every number of a block comes from the slog: does this SDK write it, and is the"
             " run's shared folder left alone?",
             detail=self.role.last_lines(),
         )
+
+    def _last_block(self) -> str:
+        return "" if self.height is None else f" after block {self.height}"
 
     def _made(self) -> int | None:
         """The height of the chain as the node tells it; None if it does not."""
@@ -319,14 +321,8 @@ class ChainSide:
 
         if self._follower is None:
             return
-        self._watch.until(
-            first,
-            timeout=self._ctx.timeout("block", BLOCK_STALL),
-            role="chain",
-            what="a block in the chain's slog",
-            hint="a chain with slower blocks needs a larger --timeout.block",
-            last_lines=self.role.standing,
-        )
+        # That none comes is noticed like at any other time: see `_check_stall`.
+        self._watch.reached(first, timeout=float("inf"))
         self._ctx.store.perf("stage-first-block", block=self.blocks[0].block_height)
         self._watch.reached(empty, timeout=FIRST_EMPTY_TIMEOUT)
         for block in self.blocks:
