@@ -24,7 +24,8 @@ from loadgenctl.records.store import RunStore
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Live, Silent
 from loadgenctl.run.resume import examine
-from loadgenctl.run.runner import Ending, Services, execute
+from loadgenctl.run.runner import Ending, execute
+from loadgenctl.run.walk import Services
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe
 from loadgenctl.sources.base import SdkSource

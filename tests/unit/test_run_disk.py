@@ -14,7 +14,8 @@ from tests.worlds import World
 from loadgenctl.errors import DiskFull, LoadFailed, OutputFolderError, RoleDied
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.disk import MIB, Disks, kind_of_mount, needs
-from loadgenctl.run.runner import Ending, Services, execute
+from loadgenctl.run.runner import Ending, execute
+from loadgenctl.run.walk import Services
 
 PLENTY = 1000 * 1024 * MIB
 ONE = "--stages 1 --chain-only --stage.0.duration 10"

@@ -14,7 +14,7 @@ from loadgenctl.cli.wiring import Wiring, at_work, cache_dir
 from loadgenctl.errors import BuildError, OutputFolderError
 from loadgenctl.model import RunPlan
 from loadgenctl.run.making import Made, make
-from loadgenctl.run.runner import Services
+from loadgenctl.run.walk import Services
 
 KEPT_LOGS = 20
 

@@ -40,7 +40,7 @@ from loadgenctl.run import host
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.leftovers import Swept, sweep
 from loadgenctl.run.progress import Progress, Silent
-from loadgenctl.run.runner import Services
+from loadgenctl.run.walk import Services
 from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import SdkFactory
