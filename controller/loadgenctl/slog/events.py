@@ -101,7 +101,7 @@ _TIME = rb"\d++(?:\.\d++)?+"
 _NUMBER = rb"[\d.eE+-]++"
 _HEAD = re.compile(
     rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]++)"'
-    rb'(?:,"crankNum":\d++)?(?:,"vatID":"([^"\\]{1,64}+)")?' % (_TIME, _NUMBER)
+    rb'(?:,"crankNum":\d++)?(?:,"vatID":"([^"\\\n]{1,64}+)")?' % (_TIME, _NUMBER)
 )
 """A line's head: its time if that stands first, its type, the vat of a delivery."""
 _HEAD_LIMIT: Final = 96
