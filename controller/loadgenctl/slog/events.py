@@ -102,7 +102,7 @@ _TIME = rb"\d++(?:\.\d++)?+"
 _NUMBER = rb"[\d.eE+-]++"
 _HEAD = re.compile(rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]++)"' % (_TIME, _NUMBER))
 """A line's head: its time if that stands first, its type."""
-_DELIVERED = re.compile(rb'(?:,"crankNum":\d++)?,"vatID":"([^"\\]{1,64}+)"')
+_DELIVERED = re.compile(rb'(?:,"crankNum":\d++)?,"vatID":"([^"\\\n]{1,64}+)"')
 """What stands behind the head of a delivery: its vat."""
 _HEAD_LIMIT: Final = 96
 """A wanted type begins within this many bytes of its line's start."""
