@@ -107,6 +107,25 @@ def test_without_history_go_mod_decides_and_that_is_said() -> None:
     assert any("go.mod" in note for note in choice.notes)
 
 
+def test_without_history_the_era_is_what_was_noted_of_that_very_commit(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    era, commit = ERAS[1], "c" * 40
+    eras.note_era(tmp_path, commit, era.name)
+    note = {eras.ERA_NOTE: (tmp_path / eras.ERA_NOTE).read_bytes()}
+    for head, expected in ((commit, era), ("d" * 40, ERAS[0])):
+        files = {**GO_115, **note, ".git/HEAD": f"{head}\n".encode()}
+        choice = eras.choose(ERAS, Tree(files, ancestors=None))
+        assert choice.era is expected
+        assert any("go.mod" in told for told in choice.notes) == (expected is not era)
+
+
+@pytest.mark.parametrize("note", [b"", b"x", b"ccc no-such-era", b"ccc 2021-spring and more"])
+def test_a_note_that_tells_nothing_is_not_heeded(note: bytes) -> None:
+    files = {**GO_115, eras.ERA_NOTE: note, ".git/HEAD": b"ccc\n"}
+    choice = eras.choose(ERAS, Tree(files, ancestors=None))
+    assert any("go.mod" in told for told in choice.notes)
+
+
 def test_without_history_and_go_mod_the_era_is_called_a_guess() -> None:
     choice = eras.choose(ERAS, Tree(ancestors=None))
     assert choice.era is ERAS[0]

@@ -18,6 +18,7 @@ from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.run import leftovers
 from loadgenctl.run.progress import Progress
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
+from loadgenctl.sdks.eras import note_era
 from loadgenctl.sources.base import SdkSource, SourceRequest
 
 
@@ -161,7 +162,11 @@ def make_sdk(plan: RunPlan, wanted: Wanted, image: ImageRef, makers: Makers, log
         return folder
     if folder is not None:
         makers.progress.note(f"checking out and building {wanted.resolved.short} in {folder}")
-        return makers.builder.fill(makers.source, wanted.resolved, recipe, image.id, folder, log)
+        resolved = wanted.resolved
+        built = makers.builder.fill(makers.source, resolved, recipe, image.id, folder, log)
+        if resolved.commit is not None:
+            note_era(built, resolved.commit, wanted.family.era)
+        return built
     return makers.builder.build(makers.source, wanted.resolved, recipe, image.id, log)
 
 

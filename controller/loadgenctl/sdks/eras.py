@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from loadgenctl.errors import LoadgenError
 from loadgenctl.sdks.base import SourceTree
 
 GO_MODS = ("go.mod", "golang/cosmos/go.mod")
+ERA_NOTE = ".git/loadgenctl-era"
+"""In a folder that was filled: the commit, and the era that it is of."""
 _GO_LINE = re.compile(rb"^go\s+(\d+)\.(\d+)", re.MULTILINE)
 
 
@@ -138,10 +141,12 @@ def lacking(features: Sequence[Feature], tree: SourceTree) -> dict[str, str]:
 
 
 def choose(eras: Sequence[Era], tree: SourceTree) -> Choice:
-    """The era of a tree: by ancestry of the rows' commits, else by the Go version it asks for."""
+    """The era of a tree: by ancestry of the rows' commits, else by what was noted when it was
+    checked out, else by the Go version it asks for.
+    """
     notes: list[str] = []
     asked = asked_go(tree)
-    era = _by_ancestry(eras, tree)
+    era = _by_ancestry(eras, tree) or _by_note(eras, tree)
     if era is None:
         era = _by_go(eras, asked)
         notes.append(
@@ -162,6 +167,25 @@ def choose(eras: Sequence[Era], tree: SourceTree) -> Choice:
     if not era.verified:
         notes.append(f"no revision of era {era.name} was seen to build and run with loadgenctl yet")
     return Choice(era, tuple(notes))
+
+
+def note_era(folder: Path, commit: str, era: str) -> None:
+    """Tell in a checkout of one commit, which has no history to tell it, what its era is.
+
+    Raises `OSError`.
+    """
+    note, owner = folder / ERA_NOTE, folder.stat()
+    note.write_text(f"{commit} {era}\n", encoding="utf-8")
+    if os.geteuid() == 0:
+        os.chown(note, owner.st_uid, owner.st_gid)
+
+
+def _by_note(eras: Sequence[Era], tree: SourceTree) -> Era | None:
+    """What `note_era` told, if that commit is still what is checked out."""
+    told, head = (tree.read(ERA_NOTE) or b"").split(), (tree.read(".git/HEAD") or b"").strip()
+    if len(told) != 2 or told[0] != head:
+        return None
+    return next((era for era in eras if era.name.encode() == told[1]), None)
 
 
 def _by_ancestry(eras: Sequence[Era], tree: SourceTree) -> Era | None:
