@@ -184,12 +184,12 @@ class EventFinder:
 
     def _quotes(self, buffer: bytes, begin: int, hit: int) -> bool:
         """True if the hit belongs to a wanted type that stands elsewhere than in a line's head."""
+        # Not beyond its line: what stands there does not depend on where the stream was cut.
+        low = max(begin, hit - _HEAD_LIMIT)
+        low = max(low, buffer.rfind(b"\n", low, hit) + 1)
         # The patterns that begin within a type stand behind its opening quotation mark.
-        if buffer.startswith(b"ype", hit):
-            quote = hit + 5
-        else:
-            quote = buffer.rfind(b'"', max(begin, hit - _HEAD_LIMIT), hit)
-        quoted = _QUOTED.match(buffer, max(quote - 7, 0))
+        quote = hit + 5 if buffer.startswith(b"ype", hit) else buffer.rfind(b'"', low, hit)
+        quoted = None if quote - 7 < low else _QUOTED.match(buffer, quote - 7)
         return quoted is not None and quoted[1] in _NAMES
 
 
