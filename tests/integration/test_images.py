@@ -243,8 +243,8 @@ def test_site_settings_reach_the_build_and_leave_no_trace(bench: Workbench, tmp_
 
     assert "a certificate" in bench.lines
     assert "registry=https://npm.example.test" in bench.lines
-    proxy = site.http_proxy
-    assert f"proxy={proxy}={proxy}" in bench.lines
+    proxy = "http://***@proxy.example.test:3128"
+    assert f"proxy={proxy}={proxy}" in bench.lines, "as it reached the build, but for the secret"
     image = bench.client.images.get(made.tag)
     everything = f"{image.attrs} {image.history()}"
     assert "proxy.example.test" not in everything

@@ -47,7 +47,7 @@ def test_an_sdk_is_built_found_listed_and_removed(desk: Desk, tmp_path: Path) ->
     images = asked(desk, "image", "list", **cache)
     assert built["image"] in {image["tag"] for image in images}
     made = asked(desk, "image", "build", "--sdk", "sim", **cache)
-    assert made == {"tag": built["image"], "id": built["image_id"]}
+    assert made == {"tag": built["image"], "id": built["image_id"], "name": None}
     removed, _ = desk.do("sdk", "remove", "--all", **cache)
     assert removed.stdout.startswith(f"removed {built['key']}")
     assert asked(desk, "sdk", "list", **cache) == []

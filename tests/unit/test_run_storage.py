@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import tarfile
 from pathlib import Path
@@ -59,12 +60,16 @@ def test_what_was_packed_is_unpacked_as_it_was(tmp_path: Path) -> None:
     (folder / "key").write_bytes(b"secret")
     (folder / "key").chmod(0o600)
     (folder / "current").symlink_to("data")
+    (folder / "data" / "wallet").symlink_to("/src/packages/wallet")
+    (folder / "data" / "up").symlink_to("../../elsewhere")
     pack(folder, tmp_path / "a.tar.zst")
     made.mkdir()
     unpack(tmp_path / "a.tar.zst", made)
     assert (made / "data" / "db").read_bytes() == b"x" * 5000
     assert (made / "key").stat().st_mode & 0o777 == 0o600
     assert (made / "current").readlink() == Path("data")
+    assert (made / "data" / "wallet").readlink() == Path("/src/packages/wallet")
+    assert (made / "data" / "up").readlink() == Path("../../elsewhere")
     assert (made / "data" / "empty").is_dir()
 
 
@@ -84,16 +89,40 @@ def test_an_archive_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
             unpack(archive, made)
 
 
-def test_an_archive_that_leads_outside_is_refused(tmp_path: Path) -> None:
+def _link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, target
+    return made
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [tarfile.TarInfo("../escaped")],
+        [_link("../escaped", "/etc")],
+        [_link("out", ".."), tarfile.TarInfo("out/escaped")],
+        [_link("out", "@"), tarfile.TarInfo("out/escaped")],
+        [_link("out", "@"), _link("out/escaped", "/etc")],
+        [_link("out", "@"), _link("out/escaped/below", "/etc")],
+        [_link("out", "@/a.tar.zst", tarfile.LNKTYPE)],
+    ],
+    ids=lambda members: " ".join(f"{member.name}>{member.linkname}" for member in members),
+)
+def test_an_archive_that_leads_outside_is_refused(
+    tmp_path: Path, members: list[tarfile.TarInfo]
+) -> None:
     archive, made = tmp_path / "a.tar.zst", tmp_path / "made"
     made.mkdir()
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("../escaped"))
+        for member in members:
+            target = member.linkname.replace("@", str(tmp_path))
+            tar.addfile(member.replace(linkname=target, deep=False))
     archive.write_bytes(zstandard.ZstdCompressor().compress(raw.getvalue()))
-    with pytest.raises(OSError, match="cannot be unpacked"):
+    with pytest.raises(OSError, match=r"cannot be unpacked|symbolic link|File exists"):
         unpack(archive, made)
-    assert not (tmp_path / "escaped").exists()
+    assert not os.path.lexists(tmp_path / "escaped")
+    assert not os.path.lexists("/etc/escaped")
 
 
 def test_an_interrupted_packing_leaves_the_copy_and_it_is_packed_later(tmp_path: Path) -> None:

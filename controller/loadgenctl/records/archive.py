@@ -18,7 +18,7 @@ from pathlib import Path
 
 import zstandard
 
-from loadgenctl.plainfile import open_plain, write_plain
+from loadgenctl.plainfile import open_plain, require_inside, write_plain
 from loadgenctl.records.raw import LOCK, PARTIAL
 
 LEVEL = 3
@@ -67,16 +67,34 @@ def discard(folder: Path) -> None:
 def unpack(archive: Path, folder: Path) -> None:
     """Write what `pack` packed into `folder`, which is there and empty, as files of the caller.
 
-    What would lie outside of it, or is no file, folder or link to one of these, is refused. Raises
-    `OSError`, also for an archive that is cut off or damaged.
+    What would lie outside of it, or is no file, folder or link, is refused. Symbolic links that
+    lead out of it (a client has one into `/src`) are made last: nothing is written through them.
+    Raises `OSError`, also for an archive that is cut off or damaged.
     """
+    outward: dict[Path, str] = {}
+
+    def keep(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo | None:
+        try:
+            return tarfile.data_filter(member, place)
+        except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+            if not member.issym():
+                raise
+            # The name is checked as that of any other link.
+            inward = tarfile.data_filter(member.replace(linkname=".", deep=False), place)
+            outward[folder / inward.name] = member.linkname
+            return None
+
     try:
         with (
             open_plain(archive) as raw,
             zstandard.ZstdDecompressor().stream_reader(raw) as packed,
             tarfile.open(fileobj=packed, mode="r|") as tar,
         ):
-            tar.extractall(folder, filter="data")
+            tar.extractall(folder, filter=keep)  # noqa: S202 - by the filter for data
+        for link, target in outward.items():
+            require_inside(link.parent, folder)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)
     except (tarfile.TarError, zstandard.ZstdError) as error:
         raise OSError(f"{archive.name} cannot be unpacked: {error}") from error
 
