@@ -360,6 +360,20 @@ def test_a_client_that_dies_while_its_stage_ends_is_not_taken_for_stopped(world:
     assert ending.error.message == "solo ended unexpectedly: exit code 5"
 
 
+def test_a_node_whose_container_is_paused_gives_no_answer(world: World) -> None:
+    answer, asked = world.chain.execs, []
+
+    def paused_at_first(argv: tuple[str, ...]) -> FakeExec:
+        asked.append(argv)
+        if len(asked) < 4:
+            raise EngineError("the container is paused")
+        return answer(argv)
+
+    world.chain = replace(world.chain, execs=paused_at_first)
+    assert world.run("--stages 1 --chain-only").error is None
+    assert len(asked) >= 4
+
+
 def test_a_load_that_finishes_no_cycle_is_never_green(world: World) -> None:
     world.cycles_finish = False
     ending = world.run(LOADED)

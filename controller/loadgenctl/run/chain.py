@@ -174,9 +174,10 @@ class ChainSide:
         try:
             answer = ctx.engine.exec(self.role.handle, question, timeout=10.0)
         except EngineError:
-            # A node that has just ended cannot be asked, and that is what there is to tell.
+            # A node that has just ended cannot be asked, and that is what there is to tell. One
+            # whose container is paused gives no answer. An engine that is gone is met by the look.
             self.role.poll()
-            raise
+            return None
         if answer.exit_code != 0:
             return None
         try:
