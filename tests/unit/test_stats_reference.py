@@ -16,7 +16,8 @@ import pytest
 from tests.unit.slog_maker import SHAPES, Shape, reshaped
 
 from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
-from loadgenctl.slog.scan import CHUNK, SlogScanner, scan_file
+from loadgenctl.slog.parts import CHUNK
+from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats.finish import block_stats_summary
 from loadgenctl.stats.run import summarize
 

@@ -9,4 +9,6 @@ What other pieces use:
         row = rows.row(block, chain_ready_at=…, shutdown_at=…)   # slog.blocks.BlockRows(stage)
     follower.close()                     # drains, closes the file, tells what was torn
     scan_file(path)                      # slog.scan: a whole .slog, .slog.gz or .slog.zst at once
+
+Bytes become facts (slog.read), facts become blocks and vats (slog.scan).
 """

@@ -14,7 +14,8 @@ it is not at the head.
 from __future__ import annotations
 
 import re
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 import orjson
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
@@ -102,8 +103,11 @@ _TIME = rb"\d++(?:\.\d++)?+"
 _NUMBER = rb"[\d.eE+-]++"
 _HEAD = re.compile(rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]++)"' % (_TIME, _NUMBER))
 """A line's head: its time if that stands first, its type."""
-_DELIVERED = re.compile(rb'(?:,"crankNum":\d++)?,"vatID":"([^"\\\n]{1,64}+)"')
-"""What stands behind the head of a delivery: its vat."""
+DELIVERY_HEAD: Final = re.compile(
+    rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"deliver'
+    rb'(?:"(?:,"crankNum":\d++)?,"vatID":"([^"\\\n]{1,64}+)"|-result")' % (_TIME, _NUMBER)
+)
+"""The head of a delivery: its time if that stands first, its vat; or that of a result, without."""
 _HEAD_LIMIT: Final = 96
 """A wanted type begins within this many bytes of its line's start."""
 _TAIL = re.compile(rb',"time":(%s),"monotime":%s(?:,"seconds":%s)?\}\Z' % (_TIME, _NUMBER, _NUMBER))
@@ -129,6 +133,17 @@ Event = tuple[str, int, Head]
 """An event's type, the offset of its line's start, and what its head tells."""
 
 
+class Found(NamedTuple):
+    """What a buffer holds; see `EventFinder.find`."""
+
+    events: list[Event]
+    """All but the deliveries, in order."""
+    deliveries: list[int]
+    """Where deliveries and their results may stand, in order; `DELIVERY_HEAD` tells."""
+    stray: int
+    """How many wanted types there are that are no line's own, those of deliveries not counted."""
+
+
 class EventFinder:
     """Finds the lines of `EVENT_TYPES` in buffers of whole lines.
 
@@ -139,58 +154,68 @@ class EventFinder:
 
     def __init__(self) -> None:
         """Compile the searches; cheap (microseconds), no state is kept between buffers."""
-        alone = [b'ype":"' + DELIVER.encode(), b'ype":"%s"' % TERMINATE.encode()]
         behind = {
             name[name.index(b"-") :] + b'"'
             for name in _NAMES
             if b"-" in name and name != DELIVER_RESULT.encode()
         }
-        self._searches = [_search([pattern]) for pattern in alone] + [_search(sorted(behind))]
+        alone = (DELIVER, TERMINATE)
+        self._searches = [
+            *(_search([b'ype":"' + name.encode()]) for name in alone),
+            _search(sorted(behind)),
+        ]
 
-    def find(self, span: Span) -> tuple[list[Event], int]:
-        """Return the events, in order, and the number of wanted types that are no line's own.
+    def find(self, span: Span) -> Found:
+        """Find them all.
 
         Offsets are in the span's buffer, as are the hits in it: outside of it there are none.
         """
+        buffer, begin, end = span
+        deliveries, *others = (
+            [start for _, start, _ in found if begin <= start < end]
+            for found in (search.find_matches_as_indexes(buffer) for search in self._searches)
+        )
         events: list[Event] = []
         stray = 0
-        buffer, begin, end = span
-        newline, head_at, wanted = buffer.rfind, _HEAD.match, _NAMES.get
-        for hit in self._hits(span):
-            # No further back than a head is long: a line of megabytes may be full of hits.
-            low = hit - _HEAD_LIMIT
-            if low > begin:
-                line = newline(b"\n", low - 1, hit) + 1 or -1
+        for hit in sorted(chain(*others)):
+            event = event_at(span, hit)
+            if event is not None:
+                events.append(event)
             else:
-                line = newline(b"\n", begin, hit) + 1 or begin
-            head = head_at(buffer, line, end) if line >= begin else None
-            if head is None or head.end(2) < hit:
-                stray += self._quotes(buffer, begin, hit)
-            elif (kind := wanted(head[2])) is not None:
-                events.append((kind, line, head))
-        return events, stray
+                stray += is_stray(span, hit)
+        return Found(events, deliveries, stray)
 
-    def _hits(self, span: Span) -> list[int]:
-        """Where something like a wanted type stands."""
-        buffer, begin, end = span
-        hits = [
-            start
-            for search in self._searches
-            for _, start, _ in search.find_matches_as_indexes(buffer)
-            if begin <= start < end
-        ]
-        hits.sort()
-        return hits
 
-    def _quotes(self, buffer: bytes, begin: int, hit: int) -> bool:
-        """True if the hit belongs to a wanted type that stands elsewhere than in a line's head."""
-        # Not beyond its line: what stands there does not depend on where the stream was cut.
-        low = max(begin, hit - _HEAD_LIMIT)
-        low = max(low, buffer.rfind(b"\n", low, hit) + 1)
-        # The patterns that begin within a type stand behind its opening quotation mark.
-        quote = hit + 5 if buffer.startswith(b"ype", hit) else buffer.rfind(b'"', low, hit)
-        quoted = None if quote - 7 < low else _QUOTED.match(buffer, quote - 7)
-        return quoted is not None and quoted[1] in _NAMES
+def line_at(span: Span, hit: int) -> int:
+    """Where the line begins that has `hit` in its head; the span's end if none has."""
+    buffer, begin, end = span
+    # No further back than a head is long: a line of megabytes may be full of hits.
+    low = hit - _HEAD_LIMIT
+    if low > begin:
+        return buffer.rfind(b"\n", low - 1, hit) + 1 or end
+    return buffer.rfind(b"\n", begin, hit) + 1 or begin
+
+
+def event_at(span: Span, hit: int) -> Event | None:
+    """The event that has `hit` in its line's head."""
+    line = line_at(span, hit)
+    head = _HEAD.match(span.buffer, line, span.end)
+    if head is None or head.end(2) < hit:
+        return None
+    kind = _NAMES.get(head[2])
+    return None if kind is None else (kind, line, head)
+
+
+def is_stray(span: Span, hit: int) -> bool:
+    """True if the hit belongs to a wanted type that stands elsewhere than in a line's head."""
+    buffer, begin, _ = span
+    # Not beyond its line: what stands there does not depend on where the stream was cut.
+    low = max(begin, hit - _HEAD_LIMIT)
+    low = max(low, buffer.rfind(b"\n", low, hit) + 1)
+    # The patterns that begin within a type stand behind its opening quotation mark.
+    quote = hit + 5 if buffer.startswith(b"ype", hit) else buffer.rfind(b'"', low, hit)
+    quoted = None if quote - 7 < low else _QUOTED.match(buffer, quote - 7)
+    return quoted is not None and quoted[1] in _NAMES
 
 
 def _search(patterns: list[bytes]) -> BytesAhoCorasick:
@@ -238,12 +263,8 @@ def _seconds(digits: bytes) -> float | None:
 
 def vat_of(head: Head) -> str | None:
     """The vat of a delivery, without parsing the delivery's payload."""
-    buffer = head.string
-    vat = _DELIVERED.match(buffer, head.end())
-    if vat is None:
-        # An SDK with another order of fields: look a little further.
-        near = buffer[head.start() : head.start() + 400].partition(b"\n")[0]
-        vat = _VAT_ID.search(near)
+    near = head.string[head.start() : head.start() + 400].partition(b"\n")[0]
+    vat = _VAT_ID.search(near)
     return None if vat is None else vat[1].decode("utf-8", "replace")
 
 

@@ -1,0 +1,231 @@
+"""The first half of a scan: bytes of a slog in, facts out.
+
+A fact is a plain tuple of what JSON has, its kind first; `SlogScanner` makes sense of them. Reading
+needs nothing but the bytes, not what came before: the parts of a slog may be read anywhere
+(`slog.parts`), as long as their facts are told in the slog's order.
+
+    (RESULT, time, opened, vat, crank, computrons, ok)      a delivery has its result
+    (ENDED, time)                                           a result that does not count
+    (OPENED, opened)                                        a delivery without its result, so far
+    (REPLAYED, vat)                                         a delivery of a replay
+    (CREATED, time, {"vatID": …, "name": …, …})             a vat
+    (EVENT, type, time, {"vatID": …, "blockHeight": …, …})  any other event, with the fields it has
+    (LINES, count)                                          whole lines since the last block event
+    (ODD, anomaly, count)                                   what is not as it should be
+    (CENSUS, lines, {type: count}, with_nul)                all lines by type
+    (FED, bytes, events)                                    at the end of each chunk
+
+`opened` is `(time, vat)` of the delivery; False: there is none; None: see the chunks before.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from typing import Any, Final, Literal
+
+import orjson
+
+from . import events as ev
+from .lines import LineSplitter, LongLine, Span, count_lines
+
+LINES, RESULT, ENDED, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, FED = range(10)
+
+Opened = tuple[float, str | None] | Literal[False] | None
+Fact = tuple[Any, ...]
+
+_TIME_LIMIT: Final = 1e12
+"""No clock shows more seconds than this; what does is no time."""
+_WHOLE_LIMIT: Final = 1 << 53
+"""The chain writes its whole numbers as JavaScript does: they are exact up to this one."""
+_BY_HEAD: Final = frozenset({ev.CREATE_VAT, ev.DELIVER, ev.REPLAY_DELIVERY})
+"""Their lines may be megabytes: head and time tell all that matters."""
+_COUNT_BOUNDARIES: Final = frozenset({ev.BEGIN_BLOCK, ev.END_BLOCK_START, ev.END_BLOCK_FINISH})
+_FIELDS: Final = ("vatID", "blockHeight", "blockTime")
+_BAD: Final[Fact] = (ODD, "bad-json", 1)
+
+
+class EventReader:
+    """See the module's docstring."""
+
+    def __init__(self, *, census: bool = False, lines: LineSplitter | None = None) -> None:
+        """With `census`, count every line by its type too; `lines` may have limits of its own."""
+        self._census = census
+        self._lines = lines or LineSplitter()
+        self._finder = ev.EventFinder()
+        self._facts: list[Fact] = []
+        self._events = 0
+        self._opened: Opened = None
+
+    def feed(self, chunk: bytes) -> list[Fact]:
+        """Take the slog's next bytes, cut anywhere, and tell what the lines that ended hold."""
+        self._facts, self._events, self._opened = [], 0, None
+        for piece in self._lines.feed(chunk):
+            if isinstance(piece, LongLine):
+                self._long_line(piece)
+            else:
+                self._span(piece)
+        if self._opened is not None:
+            self._facts.append((OPENED, self._opened))
+        self._facts.append((FED, len(chunk), self._events))
+        return self._facts
+
+    def finish(self) -> list[Fact]:
+        """The slog is over; tell if its last line is unfinished."""
+        return [] if self._lines.take_tail() is None else [(ODD, "torn-line", 1)]
+
+    def _span(self, span: Span) -> None:
+        buffer, counted, end = span
+        events, deliveries, stray = self._finder.find(span)
+        facts, told, lines = self._facts, 0, 0
+        if stray:
+            facts.append((ODD, "unused-hits", stray))
+        for kind, start, head in events:
+            before = bisect_left(deliveries, start, told)
+            self._deliveries(span, deliveries[told:before])
+            told = before
+            if kind in _BY_HEAD:
+                self._by_head(kind, head, ev.time_of(head))
+                continue
+            if kind in _COUNT_BOUNDARIES:
+                # The lines before a boundary belong to what was open.
+                count = count_lines(buffer, counted, start)
+                facts.append((LINES, count))
+                counted, lines = start, lines + count
+            self._event(kind, buffer[start : buffer.find(b"\n", start)])
+        self._deliveries(span, deliveries[told:])
+        count = count_lines(buffer, counted, end)
+        facts.append((LINES, count))
+        self._events += len(events)
+        if self._census:
+            self._take_census(span, lines + count)
+
+    def _deliveries(self, span: Span, hits: list[int]) -> None:
+        """What stands at these places between two other events: nearly all that is to be read."""
+        # Written for speed: what is asked of tens of thousands of lines is not left to functions.
+        buffer, facts = span.buffer, self._facts
+        head_at, line_at, loads = ev.DELIVERY_HEAD.match, ev.line_at, orjson.loads
+        for hit in hits:
+            head = head_at(buffer, line_at(span, hit), span.end)
+            if head is None or head.end() < hit:
+                self._odd_delivery(span, hit)
+                continue
+            self._events += 1
+            if head[2] is not None:
+                self._open(ev.time_of(head), head[2].decode("utf-8", "replace"))
+                continue
+            try:
+                event = loads(buffer[head.start() : buffer.find(b"\n", hit)])
+                time = event["time"]
+                if type(time) is not float or not -_TIME_LIMIT < time < _TIME_LIMIT:
+                    time = as_time(time)
+            except (ValueError, KeyError, TypeError):
+                facts.append(_BAD)
+                continue
+            self._result(event, time)
+
+    def _result(self, event: dict[str, Any], time: float) -> None:
+        opened, self._opened = self._opened, False
+        facts = self._facts
+        if event.get("replay"):
+            # Since September 2021; before that they have events of their own.
+            vat_id = event.get("vatID")
+            facts += (ENDED, time), (REPLAYED, vat_id) if isinstance(vat_id, str) else _BAD
+            return
+        if "crankNum" not in event:
+            facts.append((ENDED, time))
+            return
+        try:
+            vat_id, crank, result, computrons = event["vatID"], event["crankNum"], event["dr"], 0
+            if len(result) > 2 and isinstance(result[2], dict):
+                usage = result[2].get("compute")
+                computrons = usage if isinstance(usage, int) else 0
+            ok = result[0] == "ok"
+        except (KeyError, TypeError, IndexError):
+            crank = None
+        # As as_whole(), of both: this is asked of most events.
+        if (
+            type(crank) is int
+            and type(computrons) is int
+            and -_WHOLE_LIMIT < crank < _WHOLE_LIMIT
+            and -_WHOLE_LIMIT < computrons < _WHOLE_LIMIT
+            and type(vat_id) is str
+        ):
+            facts.append((RESULT, time, opened, vat_id, crank, computrons, ok))
+        else:
+            facts += (ENDED, time), _BAD
+
+    def _odd_delivery(self, span: Span, hit: int) -> None:
+        """A delivery with its fields in another order, or what is none."""
+        event = ev.event_at(span, hit)
+        if event is not None:
+            self._events += 1
+            self._by_head(event[0], event[2], ev.time_of(event[2]))
+        elif ev.is_stray(span, hit):
+            self._facts.append((ODD, "unused-hits", 1))
+
+    def _open(self, time: float | None, vat_id: str | None) -> None:
+        if time is not None and -_TIME_LIMIT < time < _TIME_LIMIT:
+            self._opened = (time, vat_id)
+        else:
+            self._opened = False
+            self._facts.append(_BAD)
+
+    def _by_head(self, kind: str, head: ev.Head, time: float | None) -> None:
+        if kind == ev.DELIVER:
+            self._open(time, ev.vat_of(head))
+        elif time is None or not -_TIME_LIMIT < time < _TIME_LIMIT:
+            self._facts.append(_BAD)
+        elif kind == ev.CREATE_VAT:
+            fields = ev.create_vat_fields(head)
+            self._facts.append((CREATED, time, fields) if "vatID" in fields else _BAD)
+        else:
+            self._facts.append((REPLAYED, ev.vat_of(head)))
+
+    def _event(self, kind: str, line: bytes) -> None:
+        try:
+            event = orjson.loads(line)
+            time = as_time(event["time"])
+        except (ValueError, KeyError, TypeError):
+            self._facts.append(_BAD)
+            return
+        fields = {name: event[name] for name in _FIELDS if name in event}
+        self._facts.append((EVENT, kind, time, fields))
+
+    def _long_line(self, line: LongLine) -> None:
+        self._facts.append((LINES, 1))
+        if self._census:
+            self._take_census(Span(line.head, 0, len(line.head)), 1)
+        found = ev.head_of(line.head)
+        if found is None:
+            return
+        kind, head = found
+        self._events += 1
+        if kind in _BY_HEAD:
+            self._by_head(kind, head, ev.time_of(head, line.tail))
+        else:
+            self._facts.append((ODD, "long-line", 1))
+
+    def _take_census(self, span: Span, lines: int) -> None:
+        with_nul = 0
+        if span.buffer.find(b"\0", span.start, span.end) >= 0:
+            with_nul = sum(b"\0" in line for line in span.content().split(b"\n"))
+        types: Counter[str] = Counter()
+        for name, count in Counter(ev.types_of(span)).items():
+            types[name.decode("utf-8", "replace")] += count
+        self._facts.append((CENSUS, lines, types, with_nul))
+
+
+def as_time(value: object) -> float:
+    """The value if it is one that a clock can show. Raises `TypeError`."""
+    # `isinstance` with two classes and without bool would cost more.
+    if (type(value) is float or type(value) is int) and -_TIME_LIMIT < value < _TIME_LIMIT:
+        return value
+    raise TypeError(value)
+
+
+def as_whole(value: object) -> int:
+    """The value if it is a whole number that JavaScript has. Raises `TypeError`."""
+    if type(value) is int and -_WHOLE_LIMIT < value < _WHOLE_LIMIT:
+        return value
+    raise TypeError(value)

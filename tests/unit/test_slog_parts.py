@@ -1,0 +1,138 @@
+"""A slog read in parts by several processes tells what it tells in one piece."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.slog_maker import Slog
+from tests.unit.test_slog_properties import LINE_LIMIT, SLOGS, Told, told
+
+from loadgenctl.slog.found import BlockRecord
+from loadgenctl.slog.parts import STRIPE, Parts, workers_for
+from loadgenctl.slog.read import Fact
+from loadgenctl.slog.scan import SlogScanner, scan_file
+
+
+def told_in_parts(slog: bytes, stripe: int, workers: int) -> Told:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chain.slog"
+        path.write_bytes(slog)
+        parts = Parts(path, census=True, stripe=stripe, line_limit=LINE_LIMIT)
+        return taken(parts.facts(workers), census=True)
+
+
+def taken(facts: Iterator[list[Fact]], *, census: bool = False) -> Told:
+    scanner = SlogScanner(census=census)
+    blocks: list[BlockRecord] = []
+    for some in facts:
+        scanner.take(some)
+        blocks += scanner.take_blocks()
+    scanner.finish()
+    blocks += scanner.take_blocks()
+    return Told(blocks, scanner.vats, scanner.startup, scanner.totals, scanner.anomalies)
+
+
+def long_slog(path: Path, blocks: int) -> Path:
+    slog = Slog()
+    for height in range(1, blocks + 1):
+        slog.block(height, deliveries=2)
+    path.write_bytes(slog.content())
+    return path
+
+
+@given(SLOGS, st.integers(1, 3000), st.integers(1, 3))
+def test_any_stripes_tell_the_same(slog: bytes, stripe: int, workers: int) -> None:
+    # Nothing can be more than a few hundred stripes: their number is that of forks and messages.
+    stripe = max(stripe, len(slog) // 200)
+    assert told_in_parts(slog, stripe, workers) == told([slog])
+
+
+def test_every_length_of_stripes_tells_the_same() -> None:
+    slog = Slog().block(1, deliveries=2).add("console", args=["x" * 500]).block(2).content()
+    for content in (slog, slog[:-1], slog + b"\n\n", slog + b'{"time":99'):
+        whole = told([content])
+        for stripe in range(20, len(content) + 2, 37):
+            assert told_in_parts(content, stripe, 2) == whole, stripe
+
+
+def test_an_empty_slog_has_one_stripe() -> None:
+    assert told_in_parts(b"", 10, 2) == told([b""])
+
+
+def test_a_large_slog_is_scanned_as_a_small_one(tmp_path: Path) -> None:
+    path = tmp_path / "chain.slog"
+    slog = Slog()
+    for height in range(1, 40):
+        slog.block(height, deliveries=3).add("console", args=["x" * (STRIPE // 8)])
+    path.write_bytes(slog.content())
+    assert workers_for(path) == min(8, len(os.sched_getaffinity(0)))
+    scanner, blocks = scan_file(path, census=True)
+    one = SlogScanner(census=True)
+    one.feed(slog.content())
+    one.finish()
+    assert blocks == one.take_blocks()
+    assert (scanner.vats, scanner.startup) == (one.vats, one.startup)
+    assert (scanner.totals, scanner.anomalies) == (one.totals, one.anomalies)
+
+
+def test_small_and_packed_slogs_are_read_by_this_process_alone(tmp_path: Path) -> None:
+    small = long_slog(tmp_path / "chain.slog", 3)
+    packed = tmp_path / "chain.slog.gz"
+    packed.write_bytes(b"\x1f\x8b" + bytes(5 * STRIPE))
+    assert (workers_for(small), workers_for(packed)) == (1, 1)
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+def test_what_killed_workers_leave_is_read_by_the_reader(tmp_path: Path, killed: int) -> None:
+    path = long_slog(tmp_path / "chain.slog", 400)
+    facts = Parts(path, stripe=1000).facts(2)
+    begun = [next(facts)]
+    for child in psutil.Process().children()[:killed]:
+        child.kill()
+    assert taken(iter([*begun, *facts])) == taken(Parts(path).facts(1))
+    assert psutil.Process().children() == []
+
+
+def test_a_reader_that_stops_early_leaves_no_workers(tmp_path: Path) -> None:
+    facts = Parts(long_slog(tmp_path / "chain.slog", 400), stripe=1000).facts(2)
+    next(facts)
+    assert len(psutil.Process().children()) == 2
+    facts.close()  # type: ignore[attr-defined]
+    assert psutil.Process().children() == []
+
+
+READ_AND_WAIT = """
+import json, sys
+from pathlib import Path
+import psutil
+from loadgenctl.slog.parts import Parts
+
+facts = Parts(Path(sys.argv[1]), stripe=1000).facts(2)
+next(facts)
+print(json.dumps([child.pid for child in psutil.Process().children()]), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_reader_leaves_no_workers(tmp_path: Path) -> None:
+    path = long_slog(tmp_path / "chain.slog", 400)
+    argv = [sys.executable, "-c", READ_AND_WAIT, str(path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        workers = [psutil.Process(pid) for pid in json.loads(reader.stdout.readline())]
+        assert len(workers) == 2
+        reader.send_signal(signal.SIGKILL)
+        reader.wait()
+        _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
