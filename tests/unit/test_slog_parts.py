@@ -19,8 +19,9 @@ from tests.unit.slog_maker import Slog
 from tests.unit.test_slog_properties import LINE_LIMIT, SLOGS, Told, told
 
 from loadgenctl.slog.found import BlockRecord
-from loadgenctl.slog.parts import STRIPE, Parts, workers_for
-from loadgenctl.slog.read import Fact
+from loadgenctl.slog.lines import LineSplitter
+from loadgenctl.slog.parts import STRIPE, facts_in_parts, workers_for
+from loadgenctl.slog.read import EventReader, Fact
 from loadgenctl.slog.scan import SlogScanner, scan_file
 
 
@@ -28,8 +29,8 @@ def told_in_parts(slog: bytes, stripe: int, workers: int) -> Told:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "chain.slog"
         path.write_bytes(slog)
-        parts = Parts(path, census=True, stripe=stripe, line_limit=LINE_LIMIT)
-        return taken(parts.facts(workers), census=True)
+        reader = EventReader(census=True, lines=LineSplitter(LINE_LIMIT, head_kept=200))
+        return taken(facts_in_parts(path, workers, reader, stripe), census=True)
 
 
 def taken(facts: Iterator[list[Fact]], *, census: bool = False) -> Told:
@@ -96,16 +97,16 @@ def test_small_and_packed_slogs_are_read_by_this_process_alone(tmp_path: Path) -
 @pytest.mark.parametrize("killed", [1, 2])
 def test_what_killed_workers_leave_is_read_by_the_reader(tmp_path: Path, killed: int) -> None:
     path = long_slog(tmp_path / "chain.slog", 400)
-    facts = Parts(path, stripe=1000).facts(2)
+    facts = facts_in_parts(path, 2, EventReader(), 1000)
     begun = [next(facts)]
     for child in psutil.Process().children()[:killed]:
         child.kill()
-    assert taken(iter([*begun, *facts])) == taken(Parts(path).facts(1))
+    assert taken(iter([*begun, *facts])) == taken(facts_in_parts(path, 1, EventReader()))
     assert psutil.Process().children() == []
 
 
 def test_a_reader_that_stops_early_leaves_no_workers(tmp_path: Path) -> None:
-    facts = Parts(long_slog(tmp_path / "chain.slog", 400), stripe=1000).facts(2)
+    facts = facts_in_parts(long_slog(tmp_path / "chain.slog", 400), 2, EventReader(), 1000)
     next(facts)
     assert len(psutil.Process().children()) == 2
     facts.close()  # type: ignore[attr-defined]
@@ -116,9 +117,10 @@ READ_AND_WAIT = """
 import json, sys
 from pathlib import Path
 import psutil
-from loadgenctl.slog.parts import Parts
+from loadgenctl.slog.parts import facts_in_parts
+from loadgenctl.slog.read import EventReader
 
-facts = Parts(Path(sys.argv[1]), stripe=1000).facts(2)
+facts = facts_in_parts(Path(sys.argv[1]), 2, EventReader(), 1000)
 next(facts)
 print(json.dumps([child.pid for child in psutil.Process().children()]), flush=True)
 sys.stdin.read()

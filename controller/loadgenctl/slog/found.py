@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
+
+TICKS: Final = 1 << 22
+"""In a second: what a double can tell apart of the seconds since the epoch from 2004 to 2038."""
+
+
+def ticks_between(start: float, end: float) -> int:
+    """A duration in ticks: sums of them do not depend on the order, as those of seconds would."""
+    return round((end - start) * TICKS)
 
 
 @dataclass(slots=True)
@@ -37,11 +46,15 @@ class VatRecord:
     deliveries: int = 0
     failed_deliveries: int = 0
     computrons: int = 0
-    delivery_time_s: float = 0.0
-    """Sum over deliveries of deliver-result's time minus deliver's time."""
+    delivery_ticks: int = 0
     replayed_deliveries: int = 0
     replay_started_at: float | None = None
     replay_finished_at: float | None = None
+
+    @property
+    def delivery_time_s(self) -> float:
+        """Sum over deliveries of deliver-result's time minus deliver's time."""
+        return self.delivery_ticks / TICKS
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 LINE_LIMIT: Final = 4 << 20
@@ -16,8 +15,7 @@ TAIL_KEPT: Final = 256
 _PIECE: Final = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class LongLine:
+class LongLine(NamedTuple):
     """A line longer than the limit: its first and last bytes, its length without the newline."""
 
     head: bytes

@@ -4,9 +4,8 @@ A fact is a plain tuple of what JSON has, its kind first; `SlogScanner` makes se
 needs nothing but the bytes, not what came before: the parts of a slog may be read anywhere
 (`slog.parts`), as long as their facts are told in the slog's order.
 
-    (RESULT, time, opened, vat, crank, computrons, ok)      a delivery has its result
-    (ENDED, time)                                           a result that does not count
-    (OPENED, opened)                                        a delivery without its result, so far
+    (RESULTS, first, last, back, vats, cranks, carried)     results of deliveries that follow one another
+    (OPENED, (time, vat) or None)                           the delivery without its result, so far
     (REPLAYED, vat)                                         a delivery of a replay
     (CREATED, time, {"vatID": …, "name": …, …})             a vat
     (EVENT, type, time, {"vatID": …, "blockHeight": …, …})  any other event, with the fields it has
@@ -15,7 +14,10 @@ needs nothing but the bytes, not what came before: the parts of a slog may be re
     (CENSUS, lines, {type: count}, with_nul)                all lines by type
     (FED, bytes, events)                                    at the end of each chunk
 
-`opened` is `(time, vat)` of the delivery; False: there is none; None: see the chunks before.
+Of results: the first one's time and the last one's; how many had a time before that of the one
+before; per vat `[deliveries, failed, computrons, ticks]`, ticks from delivery to result; the first
+and the highest crank number, None if there is no result that counts; vat and time of the one whose
+delivery began in an earlier chunk, or None.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ from typing import Any, Final, Literal
 import orjson
 
 from . import events as ev
+from .found import ticks_between
 from .lines import LineSplitter, LongLine, Span, count_lines
 
-LINES, RESULT, ENDED, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, FED = range(10)
+LINES, RESULTS, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, FED = range(9)
 
-Opened = tuple[float, str | None] | Literal[False] | None
 Fact = tuple[Any, ...]
 
 _TIME_LIMIT: Final = 1e12
@@ -55,7 +57,8 @@ class EventReader:
         self._finder = ev.EventFinder()
         self._facts: list[Fact] = []
         self._events = 0
-        self._opened: Opened = None
+        self._opened: tuple[float, str | None] | Literal[False] | None = None
+        """When the last delivery began, and in which vat; False: it has ended; None: see before."""
 
     def feed(self, chunk: bytes) -> list[Fact]:
         """Take the slog's next bytes, cut anywhere, and tell what the lines that ended hold."""
@@ -66,7 +69,7 @@ class EventReader:
             else:
                 self._span(piece)
         if self._opened is not None:
-            self._facts.append((OPENED, self._opened))
+            self._facts.append((OPENED, self._opened or None))
         self._facts.append((FED, len(chunk), self._events))
         return self._facts
 
@@ -102,8 +105,8 @@ class EventReader:
 
     def _deliveries(self, span: Span, hits: list[int]) -> None:
         """What stands at these places between two other events: nearly all that is to be read."""
-        # Written for speed: what is asked of tens of thousands of lines is not left to functions.
-        buffer, facts = span.buffer, self._facts
+        # Written for speed: this is done with tens of thousands of lines.
+        buffer, results = span.buffer, _Results()
         head_at, line_at, loads = ev.DELIVERY_HEAD.match, ev.line_at, orjson.loads
         for hit in hits:
             head = head_at(buffer, line_at(span, hit), span.end)
@@ -120,40 +123,14 @@ class EventReader:
                 if type(time) is not float or not -_TIME_LIMIT < time < _TIME_LIMIT:
                     time = as_time(time)
             except (ValueError, KeyError, TypeError):
-                facts.append(_BAD)
+                self._facts.append(_BAD)
                 continue
-            self._result(event, time)
-
-    def _result(self, event: dict[str, Any], time: float) -> None:
-        opened, self._opened = self._opened, False
-        facts = self._facts
-        if event.get("replay"):
-            # Since September 2021; before that they have events of their own.
-            vat_id = event.get("vatID")
-            facts += (ENDED, time), (REPLAYED, vat_id) if isinstance(vat_id, str) else _BAD
-            return
-        if "crankNum" not in event:
-            facts.append((ENDED, time))
-            return
-        try:
-            vat_id, crank, result, computrons = event["vatID"], event["crankNum"], event["dr"], 0
-            if len(result) > 2 and isinstance(result[2], dict):
-                usage = result[2].get("compute")
-                computrons = usage if isinstance(usage, int) else 0
-            ok = result[0] == "ok"
-        except (KeyError, TypeError, IndexError):
-            crank = None
-        # As as_whole(), of both: this is asked of most events.
-        if (
-            type(crank) is int
-            and type(computrons) is int
-            and -_WHOLE_LIMIT < crank < _WHOLE_LIMIT
-            and -_WHOLE_LIMIT < computrons < _WHOLE_LIMIT
-            and type(vat_id) is str
-        ):
-            facts.append((RESULT, time, opened, vat_id, crank, computrons, ok))
-        else:
-            facts += (ENDED, time), _BAD
+            opened, self._opened = self._opened, False
+            other = results.add(event, time, opened)
+            if other is not None:
+                self._facts.append(other)
+        if results.last is not None:
+            self._facts.append(results.fact())
 
     def _odd_delivery(self, span: Span, hit: int) -> None:
         """A delivery with its fields in another order, or what is none."""
@@ -214,6 +191,82 @@ class EventReader:
         for name, count in Counter(ev.types_of(span)).items():
             types[name.decode("utf-8", "replace")] += count
         self._facts.append((CENSUS, lines, types, with_nul))
+
+
+class _Results:
+    """Results of deliveries that follow one another; see the module's docstring."""
+
+    __slots__ = ("back", "carried", "crank", "first", "last", "top", "vats")
+
+    def __init__(self) -> None:
+        self.first: float | None = None
+        self.last: float | None = None
+        self.back = 0
+        self.vats: dict[str, list[int]] = {}
+        self.crank: int | None = None
+        self.top: int | None = None
+        self.carried: tuple[str, float] | None = None
+
+    def fact(self) -> Fact:
+        cranks = None if self.crank is None else (self.crank, self.top)
+        return (RESULTS, self.first, self.last, self.back, self.vats, cranks, self.carried)
+
+    def add(
+        self,
+        event: dict[str, Any],
+        time: float,
+        opened: tuple[float, str | None] | Literal[False] | None,
+    ) -> Fact | None:
+        """Add the next one; return what else is to be told."""
+        if self.last is None:
+            self.first = time
+        elif time < self.last:
+            self.back += 1
+        self.last = time
+        if event.get("replay"):
+            # Since September 2021; before that they have events of their own.
+            vat_id = event.get("vatID")
+            return (REPLAYED, vat_id) if isinstance(vat_id, str) else _BAD
+        if "crankNum" not in event:
+            return None
+        try:
+            vat_id, crank, failed, computrons = _counted(event)
+        except (KeyError, TypeError, IndexError):
+            return _BAD
+        vat = self.vats.get(vat_id)
+        if vat is None:
+            vat = self.vats[vat_id] = [0, 0, 0, 0]
+        vat[0] += 1
+        vat[1] += failed
+        vat[2] += computrons
+        if opened:
+            if opened[1] == vat_id:
+                vat[3] += ticks_between(opened[0], time)
+        elif opened is None:
+            self.carried = (vat_id, time)
+        if self.top is None:
+            self.crank = self.top = crank
+        elif crank > self.top:
+            self.top = crank
+        return None
+
+
+def _counted(event: dict[str, Any]) -> tuple[str, int, bool, int]:
+    """Vat, crank number, failure and computrons of a result. Raises what a lack of them raises."""
+    vat_id, crank, result, computrons = event["vatID"], event["crankNum"], event["dr"], 0
+    if len(result) > 2 and isinstance(result[2], dict):
+        usage = result[2].get("compute")
+        computrons = usage if isinstance(usage, int) else 0
+    # As as_whole(), of both: this is asked of most events.
+    if (
+        type(crank) is not int
+        or type(computrons) is not int
+        or not -_WHOLE_LIMIT < crank < _WHOLE_LIMIT
+        or not -_WHOLE_LIMIT < computrons < _WHOLE_LIMIT
+        or type(vat_id) is not str
+    ):
+        raise TypeError(event)
+    return vat_id, crank, result[0] != "ok", computrons
 
 
 def as_time(value: object) -> float:

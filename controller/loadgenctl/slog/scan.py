@@ -30,15 +30,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from . import events as ev
 from . import read as facts
 from .compress import SlogReader
-from .found import BlockRecord, Startup, Totals, VatRecord
+from .found import BlockRecord, Startup, Totals, VatRecord, ticks_between
 from .lines import LineSplitter
-from .parts import CHUNK, Parts, workers_for
-from .read import EventReader, Fact, Opened, as_time, as_whole
+from .parts import CHUNK, facts_in_parts, workers_for
+from .read import EventReader, Fact, as_time, as_whole
 
 __all__ = ["BlockRecord", "SlogScanner", "Startup", "Totals", "VatRecord", "scan_file"]
 
@@ -59,7 +59,7 @@ class SlogScanner:
         self._counting = False
         self._open_delivery: tuple[float, str | None] | None = None
         self._takes: dict[int, Callable[..., None]] = {
-            facts.ENDED: self._take_ended,
+            facts.RESULTS: self._take_results,
             facts.OPENED: self._take_opened,
             facts.REPLAYED: self._take_replayed,
             facts.CREATED: self._take_created,
@@ -96,12 +96,8 @@ class SlogScanner:
 
     def take(self, told: Iterable[Fact]) -> None:
         """Take the facts that follow in the slog, of whichever `EventReader`."""
-        for fact in told:
-            if fact[0] == facts.RESULT:
-                self._take_result(*fact)
-            else:
-                kind, *rest = fact
-                self._takes[kind](*rest)
+        for kind, *rest in told:
+            self._takes[kind](*rest)
 
     def take_blocks(self) -> list[BlockRecord]:
         """Return the blocks that ended since the last call, in the log's order."""
@@ -127,46 +123,47 @@ class SlogScanner:
         except (KeyError, TypeError):
             self.anomalies["bad-json"] += 1
 
-    def _take_result(
+    def _take_results(
         self,
-        _: int,
-        time: float,
-        opened: Opened,
-        vat_id: str,
-        crank: int,
-        computrons: int,
-        ok: bool,
+        first: float,
+        last: float,
+        back: int,
+        vats: dict[str, list[int]],
+        cranks: tuple[int, int] | None,
+        carried: tuple[str, float] | None,
     ) -> None:
-        self._clock(time)
-        if opened is None:
-            opened = self._open_delivery
-        self._open_delivery = None
-        vat = self.vats.get(vat_id) or self._vat(vat_id)
-        vat.deliveries += 1
-        if not ok:
-            vat.failed_deliveries += 1
-        vat.computrons += computrons
-        if opened and opened[1] == vat_id:
-            vat.delivery_time_s += time - opened[0]
-        block = self._block
-        if block is None:
-            if not self._heights:
-                self.startup.bootstrap_deliveries += 1
-                self.startup.bootstrap_computrons += computrons
+        self._clock(first)
+        self.startup.last_event_at = last
+        if back:
+            self.anomalies["clock-back"] += back
+        opened, self._open_delivery = self._open_delivery, None
+        if cranks is None:
             return
-        block.deliveries += 1
-        block.computrons += computrons
-        if block.first_crank_num is None:
-            block.first_crank_num = crank
-        if block.last_crank_num is None or block.last_crank_num < crank:
-            block.last_crank_num = crank
+        deliveries = computrons = 0
+        for vat_id, (count, failed, spent, ticks) in vats.items():
+            vat = self._vat(vat_id)
+            vat.deliveries += count
+            vat.failed_deliveries += failed
+            vat.computrons += spent
+            vat.delivery_ticks += ticks
+            deliveries += count
+            computrons += spent
+        if carried is not None and opened is not None and opened[1] == carried[0]:
+            self._vat(carried[0]).delivery_ticks += ticks_between(opened[0], carried[1])
+        block = self._block
+        if block is not None:
+            block.deliveries += deliveries
+            block.computrons += computrons
+            if block.first_crank_num is None:
+                block.first_crank_num = cranks[0]
+            if block.last_crank_num is None or block.last_crank_num < cranks[1]:
+                block.last_crank_num = cranks[1]
+        elif not self._heights:
+            self.startup.bootstrap_deliveries += deliveries
+            self.startup.bootstrap_computrons += computrons
 
-    def _take_ended(self, time: float) -> None:
-        self._clock(time)
-        self._open_delivery = None
-
-    def _take_opened(self, opened: tuple[float, str | None] | Literal[False]) -> None:
-        self._open_delivery = opened or None
+    def _take_opened(self, opened: tuple[float, str | None] | None) -> None:
+        self._open_delivery = opened
 
     def _take_lines(self, count: int) -> None:
         if self._counting and self._block is not None and self._block.slog_lines is not None:
@@ -323,7 +320,7 @@ def scan_file(path: Path, *, census: bool = False) -> tuple[SlogScanner, list[Bl
     blocks: list[BlockRecord] = []
     workers = workers_for(path)
     if workers > 1:
-        for told in Parts(path, census).facts(workers):
+        for told in facts_in_parts(path, workers, EventReader(census=census)):
             scanner.take(told)
             blocks += scanner.take_blocks()
     else:
