@@ -13,12 +13,14 @@ from typing import cast
 import orjson
 
 from loadgenctl.slog.compress import Codec
-from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
 
 
 def follow(slog: Path, archive: Path, codec: Codec) -> list[BlockRecord]:
     """Take all of a slog as the controller's loop does while a chain writes it."""
+    # Not needed to scan.
+    from loadgenctl.slog.follow import SlogFollower
+
     scanner = SlogScanner()
     follower = SlogFollower(slog, archive, codec, scanner)
     blocks: list[BlockRecord] = []

@@ -2,8 +2,8 @@
 
 `gzip` (igzip, the default) trades some size for a fraction of the CPU; `zstd` at level 3 is as
 cheap and much smaller, but not every tool opens it. After `flush`, everything written so far can be
-read back by `zcat` or `zstdcat` even if the writer dies. zstd's library is loaded only where it is
-needed: that takes as long as a scan of 10 MB.
+read back by `zcat` or `zstdcat` even if the writer dies. Their libraries are loaded only where they
+are needed: that takes as long as a scan of 10 MB.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self, cast
-
-from isal import isal_zlib
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, cast
 
 from loadgenctl.plainfile import write_plain
 
-Codec = Literal["gzip", "zstd", "none"]
+if TYPE_CHECKING:
+    from isal import isal_zlib
 
-# The library's type stubs declare its exception as an instance.
-_IsalError = cast("type[Exception]", isal_zlib.IsalError)
+Codec = Literal["gzip", "zstd", "none"]
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -61,6 +59,9 @@ class _Compressor(Protocol):
 
 class _Igzip:
     def __init__(self, level: int) -> None:
+        from isal import isal_zlib
+
+        self._sync = isal_zlib.Z_SYNC_FLUSH
         self._stream = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP_WBITS)
 
     def compress(self, data: bytes) -> bytes:
@@ -68,7 +69,7 @@ class _Igzip:
         return packed
 
     def sync(self) -> bytes:
-        packed: bytes = self._stream.flush(isal_zlib.Z_SYNC_FLUSH)
+        packed: bytes = self._stream.flush(self._sync)
         return packed
 
     def end(self) -> bytes:
@@ -182,6 +183,10 @@ class SlogReader:
             yield chunk
 
     def _gzip(self, size: int) -> Iterator[bytes]:
+        from isal import isal_zlib
+
+        # The library's type stubs declare its exception as an instance.
+        broken = (cast("type[Exception]", isal_zlib.IsalError), EOFError)
         stream = isal_zlib.decompressobj(_GZIP_WBITS)
         data = b""
         while True:
@@ -190,7 +195,7 @@ class SlogReader:
                 break
             try:
                 chunk = stream.decompress(data, size)
-            except (_IsalError, EOFError) as error:
+            except broken as error:
                 self.damage = str(error) or type(error).__name__
                 return
             if chunk:
@@ -202,13 +207,15 @@ class SlogReader:
                 if not data.startswith(_GZIP_MAGIC):
                     return
                 stream = isal_zlib.decompressobj(_GZIP_WBITS)
-        yield from self._rest(stream, size)
+        yield from self._rest(stream, size, broken)
 
-    def _rest(self, stream: isal_zlib.Decompress, size: int) -> Iterator[bytes]:
+    def _rest(
+        self, stream: isal_zlib.Decompress, size: int, broken: tuple[type[Exception], ...]
+    ) -> Iterator[bytes]:
         """What the decompressor still holds although the input is over: the archive is cut off."""
         try:
             rest = stream.flush()
-        except (_IsalError, EOFError):
+        except broken:
             rest = b""
         if not stream.eof:
             self.damage = "the archive ends too early"

@@ -4,7 +4,7 @@ A fact is a plain tuple of what JSON has, its kind first; `SlogScanner` makes se
 needs nothing but the bytes, not what came before: the parts of a slog may be read anywhere
 (`slog.parts`), as long as their facts are told in the slog's order.
 
-    (RESULTS, first, last, back, vats, cranks, carried)     results of deliveries that follow one another
+    (RESULTS, first, last, back, vats, cranks, carried)     deliveries' results, one after the other
     (OPENED, (time, vat) or None)                           the delivery without its result, so far
     (REPLAYED, vat)                                         a delivery of a replay
     (CREATED, time, {"vatID": …, "name": …, …})             a vat
@@ -106,10 +106,21 @@ class EventReader:
     def _deliveries(self, span: Span, hits: list[int]) -> None:
         """What stands at these places between two other events: nearly all that is to be read."""
         # Written for speed: this is done with tens of thousands of lines.
-        buffer, results = span.buffer, _Results()
-        head_at, line_at, loads = ev.DELIVERY_HEAD.match, ev.line_at, orjson.loads
+        buffer, begin, end = span
+        results, first_low = _Results(), begin + ev.HEAD_LIMIT
+        head_at, find, rfind, loads = (
+            ev.DELIVERY_HEAD.match,
+            buffer.find,
+            buffer.rfind,
+            orjson.loads,
+        )
         for hit in hits:
-            head = head_at(buffer, line_at(span, hit), span.end)
+            # As line_at(), which is asked of the first line alone.
+            if hit > first_low:
+                line = rfind(b"\n", hit - ev.HEAD_LIMIT - 1, hit) + 1 or end
+            else:
+                line = ev.line_at(span, hit)
+            head = head_at(buffer, line, end)
             if head is None or head.end() < hit:
                 self._odd_delivery(span, hit)
                 continue
@@ -118,7 +129,7 @@ class EventReader:
                 self._open(ev.time_of(head), head[2].decode("utf-8", "replace"))
                 continue
             try:
-                event = loads(buffer[head.start() : buffer.find(b"\n", hit)])
+                event = loads(buffer[line : find(b"\n", hit)])
                 time = event["time"]
                 if type(time) is not float or not -_TIME_LIMIT < time < _TIME_LIMIT:
                     time = as_time(time)
