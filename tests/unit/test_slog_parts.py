@@ -105,6 +105,33 @@ def test_what_killed_workers_leave_is_read_by_the_reader(tmp_path: Path, killed:
     assert psutil.Process().children() == []
 
 
+def test_numbers_too_large_for_a_pipe_are_read_by_the_reader(tmp_path: Path) -> None:
+    slog = Slog().block(1)
+    for crank in range(6):
+        slog.now = 0.0
+        slog.add("deliver", crankNum=crank, vatID="v1", deliveryNum=crank)
+        slog.now = 9e11
+        slog.add("deliver-result", crankNum=crank, vatID="v1", dr=["ok", None, None])
+    path = tmp_path / "chain.slog"
+    path.write_bytes(slog.content())
+    found = taken(facts_in_parts(path, 2, EventReader()))
+    assert found.vats["v1"].deliveries == 6
+    assert found.vats["v1"].delivery_time_s == 6 * 9e11
+
+
+def test_a_line_of_many_stripes_is_looked_through_once(tmp_path: Path) -> None:
+    # If every stripe looked for the line's end, this would take minutes.
+    path = tmp_path / "chain.slog"
+    with path.open("wb") as file:
+        file.write(Slog().block(1).content())
+        file.truncate(1 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + Slog(now=2000.0).block(2).content())
+    found = taken(facts_in_parts(path, 2, EventReader(), 1 << 20))
+    assert [block.block_height for block in found.blocks] == [1, 2]
+    assert found.anomalies == {}
+
+
 def test_a_reader_that_stops_early_leaves_no_workers(tmp_path: Path) -> None:
     facts = facts_in_parts(long_slog(tmp_path / "chain.slog", 400), 2, EventReader(), 1000)
     next(facts)

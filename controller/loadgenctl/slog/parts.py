@@ -17,7 +17,7 @@ import os
 import select
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -47,14 +47,14 @@ def facts_in_parts(
 
     The last stripe ends where the file does when it is read. Raises `OSError`.
     """
-    with path.open("rb", buffering=0) as file, ExitStack() as stack:
+    with path.open("rb", buffering=0) as file:
         stripes = _Stripes(file.fileno(), stripe, reader)
-        team = _Team(stripes, workers, stack)
-        team.hand_out(workers * _AHEAD)
-        for number in stripes.numbers:
-            sent = team.facts_of(number)
-            team.hand_out(1)
-            yield stripes.read(number) if sent is None else sent
+        with closing(_Team(stripes, workers)) as team:
+            team.hand_out(workers * _AHEAD)
+            for number in stripes.numbers:
+                sent = team.facts_of(number)
+                team.hand_out(1)
+                yield stripes.read(number) if sent is None else sent
 
 
 class _Stripes:
@@ -79,35 +79,49 @@ class _Stripes:
 class _Team:
     """The workers, as the process sees them that takes their facts."""
 
-    def __init__(self, stripes: _Stripes, workers: int, stack: ExitStack) -> None:
-        """Fork them; the stack ends them."""
+    def __init__(self, stripes: _Stripes, workers: int) -> None:
+        """Fork them."""
         self._left = stripes.numbers
         self._sent: dict[int, list[Fact]] = {}
         self._pipes: dict[int, BinaryIO] = {}
         self._poll = select.poll()
+        self._workers: list[int] = []
         self._whole = True
         numbers, handing = os.pipe()
+        self._handing = os.fdopen(handing, "wb", buffering=0)
         for _ in range(workers):
-            reading, writing = os.pipe()
+            self._fork(stripes, numbers)
+        os.close(numbers)
+
+    def close(self) -> None:
+        """End the workers, whatever they do."""
+        for pipe in (self._handing, *self._pipes.values()):
+            pipe.close()
+        while self._workers:
+            os.waitpid(self._workers.pop(), 0)
+
+    def _fork(self, stripes: _Stripes, numbers: int) -> None:
+        reading, writing = os.pipe()
+        self._pipes[reading] = os.fdopen(reading, "rb", buffering=0)
+        self._poll.register(reading, select.POLLIN)
+        try:
             worker = os.fork()
+        except OSError:
+            # No room for another process: this one does it all.
+            self._whole = False
+        else:
             if worker == 0:
                 # Nothing of the parent's may run here: no handler of its exceptions, no exit.
                 status = 1
                 try:
-                    for pipe in (handing, reading, *self._pipes):
-                        os.close(pipe)
+                    for pipe in (self._handing, *self._pipes.values()):
+                        pipe.close()
                     _work(stripes, numbers, writing)
                     status = 0
                 finally:
                     os._exit(status)
-            os.close(writing)
-            self._pipes[reading] = os.fdopen(reading, "rb", buffering=0)
-            self._poll.register(reading, select.POLLIN)
-            stack.callback(os.waitpid, worker, 0)
-        os.close(numbers)
-        for file in self._pipes.values():
-            stack.enter_context(file)
-        self._handing = stack.enter_context(os.fdopen(handing, "wb", buffering=0))
+            self._workers.append(worker)
+        os.close(writing)
 
     def hand_out(self, count: int) -> None:
         """Let the workers take so many stripes more, if there are."""
@@ -171,7 +185,7 @@ def _lines_from(file: int, start: int, end: int | None) -> Iterator[bytes]:
     place = start
     if start:
         # From the byte before: if that ends a line, the stripe begins with one.
-        place += sum(len(piece) for piece in _to_line_end(file, start - 1)) - 1
+        place += sum(len(piece) for piece in _to_line_end(file, start - 1, end)) - 1
     chunk = b"\n"
     while end is None or place < end:
         chunk = os.pread(file, CHUNK if end is None else min(CHUNK, end - place), place)
@@ -184,12 +198,12 @@ def _lines_from(file: int, start: int, end: int | None) -> Iterator[bytes]:
         yield from _to_line_end(file, place)
 
 
-def _to_line_end(file: int, place: int) -> Iterator[bytes]:
-    """What is left of the line, with its end, or of the file."""
-    while piece := os.pread(file, _PROBE, place):
+def _to_line_end(file: int, place: int, end: int | None = None) -> Iterator[bytes]:
+    """What is left of the line, with its end; of a line that goes on beyond `end` no more."""
+    while end is None or place < end:
+        piece = os.pread(file, _PROBE, place)
         newline = piece.find(b"\n") + 1
-        if newline:
-            yield piece[:newline]
+        yield piece[:newline] if newline else piece
+        if newline or not piece:
             return
         place += len(piece)
-        yield piece
