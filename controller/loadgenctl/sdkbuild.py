@@ -17,6 +17,7 @@ from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.errors import BuildError, UsageError
 from loadgenctl.masking import Mask
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
+from loadgenctl.roles.role import signal_of
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.cache import SOURCE, SdkCache, disk_usage, key_of, record_of
@@ -352,12 +353,17 @@ def _owned(folder: Path, user: str) -> bool:
 
 
 def _failure(label: str, state: RoleState, tail: Sequence[str], log: Path) -> BuildError:
-    text = "\n".join(tail)
+    text, killed_by = "\n".join(tail), signal_of(state)
     if any(sign in text for sign in _SPACE_SIGNS):
         hint = "the disk is full: make room (`loadgenctl sdk list` shows what is kept), try again"
     elif state.oom_killed:
         hint = "it was killed for lack of memory: build on a machine with more of it"
+    elif killed_by is not None:
+        hint = f"was the engine restarted? try again; the output so far is in {log}"
     else:
         hint = f"these are its last lines; the whole output is in {log}"
-    how = "vanished" if state.exit_code is None else f"failed with exit code {state.exit_code}"
+    if killed_by is not None:
+        how = f"was killed by {killed_by}"
+    else:
+        how = "vanished" if state.exit_code is None else f"failed with exit code {state.exit_code}"
     return BuildError(f"the build step {label!r} {how}", hint=hint, detail=text)

@@ -212,6 +212,7 @@ def test_a_failing_step_ends_the_build(world: World) -> None:
     [
         (Script(lines=((0, "gcc: No space left on device"),), exit_after=1, exit_code=1), "disk"),
         (Script(exit_after=1, exit_code=137, oom=True), "memory"),
+        (Script(exit_after=1, exit_code=143), "restarted"),
     ],
 )
 def test_the_hint_says_what_to_do(world: World, script: Script, word: str) -> None:

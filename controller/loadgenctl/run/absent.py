@@ -8,12 +8,6 @@ from loadgenctl.run.chain import ChainSide
 class AbsentChain(ChainSide):
     """Nothing is started, watched or recorded."""
 
-    def start(self) -> None:
-        """No node."""
-
-    def wait_ready(self) -> None:
-        """Nobody to wait for."""
-
     def wait_first_blocks(self) -> None:
         """No slog tells of blocks."""
 
