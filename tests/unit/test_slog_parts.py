@@ -87,6 +87,16 @@ def test_a_large_slog_is_scanned_as_a_small_one(tmp_path: Path) -> None:
     assert (scanner.totals, scanner.anomalies) == (one.totals, one.anomalies)
 
 
+def started(before: set[psutil.Process]) -> list[psutil.Process]:
+    """The children of this process that other tests have not left."""
+    return [child for child in psutil.Process().children() if child not in before]
+
+
+@pytest.fixture
+def before() -> set[psutil.Process]:
+    return set(psutil.Process().children())
+
+
 def test_small_and_packed_slogs_are_read_by_this_process_alone(tmp_path: Path) -> None:
     small = long_slog(tmp_path / "chain.slog", 3)
     packed = tmp_path / "chain.slog.gz"
@@ -95,14 +105,16 @@ def test_small_and_packed_slogs_are_read_by_this_process_alone(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("killed", [1, 2])
-def test_what_killed_workers_leave_is_read_by_the_reader(tmp_path: Path, killed: int) -> None:
+def test_what_killed_workers_leave_is_read_by_the_reader(
+    tmp_path: Path, killed: int, before: set[psutil.Process]
+) -> None:
     path = long_slog(tmp_path / "chain.slog", 400)
     facts = facts_in_parts(path, 2, EventReader(), 1000)
     begun = [next(facts)]
-    for child in psutil.Process().children()[:killed]:
+    for child in started(before)[:killed]:
         child.kill()
     assert taken(iter([*begun, *facts])) == taken(facts_in_parts(path, 1, EventReader()))
-    assert psutil.Process().children() == []
+    assert started(before) == []
 
 
 def test_numbers_too_large_for_a_pipe_are_read_by_the_reader(tmp_path: Path) -> None:
@@ -132,12 +144,14 @@ def test_a_line_of_many_stripes_is_looked_through_once(tmp_path: Path) -> None:
     assert found.anomalies == {}
 
 
-def test_a_reader_that_stops_early_leaves_no_workers(tmp_path: Path) -> None:
+def test_a_reader_that_stops_early_leaves_no_workers(
+    tmp_path: Path, before: set[psutil.Process]
+) -> None:
     facts = facts_in_parts(long_slog(tmp_path / "chain.slog", 400), 2, EventReader(), 1000)
     next(facts)
-    assert len(psutil.Process().children()) == 2
+    assert len(started(before)) == 2
     facts.close()  # type: ignore[attr-defined]
-    assert psutil.Process().children() == []
+    assert started(before) == []
 
 
 READ_AND_WAIT = """
