@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.slog_maker import Slog
-from tests.unit.test_slog_properties import LINE_LIMIT, SLOGS, Told, told
+from tests.unit.test_slog_properties import LINE_LIMIT, SLOGS, Told, ended, told
 
 from loadgenctl.slog.found import BlockRecord
 from loadgenctl.slog.lines import LineSplitter
@@ -39,9 +39,7 @@ def taken(facts: Iterator[list[Fact]], *, census: bool = False) -> Told:
     for some in facts:
         scanner.take(some)
         blocks += scanner.take_blocks()
-    scanner.finish()
-    blocks += scanner.take_blocks()
-    return Told(blocks, scanner.vats, scanner.startup, scanner.totals, scanner.anomalies)
+    return ended(scanner, blocks)
 
 
 def long_slog(path: Path, blocks: int) -> Path:

@@ -42,9 +42,14 @@ def told(chunks: list[bytes], *, census: bool = True) -> Told:
     for chunk in chunks:
         scanner.feed(chunk)
         blocks += scanner.take_blocks()
+    return ended(scanner, blocks)
+
+
+def ended(scanner: SlogScanner, blocks: list[BlockRecord]) -> Told:
+    """What a scanner tells at the end, which gave these blocks before."""
     scanner.finish()
-    blocks += scanner.take_blocks()
-    return Told(blocks, scanner.vats, scanner.startup, scanner.totals, scanner.anomalies)
+    last = scanner.take_blocks()
+    return Told(blocks + last, scanner.vats, scanner.startup, scanner.totals, scanner.anomalies)
 
 
 def cut(content: bytes, places: list[int]) -> list[bytes]:
