@@ -281,11 +281,7 @@ class ChainSide:
 
     def _made(self) -> int | None:
         """The height of the chain as the node tells it; None if it does not."""
-        try:
-            sync = (self.rpc("status") or {}).get("sync_info")
-        except EngineError:
-            # A node that hangs is a stalled chain, and that is told soon.
-            return None
+        sync = (self.rpc("status") or {}).get("sync_info")
         height = str(sync.get("latest_block_height")) if isinstance(sync, dict) else ""
         return int(height) if height.isascii() and height.isdecimal() else None
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeGuard
 
 import orjson
 
@@ -153,7 +153,7 @@ class EventReader:
             self._facts.append((ODD, "unused-hits", 1))
 
     def _open(self, time: float | None, vat_id: str | None) -> None:
-        if time is not None and -_TIME_LIMIT < time < _TIME_LIMIT:
+        if _known(time):
             self._opened = (time, vat_id)
         else:
             self._opened = False
@@ -162,7 +162,7 @@ class EventReader:
     def _by_head(self, kind: str, head: ev.Head, time: float | None) -> None:
         if kind == ev.DELIVER:
             self._open(time, ev.vat_of(head))
-        elif time is None or not -_TIME_LIMIT < time < _TIME_LIMIT:
+        elif not _known(time):
             self._facts.append(_BAD)
         elif kind == ev.CREATE_VAT:
             fields = ev.create_vat_fields(head)
@@ -278,6 +278,10 @@ def _counted(event: dict[str, Any]) -> tuple[str, int, bool, int]:
     ):
         raise TypeError(event)
     return vat_id, crank, result[0] != "ok", computrons
+
+
+def _known(time: float | None) -> TypeGuard[float]:
+    return time is not None and -_TIME_LIMIT < time < _TIME_LIMIT
 
 
 def as_time(value: object) -> float:
