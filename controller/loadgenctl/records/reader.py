@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 import orjson
 
 from loadgenctl.errors import OutputFolderError
-from loadgenctl.plainfile import open_plain
+from loadgenctl.plainfile import RolePath, open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.counting import ATTEMPT, MARKS, Counting
 from loadgenctl.records.shape import (
@@ -234,7 +234,7 @@ class RowFollower:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | RolePath,
         *,
         most: int = 4 * 1024 * 1024,
         last: int | None = None,
@@ -341,7 +341,7 @@ def _skip_line(stream: BinaryIO) -> None:
         pass
 
 
-def _unreadable(path: Path, error: OSError) -> OutputFolderError:
+def _unreadable(path: Path | RolePath, error: OSError) -> OutputFolderError:
     return OutputFolderError(
         f"{path} cannot be read: {error.strerror or error}", hint="check its owner and permissions"
     )
