@@ -200,7 +200,7 @@ class Traced:
 
 
 def _traced(revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
-    return Traced(sim.make(revision, tree))  # type: ignore[return-value]
+    return Traced(sim.make(revision, tree))
 
 
 class Hostile(World):
