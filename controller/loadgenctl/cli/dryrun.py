@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from rich.console import Console
@@ -34,6 +34,8 @@ def print_plan(plan: RunPlan, *, as_json: bool, resumption: Resumption | None = 
         console.print(
             f"network described at {clean(plan.origin)}; {node}", soft_wrap=True, markup=False
         )
+    for line in _commands(plan):
+        console.print(clean(line), soft_wrap=True, markup=False)
     if resumption is not None:
         console.print(resumption.words(), soft_wrap=True, markup=False)
     table = Table("stage", box=None)
@@ -51,6 +53,18 @@ def print_plan(plan: RunPlan, *, as_json: bool, resumption: Resumption | None = 
             "yes" if stage.save_storage else "no",
         )
     console.print(table)
+
+
+def _commands(plan: RunPlan) -> Iterator[str]:
+    """What would run beside the roles in their containers."""
+    if plan.provision_command is not None:
+        yield f"runs on this machine, by /bin/sh: {plan.provision_command}"
+    if plan.engine == "local":
+        yield "runs the SDK on this machine, without containers"
+    elif plan.source_dir is not None:
+        yield f"builds {plan.source_dir} in place, by the SDK's own steps in a container"
+    elif plan.sdk != "sim":
+        yield "builds the revision, unless it is cached, by the SDK's own steps in a container"
 
 
 def _load(stage: StageSpec) -> str:
