@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from loadgenctl.errors import UsageError
-from loadgenctl.masking import mask_address
+from loadgenctl.masking import mask_address, userinfo_length
 
 HINT = "give an https URL, an http URL of this machine's loopback, or a folder"
 
@@ -36,7 +36,7 @@ def origin_of(text: str, cwd: Path) -> str:
 def require_allowed(url: str) -> None:
     """See that a URL may be asked: https, or http on loopback. Raises `UsageError`."""
     parts = _split(url)
-    if parts.username is not None or parts.password is not None:
+    if userinfo_length(url.partition("://")[2]):
         raise UsageError("a URL with a name and a password in it is not used", hint=HINT)
     host = parts.hostname or ""
     if parts.scheme == "https" and host:

@@ -37,9 +37,14 @@ class Repository:
     @property
     def slug(self) -> str:
         """A folder name for its mirror: a readable part and a hash of the public address."""
-        stem = re.sub(r"[^A-Za-z0-9]+", "-", self.public.removesuffix(".git"))[-40:].strip("-")
-        digest = hashlib.sha256(self.public.encode()).hexdigest()[:12]
-        return f"{stem or 'repository'}-{digest}"
+        return slug_of(self.public)
+
+
+def slug_of(public: str) -> str:
+    """A folder name for what belongs to a repository, by its address without credentials."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", public.removesuffix(".git"))[-40:].strip("-")
+    digest = hashlib.sha256(public.encode()).hexdigest()[:12]
+    return f"{stem or 'repository'}-{digest}"
 
 
 def local_path(url: str) -> Path | None:
