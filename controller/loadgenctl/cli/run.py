@@ -15,11 +15,12 @@ from rich.text import Text
 from loadgenctl.cli.console import clean, show_error
 from loadgenctl.cli.output import json_text
 from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.tables import width_for
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
 from loadgenctl.reports.facts import read_facts
-from loadgenctl.reports.text import print_summary
+from loadgenctl.reports.text import WIDTH, print_summary
 from loadgenctl.run.resume import Resumption, examine
 from loadgenctl.run.runner import Ending, execute
 from loadgenctl.site import SiteSettings
@@ -66,7 +67,7 @@ def tell(ending: Ending, *, files: ReportFiles, quiet: bool, json_output: bool) 
     elif json_output:
         stdout.file.write(json_text(summary))
     elif not files.prints:
-        print_summary(stdout, summary)
+        print_summary(stdout, summary, width_for(stdout, WIDTH))
     for error in [ending.error, *troubles]:
         if error is not None:
             show_error(stderr, error)

@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self
 
 from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
 
 from loadgenctl.cli.screen import Screen
 from loadgenctl.records.encode import row_bytes
-from loadgenctl.reports.slogs import tail_head, tail_line, tail_table
+from loadgenctl.reports.slogs import tail_head, tail_line, tail_lines
+from loadgenctl.reports.tables import marks_for
 from loadgenctl.reports.words import clean, duration
 
 Row = Mapping[str, Any]
@@ -131,9 +131,11 @@ class TableView(Screen):
     def _picture(self, now: float) -> Group:
         return Group(self._table(), Text(f"{self._age(now)}; Ctrl-C ends this", style="dim"))
 
-    def _table(self) -> Table:
-        room = max(3, self.console.height - _FRAME)
-        return tail_table(self._title, list(self._rows)[-room:])
+    def _table(self) -> Text:
+        shown = list(self._rows)[-max(3, self.console.height - _FRAME) :]
+        marks = marks_for(self.console.encoding)
+        lines = tail_lines(self._title, shown, self.console.width, marks)
+        return Text("\n", no_wrap=True, overflow="ignore").join(lines)
 
     def _age(self, now: float) -> str:
         ended = self._rows[-1].get("endFinishAt") if self._rows else None

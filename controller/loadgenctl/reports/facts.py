@@ -51,7 +51,7 @@ class RunFacts:
 
     @property
     def simulated(self) -> bool:
-        """True where the numbers tell nothing about a real chain."""
+        """True where the numbers say nothing about a real chain."""
         return self.run.get("simulated") is True
 
     @property

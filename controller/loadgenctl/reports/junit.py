@@ -25,15 +25,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
-from rich.console import Console
-
 from loadgenctl.reports.facts import RunFacts, moment, tasks_of
 from loadgenctl.reports.summary import Summary, part
-from loadgenctl.reports.text import WIDTH, print_summary
+from loadgenctl.reports.text import summary_lines, times
 from loadgenctl.reports.words import MISSING, clean, log_line, number, percent, seconds
 
 NAME: Final = "loadgenctl"
 RUN: Final = "run"
+_WIDTH: Final = 100
+"""Columns of the summary's tables."""
 _FAILED_RUN: Final = 4
 """The exit code of a run that failed: see `errors`."""
 
@@ -194,12 +194,14 @@ def _too_little(facts: RunFacts, stage: Summary, plan: Summary) -> Verdict | Non
 def _cycles_case(index: int, task: str, stage: Summary) -> Case:
     cycles = part(part(stage, "cycles"), task)
     finished, failed = _count(cycles, "cycle_count"), _count(cycles, "failed")
+    unfinished = _count(cycles, "unfinished")
     verdict = None
     if not finished:
-        verdict = Verdict("skipped", "no cycle finished")
+        told = f"no cycle finished, {unfinished} unfinished" if unfinished else "no cycle finished"
+        verdict = Verdict("skipped", told)
     elif failed:
         errors = part(stage, "cycle_errors").items()
-        text = "\n".join(f"{times} times: {error}" for error, times in errors)
+        text = "\n".join(f"{error} ({times(count)})" for error, count in errors)
         message = f"{failed} of {finished} cycles failed"
         title = f"{message}; errors of all tasks of stage {index}:\n{text}"
         verdict = Verdict("failure", message, type="failed", text=title)
@@ -207,6 +209,7 @@ def _cycles_case(index: int, task: str, stage: Summary) -> Case:
     output = _words(
         cycles=number(finished),
         failed=number(failed),
+        unfinished=number(unfinished),
         missed=number(cycles.get("missed")),
         ok=f"{percent(cycles.get('success_percentage'))} %",
         **{name: f"{seconds(spread.get(name))} s" for name in ("avg", "p50", "p95", "max")},
@@ -262,9 +265,7 @@ def _words(**values: str) -> str:
 
 def _summary_text(facts: RunFacts) -> str:
     """The summary as a person sees it after a run."""
-    out = io.StringIO()
-    print_summary(Console(file=out, width=WIDTH, force_terminal=False), facts.summary)
-    return _lines(out.getvalue())
+    return _lines("\n".join(line.plain for line in summary_lines(facts.summary, _WIDTH)))
 
 
 def _lines(text: str) -> str:

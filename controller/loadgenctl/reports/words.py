@@ -44,6 +44,13 @@ def number(value: object, digits: int = 0) -> str:
     return f"{value:,.{digits}f}".replace(",", " ")
 
 
+def count(value: object) -> str:
+    """`12 345`, and of averages below 1000 one decimal digit: `16.6`."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    small = isinstance(value, int | float) and abs(value) < 1000
+    return number(value, 1 if small and not whole else 0)
+
+
 def seconds(value: object) -> str:
     """Seconds with as many digits as tell something: `0.0012`, `1.76`, `93.1`, `1 204`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -63,6 +70,11 @@ def duration(value: object) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d}"
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def stage_of(stage: object, count: int | None) -> str:
+    """`stage 1/3`: its number, of which the last one is 3; of a single stage only its number."""
+    return f"stage {stage}" if count is None or count < 2 else f"stage {stage}/{count - 1}"
 
 
 def mebibytes(kib: object) -> str:
