@@ -140,7 +140,7 @@ def test_it_goes_on_from_stage_to_stage_until_the_run_has_ended(tmp_path: Path) 
     show_top(str(run.folder), console=console, keys=NoKeys(clock), clock=clock)
     drawn = out.getvalue()
     assert clock.slept == [1.0] * 8
-    words = ("not begun", "make the image", "stage 0: ", "avg 1")
+    words = ("not begun", "make the image", "stage 0", "avg 1")
     places = [drawn.index(word) for word in words]
     assert places == sorted(places)
     # How it ended stays to be read on the terminal as it was.

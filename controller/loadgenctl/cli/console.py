@@ -97,6 +97,10 @@ class ConsoleProgress:
         self._console.print(text, soft_wrap=True)
 
 
+_SHORT = {"under load": "load", "chain alone": "chain only"}
+"""What a stage does for most of its time, in few words."""
+
+
 def describe(live: Live, width: int | None = None) -> str:
     """`stage 1/2 load · 3:10 left · block 42 · faucet 12 ok, 1 running`.
 
@@ -104,7 +108,7 @@ def describe(live: Live, width: int | None = None) -> str:
     then the cycles of all tasks are added up, then left out, and so on; time left stays.
     """
     stage = stage_of(live.stage, live.stages)
-    doing = [f"{stage} {'load' if live.doing == 'under load' else live.doing}"]
+    doing = [f"{stage} {_SHORT.get(live.doing, live.doing)}"]
     left = [] if live.remaining is None else [f"{clock_text(live.remaining).strip()} left"]
     block = [] if live.block is None else [f"block {live.block}"]
     counts = sorted(live.cycles.items())

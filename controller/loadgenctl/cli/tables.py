@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
-from loadgenctl.cli.console import clean
 from loadgenctl.reports.tables import Column, Table, marks_for, table_lines
 from loadgenctl.reports.text import print_lines
+from loadgenctl.reports.words import harmless
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _AGES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
@@ -67,5 +67,5 @@ def print_list(table: Table, console: Console | None = None) -> None:
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: str = "") -> None:
     """A list of words on standard output; the column `right` is aligned that way."""
     columns = [Column(head, "number" if head == right else "whole") for head in heads]
-    shown = [[clean(cell) for cell in row] for row in rows]
+    shown = [[harmless(cell) for cell in row] for row in rows]
     print_list(Table("", columns, shown, rule=False, split=False))

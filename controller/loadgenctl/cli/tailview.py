@@ -20,9 +20,9 @@ from loadgenctl.reports.words import clean, duration
 Row = Mapping[str, Any]
 
 _IDLE: Final = 5.0
-"""Seconds after which the table is drawn anew although no block came, to tell for how long."""
-_FRAME: Final = 6
-"""Lines of the terminal that are not blocks: title, head, rule, the line below, some air."""
+"""Seconds after which the table is drawn again although no block came, to tell for how long."""
+_FRAME: Final = 7
+"""Lines of the terminal that are not blocks: title, heads, rule, the line below, an empty one."""
 
 
 class View(Protocol):

@@ -4,7 +4,7 @@
         testsuite                    a run; its properties tell what was run, with what and where
             build and set-up         everything before the first stage
             chain start, restart     per stage: until the chain was ready
-            load, chain alone        per stage: what was to be done then, to its end
+            load, chain only         per stage: what was to be done then, to its end
             cycles TASK              per stage with a load and task; its time is their average
             outcome                  how the run as a whole ended
 
@@ -149,7 +149,7 @@ def _chain_case(facts: RunFacts, index: int, stage: Summary) -> Case:
 
 def _hold_case(facts: RunFacts, index: int, stage: Summary, plan: Summary) -> Case:
     loaded = plan.get("chain_only") is False or stage.get("kind") == "load"
-    name = "load" if loaded else "chain alone"
+    name = "load" if loaded else "chain only"
     times = part(stage, "times")
     verdict = None
     if "shutdown_at" not in times:

@@ -53,7 +53,7 @@ def blocks_table(title: str, rows: Sequence[Row]) -> Table:
         Column("block"),
         Column("live", "whole"),
         Column("lag s"),
-        Column("block time s"),
+        Column("time s"),
         Column("idle s"),
         Column("cosmos s"),
         Column("swingset s"),
@@ -130,7 +130,7 @@ _TAIL: Final = (
 )
 """Of a chain that is followed: head, field, width of a plain line's column."""
 _TIMES: Final = frozenset({"lag", "duration", "cosmos", "swingset", "idle"})
-_TAIL_HEADS: Final[Mapping[str, str]] = {"duration": "block time"}
+_TAIL_HEADS: Final[Mapping[str, str]] = {"duration": "time"}
 _TAIL_RANKS: Final[Mapping[str, int]] = {"idle": 4, "cosmos": 3, "deliveries": 2, "lag": 1}
 """What is left out of a narrow table; the highest goes first."""
 

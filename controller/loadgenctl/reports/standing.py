@@ -13,7 +13,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from loadgenctl.reports.lines import GAP, Column, Row, beside, lines_of
-from loadgenctl.reports.text import SIMULATED, outcome_text, sdk_words
+from loadgenctl.reports.text import outcome_text, sdk_words
 from loadgenctl.reports.words import (
     MISSING,
     clean,
@@ -96,8 +96,8 @@ _TASK_COLUMNS: Final = (
     Column("ok/min", 6, rank=1),
 )
 _MOVED: Final[Mapping[str, tuple[str, str, str]]] = {
-    "network": ("net MiB in/out", "network_rx_bytes", "network_tx_bytes"),
-    "block": ("disk MiB r/w", "block_read_bytes", "block_write_bytes"),
+    "network": ("net MiB", "network_rx_bytes", "network_tx_bytes"),
+    "block": ("disk MiB", "block_read_bytes", "block_write_bytes"),
 }
 """What containers move: head of the column, quantity in, quantity out."""
 
@@ -164,7 +164,7 @@ def _head(standing: Standing) -> list[Text]:
         first.append(f", attempt {run['attempt']}", "not bold")
     second = _line(f"SDK {sdk_words(run)}" if run.get("sdk") else "SDK not told yet")
     if run.get("simulated"):
-        second.append(", ").append(SIMULATED, "bold yellow")
+        second.append(", ").append("simulated: not a real chain", "bold yellow")
     lines = [first, second, _line(_doing(run, stage))]
     if run.get("outcome") == "running":
         if run.get("owner_alive") is None:

@@ -82,7 +82,7 @@ def table_lines(table: Table, width: int | None, marks: Marks = UNICODE) -> list
     """The table as lines of at most `width` columns, None: of any width. Title first, if any."""
     parts = _Arranging(table, width).parts()
     if parts is None:
-        return [*_title(table.title, width), *_one_value_a_line(table, width or 0)]
+        return [*_title(table.title, width), *_one_value_a_line(table, width or 0, marks)]
     lines: list[Text] = []
     for place, layout in enumerate(parts):
         title = f"{table.title}, continued" if place and table.title else table.title
@@ -145,8 +145,7 @@ class _Layout:
         ):
             text, style = (cell.plain, cell.style) if isinstance(cell, Text) else (cell, "")
             space = " " * (width - cell_len(text))
-            if cell_len(text) > width:
-                text = set_cell_size(text, width - 1) + marks.cut
+            text = _cut(text, width, marks)
             line.append(" " * (self.gap if place else 0))
             if column.kind == "number":
                 line.append(space).append(text, style)
@@ -253,7 +252,7 @@ def _shortened(columns: Sequence[Column], widths: Sequence[int], over: int) -> l
     return found
 
 
-def _one_value_a_line(table: Table, width: int) -> list[Text]:
+def _one_value_a_line(table: Table, width: int, marks: Marks) -> list[Text]:
     """Every row as lines of a head and a value, with an empty line between two rows."""
     left = max(cell_len(column.head) for column in table.columns)
     lines: list[Text] = []
@@ -261,6 +260,8 @@ def _one_value_a_line(table: Table, width: int) -> list[Text]:
         lines += [Text()] if place else []
         for column, cell in zip(table.columns, row, strict=True):
             text, style = (cell.plain, cell.style) if isinstance(cell, Text) else (cell, "")
+            if column.kind == "name":
+                text = _cut(text, max(width - len(_INDENT), column.least), marks)
             phrases = [text] if column.kind == "number" else (text or MISSING).split(" ")
             lines += _head_and_value(column.head, phrases, left, width, style)
     return lines
@@ -298,6 +299,11 @@ def _broken(head: str, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def _cut(text: str, width: int, marks: Marks) -> str:
+    """The text, shortened where it is wider."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + marks.cut
 
 
 def _size(cell: Cell) -> int:
