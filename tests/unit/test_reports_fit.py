@@ -313,7 +313,7 @@ def test_what_is_left_out_and_how_it_is_arranged_when_columns_get_fewer() -> Non
         *("stage     1", "task", "  a-long-name", "avg time  1.50", "p95 time  2.50"),
         *("max       9.99", "count", "  1 234"),
     ]
-    assert plain(table, 11)[3] == "  a-long-…"
+    assert plain(table, 11)[3] == "  a-long-n…"
 
 
 def test_a_row_that_does_not_fit_has_a_line_for_each_value() -> None:

@@ -88,6 +88,22 @@ def test_it_fits(tmp_path: Path, width: int, height: int) -> None:
     assert max(map(len, whole.plain.split("\n"))) <= width
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 160, 200])
+def test_no_number_is_cut(tmp_path: Path, width: int) -> None:
+    run = loaded_run(tmp_path)
+    for second in range(90, 95):
+        run.block(second, 987_654_321, computrons=9_876_543_210, swingsetTime=87_654.4)
+        run.process(second, "v1", 50.0, name="bank", memory_rss_kib=10**9)
+        run.container(second, "chain", 50.0, memory_bytes=10**13, block_read_bytes=10**13)
+    shown = lines(run, width=width)
+    assert max(map(len, shown)) <= width
+    words = " ".join(" ".join(shown).split())
+    for number in ("987 654 321", "9 876 543 210", "87 654", "976 562", "9 536 743"):
+        assert number in words or (width < 80 and number == "9 876 543 210")
+    heads = [line for line in shown if line.split()[:1] in (["block"], ["task"], ["process"])]
+    assert not any("…" in line for line in heads)
+
+
 def test_at_24_lines_every_part_is_there(tmp_path: Path) -> None:
     run = loaded_run(tmp_path)
     for place in range(30):
@@ -192,6 +208,17 @@ def test_how_a_run_ended(tmp_path: Path) -> None:
         "hint: see its log",
     ]
     assert "last block 4.0 s before the end" in lines(run, 5000)[-1]
+
+
+def test_a_dead_run_without_marks_says_only_what_is_known(tmp_path: Path) -> None:
+    run = MadeRun(tmp_path / "run-7")
+    run.plan()
+    run.status(stage=1, step="stage 1", owner=GONE)
+    run.block(1, 7, endFinishAt=None)
+    shown = lines(run)
+    assert shown[2] == "ended in stage 1/2"
+    assert "last block 7, its end unknown" in shown[-1]
+    assert not any(" - of " in line for line in shown)
 
 
 def test_a_run_whose_owner_is_gone_or_not_known(tmp_path: Path) -> None:

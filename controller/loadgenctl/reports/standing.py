@@ -39,6 +39,8 @@ _NARROW: Final = 100
 _LOG_LINES: Final = 3
 _NOTES: Final = 3
 _RESOURCES_LEAST: Final = 3
+_BESIDE: Final = 76
+"""Columns that tasks and resources have beside the blocks."""
 _PROCESS_LEAST: Final = 26
 """Columns of the processes without their age, names as short as they get."""
 _NAME: Final = 24
@@ -116,17 +118,22 @@ def picture(standing: Standing, width: int, height: int | None = None) -> list[T
     With `height`, lists are as long as so many lines have room for; what is left over is cut.
     """
     head = [*_head(standing), *_notes(standing), Text()]
-    cycles = _cycles(standing.get("cycles"), _dict(standing, "stage"), width)
+    wide = width >= WIDE
+    blocks_width = width - GAP - _BESIDE if wide else width
+    tasks, stage = standing.get("cycles"), _dict(standing, "stage")
+    count = len(_dict(tasks, "tasks")) + 1
     rest = None if height is None else height - len(head)
-    room = _room(standing, width, rest, len(cycles))
-    blocks = _blocks(standing.get("blocks"), room.blocks, width)
-    if width < WIDE:
-        resources = _resources(standing, room.resources, width)
-        lines = [*head, *blocks, Text(), *cycles, Text(), *resources]
+    room = _room(standing, width, rest, count)
+    blocks = _blocks(standing.get("blocks"), room.blocks, blocks_width)
+    left_width = max(line.cell_len for line in blocks)
+    right_width = width - left_width - GAP if wide else width
+    cycles = _cycles(tasks, stage, right_width)
+    resources = _resources(standing, room.resources, right_width)
+    below = [*cycles, Text(), *resources]
+    if wide:
+        lines = [*head, *beside(blocks, below, left_width)]
     else:
-        left_width = max(line.cell_len for line in blocks)
-        resources = _resources(standing, room.resources, width - left_width - GAP)
-        lines = [*head, *beside(blocks, [*cycles, Text(), *resources], left_width)]
+        lines = [*head, *blocks, Text(), *below]
     return lines if height is None else lines[:height]
 
 

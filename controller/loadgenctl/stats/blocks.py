@@ -77,7 +77,8 @@ def _share(row: Row, field: str) -> object:
     told, time, duration = (float(value) for value in numbers if value is not None)
     if duration <= 0:
         return told
-    return min(max(100.0 * time / duration, told - _HALF), told + _HALF)
+    exact = 100.0 * time / duration
+    return exact if abs(exact - told) <= _HALF else told
 
 
 def select(rows: Sequence[Row]) -> dict[str, list[Row]]:
