@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.unit.run_maker import loaded_run
 
-from loadgenctl.reports.text import WIDTH, print_summary
+from loadgenctl.cli.stats import show_stats
+from loadgenctl.records.status import Status
+from loadgenctl.reports.facts import RunFacts
+from loadgenctl.reports.text import WIDTH, evidence, print_summary
 from loadgenctl.reports.words import clean, duration, mebibytes, number, seconds
 
 SPREAD = {"count": 9, "avg": 1.5, "p50": 1.25, "p95": 12345.678, "min": 0, "max": 99999.5}
@@ -128,17 +134,14 @@ def test_the_first_lines_say_how_it_ended_and_what_matters_most() -> None:
     for stage, restart in zip(summary["stages"], (None, 2.5, 3.5), strict=True):
         stage["durations"] = {"chain_ready_s": 1.25, "restart_s": restart}
     del summary["stages"][0]["durations"]["restart_s"]
-    assert text_of(summary).splitlines()[:6] == [
+    assert text_of(summary).splitlines()[:5] == [
         "Run run-1: stalled, 6:12",
         "  chain: no block for 120 s",
-        "  block time 1.50 s (p95 12 346 s), swingset 1.50 s (p95 12 346 s),",
-        "    44 live blocks",
+        "  block time 1.50 s (p95 12 346), swingset 1.50 s (p95 12 346), 44 live blocks",
         "  cycles 1 000 of 1 000 ok, 3 unfinished, 12 missed, p95 faucet 12 346 s,",
         "    amm 12 346 s",
     ]
-    assert "  chain start 1.25 s, restart 3.00 s (average of 2, longest 3.50 s)\n" in text_of(
-        summary
-    )
+    assert "  chain start 1.25 s, restart 3.00 s (average of 2, longest 3.50)\n" in text_of(summary)
 
 
 def test_a_stage_s_load_and_the_chain_s_stop_are_in_its_row() -> None:
@@ -217,3 +220,28 @@ def test_words() -> None:
     assert (mebibytes(51200), mebibytes(614400)) == ("50.0", "600")
     assert clean("a\x1b[1;31mb\x9b2Jc\u202e\x00d") == "abc d"
     assert clean("x" * 20, 10) == "x" * 9 + "…"
+
+
+def test_of_a_run_that_failed_the_last_lines_are_shown_again() -> None:
+    status = Status(
+        outcome="died",
+        role="chain",
+        reason="the chain ended",
+        hint="see its log",
+        last_lines=("block 9", "  panic:\x1b[2J simulated"),
+    )
+    facts = RunFacts(a_summary(outcome="died"), {}, status, "died")
+    assert [line.plain for line in evidence(facts)] == [
+        *("", "last lines of chain:", "  | block 9", "  |   panic: simulated"),
+        "  hint: see its log",
+    ]
+    assert evidence(replace(facts, outcome="passed")) == []
+
+
+def test_stats_of_a_run_that_failed_ends_with_its_last_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = loaded_run(tmp_path / "run-7")
+    run.status(stage=1, outcome="died", role="chain", reason="gone", last_lines=("one", "two"))
+    show_stats([run.folder], parquet=None)
+    assert capsys.readouterr().out.endswith("last lines of chain:\n  | one\n  | two\n")

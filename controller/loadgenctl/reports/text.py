@@ -63,7 +63,7 @@ def header(summary: Summary, width: int | None = None) -> list[Text]:
     lines = [first]
     why = [clean(run[name]) for name in ("role", "step", "reason") if run.get(name)]
     if outcome != _GOOD and why:
-        lines += wrapped(": ".join(why), width, "red")
+        lines += wrapped(": ".join(why), width, "" if outcome == "running" else "red")
     for phrases in (_block_phrases(summary), _cycle_phrases(summary), _start_phrases(summary)):
         lines += flowing(phrases, width) if phrases else []
     if run.get("sdk"):
@@ -87,7 +87,7 @@ def _block_phrases(summary: Summary) -> list[str]:
         spread = part(live, name)
         if spread:
             average, high = seconds(spread.get("avg")), seconds(spread.get("p95"))
-            phrases.append(f"{what} {average} s (p95 {high} s)")
+            phrases.append(f"{what} {average} s (p95 {high})")
     return [*phrases, f"{number(live.get('block_count'))} live blocks"]
 
 
@@ -123,7 +123,7 @@ def _start_phrases(summary: Summary) -> list[str]:
     )
     if restarts:
         average = seconds(sum(restarts) / len(restarts))
-        many = f" (average of {len(restarts)}, longest {seconds(max(restarts))} s)"
+        many = f" (average of {len(restarts)}, longest {seconds(max(restarts))})"
         phrases.append(f"restart {average} s{many if len(restarts) > 1 else ''}")
     return phrases
 
