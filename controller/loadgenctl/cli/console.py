@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -18,6 +19,8 @@ from loadgenctl.errors import LoadgenError
 from loadgenctl.reports.words import stage_of
 from loadgenctl.run.progress import Live
 
+View = Callable[[str, int, int], Text | None]
+"""The progress line, columns and lines of the terminal → what is shown, None: only the line."""
 PLAIN_INTERVAL = 30.0
 """Seconds between standing lines where the output is not a terminal."""
 
@@ -30,9 +33,10 @@ def clean(text: str) -> str:
 class ConsoleProgress:
     """Implements `run.progress.Progress` on a rich console."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        """`quiet` leaves only warnings."""
+    def __init__(self, console: Console, *, quiet: bool = False, view: View | None = None) -> None:
+        """`quiet` leaves only warnings; `view` is shown in place of the line on a terminal."""
         self._console = console
+        self._view = view
         self._quiet = quiet
         self._began = time.monotonic()
         self._last_plain = 0.0
@@ -76,7 +80,8 @@ class ConsoleProgress:
         if self._console.is_terminal:
             clock = f"{self._clock()}  "
             line = clock + describe(live, self._console.width - len(clock))
-            self._show(Text(line, style="cyan"))
+            view = None if self._view is None else self._view(line, *self._console.size)
+            self._show(Text(line, style="cyan") if view is None else view)
         elif time.monotonic() - self._last_plain >= PLAIN_INTERVAL:
             self._last_plain = time.monotonic()
             self._print(Text(line))
