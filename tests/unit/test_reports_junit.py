@@ -218,7 +218,7 @@ def test_a_build_that_failed() -> None:
     suite = suite_of(facts)
     told = verdicts(suite)
     assert told["run build and set-up"] == "error: yarn build failed"
-    assert told["run outcome"] == "skipped: no stage was come to"
+    assert told["run outcome"] == "skipped: no stage was reached"
     assert str(next(suite.iter("error")).text).endswith("last lines:\noh")
     assert {text.partition(":")[0] for text in told.values()} == {"error", "skipped"}
 
@@ -270,7 +270,7 @@ def test_an_interrupted_run() -> None:
 def test_a_run_that_is_going_on() -> None:
     told = verdicts(suite_of(run(stage(0, until="ready_at"), outcome="running")))
     assert told["stage-0 chain start"] == "passed"
-    assert told["stage-0 chain only"] == "skipped: the run is going on"
+    assert told["stage-0 chain only"] == "skipped: the run is still running"
     assert told["run outcome"].startswith("skipped")
 
 

@@ -127,7 +127,7 @@ def test_what_is_missing_is_a_dash(tmp_path: Path) -> None:
     run.container(1, "chain", 1.0, memory_bytes=None)
     run.storage(1, None)
     shown = lines(run)
-    assert shown[1:3] == ["SDK not told yet", "stage 1: -"]
+    assert shown[1:3] == ["SDK not known yet", "stage 1: -"]
     assert "kernel: the agent is silent" in shown
     words = [line.split() for line in shown]
     assert ["7", "-", "-", "0.500", "2.00", "2.50", "0", "-"] in words
@@ -156,7 +156,7 @@ def test_what_it_is_doing(tmp_path: Path, mark: str, stage: int, words: str) -> 
 
 def test_before_the_stages(tmp_path: Path) -> None:
     run = MadeRun(tmp_path / "run-7")
-    assert lines(run)[:3] == ["run-7: not begun", "SDK not told yet", "nothing recorded yet"]
+    assert lines(run)[:3] == ["run-7: not begun", "SDK not known yet", "nothing recorded yet"]
     run.status(step="build the SDK")
     run.plan(simulated=True, dirty=True)
     assert lines(run)[:3] == [

@@ -45,7 +45,7 @@ def show_stats(
     if as_csv:
         print_csv(*table(run_row(run) for run in runs))
     elif parquet is not None:
-        # Missing polars is told at once, not after the folders were read.
+        # Missing polars is reported at once, not after the folders were read.
         polars = load_polars()
         for file in write_tables(parquet, tables(runs), polars):
             sys.stdout.write(f"{file}\n")

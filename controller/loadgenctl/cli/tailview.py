@@ -20,7 +20,7 @@ from loadgenctl.reports.words import clean, duration
 Row = Mapping[str, Any]
 
 _IDLE: Final = 5.0
-"""Seconds after which the table is drawn again although no block came, to tell for how long."""
+"""Seconds after which the table is drawn again although no block came, to show for how long."""
 _FRAME: Final = 7
 """Lines of the terminal that are not blocks: title, heads, rule, the line below, an empty one."""
 
@@ -65,7 +65,7 @@ class _Plain:
 
 
 class LinesView(_Plain):
-    """A head, then a line per block; what is being read is told on standard error."""
+    """A head, then a line per block; what is being read is printed on standard error."""
 
     def __init__(self, out: IO[str]) -> None:
         """Lines go to `out`."""
@@ -84,7 +84,7 @@ class LinesView(_Plain):
         lines += map(tail_line, rows)
         if lines:
             self._out.write("\n".join(lines) + "\n")
-            # Somebody may be waiting at the other end of a pipe.
+            # A reader may be waiting at the other end of a pipe.
             self._out.flush()
 
 

@@ -11,7 +11,7 @@
 The names say nothing of one run alone, so that CI systems recognise a test from run to run. Of a
 run that went wrong either `build and set-up` or `outcome` has the reason and the last lines. A
 `failure` is a load that did not come through; whatever else went wrong is an `error`. What was not
-come to is skipped.
+reached is skipped.
 
 Elements and attributes are those of the XML schemas of both Ant and Jenkins, but for a test case's
 `system-out`, which Ant's does not know.
@@ -128,7 +128,7 @@ def cases_of(facts: RunFacts) -> Iterator[Case]:
     yield Case(RUN, "outcome", None, _ending(facts) if begun or not facts.went_wrong else _NO_STAGE)
 
 
-_NO_STAGE: Final = Verdict("skipped", "no stage was come to")
+_NO_STAGE: Final = Verdict("skipped", "no stage was reached")
 
 
 def _build_case(facts: RunFacts) -> Case:
@@ -142,7 +142,7 @@ def _chain_case(facts: RunFacts, index: int, stage: Summary) -> Case:
     spans = part(stage, "durations")
     took = _seconds(spans, "chain_ready_s")
     verdict = None if took is not None else _not_come_to(facts, index, stage, "the chain was ready")
-    # A chain that went on from a kept state starts again in the first stage, too; that is not told.
+    # A chain that went on from a kept state starts again in the first stage, too; that is not shown.
     name = "chain restart" if index else "chain start"
     return Case(f"stage-{index}", name, took, verdict)
 
@@ -163,7 +163,7 @@ def _hold_case(facts: RunFacts, index: int, stage: Summary, plan: Summary) -> Ca
 def _not_come_to(
     facts: RunFacts, index: int, stage: Summary, what: str, *, begun: bool = True
 ) -> Verdict:
-    """Of something that the records do not tell of: it failed, or nobody came to it.
+    """Of something that the records do not tell of: it failed, or it was not reached.
 
     `begun`: what comes before it in the stage went well.
     """
@@ -171,7 +171,7 @@ def _not_come_to(
         return Verdict("skipped", f"the run ended before stage {index}")
     if not facts.went_wrong:
         going_on = facts.outcome == "running"
-        return Verdict("skipped", "the run is going on" if going_on else "not in the records")
+        return Verdict("skipped", "the run is still running" if going_on else "not in the records")
     ending = _ending(facts)
     if begun and ending is not None and facts.status.stage in (index, None):
         return ending

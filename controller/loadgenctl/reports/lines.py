@@ -17,7 +17,7 @@ Row = tuple[str | Text, ...]
 """A row's cells; a `Text` has one style, its own."""
 
 GAP: Final = 3
-"""Columns between what stands side by side."""
+"""Columns between two lists side by side."""
 _HEAD: Final = "bold underline"
 
 
@@ -27,7 +27,7 @@ class Column:
 
     head: str
     width: int
-    """At least so wide, so that it stands still while its cells change."""
+    """At least so wide, so that it does not move while its cells change."""
     most: int | None = None
     """Words, at the left and at most so wide; None: numbers, at the right and never cut."""
     rank: int = 0

@@ -1,6 +1,6 @@
 """A run as a compact page in Markdown, for the job pages of CI systems.
 
-What comes from outside (names, revisions, log lines) stands in code spans and fenced blocks only.
+What comes from outside (names, revisions, log lines) is in code spans and fenced blocks only.
 There Markdown knows no markup, and GitHub and GitLab look for no mentions, links or references: no
 escaping of single characters could promise that, since they look for these in the finished page.
 """
@@ -95,7 +95,7 @@ def _head(facts: RunFacts) -> list[str]:
         reason = why.pop("reason", "no reason was recorded")
         lines.append(", ".join([f"- **Why:** {code(reason, 400)}", *_named(why)]))
     where = facts.where
-    # As long as a line, and the tag tells the same on this machine.
+    # As long as a line, and the tag says the same on this machine.
     where.pop("image id", None)
     for name, told in (("SDK", facts.what), ("Run", where)):
         if told:

@@ -1,4 +1,4 @@
-"""How a run stands, as a picture for a terminal of 80 columns and more, or as plain text.
+"""The state of a run, as a picture for a terminal of 80 columns and more, or as plain text.
 
 Reads nothing but the document of `stats.standing`. Every string in it may come from outside and is
 shown without escapes and without markup.
@@ -33,9 +33,9 @@ PLAIN_WIDTH: Final = 80
 PLAIN_ROWS: Final = 10
 """Blocks, and processes, that are shown there."""
 WIDE: Final = 160
-"""Columns from which on the blocks stand beside the rest."""
+"""Columns from which on the blocks are beside the rest."""
 _NARROW: Final = 100
-"""Columns below which the ages of samples make room for bytes moved."""
+"""Columns below which the ages of samples make space for bytes moved."""
 _LOG_LINES: Final = 3
 _NOTES: Final = 3
 _RESOURCES_LEAST: Final = 3
@@ -106,7 +106,7 @@ _MOVED: Final[Mapping[str, tuple[str, str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many rows of what there is room for."""
+    """How many rows of what there is space for."""
 
     blocks: int
     resources: int
@@ -115,7 +115,7 @@ class Room:
 def picture(standing: Standing, width: int, height: int | None = None) -> list[Text]:
     """The lines of everything but the last one, for `width` columns; the columns fit from 80 on.
 
-    With `height`, lists are as long as so many lines have room for; what is left over is cut.
+    With `height`, lists are as long as so many lines have space for; what is left over is cut.
     """
     head = [*_head(standing), *_notes(standing), Text()]
     wide = width >= WIDE
@@ -161,7 +161,7 @@ def foot(standing: Standing, keys: str = "") -> Text:
 
 
 def _head(standing: Standing) -> list[Text]:
-    """What runs, on what, how it stands and what it does."""
+    """What runs, on what, its state and what it does."""
     run, stage = _dict(standing, "run"), _dict(standing, "stage")
     first = _line(clean(run.get("folder")), "bold")
     first.append(": ", "not bold").append_text(outcome_text(run.get("outcome") or "not begun"))
@@ -169,7 +169,7 @@ def _head(standing: Standing) -> list[Text]:
         first.append(f" {duration(run['elapsed_s'])}", "not bold")
     if (run.get("attempt") or 1) > 1:
         first.append(f", attempt {run['attempt']}", "not bold")
-    second = _line(f"SDK {sdk_words(run)}" if run.get("sdk") else "SDK not told yet")
+    second = _line(f"SDK {sdk_words(run)}" if run.get("sdk") else "SDK not known yet")
     if run.get("simulated"):
         second.append(", ").append("simulated: not a real chain", "bold yellow")
     lines = [first, second, _line(_doing(run, stage))]

@@ -21,7 +21,7 @@ from loadgenctl.reports.tables import UNICODE, Marks, flowing, marks_for, table_
 from loadgenctl.reports.words import clean, duration, number, seconds
 
 WIDTH: Final = 80
-"""Columns of a summary where nothing tells the width: as in a terminal of the usual size."""
+"""Columns of a summary where the width is not known: as in a terminal of the usual size."""
 _TASKS: Final = 6
 """Tasks that the first lines name."""
 _GOOD: Final = "passed"
@@ -137,7 +137,7 @@ def attempt_words(run: Mapping[str, Any]) -> str:
 
 
 def outcome_text(outcome: object) -> Text:
-    """How a run stands or ended, in the colour that tells."""
+    """The outcome, in a color that shows whether it is good."""
     word = clean(outcome)
     style = "bold green" if word == _GOOD else "bold yellow"
     if word not in {_GOOD, "running", "interrupted"}:

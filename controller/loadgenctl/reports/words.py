@@ -23,7 +23,7 @@ def clean(text: object, limit: int = 400) -> str:
 
 
 def log_line(text: object, limit: int = 400) -> str:
-    """The same for a line of a log, whose indentation tells something."""
+    """The same for a line of a log, whose indentation has a meaning."""
     return _cut(harmless(str(text).expandtabs(4)).rstrip(), limit)
 
 
