@@ -142,7 +142,7 @@ def _chain_case(facts: RunFacts, index: int, stage: Summary) -> Case:
     spans = part(stage, "durations")
     took = _seconds(spans, "chain_ready_s")
     verdict = None if took is not None else _not_come_to(facts, index, stage, "the chain was ready")
-    # A chain that went on from a kept state starts again in the first stage, too; that is not shown.
+    # A chain with a kept state starts again in the first stage, too; that is not shown.
     name = "chain restart" if index else "chain start"
     return Case(f"stage-{index}", name, took, verdict)
 
