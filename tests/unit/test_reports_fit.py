@@ -261,6 +261,24 @@ def test_options_fit_columns(
     )
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_plan_of_a_run_fits_columns(
+    columns: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    load = " ".join(f"--stage.loadgen.{task}.interval 1234" for task in ("faucet", "amm", "vault"))
+    line = f"run --sdk sim --dry-run --stages 4 --output-dir x {load}"
+    lines = Shell(tmp_path, capsys).run(*line.split()).stdout.splitlines()
+    assert "results in" in lines[0], "a path is not broken"
+    assert max(map(len, lines[1:])) <= columns
+    assert lines[1].split() == ["stage", "runs", "minutes", "cycles", "saved"]
+    for task in ("faucet", "amm", "vault"):
+        assert sum(f"{task} interval 1234" in line for line in lines) == 1, "alike in two stages"
+
+
 @given(
     st.lists(st.sampled_from(["number", "name", "whole"]), min_size=1, max_size=8),
     st.lists(st.integers(0, 10**12), min_size=8, max_size=8),
