@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,12 @@ from loadgenctl.errors import LoadgenError
 from loadgenctl.run.progress import Live
 
 LIVE = Live(stage=1, stages=3, doing="under load", elapsed=10.0)
+BUSY = replace(
+    LIVE,
+    remaining=190.4,
+    block=42,
+    cycles={"vault": (0, 2, 0), "faucet": (12, 0, 1), "amm": (4, 0, 0)},
+)
 ESCAPES = ("\x1b", "\x07", "\x9b", "\r", "\x08", "\x7f", "\u202e")
 
 
@@ -29,23 +36,41 @@ def test_clock_text(seconds: float, text: str) -> None:
 
 
 def test_a_stage_without_anything_to_count() -> None:
-    assert describe(LIVE) == "stage 1 (of 0 to 2): under load"
+    assert describe(LIVE) == "stage 1/2 load"
 
 
 def test_a_stage_under_load() -> None:
-    live = Live(
-        stage=1,
-        stages=3,
-        doing="under load",
-        elapsed=10.0,
-        remaining=190.4,
-        block=42,
-        cycles={"vault": (0, 2, 0), "faucet": (12, 0, 1)},
+    assert describe(BUSY) == (
+        "stage 1/2 load · 3:10 left · block 42 · amm 4 ok · faucet 12 ok, 1 running"
+        " · vault 0 ok, 2 FAILED"
     )
-    assert describe(live) == (
-        "stage 1 (of 0 to 2): under load · block 42 · faucet 12 ok (+1) · vault 0 ok 2 FAILED"
-        " · 3:10 left"
-    )
+
+
+@pytest.mark.parametrize("width", range(21, 120))
+def test_the_stage_and_the_time_left_stay_in_a_line_of_any_width(width: int) -> None:
+    line = describe(BUSY, width)
+    assert len(line) <= width
+    assert line.startswith("stage 1/2")
+    assert "3:10 left" in line
+
+
+def test_a_long_line_loses_what_matters_least_first() -> None:
+    assert describe(BUSY, 90).endswith("left · 2 FAILED · block 42 · ok: amm 4, faucet 12, vault 0")
+    assert describe(BUSY, 74).endswith("left · 2 FAILED · block 42 · 16 cycles ok")
+    assert describe(BUSY, 60).endswith("left · 2 FAILED · block 42")
+    assert describe(BUSY, 40).endswith("left · 2 FAILED")
+    assert describe(BUSY, 21) == "stage 1/2 · 3:10 left"
+
+
+def test_three_tasks_fit_80_columns_with_the_clock_in_front() -> None:
+    cycles = {"vault": (3, 0, 1), "faucet": (12, 0, 1), "amm": (4, 0, 1)}
+    live = replace(BUSY, block=12345, cycles=cycles)
+    told = "stage 1/2 load · 3:10 left · block 12345 · ok: amm 4, faucet 12, vault 3"
+    assert describe(live, 80 - len(" 0:41  ")) == told
+
+
+def test_a_single_stage_has_no_number_of_stages() -> None:
+    assert describe(replace(LIVE, stage=0, stages=1)) == "stage 0 load"
 
 
 def test_clean_takes_out_what_could_drive_a_terminal() -> None:
@@ -81,7 +106,7 @@ def test_without_a_terminal_lines_stand_and_come_seldom() -> None:
     lines = out.getvalue().splitlines()
     assert [line.split(None, 1)[1] for line in lines] == [
         "making the image",
-        "stage 1 (of 0 to 2): under load",
+        "stage 1/2 load",
         "a note",
         "warning: a warning [2J",
     ]
@@ -102,7 +127,7 @@ def test_on_a_terminal_one_line_changes() -> None:
     progress.close()
     shown = out.getvalue()
     assert "compiling" in shown
-    assert "under load" in shown
+    assert "stage 1/2 load" in shown
     assert "\x1b[31m" not in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor is shown again"
 

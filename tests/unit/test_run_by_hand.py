@@ -218,6 +218,18 @@ def test_the_next_steps_can_be_pasted_into_a_shell() -> None:
     assert 'load, which is {"faucet":{"interval":5}} at first' in loaded
 
 
+def test_every_address_has_a_line_of_its_own_that_80_columns_hold() -> None:
+    lines = next_steps(plan()).splitlines()
+    assert lines[:5] == [
+        "ready",
+        "  chain:  http://127.0.0.1:26657",
+        "  client: http://127.0.0.1:8000",
+        "  load:   http://127.0.0.1:3352",
+        "",
+    ]
+    assert all(line.count("http") <= 1 for line in lines)
+
+
 def test_the_next_steps_of_a_chain_alone_know_no_load() -> None:
     text = next_steps(plan("--chain-only"))
     assert "curl http://127.0.0.1:26657/status" in text

@@ -81,3 +81,18 @@ def test_rows_of_a_run_under_load(tmp_path: Path) -> None:
     assert slopes[1, "storage_kib", "cycle"] == 7
     assert slopes[None, "storage_kib", "block"] == 7
     assert not any(row["quantity"] == "vats_memory_kib" for row in rows)
+
+
+def test_a_quantity_with_too_few_points_has_a_row_without_a_slope(tmp_path: Path) -> None:
+    stage = {"stage": 1, "type": "perf-stage-start", "timestamp": 0}
+    write_rows(tmp_path / "perf.jsonl", [stage])
+    blocks = [{"stage": 1, "blockHeight": n, "beginAt": 10.0 * n} for n in range(9)]
+    write_rows(tmp_path / "blocks.jsonl", blocks)
+    cycles = [{"stage": 1, "task": "faucet", "start": 0.0, "finish": 99.0, "success": True}]
+    write_rows(tmp_path / "cycles.jsonl", cycles)
+    disk = {"stage": 1, "role": "chain", "kind": "storage", "subject": ".", "disk_kib": 7}
+    write_rows(tmp_path / "samples.jsonl", [{**disk, "time": 10.0 * n + 5} for n in range(9)])
+    rows = {(row["quantity"], row["per"]): row for row in growth_rows(load(tmp_path))}
+    told = {"slope": None, "low": None, "high": None, "points": 9}
+    row = {"stage": 1, "quantity": "storage_kib", "per": "block"}
+    assert rows["storage_kib", "block"] == row | told

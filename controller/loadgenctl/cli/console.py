@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live as RichLive
 from rich.text import Text
 
 from loadgenctl.errors import LoadgenError
+from loadgenctl.reports.words import stage_of
 from loadgenctl.run.progress import Live
 
+View = Callable[[str, int, int], Text | None]
+"""The progress line, columns and lines of the terminal → what is shown, None: only the line."""
 PLAIN_INTERVAL = 30.0
 """Seconds between standing lines where the output is not a terminal."""
 
@@ -28,9 +33,10 @@ def clean(text: str) -> str:
 class ConsoleProgress:
     """Implements `run.progress.Progress` on a rich console."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        """`quiet` leaves only warnings."""
+    def __init__(self, console: Console, *, quiet: bool = False, view: View | None = None) -> None:
+        """`quiet` leaves only warnings; `view` is shown in place of the line on a terminal."""
         self._console = console
+        self._view = view
         self._quiet = quiet
         self._began = time.monotonic()
         self._last_plain = 0.0
@@ -72,7 +78,10 @@ class ConsoleProgress:
             return
         line = f"{self._clock()}  {describe(live)}"
         if self._console.is_terminal:
-            self._show(Text(line, style="cyan"))
+            clock = f"{self._clock()}  "
+            line = clock + describe(live, self._console.width - len(clock))
+            view = None if self._view is None else self._view(line, *self._console.size)
+            self._show(Text(line, style="cyan") if view is None else view)
         elif time.monotonic() - self._last_plain >= PLAIN_INTERVAL:
             self._last_plain = time.monotonic()
             self._print(Text(line))
@@ -93,21 +102,47 @@ class ConsoleProgress:
         self._console.print(text, soft_wrap=True)
 
 
-def describe(live: Live) -> str:
-    """`stage 1/3 under load · block 42 · faucet 12 ok 0 failed · 3:10 left`."""
-    parts = [f"stage {live.stage} (of 0 to {live.stages - 1}): {live.doing}"]
-    if live.block is not None:
-        parts.append(f"block {live.block}")
-    for task, (succeeded, failed, active) in sorted(live.cycles.items()):
-        text = f"{task} {succeeded} ok"
-        if failed:
-            text += f" {failed} FAILED"
-        if active:
-            text += f" (+{active})"
-        parts.append(text)
-    if live.remaining is not None:
-        parts.append(f"{clock_text(live.remaining).strip()} left")
-    return " · ".join(parts)
+_SHORT = {"under load": "load", "chain alone": "chain only"}
+"""What a stage does for most of its time, in few words."""
+
+
+def describe(live: Live, width: int | None = None) -> str:
+    """`stage 1/2 load · 3:10 left · block 42 · faucet 12 ok, 1 running`.
+
+    What matters most comes first. Where `width` does not suffice, cycles in flight are left out,
+    then the cycles of all tasks are added up, then left out, and so on; time left stays.
+    """
+    stage = stage_of(live.stage, live.stages)
+    doing = [f"{stage} {_SHORT.get(live.doing, live.doing)}"]
+    left = [] if live.remaining is None else [f"{clock_text(live.remaining).strip()} left"]
+    block = [] if live.block is None else [f"block {live.block}"]
+    counts = sorted(live.cycles.items())
+    tasks = [_task_words(task, *numbers) for task, numbers in counts]
+    brief = [f"ok: {', '.join(f'{task} {good}' for task, (good, _, _) in counts)}"] * bool(counts)
+    total = [f"{sum(good for _, (good, _, _) in counts)} cycles ok"] * bool(counts)
+    failures = sum(failed for _, (_, failed, _) in counts)
+    failed = [f"{failures} FAILED"] * bool(failures)
+    line = ""
+    for parts in (
+        [*doing, *left, *block, *tasks],
+        [*doing, *left, *failed, *block, *brief],
+        [*doing, *left, *failed, *block, *total],
+        [*doing, *left, *failed, *block],
+        [*doing, *left, *failed],
+        [*doing, *left],
+        [stage, *left],
+    ):
+        line = " · ".join(parts)
+        if width is None or cell_len(line) <= width:
+            break
+    return line
+
+
+def _task_words(task: str, good: int, failed: int, active: int) -> str:
+    """`faucet 12 ok, 2 FAILED, 1 running`."""
+    words = f"{task} {good} ok"
+    words += f", {failed} FAILED" if failed else ""
+    return words + (f", {active} running" if active else "")
 
 
 def clock_text(seconds: float) -> str:

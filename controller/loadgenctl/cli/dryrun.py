@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.table import Table
 
 from loadgenctl.cli.console import clean
 from loadgenctl.cli.output import print_json
+from loadgenctl.cli.tables import print_list, width_for
 from loadgenctl.model import RunPlan, StageSpec
+from loadgenctl.reports.tables import Column, Table, flowing
+from loadgenctl.reports.text import print_lines
+from loadgenctl.reports.words import harmless
 from loadgenctl.run.resume import Resumption
 from loadgenctl.sources.giturl import without_credentials
 
@@ -36,21 +40,26 @@ def print_plan(plan: RunPlan, *, as_json: bool, resumption: Resumption | None = 
         )
     if resumption is not None:
         console.print(resumption.words(), soft_wrap=True, markup=False)
-    table = Table("stage", box=None)
-    table.add_column("runs", no_wrap=True)
-    for heading in ("minutes", "load", "cycles", "saved"):
-        table.add_column(heading)
-    for stage in plan.stages if resumption is None else resumption.left:
+    _print_stages(plan.stages if resumption is None else resumption.left, plan, console)
+
+
+def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) -> None:
+    """A table of the stages, and below it their loads, which are often alike."""
+    columns = [Column("stage", "whole"), Column("runs", "whole"), Column("minutes")]
+    columns += [Column("cycles"), Column("saved", "whole")]
+    rows, loads = [], defaultdict(list)
+    for stage in stages:
         minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
-        table.add_row(
-            str(stage.index),
-            _runs(stage, monitor=plan.monitor),
-            minutes,
-            clean(_load(stage)),
-            str(stage.cycles or ""),
-            "yes" if stage.save_storage else "no",
-        )
-    console.print(table)
+        saved = "yes" if stage.save_storage else "no"
+        runs = _runs(stage, monitor=plan.monitor)
+        rows.append((str(stage.index), runs, minutes, str(stage.cycles or "-"), saved))
+        loads[harmless(_load(stage))].append(str(stage.index))
+    print_list(Table("", columns, rows, rule=False, split=False), console)
+    width = width_for(console, None)
+    for load, indexes in loads.items():
+        if load:
+            of = f"stage {indexes[0]}" if len(indexes) == 1 else f"stages {', '.join(indexes)}"
+            print_lines(console, flowing(f"load of {of}: {load}".split(", "), width))
 
 
 def _load(stage: StageSpec) -> str:

@@ -15,11 +15,14 @@ from rich.text import Text
 from loadgenctl.cli.console import clean, show_error
 from loadgenctl.cli.output import json_text
 from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.runtop import RunView
+from loadgenctl.cli.tables import width_for
 from loadgenctl.cli.wiring import at_work
+from loadgenctl.clock import SystemClock
 from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
 from loadgenctl.reports.facts import read_facts
-from loadgenctl.reports.text import print_summary
+from loadgenctl.reports.text import WIDTH, print_summary
 from loadgenctl.run.resume import Resumption, examine
 from loadgenctl.run.runner import Ending, execute
 from loadgenctl.site import SiteSettings
@@ -31,16 +34,19 @@ def run_plan(
     *,
     files: ReportFiles,
     quiet: bool,
+    top: bool = False,
     json_output: bool = False,
     on_ready: Callable[[], None] | None = None,
     resumption: Resumption | None = None,
 ) -> int:
     """Do what the plan says, show how it goes and what came out; the exit code.
 
+    `top` shows the view of `loadgenctl top` while it runs, on a terminal.
     `on_ready` is for a plan by hand, see `Services.on_ready`; `resumption` for one that is gone on
     with, see `execute`.
     """
-    with at_work(site, quiet=quiet, engine=plan.engine) as wiring:
+    view = RunView(plan.output_dir, SystemClock()) if top else None
+    with at_work(site, quiet=quiet, engine=plan.engine, view=view) as wiring:
         services = wiring.services(plan)
         if on_ready is not None:
             services = replace(services, on_ready=on_ready)
@@ -66,7 +72,7 @@ def tell(ending: Ending, *, files: ReportFiles, quiet: bool, json_output: bool) 
     elif json_output:
         stdout.file.write(json_text(summary))
     elif not files.prints:
-        print_summary(stdout, summary)
+        print_summary(stdout, summary, width_for(stdout, WIDTH))
     for error in [ending.error, *troubles]:
         if error is not None:
             show_error(stderr, error)

@@ -11,11 +11,14 @@ from typing import Any, Final
 from rich.console import Console
 
 from loadgenctl.cli.output import print_csv, print_json
+from loadgenctl.cli.tables import print_list, width_for
 from loadgenctl.errors import UsageError
 from loadgenctl.records import schema
 from loadgenctl.records.reader import parse_row
 from loadgenctl.records.shape import shape_of, stage_number
-from loadgenctl.reports.slogs import blocks_table, stats_tables, vats_table
+from loadgenctl.reports.slogs import blocks_table, stats_lines, vats_table
+from loadgenctl.reports.tables import marks_for
+from loadgenctl.reports.text import WIDTH, print_lines
 from loadgenctl.reports.words import clean
 from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
 from loadgenctl.slog.scan import SlogScanner, scan_file
@@ -75,7 +78,7 @@ def show_blocks(
         print_csv(BLOCK_FIELDS, rows)
     else:
         for slog in slogs:
-            _console().print(blocks_table(str(slog.file), slog.rows))
+            print_list(blocks_table(str(slog.file), slog.rows))
     _tell_anomalies(slogs)
 
 
@@ -87,9 +90,10 @@ def show_stats(
     if as_json:
         print_json({"files": [slog.document() for slog in slogs]})
         return
+    console = Console()
+    width, marks = width_for(console, WIDTH), marks_for(console.encoding)
     for slog in slogs:
-        for part in stats_tables(slog.document()):
-            _console().print(part)
+        print_lines(console, stats_lines(slog.document(), width, marks))
 
 
 def show_vats(files: Sequence[Path], *, as_json: bool, as_csv: bool) -> None:
@@ -109,7 +113,7 @@ def show_vats(files: Sequence[Path], *, as_json: bool, as_csv: bool) -> None:
         print_csv(list(table[0]) if table else ["file", "vat_id"], table)
     else:
         for slog in slogs:
-            _console().print(vats_table(str(slog.file), vat_rows(slog.scanner.vats.values())))
+            print_list(vats_table(str(slog.file), vat_rows(slog.scanner.vats.values())))
 
 
 def _read(files: Sequence[Path], perf: Path | None, stage: int | None) -> list[_Slog]:
@@ -143,13 +147,6 @@ def _unreadable(path: Path, error: OSError) -> UsageError:
 def _stage_of(file: Path) -> int | None:
     match = _STAGE.search(file.name)
     return None if match is None else stage_number(match[1])
-
-
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=120)
-    return console
 
 
 def _tell_anomalies(slogs: Iterable[_Slog]) -> None:

@@ -14,12 +14,16 @@ from loadgenctl.model import RunPlan
 from loadgenctl.site import SiteSettings
 
 CHAIN = """\
-ready; chain: http://127.0.0.1:{rpc}{others}
-
+ready
+  chain:  http://127.0.0.1:{rpc}
+{others}
 ask the chain:
   curl http://127.0.0.1:{rpc}/status
 """
-OTHERS = ", client: http://127.0.0.1:{solo}, load: http://127.0.0.1:{load}"
+OTHERS = """\
+  client: http://127.0.0.1:{solo}
+  load:   http://127.0.0.1:{load}
+"""
 LOAD = """\
 see and set the load, which is {config} at first:
   curl http://127.0.0.1:{load}/config

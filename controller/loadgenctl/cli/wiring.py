@@ -16,7 +16,7 @@ import docker
 from rich.console import Console
 
 from loadgenctl import resources
-from loadgenctl.cli.console import ConsoleProgress
+from loadgenctl.cli.console import ConsoleProgress, View
 from loadgenctl.cli.localsite import local_build_settings
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
@@ -96,12 +96,14 @@ def local_engine(clock: Clock) -> LocalEngine:
 
 
 @contextmanager
-def at_work(settings: SiteSettings, *, quiet: bool, engine: str = DOCKER) -> Iterator[Wiring]:
+def at_work(
+    settings: SiteSettings, *, quiet: bool, engine: str = DOCKER, view: View | None = None
+) -> Iterator[Wiring]:
     """For what takes its time: the engine, progress on standard error, signals taken over.
 
-    Raises `EngineUnavailable`.
+    `view` is as in `ConsoleProgress`. Raises `EngineUnavailable`.
     """
-    progress = ConsoleProgress(Console(stderr=True), quiet=quiet)
+    progress = ConsoleProgress(Console(stderr=True), quiet=quiet, view=view)
     interrupts = Interrupts()
     with interrupts.installed(), Wiring(settings, progress, interrupts, engine) as wiring:
         try:

@@ -77,6 +77,11 @@ class AgentClient:
         self._unreadable = 0
         self._heard = clock.monotonic()
 
+    @property
+    def full_interval(self) -> float:
+        """Seconds between full samples; 0: only on request."""
+        return self._spec.full
+
     def start(self) -> list[Row]:
         """Start the agent; a gap if the engine refuses, which `poll` tries to mend later."""
         self._starts += 1

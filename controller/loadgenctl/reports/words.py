@@ -23,7 +23,7 @@ def clean(text: object, limit: int = 400) -> str:
 
 
 def log_line(text: object, limit: int = 400) -> str:
-    """The same for a line of a log, whose indentation tells something."""
+    """The same for a line of a log, whose indentation has a meaning."""
     return _cut(harmless(str(text).expandtabs(4)).rstrip(), limit)
 
 
@@ -42,6 +42,13 @@ def number(value: object, digits: int = 0) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return MISSING
     return f"{value:,.{digits}f}".replace(",", " ")
+
+
+def count(value: object) -> str:
+    """`12 345`, and of averages below 1000 one decimal digit: `16.6`."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    small = isinstance(value, int | float) and abs(value) < 1000
+    return number(value, 1 if small and not whole else 0)
 
 
 def seconds(value: object) -> str:
@@ -63,6 +70,11 @@ def duration(value: object) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d}"
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def stage_of(stage: object, count: int | None) -> str:
+    """`stage 1/3`: its number, of which the last one is 3; of a single stage only its number."""
+    return f"stage {stage}" if count is None or count < 2 else f"stage {stage}/{count - 1}"
 
 
 def mebibytes(kib: object) -> str:

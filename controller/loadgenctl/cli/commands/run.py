@@ -77,6 +77,12 @@ def run_command(
         bool, typer.Option("--json", help="Print the plan or the summary as JSON.")
     ] = False,
     quiet: Quiet = False,
+    top: Annotated[
+        bool,
+        typer.Option(
+            "--top", help="Show the view of `loadgenctl top` while it runs, on a terminal."
+        ),
+    ] = False,
     junit: Junit = None,
     markdown: Markdown = None,
     config: Config = None,
@@ -124,6 +130,7 @@ def run_command(
             site,
             files=files,
             quiet=quiet,
+            top=top,
             json_output=json_output,
             resumption=resumption,
         )
