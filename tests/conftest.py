@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from tests.docker_support import SUITE, DockerUnderTest
 
-from loadgenctl.cli.wiring import cache_dir
+from loadgenctl.cachedir import cache_dir
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Leftover

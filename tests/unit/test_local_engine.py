@@ -307,7 +307,7 @@ def test_others_may_not_look(bench: Bench) -> None:
     root = bench.registry.root
     assert root.stat().st_mode & 0o777 == 0o700
     root.chmod(0o755)
-    with pytest.raises(EngineUnavailable, match="others than you may enter"):
+    with pytest.raises(EngineUnavailable, match="other users may enter"):
         bench.engine.info()
 
 

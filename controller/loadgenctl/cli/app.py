@@ -89,6 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
+        from loadgenctl.filetrouble import file_error, is_file_error
+
+        if is_file_error(error):
+            trouble = file_error(error)
+            _show(trouble)
+            sys.exit(trouble.exit_code)
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
             _internal_error()
         _forget_output()

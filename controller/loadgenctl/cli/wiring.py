@@ -16,6 +16,7 @@ import docker
 from rich.console import Console
 
 from loadgenctl import resources
+from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.console import ConsoleProgress
 from loadgenctl.cli.localsite import local_build_settings
 from loadgenctl.clock import Clock, SystemClock
@@ -25,7 +26,8 @@ from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.engines.docker_errors import connect as connect_docker
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
-from loadgenctl.errors import LoadgenError, OutputFolderError
+from loadgenctl.errors import LoadgenError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.images import ImageStore
 from loadgenctl.images.allinone import AllInOne
 from loadgenctl.images.own import OwnImage, load_toolchain
@@ -53,19 +55,9 @@ from loadgenctl.sources.git import GitSource
 from loadgenctl.stats.finish import perf_finish_stats
 from loadgenctl.stats.run import summarize
 
-CACHE_VARIABLE = "LOADGENCTL_CACHE"
 DOCKER, LOCAL = "docker", "local"
 ENGINES = (LOCAL, DOCKER)
 FACTORIES: Mapping[str, SdkFactory] = {"agoric": agoric.make, "sim": sim.make}
-
-
-def cache_dir() -> Path:
-    """Where clones, built SDKs and package caches are kept between runs."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser().resolve()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "loadgenctl"
 
 
 @contextmanager
@@ -258,10 +250,7 @@ class Wiring:
             gitconfig.write_text(settings.builder_gitconfig(), encoding="utf-8")
             gitconfig.chmod(0o644)
         except OSError as error:
-            raise OutputFolderError(
-                f"the cache {cache} cannot be written: {error.strerror}",
-                hint=f"name another folder with {CACHE_VARIABLE}",
-            ) from error
+            raise file_error(error) from error
         return settings.builder_env(), settings.builder_mounts(gitconfig=gitconfig)
 
     def _finish(self, plan: RunPlan) -> Callable[[RunStore], None]:

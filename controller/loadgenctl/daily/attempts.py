@@ -17,7 +17,8 @@ from loadgenctl.daily.history import (
     read_history,
 )
 from loadgenctl.daily.journal import Journal
-from loadgenctl.errors import Interrupted, LoadgenError, OutputFolderError
+from loadgenctl.errors import Interrupted, LoadgenError, OutputFolderError, UsageError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.files import replace_file
@@ -149,6 +150,8 @@ class Attempts:
             raise
         except LoadgenError as error:
             return error.exit_code, error.message
+        except OSError as error:
+            return UsageError.exit_code, file_error(error).message
         except Exception as error:  # noqa: BLE001 - no run may end the service, whatever it does
             return LoadgenError.exit_code, f"internal error: {type(error).__name__}: {error}"
 
@@ -206,7 +209,7 @@ def _last_lines(path: Path) -> list[str]:
 
 
 def _cannot(folder: Path, error: OSError) -> OutputFolderError:
+    trouble = file_error(error)
     return OutputFolderError(
-        f"the attempt cannot be kept in {folder}: {error.strerror}",
-        hint="check the room on the disk and the folder's owner; see --keep and --max-disk",
+        f"the attempt cannot be kept in {folder}: {trouble.message}", hint=trouble.hint
     )

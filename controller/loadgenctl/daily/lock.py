@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.clock import Clock
-from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.errors import UsageError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.owner import Owner
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.sources.locks import exclusive
@@ -42,9 +43,7 @@ def sole_instance(
     try:
         path.touch()
     except OSError as error:
-        raise OutputFolderError(
-            f"cannot write to {folder}: {error.strerror}", hint="start it in a folder of your own"
-        ) from error
+        raise file_error(error) from error
 
     def check() -> None:
         holder = read_holder(path)

@@ -127,13 +127,15 @@ def _close_pod(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
     """Remove the containers; what goes wrong with that is the run's error if it has no other."""
     if walk.pod is None:
         return error
-    walk.services.progress.step("removing the containers")
+    contained = walk.services.engine.own_network
+    walk.services.progress.step("removing the containers" if contained else "ending the processes")
     try:
         walk.pod.close()
     except LoadgenError as trouble:
         if error is None:
             return trouble
-        walk.services.progress.warn(f"containers may be left: {trouble}; try loadgenctl clean")
+        what = "containers" if contained else "processes"
+        walk.services.progress.warn(f"{what} may be left: {trouble}; run loadgenctl clean")
     return error
 
 
