@@ -86,20 +86,29 @@ def hint_for(path: Path, *, cause: Path | None = None) -> str:
         whole = cause.is_relative_to(cache) and cache.exists()
         top = cache if whole and cache.stat().st_uid != os.geteuid() else cause
         return f"name a cache of your own with {CACHE_VARIABLE}, or {_make_yours(top)}"
-    return f"choose a folder of your own, or {_make_yours(cause)}"
+    home = os.environ.get("HOME")
+    if home and path.is_relative_to(home) and not _is_mine(Path(home)):
+        return f"set HOME to a folder of your own: {home} is not yours"
+    if _is_mine(cause):
+        return _make_yours(cause)
+    # Not chown: the folder may be anything, such as another user's home.
+    return "choose a folder of your own, or have its owner give you access"
 
 
 def _make_yours(folder: Path) -> str:
-    try:
-        info = folder.lstat()
-    except OSError:
-        return "change its owner"
     quoted = shlex.quote(str(folder))
-    if info.st_uid == os.geteuid():
-        mode = "u+rwx" if stat.S_ISDIR(info.st_mode) else "u+rw"
+    if _is_mine(folder):
+        mode = "u+rwx" if stat.S_ISDIR(folder.lstat().st_mode) else "u+rw"
         return f"change its mode: chmod {mode} {quoted}"
     me = user_name(os.geteuid())
     return f"change its owner: sudo chown -R {me.removeprefix('user ')} {quoted}"
+
+
+def _is_mine(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _hint(error: OSError, path: Path) -> str:
