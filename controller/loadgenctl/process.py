@@ -131,12 +131,16 @@ class Runner:
                 )
             )
 
-    def start(self, argv: Sequence[str]) -> Child:
-        """Start in the background, in a group of its own."""
+    def start(self, argv: Sequence[str], *, held: bool = False) -> Child:
+        """Start in the background, in a group of its own.
+
+        With `held` its standard input ends when this process does, whatever ends it; else there is
+        nothing to read. Raises `OSError`.
+        """
         return Child(
             subprocess.Popen(  # noqa: S603
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if held else subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -174,8 +178,9 @@ class Child:
     def end(self) -> None:
         """End it if it still runs."""
         shut_down(self._process, grace=1.0)
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        for stream in (self._process.stdin, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 class Background:

@@ -101,5 +101,5 @@ def test_whoever_takes_it_while_it_is_waited_for_goes_first(tmp_path: Path) -> N
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputFolderError, match="cannot use .*missing"):
+    with pytest.raises(OutputFolderError, match=r"cannot use .*missing"):
         enter(tmp_path / "missing", FakeClock(), [])

@@ -23,7 +23,7 @@ from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine
 from loadgenctl.engines.docker import DockerEngine
-from loadgenctl.engines.docker_errors import connect as connect_docker
+from loadgenctl.engines.docker_connect import connect as connect_docker
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
 from loadgenctl.errors import LoadgenError
@@ -67,11 +67,7 @@ def connect(kind: str) -> Iterator[Engine]:
     Raises `EngineUnavailable`.
     """
     clock = SystemClock()
-    engine: Engine = (
-        local_engine(clock)
-        if kind == LOCAL
-        else DockerEngine(connect_docker(docker.from_env), clock)
-    )
+    engine: Engine = local_engine(clock) if kind == LOCAL else DockerEngine(connect_docker(), clock)
     try:
         yield engine
     finally:
@@ -148,7 +144,7 @@ class Wiring:
         if self.engine == LOCAL:
             self._engine = local_engine(self._clock)
         else:
-            self._client = connect_docker(docker.from_env)
+            self._client = connect_docker()
             self._engine = DockerEngine(self._client, self._clock)
         return self
 
