@@ -131,16 +131,22 @@ class Runner:
                 )
             )
 
-    def start(self, argv: Sequence[str], *, held: bool = False) -> Child:
-        """Start in the background, in a group of its own.
+    def start(self, argv: Sequence[str]) -> Child:
+        """Start in the background, in a group of its own."""
+        return self._start(argv, stdin=subprocess.DEVNULL)
 
-        With `held` its standard input ends when this process does, whatever ends it; else there is
-        nothing to read. Raises `OSError`.
+    def start_held(self, argv: Sequence[str]) -> Child:
+        """The same with a standard input that ends when this process does, whatever ends it.
+
+        Raises `OSError`.
         """
+        return self._start(argv, stdin=subprocess.PIPE)
+
+    def _start(self, argv: Sequence[str], *, stdin: int) -> Child:
         return Child(
             subprocess.Popen(  # noqa: S603
                 list(argv),
-                stdin=subprocess.PIPE if held else subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,

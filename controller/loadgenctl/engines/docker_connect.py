@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from docker import DockerClient
-from docker.tls import TLSConfig
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines.docker_address import Address, find_address
@@ -22,12 +20,8 @@ CALL_TIMEOUT = 60
 """Seconds any later call may take: a loaded machine creates containers slowly."""
 
 
-class ClientFactory(Protocol):
-    """`docker.DockerClient`, or a test's own."""
-
-    def __call__(self, *, base_url: str, tls: TLSConfig | None, timeout: int) -> DockerClient:
-        """A client; `timeout` in seconds for each call."""
-        ...
+ClientFactory = Callable[..., DockerClient]
+"""`docker.DockerClient`, or a test's own; called with `base_url`, `tls` and `timeout` (s)."""
 
 
 def connect(

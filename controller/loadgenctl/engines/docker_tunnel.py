@@ -43,7 +43,7 @@ def open_tunnel(url: str, clock: Clock, *, within: float) -> Tunnel:
     before, after = _command(url, within)
     folder = Path(tempfile.mkdtemp(prefix="loadgenctl-ssh-"))
     try:
-        child = Runner().start([*before, f"{folder}/docker.sock{after[0]}", *after[1:]], held=True)
+        child = Runner().start_held([*before, f"{folder}/docker.sock{after[0]}", *after[1:]])
     except FileNotFoundError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise EngineUnavailable(
