@@ -19,6 +19,7 @@ from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import DEFAULT_REPOSITORY, GitSource
 from loadgenctl.sources.giturl import check_revision, parse_repository
+from loadgenctl.sources.mirror import DEFAULT_BRANCH
 
 _HINT = "daily follows a branch: --branch, --sdk-repo; results go below the working directory"
 _MAX_DISK = Option("max-disk", "bytes", None, "room for all attempts", "")
@@ -101,6 +102,7 @@ def _followable(plan: RunPlan, branch: str | None) -> str:
 
 def _newest(source: GitSource, plan: RunPlan, branch: str | None) -> Callable[[], ResolvedRevision]:
     # By its full name: a tag, or a commit's beginning, may read the same.
-    name = branch if branch is None or branch.startswith("refs/") else f"refs/heads/{branch}"
+    plain = branch in DEFAULT_BRANCH or branch.startswith("refs/")
+    name = branch if plain else f"refs/heads/{branch}"
     request = SourceRequest(plan.sdk, name, plan.repository)
     return lambda: source.resolve(request)

@@ -14,6 +14,7 @@ from loadgenctl.cli.wiring import DOCKER, LOCAL, connect
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, ExecResult, Handle, Leftover
 from loadgenctl.errors import EngineUnavailable, UsageError
+from loadgenctl.plan.times import with_seconds
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.roles.loadclient import LoadClient
 from loadgenctl.roles.loadconfig import validate_config
@@ -59,7 +60,7 @@ def parse(text: str) -> dict[str, Any]:
             f"the load config is not valid JSON: {error}",
             hint="""write e.g. '{"faucet": {"interval": 60}}', quoted for the shell""",
         ) from error
-    return dict(validate_config(config))
+    return dict(validate_config(with_seconds(config) if isinstance(config, dict) else config))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
+from loadgenctl.cli.tables import size
 from loadgenctl.plan.options import KEYS_FOR, OPTIONS, Option
 
 
@@ -30,6 +31,8 @@ def _flag(option: Option) -> str:
         key = key.replace("*", "N", 1)
     elif ".*" in key and option.kind != "tree":
         key = key.replace("*", "ROLE", 1)
+    if option.unit is not None:
+        return f"--{key} TIME"
     kinds = {"bool": "", "int": " N", "number": " X", "bytes": " SIZE", "path": " PATH"}
     if option.kind == "text":
         return f"--{key} {'|'.join(option.choices) or 'TEXT'}"
@@ -40,4 +43,6 @@ def _about(option: Option) -> str:
     if option.default is None or (option.kind == "bool" and not option.default):
         return option.help
     default = "on" if option.default is True else option.default
+    if option.kind == "bytes":
+        default = size(option.default)
     return f"{option.help} [dim](default {default})[/dim]"

@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
-from loadgenctl.plan.arguments import Setting, canonical, check, parse, parse_value, unknown
-from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option, find
+from loadgenctl.plan.arguments import (
+    PREFIX,
+    VARIABLE,
+    Setting,
+    canonical,
+    check,
+    of_variable,
+    parse,
+    parse_value,
+    unknown,
+)
+from loadgenctl.plan.lookup import find
+from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option
 
 DEFAULT = "default"
 """The origin of what nobody set."""
-PREFIX = "LOADGENCTL_"
 CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
 NOT_OPTIONS = frozenset(
     {CONFIG_VARIABLE, "LOADGENCTL_CACHE", "LOADGENCTL_REAL_SDK", "LOADGENCTL_WITHOUT_DOCKER"}
@@ -185,12 +195,12 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
         if name in SYNONYMS and text:
             key = SYNONYMS[name]
         elif name.startswith(PREFIX) and name not in NOT_OPTIONS:
-            key = name[len(PREFIX) :].lower().replace("__", ".").replace("_", "-")
+            key = of_variable(name)
         else:
             continue
         match = find(canonical(key))
         if match is None:
-            raise unknown(name, "environment variable")
+            raise unknown(name, VARIABLE)
         yield Setting(match.path, parse_value(match.option, text, name), f"${name}")
 
 

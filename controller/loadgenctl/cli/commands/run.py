@@ -41,7 +41,7 @@ class OptionsCommand(TyperCommand):
             return super().invoke(ctx)
         except UnknownOption as error:
             from loadgenctl.plan.arguments import unknown
-            from loadgenctl.plan.options import names
+            from loadgenctl.plan.lookup import names
 
             own = [
                 flag[2:] for param in self.get_params(ctx) for flag in param.opts if "--" in flag
