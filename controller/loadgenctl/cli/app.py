@@ -35,7 +35,7 @@ from loadgenctl.version import VERSION
 app = typer.Typer(
     cls=QuickGroup,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Measure how a blockchain SDK revision performs under load: build it, run chain, client"

@@ -7,7 +7,6 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from loadgenctl.cli.tables import size
 from loadgenctl.plan.options import KEYS_FOR, OPTIONS, Option
 
 
@@ -44,5 +43,5 @@ def _about(option: Option) -> str:
         return option.help
     default = "on" if option.default is True else option.default
     if option.kind == "bytes":
-        default = size(option.default)
+        default = f"{option.default / 1024**2:g} MiB"
     return f"{option.help} [dim](default {default})[/dim]"

@@ -53,10 +53,11 @@ def _wild(group: str, word: str) -> bool:
 
 def names() -> list[str]:
     """All keys as a person would type them, for suggestions."""
-    return [name for option in OPTIONS for name in _names(option)]
+    return [name for option in OPTIONS for name in names_of(option)]
 
 
-def _names(option: Option) -> list[str]:
+def names_of(option: Option) -> list[str]:
+    """One option's keys as a person would type them, with `N` for a stage's number."""
     key, group = option.key, option.path[0]
     if key.startswith("stage.*."):
         return [key.replace("*", "N", 1)]

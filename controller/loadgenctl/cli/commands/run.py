@@ -35,6 +35,16 @@ class OptionsCommand(TyperCommand):
         super().format_help(ctx, formatter)
         print_options(self.purpose)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """What a shell may complete: the command's own options, and a run's."""
+        from typer._click.shell_completion import CompletionItem
+
+        from loadgenctl.cli.completion import complete_option
+
+        words = complete_option(ctx.args, incomplete, self.purpose)
+        found = [CompletionItem(word, help=about) for word, about in words]
+        return [*super().shell_complete(ctx, incomplete), *found]
+
     def invoke(self, ctx: Any) -> Any:
         """The command; for an unknown option the nearest one is sought among all that it takes."""
         try:
