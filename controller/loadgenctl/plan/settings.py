@@ -66,6 +66,11 @@ class Settings:
             last = value if not path and isinstance(value, bool) else None
         return last
 
+    def variables(self) -> tuple[str, ...]:
+        """The environment's variables that set what is in force."""
+        named = {origin[1:] for origin in self.origins.values() if origin.startswith("$")}
+        return tuple(sorted(named))
+
     def _below(self, key: str) -> Iterator[tuple[tuple[str, ...], Any]]:
         """What was set at a path and below it, in that order: the rest of the path, the value."""
         root = tuple(key.split("."))

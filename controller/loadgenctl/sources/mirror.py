@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadgenctl.clock import Clock
@@ -108,7 +108,15 @@ class Mirror:
             return self._only_ref(name, refs)
         if prefix is None:
             raise self._not_found(revision)
-        return None
+        folder = self.remote.local
+        if folder is None:
+            return None
+        git_dir = folder / ".git"
+        there = replace(self, path=git_dir if git_dir.is_dir() else folder)
+        found = there.commits_by_prefix(prefix)
+        if not found:
+            raise self._not_found(revision)
+        return self._only(prefix, found)
 
     def ensure(self, commit: str) -> str:
         """See to it that a commit given by its full id is here. Raises `RevisionNotFound`."""

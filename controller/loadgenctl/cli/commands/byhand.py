@@ -34,8 +34,10 @@ def up_command(
     plan = given.plan_by_hand()
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
+        from loadgenctl.cli.foresee import foresee
 
-        print_plan(plan, as_json=False)
+        sdk = foresee(plan, given.site().rewrite_git)
+        print_plan(plan, as_json=False, sdk=sdk, variables=given.settings.variables())
         return
     from loadgenctl.cli.up import bring_up
 

@@ -115,7 +115,7 @@ def run_command(
     if resume is not None:
         from loadgenctl.cli.resume import to_resume
 
-        resumption = to_resume(resume, ctx.args)
+        given, resumption = None, to_resume(resume, ctx.args)
         plan, site = resumption.plan, read([], config).site()
     else:
         resumption, given = None, read(ctx.args, config)
@@ -123,8 +123,11 @@ def run_command(
     files = reports_of_run(junit, markdown, os.environ, prints_json=json_output)
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
+        from loadgenctl.cli.foresee import foresee
 
-        print_plan(plan, as_json=json_output, resumption=resumption)
+        sdk = None if resumption is not None else foresee(plan, site.rewrite_git)
+        variables = () if given is None else given.settings.variables()
+        print_plan(plan, as_json=json_output, resumption=resumption, sdk=sdk, variables=variables)
         return
     from loadgenctl.cli.run import run_plan
 
