@@ -20,7 +20,13 @@ from loadgenctl.cli.commands.daily import ManyRunsCommand, daily_command, queue_
 from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.cli.commands.load import load_app
-from loadgenctl.cli.commands.results import regen_command, slog_app, stats_command, top_command
+from loadgenctl.cli.commands.results import (
+    list_command,
+    regen_command,
+    slog_app,
+    stats_command,
+    top_command,
+)
 from loadgenctl.cli.commands.run import (
     PASS_ON,
     ByHandCommand,
@@ -63,6 +69,7 @@ app.command("run", cls=OptionsCommand, context_settings=PASS_ON)(run_command)
 app.command("options", cls=OptionsCommand, context_settings=PASS_ON)(options_command)
 app.command("daily", cls=ManyRunsCommand, context_settings=PASS_ON)(daily_command)
 app.command("queue", cls=ManyRunsCommand, context_settings=PASS_ON)(queue_command)
+app.command("list")(list_command)
 app.command("stats")(stats_command)
 app.command("regen")(regen_command)
 app.command("top")(top_command)

@@ -92,10 +92,10 @@ class Mirror:
         `UsageError` where the repository does not answer within `LOOK_TIMEOUT`.
         """
         if revision in DEFAULT_BRANCH:
-            found = self._listed("HEAD").get("HEAD")
-            if found is None:
+            newest = self._listed("HEAD").get("HEAD")
+            if newest is None:
                 raise self._not_found(None)
-            return found
+            return newest
         name = check_revision(revision)
         prefix = name.lower() if _FULL.fullmatch(name.lower()) else None
         if prefix is None and _PREFIX.fullmatch(name.lower()):
