@@ -70,7 +70,7 @@ def test_of_several_one_must_be_named(desk: Desk) -> None:
 def test_nothing_runs(desk: Desk) -> None:
     with pytest.raises(UsageError, match="no run is running"):
         find_loadgen([desk.engine], None)
-    with pytest.raises(UsageError, match=f"no run {ONE} goes on"):
+    with pytest.raises(UsageError, match=f"the run {ONE} is not running"):
         find_loadgen([desk.engine], ONE)
 
 

@@ -80,7 +80,7 @@ class Attempts:
         try:
             swept = self.sweep()
             for left in swept.removed:
-                self.journal.tell("swept", f"removed {left}, left by a run that is gone", name=left)
+                self.journal.tell("swept", f"removed {left}, left behind by a dead run", name=left)
             for line in swept.told:
                 self.journal.tell("swept", line, name=line)
             swept.check()
@@ -103,7 +103,7 @@ class Attempts:
         where = folder.relative_to(self.root)
         self.journal.tell(
             "attempt-started",
-            f"running {job.commit[:12]}: {where}, what it says is in {where / CONSOLE}",
+            f"running {where}",
             commit=job.commit,
             attempt=about["attempt"],
             folder=str(where),

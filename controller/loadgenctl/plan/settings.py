@@ -210,7 +210,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
 
 
 def load_file(path: Path) -> dict[str, Any]:
-    """The tables of a loadgenctl.toml. Raises `UsageError` when it cannot be read or is no TOML."""
+    """The tables of a loadgenctl.toml. Raises `UsageError` for one that cannot be read."""
     tables = load_toml(path, hint="see docs/site-settings.md for an example")
     extra = set(tables) - {"run", "site"}
     if extra:
@@ -224,13 +224,13 @@ def load_file(path: Path) -> dict[str, Any]:
 
 
 def load_toml(path: Path, *, hint: str) -> dict[str, Any]:
-    """A TOML file's content. Raises `UsageError` when it cannot be read or is no TOML."""
+    """A TOML file's content. Raises `UsageError` when it cannot be read or is not TOML."""
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        # Some editors begin a file with a byte order mark, which is not TOML.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
     except (ValueError, RecursionError) as error:
         # Among them: numbers with too many digits, tables nested without end.
-        raise UsageError(f"{path} is no TOML: {error}", hint=hint) from error
+        raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from loadgenctl.run.making import (
     resolve,
     sweep,
 )
-from loadgenctl.run.resume import Resumption
+from loadgenctl.run.resume import Resumption, resumable
 from loadgenctl.run.stages import run_stages
 from loadgenctl.run.walk import Services, Walk, known
 
@@ -140,7 +141,13 @@ def _close_pod(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
 
 
 def _open_records(plan: RunPlan, services: Services) -> RunStore:
-    store = RunStore.create(plan.output_dir, services.clock)
+    try:
+        store = RunStore.create(plan.output_dir, services.clock)
+    except OutputFolderError as error:
+        if resumable(plan.output_dir):
+            folder = shlex.quote(str(plan.output_dir))
+            error.hint = f"resume it with --resume {folder}, or {error.hint}"
+        raise
     services.progress.note(f"results in {plan.output_dir}")
     return store
 
