@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
+import typer
 from typer.core import TyperGroup, TyperOption
 
 
@@ -18,6 +20,14 @@ class QuickGroup(TyperGroup):
             option.default = False
         return option
 
+    def invoke(self, ctx: Any) -> Any:
+        """The command; a value that it cannot take is refused in our words, not in pydantic's."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _in_plain_words(error.message)
+            raise
+
     def get_params(self, ctx: Any) -> Any:
         """The group's own options."""
         return _plain_switches(super().get_params(ctx))
@@ -28,6 +38,24 @@ class QuickGroup(TyperGroup):
         if command is not None:
             _plain_switches(command.get_params(ctx))
         return command
+
+
+_PHRASES = (
+    (r"Input should be a valid integer.*", "it takes a whole number"),
+    (r"Input should be a valid number.*", "it takes a number"),
+    (r"Input should be greater than or equal to (\S+)", r"it must be at least \1"),
+    (r"Input should be less than or equal to (\S+)", r"it must be at most \1"),
+    (r"Input should be (.+)", r"it is one of \1"),
+)
+"""What pydantic says → what we say."""
+
+
+def _in_plain_words(message: str) -> str:
+    for pattern, words in _PHRASES:
+        changed = re.sub(pattern, words, message)
+        if changed != message:
+            return changed
+    return message
 
 
 def _plain_switches(params: Iterable[Any]) -> Iterable[Any]:
