@@ -57,7 +57,7 @@ def table(cache: SdkCache, capsys: pytest.CaptureFixture[str], tags: dict[str, s
 
 
 def test_an_empty_cache_says_so(cache: SdkCache, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no SDK is built" in table(cache, capsys, TAGS)
+    assert "no built SDKs" in table(cache, capsys, TAGS)
     show_sdks(cache, TAGS, as_json=True)
     assert json.loads(capsys.readouterr().out) == []
 

@@ -81,7 +81,7 @@ def test_the_run_of_a_dead_owner_is_waited_for(tmp_path: Path) -> None:
         clock.at(100, lambda: fcntl.flock(descriptor, fcntl.LOCK_UN))
         enter(tmp_path, clock, said)
     assert said == [
-        "a run of a service that was killed still goes on; waiting for its end",
+        "a run of a killed service is still in progress; waiting for its end",
         "entered",
     ]
     assert 100 <= clock.monotonic() < 101

@@ -275,5 +275,5 @@ def test_without_ssh_the_missing_program_is_named(
 
 @pytest.mark.parametrize("url", ["ssh://", "ssh://h:port", "ssh://-oProxyCommand=x"])
 def test_an_address_that_ssh_could_take_for_an_option_is_refused(url: str) -> None:
-    with pytest.raises(EngineUnavailable, match="no address of an engine"):
+    with pytest.raises(EngineUnavailable, match="not an address of an engine"):
         connect({"DOCKER_HOST": url})

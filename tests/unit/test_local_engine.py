@@ -166,7 +166,7 @@ def test_who_got_the_pid_since_is_left_alone() -> None:
         ({"user": "54321:54321"}, "run as you"),
         ({"mounts": (Mount("/not/there", "/src"),)}, "there is no /not/there"),
         ({"mounts": (Mount("volume", "/cache"),)}, "there is no volume"),
-        ({"name": "../elsewhere"}, "is no name for a container"),
+        ({"name": "../elsewhere"}, "is no name for a process"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(

@@ -64,14 +64,14 @@ def parse(text: str) -> dict[str, Any]:
 
 @contextmanager
 def _engines() -> Iterator[list[Engine]]:
-    """Wherever runs may go on. Raises `EngineUnavailable`."""
+    """The engines that may have a run. Raises `EngineUnavailable`."""
     with ExitStack() as stack:
         local = stack.enter_context(connect(LOCAL))
         engines = [local]
         try:
             engines.append(stack.enter_context(connect(DOCKER)))
         except EngineUnavailable:
-            # No matter for somebody whose run goes on without it.
+            # It does not matter to a run that is in progress on the other one.
             if not any(_goes_on(item) for item in local.leftovers()):
                 raise
         yield engines

@@ -76,7 +76,7 @@ class Attempts:
     """Removes what dead runs left on the engine; what that was. Raises `LoadgenError`."""
 
     def clear_away(self) -> None:
-        """Sweep, and tell of it: the containers of a killed run would go on meanwhile."""
+        """Sweep, and report it: the containers of a killed run would run meanwhile."""
         try:
             swept = self.sweep()
             for left in swept.removed:

@@ -52,7 +52,7 @@ def sole_instance(
 
     def wait() -> None:
         check()
-        say("a run of a service that was killed still goes on; waiting for its end")
+        say("a run of a killed service is still in progress; waiting for its end")
 
     with exclusive(path, clock, on_wait=wait, check=check) as descriptor:
         # In place: another file of that name would be another lock.
@@ -70,7 +70,7 @@ def read_holder(path: Path) -> Holder | None:
 
 
 def _in_use(folder: Path, holder: Holder | None) -> UsageError:
-    hint = "one at a time works in a folder: stop that one, or start this one in another folder"
+    hint = "only one can work in a folder: stop that one, or start this one in another folder"
     if holder is None:
         return UsageError(f"{folder} is in use by another loadgenctl", hint=hint)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))

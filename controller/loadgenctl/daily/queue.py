@@ -169,7 +169,7 @@ class Queue:
         job = entry.job
         if self._settled(entry):
             passed = self.attempts.history(job).passed
-            how = "passed before" if passed else "failed before; more --attempts try it again"
+            how = "passed before" if passed else "failed before; raise --attempts to try it again"
             self.journal.tell(
                 "skipped",
                 f"line {entry.line.number}: {job.commit[:12]} {how} ({job.name})",

@@ -71,10 +71,10 @@ def _command(url: str, within: float) -> tuple[list[str], list[str]]:
     try:
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise EngineUnavailable(f"{url} is no address of an engine: {error}") from error
+        raise EngineUnavailable(f"{url} is not an address of an engine: {error}") from error
     if not host or host.startswith("-"):
         raise EngineUnavailable(
-            f"{url} is no address of an engine", hint="write ssh://HOST or ssh://HOST:PORT"
+            f"{url} is not an address of an engine", hint="write ssh://HOST or ssh://HOST:PORT"
         )
     remote = parts.path if len(parts.path) > 1 else _REMOTE_SOCKET
     settings = {

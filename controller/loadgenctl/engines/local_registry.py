@@ -143,7 +143,7 @@ class Registry:
     def add(self, container: Container) -> Folder:
         """Make a container's folder. Raises `EngineError` when the name is taken."""
         if not _NAME.fullmatch(container.name):
-            raise EngineError(f"{container.name!r} is no name for a container")
+            raise EngineError(f"{container.name!r} is no name for a process")
         self.prepare()
         draft = self.root / f".new-{os.getpid()}-{next(_SERIAL)}"
         draft.mkdir(mode=0o700)
@@ -157,11 +157,11 @@ class Registry:
             shutil.rmtree(draft, ignore_errors=True)
             if folder.path.exists():
                 raise EngineError(
-                    f"cannot create the container {container.name}: the name is in use"
+                    f"cannot start the process {container.name}: the name is in use"
                 ) from error
             trouble = file_error(error)
             raise EngineError(
-                f"cannot create the container {container.name}: {trouble.message}",
+                f"cannot start the process {container.name}: {trouble.message}",
                 hint=trouble.hint,
             ) from error
         return folder

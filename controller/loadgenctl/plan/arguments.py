@@ -120,7 +120,7 @@ def unknown(
     known: Sequence[str] | None = None,
     command: str = "loadgenctl run",
 ) -> UsageError:
-    """The error for a name nobody knows, with the nearest one of `known` (all plan options).
+    """The error for an unknown name, with the nearest one of `known` (all plan options).
 
     Of an argument it is an `UnknownOption`.
     """

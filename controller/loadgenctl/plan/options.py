@@ -60,7 +60,8 @@ OPTIONS: tuple[Option, ...] = (
         "revision",
         "text",
         None,
-        "commit (any prefix), tag or branch of the SDK; the repository's HEAD if not given",
+        "commit id (at least 4 digits), tag or branch of the SDK; HEAD, the repository's default"
+        " branch, if not given",
         WHAT,
     ),
     Option("sdk-repo", "text", None, "git repository of the SDK (URL or path)", WHAT),
@@ -69,7 +70,7 @@ OPTIONS: tuple[Option, ...] = (
         "profile",
         "text",
         "local",
-        "network the chain node is part of; `local` makes a chain of its own",
+        "network that the chain node joins; `local` makes a new chain",
         WHAT,
         choices=("local", *ORIGINS),
     ),
@@ -77,16 +78,16 @@ OPTIONS: tuple[Option, ...] = (
         "testnet-origin",
         "text",
         None,
-        "where a network's network-config and genesis.json are: a URL, or a folder; with a profile"
-        " that is not local",
+        "URL or folder of a network's network-config and genesis.json; with a profile that is not"
+        " local",
         WHAT,
     ),
     Option(
         "monitor",
         "bool",
         True,
-        "--no-monitor: no chain node, only client and load on the network; there are no blocks,"
-        " slogs and chain's samples in the records then",
+        "--no-monitor: no chain node, only client and load on the network; the results then contain"
+        " no blocks, slogs or chain samples",
         WHAT,
     ),
     Option(
@@ -100,8 +101,8 @@ OPTIONS: tuple[Option, ...] = (
         "provision-command",
         "text",
         None,
-        "shell command that has the network provision the client, whose address is in"
-        " $LOADGENCTL_ADDRESS; without one a person is asked to",
+        "shell command that makes the network provision the client, whose address is in"
+        " $LOADGENCTL_ADDRESS; without one, provision it by hand",
         WHAT,
     ),
     Option(
@@ -180,7 +181,7 @@ OPTIONS: tuple[Option, ...] = (
         "reset",
         "bool",
         True,
-        "start from a fresh chain; --no-reset goes on with the state folder as it is",
+        "start from a fresh chain; --no-reset continues with the state folder as it is",
         STAGES,
     ),
     Option("fail-fast", "bool", False, "end the run at the first failed cycle", STAGES),
@@ -226,7 +227,7 @@ OPTIONS: tuple[Option, ...] = (
         "disk.needed",
         "bytes",
         None,
-        "room that must be free before a run begins, e.g. 20g; 0: any; estimated from the stages if"
+        "free space that a run needs to begin, e.g. 20g; 0: no check; estimated from the stages if"
         " not given",
         RESULTS,
     ),
@@ -234,8 +235,8 @@ OPTIONS: tuple[Option, ...] = (
         "disk.reserve",
         "bytes",
         256 * 1024 * 1024,
-        "room kept free on the disks of results and state: a stage that comes to it is ended (exit"
-        " code 4)",
+        "space kept free on the disks of results and state: a stage is ended (exit code 4) before"
+        " it uses it",
         RESULTS,
     ),
     Option("test-data.*", "tree", None, "free metadata recorded with the run", RESULTS),
@@ -243,8 +244,8 @@ OPTIONS: tuple[Option, ...] = (
         "engine",
         "text",
         "docker",
-        "where roles run: in Docker's containers, or as processes of this machine with the SDK that"
-        " is installed on it",
+        "where roles run: in Docker containers, or as processes of this machine with the SDK"
+        " installed on it",
         CONTAINERS,
         choices=("docker", "local"),
     ),
@@ -266,7 +267,7 @@ OPTIONS: tuple[Option, ...] = (
         "port.*",
         "int",
         None,
-        "another port of a role: of loadgen; with --sdk sim also of chain (RPC) and solo",
+        "port of loadgen; with --sdk sim also of chain (RPC) and solo",
         CONTAINERS,
         minimum=1,
     ),

@@ -45,6 +45,7 @@ _PHRASES = (
     (r"Input should be a valid number.*", "it takes a number"),
     (r"Input should be greater than or equal to (\S+)", r"it must be at least \1"),
     (r"Input should be less than or equal to (\S+)", r"it must be at most \1"),
+    (r"Value error, (.+)", r"\1"),
     (r"Input should be (.+)", r"it is one of \1"),
 )
 """What pydantic says → what we say."""
