@@ -347,7 +347,8 @@ class Mirror:
         if requested is None:
             return RevisionNotFound(
                 f"{self.origin.public} has no default branch",
-                hint="if it has no commits yet, make one; else name a branch",
+                hint="if it has no commits yet, make one; else name one with --revision (of daily:"
+                " --branch)",
             )
         digits = re.fullmatch(r"[0-9a-f]{1,3}", requested.lower()) is not None
         return RevisionNotFound(
