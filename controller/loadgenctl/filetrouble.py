@@ -25,6 +25,16 @@ def is_file_error(error: OSError) -> bool:
     return error.filename is not None or error.errno in _WITHOUT_PATH
 
 
+def behind(error: BaseException) -> OSError | None:
+    """The failed file operation that an exception is, or comes from; None for another one.
+
+    Before Python 3.13 `Path.resolve` raises `RuntimeError` for links that lead in a circle.
+    """
+    if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+        error = error.__context__
+    return error if isinstance(error, OSError) and is_file_error(error) else None
+
+
 def file_error(error: OSError) -> OutputFolderError:
     """The error for a person. Its message names the path, the cause and the owner."""
     reason = (error.strerror or str(error)).lower()

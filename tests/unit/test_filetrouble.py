@@ -196,3 +196,28 @@ def test_a_relative_cache_of_our_own_is_made_absolute() -> None:
 def test_a_cache_of_an_unknown_user_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no such user"):
         cache_dir({"LOADGENCTL_CACHE": "~nobody-of-that-name/x"})
+
+
+def test_links_that_lead_in_a_circle_are_a_usage_error_that_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for words in (("--dry-run", "--output-dir", "a/x"), ("--dry-run", "--src", "a")):
+        said = Shell(tmp_path, capsys).run("run", "--sdk", "sim", *words)
+        assert said.exit_code == 2, said.stderr
+        assert str(tmp_path / "a") in said.stderr
+        assert "symbolic link" in said.stderr
+
+
+@needs_root
+def test_a_user_without_a_home_folder_needs_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    os.setresuid(54321, 0, 0)
+    try:
+        said = Shell(tmp_path, capsys).run("run", "--sdk", "sim", "--dry-run")
+    finally:
+        os.setresuid(0, 0, 0)
+    assert said.exit_code == 0, said.stderr

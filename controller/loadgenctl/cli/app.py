@@ -95,13 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:
-        from loadgenctl.filetrouble import file_error, is_file_error
+    except (OSError, RuntimeError) as error:
+        from loadgenctl.filetrouble import behind, file_error
 
-        if is_file_error(error):
-            trouble = file_error(error)
+        found = behind(error)
+        if found is not None:
+            trouble = file_error(found)
             _show(trouble)
             sys.exit(trouble.exit_code)
+        if not isinstance(error, OSError):
+            _internal_error()
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
             _internal_error()
         _forget_output()

@@ -158,7 +158,10 @@ def find_config(
             raise UsageError(f"no such file: {named}", hint="--config names a TOML file")
         return load_file(named), named
     for candidate in names:
-        path = candidate.expanduser()
+        try:
+            path = candidate.expanduser()
+        except RuntimeError:
+            continue  # a user without a home folder
         if path.is_file():
             return load_file(path), path
     return {}, None

@@ -22,7 +22,7 @@ from loadgenctl.errors import (
     OutputFolderError,
     RunError,
 )
-from loadgenctl.filetrouble import file_error, is_file_error
+from loadgenctl.filetrouble import behind, file_error
 from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
 from loadgenctl.records.folder import folder_error, require_writable
 from loadgenctl.roles.pod import PodFolders
@@ -151,8 +151,9 @@ def as_error(error: Exception, results: Path) -> LoadgenError:
             step="read what the roles wrote",
             hint="the SDK has put it in the place of its own file",
         )
-    if isinstance(error, OSError) and is_file_error(error):
-        return file_error(error)
+    trouble = behind(error)
+    if trouble is not None:
+        return file_error(trouble)
     return LoadgenError(
         f"internal error: {type(error).__name__}: {error}",
         hint="please report it with the lines above",
