@@ -28,7 +28,27 @@ environment_is_current() {
   [ -x "$VENV/bin/python" ] && [ -f "$STAMP" ] && [ "$(cat -- "$STAMP")" = "$(fingerprint)" ]
 }
 
+# An environment that another user made may use a Python that this user cannot reach.
+require_usable_python() {
+  local python=$VENV/bin/python target place
+  # One's own is made again by bin/setup.
+  { [ -L "$python" ] && ! [ -x "$python" ] && ! [ -w "$VENV" ]; } || return 0
+  # As far as it can be followed: the folder on the way that this user may not enter.
+  target=$(readlink -- "$python")
+  case $target in /*) ;; *) target=$(readlink -f -- "$VENV/bin/$target" || readlink -- "$VENV/bin/$target") ;; esac
+  place=$target
+  while [ -n "$place" ] && [ "$place" != / ] && ! { [ -d "$place" ] && [ -x "$place" ]; }; do
+    target=$place
+    place=$(dirname -- "$place")
+  done
+  die "$(id -un) cannot run the Python of $VENV: $target cannot be entered" \
+    "its owner, $(stat -c %U -- "$VENV"), set this checkout up with a Python of their own" \
+    "use a checkout of your own, or have the owner set it up with a Python for all: PYTHON=/usr/bin/python3 bin/setup"
+}
+
 # For the commands that need nothing but the environment: quick when it is there.
 ensure_environment() {
-  environment_is_current || "$ROOT/bin/setup"
+  environment_is_current && return
+  require_usable_python
+  "$ROOT/bin/setup"
 }

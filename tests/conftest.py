@@ -7,16 +7,15 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 from hypothesis import settings
 from tests.docker_support import SUITE, DockerUnderTest
 
-from loadgenctl.cli.wiring import cache_dir
+from loadgenctl.cachedir import cache_dir
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Leftover
-from loadgenctl.engines.docker_errors import connect
+from loadgenctl.engines.docker_connect import connect
 from loadgenctl.errors import EngineUnavailable
 from loadgenctl.images import ImageStore
 from loadgenctl.owner import Owner
@@ -61,7 +60,7 @@ def cache_folder() -> Path:
 def docker_under_test(cache_folder: Path) -> Iterator[DockerUnderTest]:
     """The machine's Docker engine, with a base image on it."""
     try:
-        client = connect(docker.from_env)
+        client = connect()
     except EngineUnavailable as error:
         pytest.fail(f"{error.message}; {error.hint}; or set {WITHOUT_DOCKER}=1", pytrace=False)
     store = ImageStore(client, Runner(), SiteSettings(), SystemClock(), cache_folder)

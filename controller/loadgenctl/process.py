@@ -133,10 +133,20 @@ class Runner:
 
     def start(self, argv: Sequence[str]) -> Child:
         """Start in the background, in a group of its own."""
+        return self._start(argv, stdin=subprocess.DEVNULL)
+
+    def start_held(self, argv: Sequence[str]) -> Child:
+        """The same with a standard input that ends when this process does, whatever ends it.
+
+        Raises `OSError`.
+        """
+        return self._start(argv, stdin=subprocess.PIPE)
+
+    def _start(self, argv: Sequence[str], *, stdin: int) -> Child:
         return Child(
             subprocess.Popen(  # noqa: S603
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -174,8 +184,9 @@ class Child:
     def end(self) -> None:
         """End it if it still runs."""
         shut_down(self._process, grace=1.0)
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        for stream in (self._process.stdin, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 class Background:

@@ -18,7 +18,7 @@ from tests.integration.published import LOAD, PUBLISHED, RPC, ask, free
 
 pytestmark = pytest.mark.docker
 
-READY = "end it well by Ctrl-C"
+READY = "press Ctrl-C to end it"
 EVERY_SECOND = '{"faucet":{"interval":1}}'
 Up = Callable[..., tuple[Loadgenctl, Records]]
 

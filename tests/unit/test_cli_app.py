@@ -156,7 +156,7 @@ def test_settings_of_the_simulated_sdk_that_are_no_toml(shell: Shell) -> None:
     (shell.folder / "sim.toml").write_text("block time = fast")
     said = shell.run(*DRY, "--sim-config", "sim.toml")
     assert said.exit_code == 2
-    assert "is no TOML" in said.stderr
+    assert "is not valid TOML" in said.stderr
 
 
 def test_an_unknown_command_or_flag_is_a_mistake_too(shell: Shell) -> None:

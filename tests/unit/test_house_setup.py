@@ -123,3 +123,25 @@ def test_who_is_not_root_is_told_what_to_install(checkout: Checkout) -> None:
     assert done.exit_code == 2
     # Either there is an engine that the user may not use, or there is none at all.
     assert "usermod -aG docker" in done.last_lines() or "docker.io" in done.last_lines()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_python_that_this_user_cannot_reach_is_what_is_told(checkout: Checkout) -> None:
+    folder = checkout.folder
+    for way in (folder, *folder.parents):
+        if way.stat().st_uid == 0 and not way.stat().st_mode & 0o001:
+            way.chmod(0o711)
+    hidden = folder / "hidden"
+    (hidden / "bin").mkdir(parents=True)
+    checkout.script(hidden / "bin" / "python3", "exit 0")
+    hidden.chmod(0o700)
+    (folder / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
+    (folder / ".venv" / "bin" / "python").symlink_to(hidden / "bin" / "python3")
+    become = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+    for command in ("bin/loadgenctl --version", "bin/setup"):
+        done = checkout.bash(f"{become} bash {command}")
+        assert done.exit_code == 2
+        assert f"{hidden} cannot be entered" in done.last_lines()
+        assert "PYTHON=/usr/bin/python3" in done.last_lines()
+        assert "make the checkout writable" not in done.last_lines()
+    assert checkout.bash("[ -w .venv ] && . bin/lib.sh && require_usable_python").exit_code == 0

@@ -166,7 +166,7 @@ def test_who_got_the_pid_since_is_left_alone() -> None:
         ({"user": "54321:54321"}, "run as you"),
         ({"mounts": (Mount("/not/there", "/src"),)}, "there is no /not/there"),
         ({"mounts": (Mount("volume", "/cache"),)}, "there is no volume"),
-        ({"name": "../elsewhere"}, "is no name for a container"),
+        ({"name": "../elsewhere"}, "is no name for a process"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(
@@ -307,7 +307,7 @@ def test_others_may_not_look(bench: Bench) -> None:
     root = bench.registry.root
     assert root.stat().st_mode & 0o777 == 0o700
     root.chmod(0o755)
-    with pytest.raises(EngineUnavailable, match="others than you may enter"):
+    with pytest.raises(EngineUnavailable, match="other users may enter"):
         bench.engine.info()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from tests.worlds import PromptRunner, World, names
 
 from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.run import tell
-from loadgenctl.errors import LoadFailed, RoleDied, UsageError
+from loadgenctl.errors import LoadFailed, OutputFolderError, RoleDied, UsageError
 from loadgenctl.owner import Owner
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.run.resume import Resumption, examine
-from loadgenctl.run.runner import Ending
+from loadgenctl.run.runner import Ending, execute
 from loadgenctl.run.statemark import StateMark, read_mark, write_mark
 from loadgenctl.stats.regen import regenerate
 from loadgenctl.stats.run import summarize
@@ -454,3 +455,19 @@ def test_a_folder_that_was_moved_takes_its_state_along(killed: Path) -> None:
         "going on at stage 2 (attempt 2) with the chain as saved at the end of stage 1;"
         " kept: stages 0 and 1"
     )
+
+
+def test_a_new_run_in_a_folder_that_can_be_resumed_is_told_so(killed: Path, tmp_path: Path) -> None:
+    world = world_at(tmp_path / "world")
+    plan = replace(world.plan(LOADED), output_dir=killed)
+    with pytest.raises(OutputFolderError, match="already holds a run") as raised:
+        execute(plan, world.services())
+    assert str(raised.value.hint).startswith(f"resume it with --resume {killed}, or give another")
+
+
+def test_a_folder_that_cannot_be_resumed_gets_no_such_hint(tmp_path: Path) -> None:
+    world = world_at(tmp_path / "world")
+    assert world.run("--stages 1").exit_code == 0
+    with pytest.raises(OutputFolderError, match="already holds a run") as raised:
+        world.run("--stages 1")
+    assert "--resume" not in str(raised.value.hint)

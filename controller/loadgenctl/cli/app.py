@@ -20,7 +20,13 @@ from loadgenctl.cli.commands.daily import ManyRunsCommand, daily_command, queue_
 from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.cli.commands.load import load_app
-from loadgenctl.cli.commands.results import regen_command, slog_app, stats_command, top_command
+from loadgenctl.cli.commands.results import (
+    list_command,
+    regen_command,
+    slog_app,
+    stats_command,
+    top_command,
+)
 from loadgenctl.cli.commands.run import (
     PASS_ON,
     ByHandCommand,
@@ -35,7 +41,7 @@ from loadgenctl.version import VERSION
 app = typer.Typer(
     cls=QuickGroup,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Measure how a blockchain SDK revision performs under load: build it, run chain, client"
@@ -63,6 +69,7 @@ app.command("run", cls=OptionsCommand, context_settings=PASS_ON)(run_command)
 app.command("options", cls=OptionsCommand, context_settings=PASS_ON)(options_command)
 app.command("daily", cls=ManyRunsCommand, context_settings=PASS_ON)(daily_command)
 app.command("queue", cls=ManyRunsCommand, context_settings=PASS_ON)(queue_command)
+app.command("list")(list_command)
 app.command("stats")(stats_command)
 app.command("regen")(regen_command)
 app.command("top")(top_command)
@@ -88,7 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        from loadgenctl.filetrouble import behind, file_error
+
+        found = behind(error)
+        if found is not None:
+            trouble = file_error(found)
+            _show(trouble)
+            sys.exit(trouble.exit_code)
+        if not isinstance(error, OSError):
+            _internal_error()
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
             _internal_error()
         _forget_output()

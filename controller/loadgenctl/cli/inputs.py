@@ -16,9 +16,11 @@ from rich.text import Text
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
-from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS, find
+from loadgenctl.plan.lookup import find
+from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
+from loadgenctl.plan.times import with_seconds
 from loadgenctl.roles.loadconfig import validate_config
 from loadgenctl.site import SiteSettings, parse_site
 from loadgenctl.sources.inplace import is_blank
@@ -156,7 +158,10 @@ def find_config(
             raise UsageError(f"no such file: {named}", hint="--config names a TOML file")
         return load_file(named), named
     for candidate in names:
-        path = candidate.expanduser()
+        try:
+            path = candidate.expanduser()
+        except RuntimeError:
+            continue  # a user without a home folder
         if path.is_file():
             return load_file(path), path
     return {}, None
@@ -192,7 +197,7 @@ def check_files(plan: RunPlan) -> None:
 
 def _check_load(plan: RunPlan, settings: Settings) -> None:
     """Loads, which the planner does not know. Raises `UsageError`."""
-    shared = {**(settings.tree("stage.loadgen") or {})}
+    shared = with_seconds(settings.tree("stage.loadgen") or {})
     shared.pop("cycles", None)
     for load in (shared, *(stage.load or {} for stage in plan.stages)):
         validate_config(load)

@@ -25,21 +25,21 @@ OTHERS = """\
   load:   http://127.0.0.1:{load}
 """
 LOAD = """\
-see and set the load, which is {config} at first:
+read and set the load (now: {config}):
   curl http://127.0.0.1:{load}/config
   curl -X PUT --data '{{"faucet":{{"interval":60}}}}' http://127.0.0.1:{load}/config
   curl -X PUT --data '{{}}' http://127.0.0.1:{load}/config
   curl http://127.0.0.1:{load}/status
 """
 RECORDS = """\
-watch the blocks, and what is written to {folder}:
+watch the blocks and the records in {folder}:
   loadgenctl slog tail {quoted}
 """
 CYCLES = """\
   tail -F {cycles}
 """
 END = """\
-end it well by Ctrl-C, which shows the summary; twice stops at once
+press Ctrl-C to end it and see the summary; press it twice to stop immediately
 
 """
 

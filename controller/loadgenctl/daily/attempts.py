@@ -17,7 +17,8 @@ from loadgenctl.daily.history import (
     read_history,
 )
 from loadgenctl.daily.journal import Journal
-from loadgenctl.errors import Interrupted, LoadgenError, OutputFolderError
+from loadgenctl.errors import Interrupted, LoadgenError, OutputFolderError, UsageError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.files import replace_file
@@ -75,11 +76,11 @@ class Attempts:
     """Removes what dead runs left on the engine; what that was. Raises `LoadgenError`."""
 
     def clear_away(self) -> None:
-        """Sweep, and tell of it: the containers of a killed run would go on meanwhile."""
+        """Sweep, and report it: the containers of a killed run would run meanwhile."""
         try:
             swept = self.sweep()
             for left in swept.removed:
-                self.journal.tell("swept", f"removed {left}, left by a run that is gone", name=left)
+                self.journal.tell("swept", f"removed {left}, left behind by a dead run", name=left)
             for line in swept.told:
                 self.journal.tell("swept", line, name=line)
             swept.check()
@@ -102,7 +103,7 @@ class Attempts:
         where = folder.relative_to(self.root)
         self.journal.tell(
             "attempt-started",
-            f"running {job.commit[:12]}: {where}, what it says is in {where / CONSOLE}",
+            f"running {where}",
             commit=job.commit,
             attempt=about["attempt"],
             folder=str(where),
@@ -149,6 +150,8 @@ class Attempts:
             raise
         except LoadgenError as error:
             return error.exit_code, error.message
+        except OSError as error:
+            return UsageError.exit_code, file_error(error).message
         except Exception as error:  # noqa: BLE001 - no run may end the service, whatever it does
             return LoadgenError.exit_code, f"internal error: {type(error).__name__}: {error}"
 
@@ -206,7 +209,7 @@ def _last_lines(path: Path) -> list[str]:
 
 
 def _cannot(folder: Path, error: OSError) -> OutputFolderError:
+    trouble = file_error(error)
     return OutputFolderError(
-        f"the attempt cannot be kept in {folder}: {error.strerror}",
-        hint="check the room on the disk and the folder's owner; see --keep and --max-disk",
+        f"the attempt cannot be kept in {folder}: {trouble.message}", hint=trouble.hint
     )

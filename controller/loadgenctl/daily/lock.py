@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.clock import Clock
-from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.errors import UsageError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.owner import Owner
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.sources.locks import exclusive
@@ -42,9 +43,7 @@ def sole_instance(
     try:
         path.touch()
     except OSError as error:
-        raise OutputFolderError(
-            f"cannot write to {folder}: {error.strerror}", hint="start it in a folder of your own"
-        ) from error
+        raise file_error(error) from error
 
     def check() -> None:
         holder = read_holder(path)
@@ -53,7 +52,7 @@ def sole_instance(
 
     def wait() -> None:
         check()
-        say("a run of a service that was killed still goes on; waiting for its end")
+        say("a run of a killed service is still in progress; waiting for its end")
 
     with exclusive(path, clock, on_wait=wait, check=check) as descriptor:
         # In place: another file of that name would be another lock.
@@ -71,7 +70,7 @@ def read_holder(path: Path) -> Holder | None:
 
 
 def _in_use(folder: Path, holder: Holder | None) -> UsageError:
-    hint = "one at a time works in a folder: stop that one, or start this one in another folder"
+    hint = "only one can work in a folder: stop that one, or start this one in another folder"
     if holder is None:
         return UsageError(f"{folder} is in use by another loadgenctl", hint=hint)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))

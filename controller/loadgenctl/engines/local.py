@@ -98,7 +98,7 @@ class LocalEngine:
             pid = spawn_session(argv, env=env, output=writing, errors=folder.keeper_log)
         except OSError as error:
             os.close(reading)
-            raise EngineError(f"cannot start the container {handle.name}: {error}") from error
+            raise EngineError(f"cannot start the process {handle.name}: {error}") from error
         finally:
             os.close(writing)
         self._keepers.add(pid)
@@ -107,7 +107,7 @@ class LocalEngine:
             said = stream.readline().decode("utf-8", "replace").strip() if ready else ""
         if said != STARTED:
             raise EngineError(
-                f"cannot start the container {handle.name}: {said or 'its keeper says nothing'}",
+                f"cannot start the process {handle.name}: {said or 'its keeper does not answer'}",
                 detail="\n".join(local_log.last_lines(folder.keeper_log, 20)) or None,
             )
 
@@ -156,7 +156,7 @@ class LocalEngine:
             said = os.pread(output, size, 0)
             if code is None:
                 raise EngineError(
-                    f"{argv[0]} did not finish within {timeout:g} s in the container {handle.name}",
+                    f"{argv[0]} did not finish within {timeout:g} s in the process {handle.name}",
                     detail="\n".join(clean_lines(said)[-20:]) or None,
                 )
             return ExecResult(code, said)
@@ -175,7 +175,7 @@ class LocalEngine:
         """See `Engine.root_pid`: the main process's."""
         state = self._state(handle)
         if state is None or state.main is None:
-            raise EngineError(f"the container {handle.name} was not started")
+            raise EngineError(f"the process {handle.name} was not started")
         return state.main.pid
 
     def logs(self, handle: Handle) -> Iterator[bytes]:
@@ -226,7 +226,7 @@ class LocalEngine:
         found = self.registry.find(handle.name, handle.id)
         container = None if found is None else found[0].container()
         if found is None or container is None:
-            raise EngineError(f"no such container: {handle.name}")
+            raise EngineError(f"no such process: {handle.name}")
         return found[0], container
 
     def _execute(
@@ -235,7 +235,7 @@ class LocalEngine:
         """The exit code; None if it took too long (or is not waited for)."""
         folder, container = self._get(handle)
         if not self.state(handle).running:
-            raise EngineError(f"the container {handle.name} is not running")
+            raise EngineError(f"the process {handle.name} is not running")
         paths = Paths(container.mounts)
         words = [paths.here(word) for word in argv]
         request = json.dumps({"argv": words, "detach": detach}).encode() + b"\n"
@@ -249,10 +249,10 @@ class LocalEngine:
             return None
         except OSError as error:
             raise EngineError(
-                f"cannot run {argv[0]} in the container {handle.name}: {error.strerror}"
+                f"cannot run {argv[0]} in the process {handle.name}: {error.strerror}"
             ) from error
         if not answer:
-            raise EngineError(f"the container {handle.name} ended while {argv[0]} ran in it")
+            raise EngineError(f"the process {handle.name} ended while {argv[0]} ran in it")
         code: int | None = json.loads(answer)["exit_code"]
         return code
 
@@ -278,7 +278,7 @@ class LocalEngine:
         if not local_processes.kill_all(members, late):
             left = ", ".join(str(seen.pid) for seen in members())
             raise EngineError(
-                f"the container {handle.name} is still there {_REMOVAL_TIMEOUT:g} s after its"
+                f"the process {handle.name} is still there {_REMOVAL_TIMEOUT:g} s after its"
                 f" removal began: processes {left}"
             )
         self.close()
@@ -286,7 +286,7 @@ class LocalEngine:
 
 def _check(spec: RoleSpec) -> None:
     """Raises `EngineError` for what this engine cannot keep."""
-    who = f"cannot create the container {spec.name}"
+    who = f"cannot start the process {spec.name}"
     if spec.limits != Limits():
         raise EngineError(
             f"{who}: local processes cannot be limited",

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loadgenctl.errors import EngineError, EngineUnavailable
+from loadgenctl.filetrouble import file_error, hint_for, user_name
 from loadgenctl.owner import process_start
 
 T = TypeVar("T", "Container", "State")
@@ -142,7 +143,7 @@ class Registry:
     def add(self, container: Container) -> Folder:
         """Make a container's folder. Raises `EngineError` when the name is taken."""
         if not _NAME.fullmatch(container.name):
-            raise EngineError(f"{container.name!r} is no name for a container")
+            raise EngineError(f"{container.name!r} is no name for a process")
         self.prepare()
         draft = self.root / f".new-{os.getpid()}-{next(_SERIAL)}"
         draft.mkdir(mode=0o700)
@@ -156,11 +157,12 @@ class Registry:
             shutil.rmtree(draft, ignore_errors=True)
             if folder.path.exists():
                 raise EngineError(
-                    f"cannot create the container {container.name}: the name is in use"
+                    f"cannot start the process {container.name}: the name is in use"
                 ) from error
+            trouble = file_error(error)
             raise EngineError(
-                f"cannot create the container {container.name}: {error.strerror}",
-                hint=f"is there space left on the disk of {self.root}?",
+                f"cannot start the process {container.name}: {trouble.message}",
+                hint=trouble.hint,
             ) from error
         return folder
 
@@ -205,13 +207,18 @@ class Registry:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self.root.stat()
         except OSError as error:
+            trouble = file_error(error)
             raise EngineUnavailable(
-                f"the local engine cannot use {self.root}: {error.strerror}",
-                hint="is there space left, and is the cache yours? (LOADGENCTL_CACHE)",
+                f"the local engine {trouble.message}", hint=trouble.hint
             ) from error
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        if found.st_uid != os.geteuid():
             raise EngineUnavailable(
-                f"others than you may enter {self.root}",
+                f"the local engine cannot use {self.root}: it belongs to {user_name(found.st_uid)}",
+                hint=hint_for(self.root, cause=self.root),
+            )
+        if found.st_mode & 0o077:
+            raise EngineUnavailable(
+                f"other users may enter {self.root}",
                 hint=f"make it yours alone: chmod 700 {shlex.quote(str(self.root))}",
             )
 

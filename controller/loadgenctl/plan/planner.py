@@ -12,6 +12,7 @@ from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, Stag
 from loadgenctl.plan.networks import LOCAL, network_options, require_local
 from loadgenctl.plan.options import ROLES, WAITS
 from loadgenctl.plan.settings import Settings
+from loadgenctl.plan.times import with_seconds
 
 DEFAULT_LOAD: Mapping[str, Any] = {"faucet": {"interval": 60}}
 MAX_STAGES = 1000
@@ -173,7 +174,7 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
 def _stage_by_hand(settings: Settings) -> StageSpec:
     """Until interrupted, under the load that was given, or none."""
     chain_only = bool(settings.get("chain-only"))
-    load = dict(settings.tree("stage.loadgen") or {})
+    load = with_seconds(settings.tree("stage.loadgen") or {})
     load.pop("cycles", None)
     return StageSpec(
         index=0,
@@ -235,7 +236,7 @@ def _load(
     own: dict[str, Any] | None, shared: dict[str, Any] | None, index: int
 ) -> tuple[dict[str, Any], int | None]:
     """Tasks and cycle limit; a stage's own tasks replace the shared ones."""
-    own_tasks, shared_tasks = dict(own or {}), dict(shared or {})
+    own_tasks, shared_tasks = with_seconds(own or {}), with_seconds(shared or {})
     own_cycles = own_tasks.pop("cycles", None)
     shared_cycles = shared_tasks.pop("cycles", None)
     cycles = shared_cycles if own_cycles is None and not own_tasks else own_cycles

@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
-from loadgenctl.plan.arguments import Setting, canonical, check, parse, parse_value, unknown
-from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option, find
+from loadgenctl.plan.arguments import (
+    PREFIX,
+    VARIABLE,
+    Setting,
+    canonical,
+    check,
+    of_variable,
+    parse,
+    parse_value,
+    unknown,
+)
+from loadgenctl.plan.lookup import find
+from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option
 
 DEFAULT = "default"
 """The origin of what nobody set."""
-PREFIX = "LOADGENCTL_"
 CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
 NOT_OPTIONS = frozenset(
     {CONFIG_VARIABLE, "LOADGENCTL_CACHE", "LOADGENCTL_REAL_SDK", "LOADGENCTL_WITHOUT_DOCKER"}
@@ -55,6 +65,11 @@ class Settings:
         for path, value in self._below(key):
             last = value if not path and isinstance(value, bool) else None
         return last
+
+    def variables(self) -> tuple[str, ...]:
+        """The environment's variables that set what is in force."""
+        named = {origin[1:] for origin in self.origins.values() if origin.startswith("$")}
+        return tuple(sorted(named))
 
     def _below(self, key: str) -> Iterator[tuple[tuple[str, ...], Any]]:
         """What was set at a path and below it, in that order: the rest of the path, the value."""
@@ -185,17 +200,17 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
         if name in SYNONYMS and text:
             key = SYNONYMS[name]
         elif name.startswith(PREFIX) and name not in NOT_OPTIONS:
-            key = name[len(PREFIX) :].lower().replace("__", ".").replace("_", "-")
+            key = of_variable(name)
         else:
             continue
         match = find(canonical(key))
         if match is None:
-            raise unknown(name, "environment variable")
+            raise unknown(name, VARIABLE)
         yield Setting(match.path, parse_value(match.option, text, name), f"${name}")
 
 
 def load_file(path: Path) -> dict[str, Any]:
-    """The tables of a loadgenctl.toml. Raises `UsageError` when it cannot be read or is no TOML."""
+    """The tables of a loadgenctl.toml. Raises `UsageError` for one that cannot be read."""
     tables = load_toml(path, hint="see docs/site-settings.md for an example")
     extra = set(tables) - {"run", "site"}
     if extra:
@@ -209,13 +224,13 @@ def load_file(path: Path) -> dict[str, Any]:
 
 
 def load_toml(path: Path, *, hint: str) -> dict[str, Any]:
-    """A TOML file's content. Raises `UsageError` when it cannot be read or is no TOML."""
+    """A TOML file's content. Raises `UsageError` when it cannot be read or is not TOML."""
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        # Some editors begin a file with a byte order mark, which is not TOML.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
     except (ValueError, RecursionError) as error:
         # Among them: numbers with too many digits, tables nested without end.
-        raise UsageError(f"{path} is no TOML: {error}", hint=hint) from error
+        raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from error

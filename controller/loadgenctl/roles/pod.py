@@ -17,7 +17,7 @@ from loadgenctl.engines.base import Engine, Handle, RoleState
 from loadgenctl.errors import DeadlineExceeded, EngineError, RoleDied, RunError, UsageError
 from loadgenctl.model import NAMED, RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
-from loadgenctl.roles.ports import require_free
+from loadgenctl.roles.ports import by, require_free
 from loadgenctl.sdks.base import (
     HOME,
     OUT,
@@ -316,6 +316,7 @@ def _taken_port(error: EngineError) -> UsageError | None:
     if found is None:
         return None
     return UsageError(
-        f"the port {found[1]} of 127.0.0.1 is in use",
-        hint="end what listens there, perhaps another run; without --publish a run needs no port",
+        f"the port {found[1]} of 127.0.0.1 is in use{by(int(found[1]))}",
+        hint="end what listens there, or choose other ports with --port.loadgen and, for --sdk sim,"
+        " --port.chain and --port.solo",
     )

@@ -22,6 +22,7 @@ from loadgenctl.errors import (
     OutputFolderError,
     RunError,
 )
+from loadgenctl.filetrouble import behind, file_error, path_of
 from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
 from loadgenctl.records.folder import folder_error, require_writable
 from loadgenctl.roles.pod import PodFolders
@@ -150,6 +151,9 @@ def as_error(error: Exception, results: Path) -> LoadgenError:
             step="read what the roles wrote",
             hint="the SDK has put it in the place of its own file",
         )
+    trouble = behind(error)
+    if trouble is not None:
+        return file_error(trouble)
     return LoadgenError(
         f"internal error: {type(error).__name__}: {error}",
         hint="please report it with the lines above",
@@ -165,6 +169,11 @@ def _lost(error: Exception, results: Path) -> OSError | None:
     """
     if isinstance(error, OSError) and error.errno in _DISK:
         return error
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        # Also where another folder has the name by now, which can be written.
+        path = path_of(error)
+        if path.is_relative_to(results.absolute()) and not path.parent.exists():
+            return error
     if isinstance(error, NotPlainError) or not isinstance(error, OSError | RunError | EngineError):
         return None
     try:

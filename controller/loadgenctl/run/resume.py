@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from loadgenctl.errors import UsageError
+from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan, StageSpec
 from loadgenctl.owner import host_id
 from loadgenctl.records.counting import BEGINS
@@ -133,6 +133,15 @@ class Resumption:
                 f" loadgenctl makes {tag}",
                 hint=f"resume it with the loadgenctl that began it, or {ANEW}",
             )
+
+
+def resumable(folder: Path) -> bool:
+    """True for the folder of a run that `examine` lets resume."""
+    try:
+        examine(folder)
+    except (LoadgenError, OSError):
+        return False
+    return True
 
 
 def examine(folder: Path) -> Resumption:

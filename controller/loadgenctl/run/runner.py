@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from loadgenctl.run.making import (
     resolve,
     sweep,
 )
-from loadgenctl.run.resume import Resumption
+from loadgenctl.run.resume import Resumption, resumable
 from loadgenctl.run.stages import run_stages
 from loadgenctl.run.walk import Services, Walk, known
 
@@ -127,18 +128,26 @@ def _close_pod(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
     """Remove the containers; what goes wrong with that is the run's error if it has no other."""
     if walk.pod is None:
         return error
-    walk.services.progress.step("removing the containers")
+    contained = walk.services.engine.own_network
+    walk.services.progress.step("removing the containers" if contained else "ending the processes")
     try:
         walk.pod.close()
     except LoadgenError as trouble:
         if error is None:
             return trouble
-        walk.services.progress.warn(f"containers may be left: {trouble}; try loadgenctl clean")
+        what = "containers" if contained else "processes"
+        walk.services.progress.warn(f"{what} may be left: {trouble}; run loadgenctl clean")
     return error
 
 
 def _open_records(plan: RunPlan, services: Services) -> RunStore:
-    store = RunStore.create(plan.output_dir, services.clock)
+    try:
+        store = RunStore.create(plan.output_dir, services.clock)
+    except OutputFolderError as error:
+        if resumable(plan.output_dir):
+            folder = shlex.quote(str(plan.output_dir))
+            error.hint = f"resume it with --resume {folder}, or {error.hint}"
+        raise
     services.progress.note(f"results in {plan.output_dir}")
     return store
 

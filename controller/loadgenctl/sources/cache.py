@@ -174,7 +174,7 @@ class SdkCache:
         path = self.root / key
         try:
             record = BuildRecord(**json.loads((path / RECORD).read_bytes()))
-        except (OSError, ValueError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return None  # never finished, or by a version that kept other records
         return CacheEntry(key, path, record) if (path / SOURCE).is_dir() else None
 

@@ -45,7 +45,7 @@ def build_sdk_command(
 @sdk_app.command("remove")
 def remove_sdks_command(
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY…", help="As `sdk list` shows them.")
+        list[str] | None, typer.Argument(metavar="KEY", help="As `sdk list` shows them.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
@@ -102,7 +102,7 @@ def build_image_command(
 
 @image_app.command("remove")
 def remove_images_command(
-    tags: Annotated[list[str], typer.Argument(metavar="TAG…", help="As `image list` shows them.")],
+    tags: Annotated[list[str], typer.Argument(metavar="TAG", help="As `image list` shows them.")],
 ) -> None:
     """Remove images. One that a container uses stays."""
     from loadgenctl.cli.image import remove_images
