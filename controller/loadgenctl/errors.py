@@ -23,6 +23,8 @@ They are raised where something is known to be wrong and turned into an exit onc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from loadgenctl.masking import mask_addresses
@@ -158,3 +160,23 @@ class Interrupted(LoadgenError):
     """A signal asked the run to stop."""
 
     exit_code = 130
+
+
+@contextmanager
+def cleaned_up(clean: Callable[[], object]) -> Iterator[None]:
+    """Call `clean` at the end, however the work inside ends.
+
+    Why the work failed is what counts: a clean-up that fails after that is a note on the work's
+    error. After work that went well its failure is raised.
+    """
+    try:
+        yield
+    except BaseException as error:
+        try:
+            clean()
+        except Interrupted:
+            raise
+        except (LoadgenError, OSError) as failure:
+            error.add_note(f"then the clean-up failed: {failure}")
+        raise
+    clean()

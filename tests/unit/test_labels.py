@@ -39,7 +39,7 @@ def test_incomplete_labels_say_nothing(missing: str) -> None:
     assert not dead(owned)
 
 
-@pytest.mark.parametrize("pid", ["", "x", "-1", "1.5"])
+@pytest.mark.parametrize("pid", ["", "x", "-1", "1.5", "9" * 5000])
 def test_a_pid_that_is_none_says_nothing(pid: str) -> None:
     assert not dead({**make(DEAD, "run", "chain"), labels.OWNER_PID: pid})
 

@@ -334,6 +334,35 @@ def test_a_damaged_registry_is_told(bench: Bench) -> None:
     state.write_text(before)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['{"id": 1}', '{"id": "x", "keeper": "y"}', '{"id": "x", "exit_code": "0"}', "[" * 9000, "7"],
+)
+def test_a_state_of_another_shape_is_told_as_damage(bench: Bench, text: str) -> None:
+    handle = bench.engine.create(bench.spec("true"))
+    state = bench.folder_of(handle).path / "state.json"
+    before = state.read_text()
+    state.write_text(text)
+    with pytest.raises(EngineError, match="is not what the local engine wrote"):
+        bench.engine.state(handle)
+    state.write_text(before)
+
+
+def test_a_detached_execution_that_does_not_start_in_time_is_an_error(bench: Bench) -> None:
+    handle = bench.started("sleep", "600")
+    bench.engine.start_within = 0.2
+    os.kill(bench.keeper(handle), signal.SIGSTOP)
+    with pytest.raises(EngineError, match=r"true did not start within 0\.2 s"):
+        bench.engine.exec_detached(handle, ["true"])
+    os.kill(bench.keeper(handle), signal.SIGCONT)
+
+
+def test_a_detached_execution_of_a_missing_program_is_an_error(bench: Bench) -> None:
+    handle = bench.started("sleep", "600")
+    with pytest.raises(EngineError, match="cannot start no-such-program"):
+        bench.engine.exec_detached(handle, ["no-such-program"])
+
+
 def test_a_name_is_free_again_after_a_removal_and_means_another_container(bench: Bench) -> None:
     spec = bench.spec("sleep", "600")
     first = bench.engine.create(spec)

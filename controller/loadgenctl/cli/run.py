@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,8 @@ from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
+from loadgenctl.records import schema
+from loadgenctl.records.documents import read_document
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.text import print_summary
 from loadgenctl.run.resume import Resumption, examine
@@ -92,10 +93,9 @@ def _way_on(folder: Path) -> str | None:
 def _summary(ending: Ending) -> dict[str, Any] | None:
     """The run's summary as written at its end; None where it could not be written."""
     try:
-        found: dict[str, Any] = json.loads((ending.folder / "summary.json").read_bytes())
-    except (OSError, ValueError):
+        return read_document(ending.folder / schema.SUMMARY)
+    except OSError:
         return None
-    return found
 
 
 def _from_records(ending: Ending) -> dict[str, Any] | None:
