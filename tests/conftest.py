@@ -84,6 +84,6 @@ def _on_engine(made: DockerUnderTest) -> dict[tuple[str, str], Leftover]:
 
 def _ours(item: Leftover) -> bool:
     """True if this process or one that has ended made it: others may be at work on the engine."""
-    return labels.owned_by(item.labels, Owner.current()) or labels.owned_by_dead_process(
+    return labels.owner_of(item.labels) == Owner.current() or labels.owned_by_dead_process(
         item.labels
     )

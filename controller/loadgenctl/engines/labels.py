@@ -56,11 +56,6 @@ def owned_by_dead_process(
     return owner is not None and owner.alive(host=host, start_of=start_of) is False
 
 
-def owned_by(labels: Mapping[str, str], owner: Owner) -> bool:
-    """True if exactly this process owns it."""
-    return owner_of(labels) == owner
-
-
 def left_by_the_dead(
     engine: Engine, *, host: str | None = None, start_of: StartOf | None = None
 ) -> list[Leftover]:
