@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from loadgenctl.masking import mask_addresses
+from loadgenctl.program import as_called
 
 
 class LoadgenError(Exception):
@@ -36,13 +37,14 @@ class LoadgenError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
-        """`message` is one sentence; `hint` says what to do; `detail` is evidence (log lines).
+        """`message` is one sentence; `hint` says what to do, with commands as `loadgenctl clean`,
+        which become what is to be typed here; `detail` is evidence (log lines).
 
         All three reach terminals, logs and records: credentials in addresses are taken out here.
         """
         self.message = mask_addresses(message)
         super().__init__(self.message)
-        self.hint = None if hint is None else mask_addresses(hint)
+        self.hint = None if hint is None else as_called(mask_addresses(hint))
         self.detail = None if detail is None else mask_addresses(detail)
 
 

@@ -201,7 +201,7 @@ def test_all_examples_and_workflows_are_yaml() -> None:
 
 def test_the_action_installs_what_is_locked_and_keeps_results_whatever_happens() -> None:
     _, install, run, keep = action()["runs"]["steps"]
-    assert install["run"].strip() == '"$GITHUB_ACTION_PATH/bin/setup"'
+    assert install["run"].strip() == '"$GITHUB_ACTION_PATH/bin/setup" --program'
     assert "${{" not in install["run"] + run["run"], "a value would become a part of the script"
     assert keep["if"] == "always()"
     assert "${{ inputs.output-dir }}" in keep["with"]["path"].splitlines()

@@ -17,6 +17,7 @@ from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
+from loadgenctl.program import program_name
 from loadgenctl.records import schema
 from loadgenctl.records.documents import read_document
 from loadgenctl.reports.facts import read_facts
@@ -86,7 +87,7 @@ def _way_on(folder: Path) -> str | None:
         stage = examine(folder).stage
     except (LoadgenError, OSError):
         return None
-    command = f"loadgenctl run --resume {shlex.quote(clean(str(folder)))}"
+    command = f"{program_name()} run --resume {shlex.quote(clean(str(folder)))}"
     return f"to go on at stage {stage}: {command}" if stage else None
 
 

@@ -16,6 +16,7 @@ from loadgenctl.errors import (
 )
 from loadgenctl.model import RunPlan
 from loadgenctl.owner import Owner
+from loadgenctl.program import program_name
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
 from loadgenctl.run import disk, ending, host, networks, restore, storage
@@ -133,7 +134,9 @@ def _close_pod(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
     except LoadgenError as trouble:
         if error is None:
             return trouble
-        walk.services.progress.warn(f"containers may be left: {trouble}; try loadgenctl clean")
+        walk.services.progress.warn(
+            f"containers may be left: {trouble}; try {program_name()} clean"
+        )
     return error
 
 
