@@ -67,5 +67,6 @@ program_as_typed() {
 exec_loadgenctl() {
   LOADGENCTL_PROGRAM=$(program_as_typed)
   export LOADGENCTL_PROGRAM
-  exec "$VENV/bin/loadgenctl" "$@"
+  # The environment holds all that is imported; folders of other projects are not searched.
+  exec env -u PYTHONHOME -u PYTHONPATH "$VENV/bin/loadgenctl" "$@"
 }
