@@ -32,12 +32,14 @@ logged_aloud() {
 }
 
 report() {
-  local script=$1 started=$2 line
-  trap 'exit 0' TERM
+  local script=$1 started=$2 pause='' line
+  trap 'kill $pause 2>/dev/null; exit 0' TERM
   while kill -0 "$script" 2>/dev/null; do
-    # In the background, because a signal ends `wait` and would not end `sleep`.
-    sleep 10 &
-    wait $!
+    # In the background, because a signal ends `wait` and would not end `sleep`; without this
+    # script's outputs, which who reads them waits for.
+    sleep 10 >/dev/null 2>&1 &
+    pause=$!
+    wait "$pause"
     line=$(tail -n 1 -- "$LOG" | tr -d '\r' | cut -c 1-50)
     say "  $((SECONDS - started)) s: ${line#"${line%%[![:space:]]*}"}"
   done
