@@ -9,7 +9,7 @@ import os
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import docker
 import pytest
 from tests.docker_support import DockerUnderTest
 from tests.tunnel import ENGINE_SOCKET, Tunnel
+from tests.waiting import eventually
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
@@ -95,13 +96,6 @@ def tunnelled(docker_under_test: DockerUnderTest, tunnel: Tunnel) -> Iterator[Be
     yield made
     tunnel.closed_gate = False
     made.clean()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_hardened_container_has_no_capabilities_and_gains_none(bench: Bench) -> None:
