@@ -39,7 +39,7 @@ def program_name(called: str | None = None, environ: Mapping[str, str] | None = 
     if Path(called).name == NAME:
         same = found is not None and Path(found).resolve() == Path(called).resolve()
         return NAME if same else shlex.quote(called)
-    if Path(called).name == "__main__.py" and found is None:
+    if Path(called).parts[-2:] == (NAME, "__main__.py") and found is None:
         return f"{shlex.quote(sys.executable)} -m {NAME}"
     return NAME
 

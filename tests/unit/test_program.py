@@ -44,6 +44,7 @@ def test_another_program_on_the_path_is_not_the_one_to_type(tmp_path: Path) -> N
 def test_a_module_is_called_as_one_where_there_is_no_program(tmp_path: Path) -> None:
     module = "/somewhere/loadgenctl/__main__.py"
     assert program_name(module, {"PATH": "/none"}) == f"{sys.executable} -m loadgenctl"
+    assert program_name("/somewhere/pytest/__main__.py", {"PATH": "/none"}) == "loadgenctl"
     found = program(tmp_path / "loadgenctl")
     assert program_name(module, {"PATH": str(found.parent)}) == "loadgenctl"
 
