@@ -30,6 +30,8 @@ settings.load_profile("fixed")
 
 # Under nohup a hangup is ignored by this process and by all that it starts; tests send some.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# So is an interrupt in the background of a shell script, where bin/test-pythons runs them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WITHOUT_DOCKER = "LOADGENCTL_WITHOUT_DOCKER"
 
