@@ -29,6 +29,8 @@ settings.load_profile("fixed")
 
 # Under nohup a hangup is ignored by this process and by all that it starts; tests send some.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# So is an interrupt in the background of a shell script, where bin/test-pythons runs them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WITHOUT_DOCKER = "LOADGENCTL_WITHOUT_DOCKER"
 
@@ -83,6 +85,6 @@ def _on_engine(made: DockerUnderTest) -> dict[tuple[str, str], Leftover]:
 
 def _ours(item: Leftover) -> bool:
     """True if this process or one that has ended made it: others may be at work on the engine."""
-    return labels.owned_by(item.labels, Owner.current()) or labels.owned_by_dead_process(
+    return labels.owner_of(item.labels) == Owner.current() or labels.owned_by_dead_process(
         item.labels
     )

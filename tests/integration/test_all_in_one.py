@@ -13,8 +13,9 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 from tests.docker_support import DockerUnderTest
-from tests.integration.loadgenctl_process import QUICK, Desk, Records, eventually
+from tests.integration.loadgenctl_process import QUICK, Desk, Records
 from tests.integration.sim_repository import sim_repository
+from tests.waiting import eventually
 
 from loadgenctl.process import Runner
 

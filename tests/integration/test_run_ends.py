@@ -17,8 +17,8 @@ from tests.integration.loadgenctl_process import (
     Desk,
     Loadgenctl,
     Records,
-    eventually,
 )
+from tests.waiting import eventually
 
 from loadgenctl.process import Runner
 

@@ -63,6 +63,27 @@ def test_a_holder_that_nobody_here_can_know_is_believed(tmp_path: Path) -> None:
         enter(tmp_path, FakeClock(), [])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"since": "today"},
+        {"since": 1e17},
+        {"owner": []},
+        {"owner": {"pid": "1"}},
+        {"command": None},
+    ],
+)
+def test_a_damaged_holder_is_nobody(tmp_path: Path, change: dict[str, object]) -> None:
+    with held(tmp_path, Owner.current()):
+        document = json.loads((tmp_path / LOCK).read_bytes()) | change
+        (tmp_path / LOCK).write_text(json.dumps(document))
+        with pytest.raises(UsageError, match="in use by another loadgenctl"):
+            enter(tmp_path, FakeClock(), [])
+    for text in ("", "[" * 9000, "[]", "7"):
+        (tmp_path / LOCK).write_text(text)
+        assert read_holder(tmp_path / LOCK) is None
+
+
 def test_a_dead_owner_s_lock_is_taken_over(tmp_path: Path) -> None:
     with held(tmp_path, gone()):
         pass

@@ -98,7 +98,9 @@ def test_containers_do_not_care_for_the_machines_ports(tmp_path: Path, taken: in
 def test_a_run_needs_no_image_where_there_is_none(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.make_engine = WithoutNetwork
-    plan = world.plan("--engine local --stages 1 --stage.0.loadgen.faucet.interval 5")
+    plan = world.plan(
+        "--engine local --stages 1 --stage.duration 10 --stage.0.loadgen.faucet.interval 5"
+    )
     asked = dict(zip(("chain", "solo", "loadgen"), free_ports(3), strict=True))
     plan = replace(plan, ports=Ports(**asked))
     ending = execute(plan, replace(world.services(), images=None))

@@ -36,6 +36,7 @@ from loadgenctl.cli.commands.run import (
     run_command,
 )
 from loadgenctl.errors import LoadgenError
+from loadgenctl.program import as_called
 from loadgenctl.version import VERSION
 
 app = typer.Typer(
@@ -46,8 +47,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Measure how a blockchain SDK revision performs under load: build it, run chain, client"
     " and load generator in containers, stage by stage, and keep results that can be compared.",
-    epilog="Try it without an SDK: loadgenctl run --sdk sim --stages 3 --stage.duration 1",
 )
+_EPILOG = "Try it without an SDK: loadgenctl run --sdk sim --stages 3 --stage.duration 1"
 
 
 def _version(value: bool) -> None:
@@ -88,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     `arguments` without the program's name; None: those of this process.
     """
     try:
+        app.info.epilog = as_called(_EPILOG)
         app(arguments, prog_name="loadgenctl")
         sys.exit(0)
     except LoadgenError as error:

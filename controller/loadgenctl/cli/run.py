@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +20,9 @@ from loadgenctl.cli.wiring import at_work
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
+from loadgenctl.program import program_name
+from loadgenctl.records import schema
+from loadgenctl.records.documents import read_document
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.text import WIDTH, print_summary
 from loadgenctl.run.resume import Resumption, examine
@@ -91,17 +93,16 @@ def _way_on(folder: Path) -> str | None:
         stage = examine(folder).stage
     except (LoadgenError, OSError):
         return None
-    command = f"loadgenctl run --resume {shlex.quote(clean(str(folder)))}"
+    command = f"{program_name()} run --resume {shlex.quote(clean(str(folder)))}"
     return f"to go on at stage {stage}: {command}" if stage else None
 
 
 def _summary(ending: Ending) -> dict[str, Any] | None:
     """The run's summary as written at its end; None where it could not be written."""
     try:
-        found: dict[str, Any] = json.loads((ending.folder / "summary.json").read_bytes())
-    except (OSError, ValueError):
+        return read_document(ending.folder / schema.SUMMARY)
+    except OSError:
         return None
-    return found
 
 
 def _from_records(ending: Ending) -> dict[str, Any] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -22,6 +24,7 @@ from loadgenctl.filetrouble import file_error
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.files import replace_file
+from loadgenctl.records.reader import holds_run
 from loadgenctl.records.status import Status
 from loadgenctl.run.leftovers import Swept
 from loadgenctl.sources.giturl import without_credentials
@@ -115,6 +118,8 @@ class Attempts:
                 self._write_status(folder, about, trouble)
             replace_file(folder / ATTEMPT, document_bytes(about))
         except OSError as error:
+            if not holds_run(folder):
+                _discard(folder)
             raise _cannot(folder, error) from error
         attempt = read_attempt(folder)
         if attempt is None:
@@ -131,15 +136,19 @@ class Attempts:
             number = next_number(parent)
             folder = parent / f"attempt-{number}"
             folder.mkdir()
-            about = {
-                "commit": job.commit,
-                "attempt": number,
-                "started_at": round(self.clock.wall(), 3),
-                "options": shown(job.options),
-                **job.about,
-            }
+        except OSError as error:
+            raise _cannot(parent, error) from error
+        about = {
+            "commit": job.commit,
+            "attempt": number,
+            "started_at": round(self.clock.wall(), 3),
+            "options": shown(job.options),
+            **job.about,
+        }
+        try:
             replace_file(folder / ATTEMPT, document_bytes(about))
         except OSError as error:
+            _discard(folder)
             raise _cannot(parent, error) from error
         return folder, about
 
@@ -198,6 +207,15 @@ def _outcome(code: int) -> schema.Outcome:
     if code in _STOPPED:
         return "interrupted"
     return "error" if code in {0, LoadgenError.exit_code} or code > 128 else "failed"
+
+
+def _discard(folder: Path) -> None:
+    """Remove the folder of an attempt that left nothing: on a full disk every turn would leave
+    another one.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()  # unless there are other attempts in it
 
 
 def _last_lines(path: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,9 @@ from loadgenctl.clock import Clock
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import file_error
 from loadgenctl.owner import Owner
+from loadgenctl.records.documents import read_as
 from loadgenctl.records.encode import row_bytes
+from loadgenctl.records.shape import is_time
 from loadgenctl.sources.locks import exclusive
 
 LOCK: Final = "loadgenctl.lock"
@@ -63,10 +64,10 @@ def sole_instance(
 def read_holder(path: Path) -> Holder | None:
     """Who took the lock last; None if nobody can tell."""
     try:
-        document = json.loads(path.read_bytes())
-        return Holder(document["command"], document["since"], Owner(**document["owner"]))
-    except (OSError, ValueError, TypeError, KeyError):
+        holder = read_as(Holder, path)
+    except (OSError, ValueError):
         return None
+    return holder if holder is not None and is_time(holder.since) else None
 
 
 def _in_use(folder: Path, holder: Holder | None) -> UsageError:

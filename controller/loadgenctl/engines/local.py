@@ -32,8 +32,6 @@ from loadgenctl.process import reap, spawn_session
 from loadgenctl.version import VERSION
 
 _KEEPER = "loadgenctl.engines.local_keeper"
-_START_WITHIN = 30.0
-"""Seconds a keeper may take to say that the main process runs."""
 _REMOVAL_TIMEOUT = 30.0
 _LOOK_EVERY = 0.02
 """Seconds between looks while an end is awaited."""
@@ -49,6 +47,8 @@ class LocalEngine:
     clock: Clock
     caller: Mapping[str, str] = field(default_factory=dict)
     """The environment that roles inherit."""
+    start_within: float = 30.0
+    """Seconds a keeper may take to say that a process runs."""
     _keepers: set[int] = field(default_factory=set, init=False)
     """Children of this process, to be reaped."""
     _glance: local_processes.Glance = field(default_factory=local_processes.Glance, init=False)
@@ -103,7 +103,7 @@ class LocalEngine:
             os.close(writing)
         self._keepers.add(pid)
         with os.fdopen(reading, "rb") as stream:
-            ready, _, _ = select.select([stream], [], [], _START_WITHIN)
+            ready, _, _ = select.select([stream], [], [], self.start_within)
             said = stream.readline().decode("utf-8", "replace").strip() if ready else ""
         if said != STARTED:
             raise EngineError(
@@ -151,15 +151,13 @@ class LocalEngine:
         """See `Engine.exec`. A command that takes longer is killed, and `EngineError` raised."""
         output = os.memfd_create("output", os.MFD_CLOEXEC)
         try:
-            code = self._execute(handle, argv, output, timeout=timeout, detach=False)
-            size = os.fstat(output).st_size
-            said = os.pread(output, size, 0)
-            if code is None:
-                raise EngineError(
-                    f"{argv[0]} did not finish within {timeout:g} s in the process {handle.name}",
-                    detail="\n".join(clean_lines(said)[-20:]) or None,
-                )
-            return ExecResult(code, said)
+            code = self._execute(handle, argv, output, timeout=timeout)
+            return ExecResult(code, _written(output))
+        except TimeoutError as error:
+            raise EngineError(
+                f"{argv[0]} did not finish within {timeout:g} s in the process {handle.name}",
+                detail=_end_of(output),
+            ) from error
         finally:
             os.close(output)
 
@@ -167,9 +165,18 @@ class LocalEngine:
         """See `Engine.exec_detached`. Its output is lost."""
         output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            self._execute(handle, argv, output, timeout=_START_WITHIN, detach=True)
+            code = self._execute(handle, argv, output, timeout=self.start_within, detach=True)
+        except TimeoutError as error:
+            raise EngineError(
+                f"{argv[0]} did not start within {self.start_within:g} s"
+                f" in the process {handle.name}"
+            ) from error
         finally:
             os.close(output)
+        if code != 0:
+            raise EngineError(
+                f"cannot start {argv[0]} in the process {handle.name}: exit code {code}"
+            )
 
     def root_pid(self, handle: Handle) -> int:
         """See `Engine.root_pid`: the main process's."""
@@ -230,9 +237,15 @@ class LocalEngine:
         return found[0], container
 
     def _execute(
-        self, handle: Handle, argv: Sequence[str], output: int, *, timeout: float, detach: bool
-    ) -> int | None:
-        """The exit code; None if it took too long (or is not waited for)."""
+        self,
+        handle: Handle,
+        argv: Sequence[str],
+        output: int,
+        *,
+        timeout: float,
+        detach: bool = False,
+    ) -> int:
+        """The exit code; with `detach` that of the start: 0 once it runs. Raises `TimeoutError`."""
         folder, container = self._get(handle)
         if not self.state(handle).running:
             raise EngineError(f"the process {handle.name} is not running")
@@ -246,14 +259,14 @@ class LocalEngine:
                 channel.sendall(request[sent:])
                 answer = channel.recv(4096)
         except TimeoutError:
-            return None
+            raise
         except OSError as error:
             raise EngineError(
                 f"cannot run {argv[0]} in the process {handle.name}: {error.strerror}"
             ) from error
         if not answer:
             raise EngineError(f"the process {handle.name} ended while {argv[0]} ran in it")
-        code: int | None = json.loads(answer)["exit_code"]
+        code: int = json.loads(answer)["exit_code"]
         return code
 
     def _end(self, handle: Handle, keeper: Process | None) -> None:
@@ -313,6 +326,14 @@ def _role_state(state: State | None) -> RoleState:
 
 def _keeper_is_gone(state: State) -> bool:
     return state.keeper is not None and not state.keeper.lives
+
+
+def _written(output: int) -> bytes:
+    return os.pread(output, os.fstat(output).st_size, 0)
+
+
+def _end_of(output: int) -> str | None:
+    return "\n".join(clean_lines(_written(output))[-20:]) or None
 
 
 @contextmanager

@@ -22,13 +22,14 @@ import signal
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from loadgenctl.errors import EngineError, EngineUnavailable
 from loadgenctl.filetrouble import file_error, hint_for, user_name
 from loadgenctl.owner import process_start
+from loadgenctl.records.documents import read_as
 
 T = TypeVar("T", "Container", "State")
 
@@ -111,15 +112,11 @@ class Folder:
 
     def container(self) -> Container | None:
         """What was made there; None if nothing is."""
-        found = _load(self.path / "container.json", Container)
-        return found and replace(found, argv=tuple(found.argv))
+        return _load(self.path / "container.json", Container)
 
     def state(self) -> State | None:
         """How it is doing; None once it is gone."""
-        found = _load(self.path / "state.json", State)
-        if found is None:
-            return None
-        return replace(found, keeper=_process(found.keeper), main=_process(found.main))
+        return _load(self.path / "state.json", State)
 
     def write_state(self, state: State) -> None:
         """Replace the state. Raises `OSError`."""
@@ -232,10 +229,8 @@ class Registry:
 
 def _load(path: Path, kind: type[T]) -> T | None:
     try:
-        return kind(**json.loads(path.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, TypeError) as error:
+        return read_as(kind, path)
+    except ValueError as error:
         raise EngineError(
             f"{path} is not what the local engine wrote: {error}",
             hint=f"end what runs there by hand and remove {path.parent}",
@@ -246,7 +241,3 @@ def _store(path: Path, document: Mapping[str, Any]) -> None:
     draft = path.with_name(f".{path.name}.tmp")
     draft.write_text(json.dumps(document), encoding="utf-8")
     draft.replace(path)
-
-
-def _process(document: Any) -> Process | None:
-    return None if document is None else Process(**document)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loadgenctl import program
 from loadgenctl.errors import UsageError
 from loadgenctl.plan.arguments import (
     PREFIX,
@@ -30,7 +31,13 @@ DEFAULT = "default"
 """The origin of what nobody set."""
 CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
 NOT_OPTIONS = frozenset(
-    {CONFIG_VARIABLE, "LOADGENCTL_CACHE", "LOADGENCTL_REAL_SDK", "LOADGENCTL_WITHOUT_DOCKER"}
+    {
+        CONFIG_VARIABLE,
+        program.VARIABLE,
+        "LOADGENCTL_CACHE",
+        "LOADGENCTL_REAL_SDK",
+        "LOADGENCTL_WITHOUT_DOCKER",
+    }
 )
 """Variables that serve something else: where things are, and which tests run."""
 

@@ -14,7 +14,14 @@ from pathlib import Path
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle, RoleState
-from loadgenctl.errors import DeadlineExceeded, EngineError, RoleDied, RunError, UsageError
+from loadgenctl.errors import (
+    DeadlineExceeded,
+    EngineError,
+    RoleDied,
+    RunError,
+    UsageError,
+    cleaned_up,
+)
 from loadgenctl.model import NAMED, RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
 from loadgenctl.roles.ports import by, require_free
@@ -243,13 +250,15 @@ class Pod:
         what = command.label or command.argv[0]
         timeout = command.timeout or 300.0
         handle = self.engine.create(self.spec(role, command))
-        try:
+
+        def keep_logs() -> None:
+            for chunk in self.engine.logs(handle):
+                keep_log(chunk)
+
+        with cleaned_up(lambda: self.engine.remove(handle)):
             self.engine.start(handle)
-            try:
+            with cleaned_up(keep_logs):
                 state = self._await_end(handle, timeout, meanwhile or (lambda: None))
-            finally:
-                for chunk in self.engine.logs(handle):
-                    keep_log(chunk)
             last = "\n".join(self.engine.tail(handle, tail))
             if state.running:
                 raise DeadlineExceeded(
@@ -278,8 +287,6 @@ class Pod:
                     step=what,
                     detail=last,
                 )
-        finally:
-            self.engine.remove(handle)
 
     def _await_end(
         self, handle: Handle, timeout: float, meanwhile: Callable[[], None]

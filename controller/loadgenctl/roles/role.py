@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
-from loadgenctl.errors import RoleDied, RunError
+from loadgenctl.errors import RoleDied, RunError, cleaned_up
 from loadgenctl.roles.pod import Pod
 from loadgenctl.sdks.base import RoleRecipe
 
@@ -183,11 +183,9 @@ class Role:
         """
         if not self.started:
             return
-        try:
+        with cleaned_up(self.remove):
             self.stop(patience)
             self.save_log(keep)
-        finally:
-            self.remove()
 
     def remove(self) -> None:
         """Remove the container; idempotent."""

@@ -17,6 +17,7 @@ from loadgenctl.errors import (
 )
 from loadgenctl.model import RunPlan
 from loadgenctl.owner import Owner
+from loadgenctl.program import program_name
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
 from loadgenctl.run import disk, ending, host, networks, restore, storage
@@ -136,7 +137,7 @@ def _close_pod(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
         if error is None:
             return trouble
         what = "containers" if contained else "processes"
-        walk.services.progress.warn(f"{what} may be left: {trouble}; run loadgenctl clean")
+        walk.services.progress.warn(f"{what} may be left: {trouble}; run {program_name()} clean")
     return error
 
 

@@ -105,11 +105,6 @@ class SlogScanner:
         return done
 
     @property
-    def open_block(self) -> BlockRecord | None:
-        """The block that has begun and not ended."""
-        return self._block
-
-    @property
     def open_delivery(self) -> tuple[float, str | None] | None:
         """When the delivery that has no result yet began (epoch seconds), and to which vat."""
         return self._open_delivery
