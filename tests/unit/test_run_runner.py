@@ -66,12 +66,13 @@ def test_perf_tells_the_stages_in_the_originals_order(world: World) -> None:
     rows = world.rows("perf.jsonl")
     alone = ["stage-start", "run-chain-start", "run-chain-finish", "chain-ready"]
     alone += ["stage-first-block", "stage-first-empty-block", "stage-ready", "stage-shutdown"]
-    alone += ["chain-stopped", "stage-finish"]
+    alone += ["chain-stopping", "chain-stopped", "stage-finish"]
     load_up = ["run-client-start", "run-client-finish", "client-ready"]
     load_up += ["run-loadgen-start", "run-loadgen-finish", "loadgen-ready"]
     load_down = ["loadgen-stopped", "client-stopped"]
     prepared = [*alone[:6], *load_up, *load_down, *alone[6:]]
-    loaded = [*alone[:6], *load_up, "stage-ready", "stage-shutdown", *load_down, *alone[-2:]]
+    load_on = ["load-start", "stage-ready", "load-finish", "stage-shutdown"]
+    loaded = [*alone[:6], *load_up, *load_on, *load_down, *alone[-3:]]
     begin = ["start", "setup-tasks-start", "setup-tasks-finish"]
     assert names(rows) == [f"perf-{name}" for name in [*begin, *prepared, *loaded, *alone]]
     stages = [row["stage"] for row in rows]
@@ -494,14 +495,6 @@ def test_a_failed_image_still_leaves_run_json(world: World) -> None:
     assert document["image"] is None
 
 
-def test_a_chain_that_must_be_killed_fails_the_run(world: World) -> None:
-    stubborn = {"SIGINT": Reaction(None), "SIGKILL": Reaction(137)}
-    world.chain = replace(world.chain, on_signal=stubborn)
-    ending = world.run("--stages 1")
-    assert isinstance(ending.error, RunError)
-    assert "was killed" in ending.error.message
-
-
 def test_what_goes_wrong_in_closing_a_stage_fails_the_run(world: World) -> None:
     class Clumsy(FakeEngine):
         def logs(self, handle: Handle) -> Iterator[bytes]:
@@ -516,13 +509,6 @@ def test_what_goes_wrong_in_closing_a_stage_fails_the_run(world: World) -> None:
     slog = gzip.decompress((ending.folder / "chain-stage-0.slog.gz").read_bytes())
     assert slog.endswith(b"}\n")
     assert world.engine.leftovers() == []
-
-
-def test_a_chain_that_stops_with_an_odd_code_is_told(world: World) -> None:
-    world.chain = replace(world.chain, on_signal={"SIGINT": Reaction(7)})
-    ending = world.run("--stages 1")
-    assert ending.error is None
-    assert "stage 0: the chain stopped with exit code 7" in world.progress.warnings
 
 
 def test_no_reset_keeps_the_state(world: World, tmp_path: Path) -> None:

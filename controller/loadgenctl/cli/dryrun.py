@@ -42,6 +42,8 @@ def print_plan(plan: RunPlan, *, as_json: bool, resumption: Resumption | None = 
         table.add_column(heading)
     for stage in plan.stages if resumption is None else resumption.left:
         minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
+        if stage.load_duration_s is not None:
+            minutes = f"{minutes} under load"
         table.add_row(
             str(stage.index),
             _runs(stage, monitor=plan.monitor),

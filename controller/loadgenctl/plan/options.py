@@ -119,6 +119,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("stage.duration", "number", 360, "minutes of a stage with load, from its start", STAGES),
     Option(
+        "stage.load-duration",
+        "number",
+        None,
+        "minutes under load, from the moment the load begins, so that stages get equal load however"
+        " long their start takes; instead of --stage.duration",
+        STAGES,
+        minimum=0.01,
+    ),
+    Option(
         "stage.loadgen.*",
         "tree",
         None,
@@ -140,6 +149,14 @@ OPTIONS: tuple[Option, ...] = (
         None,
         "minutes of stage N; 0 if chain-only; negative: until interrupted",
         STAGES,
+    ),
+    Option(
+        "stage.*.load-duration",
+        "number",
+        None,
+        "minutes under load of stage N; instead of --stage.N.duration",
+        STAGES,
+        minimum=0.01,
     ),
     Option(
         "stage.*.loadgen.*",

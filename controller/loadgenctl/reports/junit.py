@@ -31,6 +31,7 @@ from loadgenctl.reports.facts import RunFacts, moment, tasks_of
 from loadgenctl.reports.summary import Summary, part
 from loadgenctl.reports.text import WIDTH, print_summary
 from loadgenctl.reports.words import MISSING, clean, log_line, number, percent, seconds
+from loadgenctl.stats.run import measured_blocks
 
 NAME: Final = "loadgenctl"
 RUN: Final = "run"
@@ -242,7 +243,7 @@ def _evidence(facts: RunFacts) -> str:
 
 def _block_words(stage: Summary) -> str:
     blocks = part(stage, "blocks")
-    live = part(blocks, "live")
+    live = measured_blocks(stage)
     if not live:
         return ""
     swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")

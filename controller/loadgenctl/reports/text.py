@@ -25,6 +25,7 @@ from loadgenctl.reports.words import (
     percent,
     seconds,
 )
+from loadgenctl.stats.run import measured_blocks
 
 WIDTH: Final = 100
 """Columns of a table where the output is not a terminal."""
@@ -249,7 +250,7 @@ def _block_table(stages: Sequence[Summary]) -> Table:
         "computrons",
     )
     for stage in stages:
-        live = part(part(stage, "blocks"), "live")
+        live = measured_blocks(stage)
         if not live:
             continue
         swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")

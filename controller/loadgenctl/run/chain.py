@@ -6,10 +6,16 @@ import json
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 
-from loadgenctl.errors import STALLED, DeadlineExceeded, EngineError, RunError
+from loadgenctl.errors import (
+    STALLED,
+    DeadlineExceeded,
+    EngineError,
+    LoadgenError,
+    RunError,
+)
 from loadgenctl.records import schema
 from loadgenctl.roles import probes
-from loadgenctl.roles.role import Role, how_ended
+from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.watch import Watch
@@ -285,6 +291,11 @@ class ChainSide:
         height = str(sync.get("latest_block_height")) if isinstance(sync, dict) else ""
         return int(height) if height.isascii() and height.isdecimal() else None
 
+    def height_now(self) -> int | None:
+        """The height of the last finished block, by what the slog has now; None without any."""
+        self.poll()
+        return self.height
+
     def count_anew(self) -> None:
         """Blocks and vats' work are told from now on by a diagnosis."""
         self._activity.reset()
@@ -334,28 +345,16 @@ class ChainSide:
         """From now on blocks are not `beforeShutdown`."""
         self._shutdown_at = self._ctx.clock.wall()
 
-    def stop(self) -> bool:
-        """Stop the node and take the rest of its slog; whether it ended as it should.
-
-        Raises `RunError` if it had to be killed.
-        """
-        ctx = self._ctx
+    def stop(self) -> list[LoadgenError]:
+        """Stop the node and take the rest of its slog; what was wrong with how it ended."""
         self._watch.roles = [role for role in self._watch.roles if role is not self.role]
-        state = self.role.stop()
-        ctx.store.perf("chain-stopped")
+        self.role.stop_following()
+        # From the signal on, so that `chain_stop_s` is the chain's own.
+        self._ctx.store.perf("chain-stopping")
+        self.role.stop()
+        self._ctx.store.perf("chain-stopped")
         self.poll()
-        if state.exit_code == 137:
-            raise RunError(
-                f"the chain did not stop within {self.recipe.stop_grace:.0f} s of"
-                f" {self.recipe.stop_signal} and was killed",
-                role="chain",
-                step="stop",
-                detail=self.role.last_lines(),
-            )
-        if state.exit_code not in self.recipe.stop_codes:
-            ctx.progress.warn(f"stage {self._stage}: the chain stopped with {how_ended(state)}")
-            return False
-        return True
+        return stop_troubles([self.role])
 
     def close(self) -> None:
         """Finish the slog, keep the log, remove the container; works from every state."""

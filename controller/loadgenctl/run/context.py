@@ -77,14 +77,18 @@ class StageContext:
     def close_role(self, role: Role, name: str) -> None:
         """Stop a role, keep its log as logs/NAME.log.gz, remove it; note how it ended.
 
-        Nothing happens unless it was started.
+        Nothing happens unless it was started. One that still runs by now is of no use any more: why
+        is known, and that it does not stop as it should is only warned of.
         """
         keep = self.log_keeper(name)
         if not role.started:
             return
+        stopped_before = role.ended is not None
         try:
-            role.end(keep, self.patience)
+            role.end(keep, self.patience, hurry=True)
         finally:
+            if role.disorder is not None and not stopped_before and not self.interrupts.at_once:
+                self.progress.warn(role.disorder)
             end = role.ended or RoleState("gone")
             self.store.container_ended(
                 role.name,
