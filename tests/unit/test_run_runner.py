@@ -332,6 +332,70 @@ def test_fail_fast_ends_at_the_first_failed_cycle(world: World) -> None:
     assert len(world.rows("cycles.jsonl")) == 1
 
 
+def test_a_failed_preparation_is_told_as_that(world: World) -> None:
+    world.prepares = False
+    ending = world.run("--stages 1 --stage.0.loadgen.faucet.interval 5 --fail-fast")
+    assert isinstance(ending.error, LoadFailed)
+    assert ending.error.message.startswith("the load cannot be prepared: preparing faucet: ")
+
+
+def test_failed_preparations_and_cycles_are_counted_apart(world: World) -> None:
+    world.unprepared = 1
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, LoadFailed)
+    assert ending.error.message == "1 preparation failed in stage 0"
+    assert "loadgen-stage-0" in str(ending.error.hint)
+    assert str(ending.error.detail).startswith("preparing faucet: ")
+
+
+def answers(world: World, *codes: int) -> list[tuple[str, ...]]:
+    """The load service answers its first requests so, and then takes them; what was asked."""
+    take, left, asked = world.loadgen.execs, list(codes), list[tuple[str, ...]]()
+
+    def answer(argv: tuple[str, ...]) -> FakeExec:
+        asked.append(argv)
+        return FakeExec(left.pop(0), b"why") if left else take(argv)
+
+    world.loadgen = replace(world.loadgen, execs=answer)
+    return asked
+
+
+def test_a_load_service_that_does_not_answer_yet_is_asked_again(world: World) -> None:
+    asked = answers(world, 1, 1)
+    assert world.run(LOADED).error is None
+    assert asked[0] == asked[1] == asked[2]
+
+
+def test_a_load_config_that_is_refused_is_not_sent_again(world: World) -> None:
+    asked = answers(world, 3, 3, 3)
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, LoadFailed)
+    assert "refused the request 'put'" in ending.error.message
+    assert ending.error.detail == "why"
+    assert len(asked) == 1
+
+
+def test_a_chain_is_ready_as_soon_as_its_rpc_answers(world: World) -> None:
+    ask, asked = world.chain.execs, iter(range(100))
+
+    def late(argv: tuple[str, ...]) -> FakeExec:
+        return FakeExec(1) if next(asked) < 3 else ask(argv)
+
+    world.chain = replace(world.chain, execs=late)
+    assert world.run("--stages 1").error is None
+    at = {row["type"]: row["elapsed"] for row in world.rows("perf.jsonl")}
+    assert at["perf-chain-ready"] - at["perf-run-chain-finish"] < 3.0
+
+
+def test_blocks_stay_live_after_the_clock_was_set_back(world: World) -> None:
+    """Their times are then earlier than that at which the chain was ready."""
+    world.clock.after(30.0, lambda: world.clock.set_wall(world.clock.wall() - 3600.0))
+    assert world.run("--stages 1 --stage.0.duration 1").error is None
+    blocks = [row for row in world.rows("blocks.jsonl") if row["blockHeight"] > 3]
+    assert min(row["beginAt"] for row in blocks) < blocks[0]["beginAt"] - 3000
+    assert all(row["liveMode"] for row in blocks)
+
+
 def test_a_service_that_ended_when_it_was_to_be_asked_is_told_as_that(world: World) -> None:
     configure = world.loadgen.execs
 

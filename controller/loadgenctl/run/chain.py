@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 
@@ -17,6 +18,7 @@ from loadgenctl.records import schema
 from loadgenctl.roles import probes
 from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
+from loadgenctl.run.catchup import CatchUp
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.watch import Watch
 from loadgenctl.slog.blocks import BlockRows
@@ -33,8 +35,6 @@ a chain that has failed for good may live on.
 HEALTH_TIMEOUT = 60.0
 """Seconds a chain that makes blocks may take to answer by RPC."""
 FIRST_EMPTY_TIMEOUT = 300.0
-CATCH_UP_LOOK = 1.0
-"""Seconds between two questions to a node whether it has caught up with its network."""
 FIRST_EMPTY_TRIES = 10
 
 
@@ -108,18 +108,9 @@ class ChainSide:
         ctx = self._ctx
         self._following, self._last_progress = True, ctx.clock.monotonic()
         ctx.progress.step(f"stage {self._stage}: catching up with {chain_id}")
-        asked = float("-inf")
-
-        def caught_up() -> bool:
-            nonlocal asked
-            now = ctx.clock.monotonic()
-            if now - asked < CATCH_UP_LOOK:
-                return False
-            asked = now
-            sync = (self.rpc("status") or {}).get("sync_info")
-            return isinstance(sync, dict) and sync.get("catching_up") is False
-
-        self._watch.until(caught_up, timeout=float("inf"), role="chain", what="catching up")
+        catch_up = CatchUp(lambda: self._ask("status"), ctx.clock, ctx.make_reader)
+        with closing(catch_up):
+            self._watch.until(catch_up.done, timeout=float("inf"), role="chain", what="catching up")
         self.poll()
         now, began = ctx.clock.monotonic(), self.role.reached.get(LAUNCHED)
         seconds, blocks = now - (now if began is None else began), self._blocks_since
@@ -176,14 +167,18 @@ class ChainSide:
 
     def rpc(self, path: str) -> dict[str, object] | None:
         """The result of an RPC GET by the node's own loopback; None when it does not answer."""
-        ctx, question = self._ctx, probes.get(self._ctx.plan.ports.chain, path)
         try:
-            answer = ctx.engine.exec(self.role.handle, question, timeout=10.0)
+            return self._ask(path)
         except EngineError:
             # A node that has just ended cannot be asked, and that is what there is to tell. One
             # whose container is paused gives no answer. An engine that is gone is met by the look.
             self.role.poll()
             return None
+
+    def _ask(self, path: str) -> dict[str, object] | None:
+        """`rpc` as it is, for every thread. Raises `EngineError` if the node cannot be asked."""
+        question = probes.get(self._ctx.plan.ports.chain, path)
+        answer = self._ctx.engine.exec(self.role.handle, question, timeout=10.0)
         if answer.exit_code != 0:
             return None
         try:

@@ -11,7 +11,7 @@ from isal import igzip_lib
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, RoleState
 from loadgenctl.model import ChainNetwork, RunPlan
-from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.plainfile import write_plain
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
@@ -48,6 +48,8 @@ class StageContext:
     on_ready: Callable[[], None]
     """See `Services.on_ready`."""
     processes: Runner
+    make_reader: ReaderFactory
+    """See `Services.make_reader`."""
     network: ChainNetwork | None = None
     """The network that others run, if the chain is not our own."""
 

@@ -52,8 +52,8 @@ def role_user() -> tuple[int, int]:
 def reset_state(state: Path) -> None:
     """Remove what an earlier run kept there, and nothing that loadgenctl did not make.
 
-    Raises `OutputFolderError` for a folder with somebody else's `project` or `home` in it, and where
-    something cannot be removed: what stays would be taken for the state of a fresh chain.
+    Raises `OutputFolderError` for a folder with somebody else's `project` or `home` in it, and
+    where something cannot be removed: what stays would be taken for the state of a fresh chain.
     """
     parts = [part for name in STATE_PARTS if os.path.lexists(part := state / name)]
     if not parts:

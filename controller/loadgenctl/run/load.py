@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import STALLED, EngineError, LoadFailed, LoadgenError
 from loadgenctl.records import schema
-from loadgenctl.roles.loadclient import LoadClient, LoadEvents
+from loadgenctl.roles.loadclient import LoadClient, LoadEvents, LoadUnreachable
 from loadgenctl.roles.loadconfig import MAX_SECONDS
 from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
@@ -163,7 +163,8 @@ class LoadSide:
         poll = Retrying(
             stop=stop_after_attempt(3),
             wait=wait_fixed(1.0),
-            retry=retry_if_exception_type(LoadFailed),
+            # What was refused is refused again.
+            retry=retry_if_exception_type(LoadUnreachable),
             sleep=self._ctx.clock.sleep,
             reraise=True,
         )
@@ -203,8 +204,10 @@ class LoadSide:
 
     def _check_progress(self, since: float) -> None:
         if self._ctx.plan.fail_fast and self.events.failed:
+            cycles = self.events.failures.cycles
             raise LoadFailed(
-                f"a cycle failed: {self.events.last_error or 'no reason given'}",
+                f"{'a cycle failed' if cycles else 'the load cannot be prepared'}:"
+                f" {self.events.last_error or 'no reason given'}",
                 role="loadgen",
                 step="load",
             )
