@@ -163,8 +163,11 @@ def test_a_stage_without_load_has_no_loaded_window(world: World) -> None:
 
 def test_a_stage_that_fails_under_load_ends_its_window_there(world: World) -> None:
     when_loaded(world, 80, last_block=0)
-    summary = summarize(world.run(LOADED).folder)
-    assert summary["stages"][1]["durations"]["loaded_s"] > 80
+    ending = world.run(LOADED.replace("duration 2", "duration 30") + " --timeout.block 60")
+    assert "the chain made no block for" in str(ending.error)
+    summary = summarize(ending.folder)
+    assert summary["stages"][1]["durations"]["loaded_s"] == pytest.approx(140, abs=3)
+    assert not any("while closing" in text for text in world.progress.warnings)
     assert names(world.rows("perf.jsonl")).count("perf-load-finish") == 1
 
 

@@ -190,10 +190,15 @@ class ChainSide:
 
     def poll(self) -> None:
         """Follow the slog, write rows of finished blocks, see that blocks still come."""
-        ctx = self._ctx
-        if self._follower is None:
+        if self._follower is None or self._take(self._follower):
             return
-        self._follower.poll()
+        if (self._ready_at is not None or self._following) and self._shutdown_at is None:
+            self._check_stall()
+
+    def _take(self, follower: SlogFollower) -> bool:
+        """Follow the slog and write rows of finished blocks; whether there were any."""
+        ctx = self._ctx
+        follower.poll()
         self._tell_bootstrap()
         finished = self.scanner.take_blocks()
         if finished:
@@ -201,8 +206,7 @@ class ChainSide:
             self._last_progress = ctx.clock.monotonic()
             self._next_look, self._made_before = FATAL_LOOK, None
             self._write(finished)
-        elif (self._ready_at is not None or self._following) and self._shutdown_at is None:
-            self._check_stall()
+        return bool(finished)
 
     def _tell_bootstrap(self) -> None:
         seen = self.scanner.startup
@@ -288,7 +292,8 @@ class ChainSide:
 
     def height_now(self) -> int | None:
         """The height of the last finished block, by what the slog has now; None without any."""
-        self.poll()
+        if self._follower is not None:
+            self._take(self._follower)
         return self.height
 
     def count_anew(self) -> None:
