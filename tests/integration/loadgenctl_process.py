@@ -29,6 +29,8 @@ PROMPT = 10.0
 """Seconds within which a mistake, or a request to stop, must have had its effect."""
 SIM = ("run", "--sdk", "sim")
 QUICK = '[chain]\nblock_time = 0.3\n[solo]\nstart_seconds = 0.1\n[vats]\nstatic = ["bank", "zoe"]\n'
+CHAIN_STOPPED = ("chain-stopping", "chain-stopped", "stage-finish")
+"""What perf.jsonl has at the end of a stage."""
 ROLES = {"holder", "chain", "solo", "loadgen"}
 PATIENCE = 60.0
 """Seconds until a condition must hold, unless a test says otherwise."""

@@ -247,7 +247,7 @@ def test_the_client_sets_and_reads(service: LoadService) -> None:
 
 def test_the_client_says_why_a_config_is_refused(service: LoadService) -> None:
     put = client(service, "put", '{"amn": {}}')
-    assert (put.returncode, put.stdout) == (1, "")
+    assert (put.returncode, put.stdout) == (3, "")
     assert put.stderr == ("the load service refused: there is no task 'amn'; did you mean 'amm'?\n")
 
 

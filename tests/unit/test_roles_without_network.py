@@ -73,7 +73,7 @@ def test_all_that_are_taken_are_named(taken: int) -> None:
 
 def made_pod(folder: Path, engine: FakeEngine) -> Pod:
     options = PodOptions(run_id="r", image="", user="0:0", owner=Owner.current())
-    return Pod(engine, options, PodFolders(folder, folder, folder))
+    return Pod(engine, options, PodFolders(folder, folder, folder), FakeClock())
 
 
 def test_there_is_no_holder_to_join(tmp_path: Path, taken: int) -> None:

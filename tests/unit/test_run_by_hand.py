@@ -78,10 +78,11 @@ def test_an_interrupt_is_the_good_end(world: World) -> None:
     assert world.status()["exit_code"] == 0
     assert world.configs == [{}, {}]
     types = names(world.rows("perf.jsonl"))
-    assert types[-5:] == [
+    assert types[-6:] == [
         "perf-stage-shutdown",
         "perf-loadgen-stopped",
         "perf-client-stopped",
+        "perf-chain-stopping",
         "perf-chain-stopped",
         "perf-stage-finish",
     ]

@@ -195,6 +195,32 @@ def test_an_interrupted_run_goes_on_and_its_logs_are_kept_apart(tmp_path: Path) 
     assert blocks == list(range(1, len(blocks) + 1))
 
 
+def test_an_end_that_was_asked_for_before_the_first_block_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = world_at(tmp_path, hours=0)
+    world.clock.after(0.8, lambda: world.interrupts.request("SIGINT"))
+    ending = world.run(LOADED)
+    assert ending.exit_code == 130
+    assert not (tmp_path / "out" / "blocks.jsonl").exists()
+    tell(ending, files=ReportFiles(), quiet=True, json_output=False)
+    told = capsys.readouterr().err
+    assert f"to resume at stage 0: loadgenctl run --resume {ending.folder}" in told
+    assert world.resume().error is None
+
+
+def test_failed_preparations_of_kept_stages_fail_the_run_at_its_end(tmp_path: Path) -> None:
+    world = world_at(tmp_path, hours=0)
+    world.unprepared = 1
+    killed = world.kill(IN_STAGE_2)
+    world.run(LOADED)
+    ending = world_at(tmp_path / "other").resume(killed)
+    assert ending.exit_code == 4
+    assert ending.error is not None
+    assert ending.error.message == "1 preparation failed in stage 0"
+    assert "1 preparations of the load failed" in refusal(killed)
+
+
 def test_a_chain_that_was_stopped_in_the_stage_is_gone_on_with_where_nothing_was_saved(
     tmp_path: Path,
 ) -> None:
@@ -441,7 +467,7 @@ def test_the_command_shows_what_it_would_do_and_says_how_to_go_on(
     assert "did you mean --timeout.chain?" in near.stderr
     failed = LoadFailed("nothing was loaded")
     tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
-    assert f"to go on at stage 2: loadgenctl run --resume {killed}" in capsys.readouterr().err
+    assert f"to resume at stage 2: loadgenctl run --resume {killed}" in capsys.readouterr().err
     _passed(killed)
     tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
     assert "to go on" not in capsys.readouterr().err

@@ -63,6 +63,8 @@ def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) 
     rows, loads = [], defaultdict(list)
     for stage in stages:
         minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
+        if stage.load_duration_s is not None:
+            minutes = f"{minutes} under load"
         saved = "yes" if stage.save_storage else "no"
         runs = _runs(stage, monitor=plan.monitor)
         rows.append((str(stage.index), runs, minutes, str(stage.cycles or "-"), saved))

@@ -94,7 +94,7 @@ def _way_on(folder: Path) -> str | None:
     except (LoadgenError, OSError):
         return None
     command = f"{program_name()} run --resume {shlex.quote(clean(str(folder)))}"
-    return f"to go on at stage {stage}: {command}" if stage else None
+    return f"to resume at stage {stage}: {command}"
 
 
 def _summary(ending: Ending) -> dict[str, Any] | None:

@@ -131,6 +131,15 @@ OPTIONS: tuple[Option, ...] = (
         unit="min",
     ),
     Option(
+        "stage.load-duration",
+        "number",
+        None,
+        "minutes under load, from the moment the load begins, so that stages get equal load however"
+        " long their start takes; instead of --stage.duration",
+        STAGES,
+        minimum=0.01,
+    ),
+    Option(
         "stage.loadgen.*",
         "tree",
         None,
@@ -153,6 +162,14 @@ OPTIONS: tuple[Option, ...] = (
         "minutes of stage N; 0 if chain-only; negative: until interrupted",
         STAGES,
         unit="min",
+    ),
+    Option(
+        "stage.*.load-duration",
+        "number",
+        None,
+        "minutes under load of stage N; instead of --stage.N.duration",
+        STAGES,
+        minimum=0.01,
     ),
     Option(
         "stage.*.loadgen.*",

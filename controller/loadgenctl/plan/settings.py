@@ -57,6 +57,15 @@ class Settings:
         match = find(path)
         return match.option.default if match else None
 
+    def given(self, key: str) -> bool:
+        """Whether somebody set a plain option, and not its default."""
+        return self.origins.get(tuple(key.split(".")), DEFAULT) != DEFAULT
+
+    def given_by(self, flag: str) -> str:
+        """` (loadgenctl.toml)` behind an option that was not given as this flag; else nothing."""
+        origin = self.origins[tuple(flag.removeprefix("--").split("."))]
+        return "" if _source(origin) == "flag" else f" ({origin})"
+
     def tree(self, key: str) -> dict[str, Any] | None:
         """A free-form subtree as nested dicts; None when nobody set it."""
         found: dict[str, Any] = {}

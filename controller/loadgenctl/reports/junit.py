@@ -29,6 +29,7 @@ from loadgenctl.reports.facts import RunFacts, moment, tasks_of
 from loadgenctl.reports.summary import Summary, part
 from loadgenctl.reports.text import summary_lines, times
 from loadgenctl.reports.words import MISSING, clean, log_line, number, percent, seconds
+from loadgenctl.stats.run import measured_blocks
 
 NAME: Final = "loadgenctl"
 RUN: Final = "run"
@@ -245,7 +246,7 @@ def _evidence(facts: RunFacts) -> str:
 
 def _block_words(stage: Summary) -> str:
     blocks = part(stage, "blocks")
-    live = part(blocks, "live")
+    live = measured_blocks(stage)
     if not live:
         return ""
     swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")

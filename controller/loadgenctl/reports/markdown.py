@@ -16,6 +16,7 @@ from loadgenctl.reports.facts import UNTOLD, RunFacts
 from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
 from loadgenctl.reports.text import notes
 from loadgenctl.reports.words import MISSING, clean, duration, mebibytes, number, percent, seconds
+from loadgenctl.stats.run import measured_blocks
 
 ROWS: Final = 100
 """Rows of a table; the page of a run of 1000 stages must stay below GitHub's limit of 1 MiB."""
@@ -111,7 +112,7 @@ def _stage_table(stages: Sequence[Summary]) -> list[str]:
     rows = []
     for stage in stages:
         spans, blocks = part(stage, "durations"), part(stage, "blocks")
-        live = part(blocks, "live")
+        live = measured_blocks(stage)
         swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")
         rows.append(
             (
@@ -132,7 +133,12 @@ def _stage_table(stages: Sequence[Summary]) -> list[str]:
     heads = ["stage", "kind", "duration s", "ready s", "restart s", "load s", "chain stop s"]
     heads += ["blocks"]
     heads += ["swingset s", "p95", "swingset %", "p95"]
-    return _table("Stages; swingset: average and p95 of live blocks", heads, rows, left=2)
+    return _table(
+        "Stages; swingset: average and p95 of blocks under load, else of live blocks",
+        heads,
+        rows,
+        left=2,
+    )
 
 
 def _cycle_table(stages: Sequence[Summary]) -> list[str]:

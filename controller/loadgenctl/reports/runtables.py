@@ -1,4 +1,4 @@
-"""The tables of a run's summary: stages, cycles, live blocks, vats, resources, growth.
+"""The tables of a run's summary: stages, cycles, blocks, vats, resources, growth.
 
 Times within a table have one unit, which its title or the head of the column gives.
 """
@@ -15,6 +15,7 @@ from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
 from loadgenctl.reports.tables import Cell, Column, Table
 from loadgenctl.reports.words import MISSING, clean, count, mebibytes, number, percent, seconds
 from loadgenctl.stats.growth import LEAST
+from loadgenctl.stats.run import measured_blocks
 
 _VATS: Final = 6
 """Vats that get a row of their own."""
@@ -149,7 +150,7 @@ def _block_table(stages: Sequence[Summary]) -> Table:
     )
     rows: list[Sequence[Cell]] = []
     for stage in stages:
-        live = part(part(stage, "blocks"), "live")
+        live = measured_blocks(stage)
         if not live:
             continue
         times = [part(live, name) for name in ("block_duration_s", "swingset_time_s", "lag_s")]
@@ -165,7 +166,9 @@ def _block_table(stages: Sequence[Summary]) -> Table:
                 number(part(live, "computrons").get("avg")),
             )
         )
-    return Table("Live blocks (times in seconds, counts per block)", columns, rows)
+    return Table(
+        "Blocks (under load, else live; times in seconds, counts per block)", columns, rows
+    )
 
 
 def _vat_table(stages: Sequence[Summary]) -> Table:

@@ -79,7 +79,9 @@ SIMULATED: Final = "simulated SDK: these numbers say nothing about a real chain"
 
 
 def _block_phrases(summary: Summary) -> list[str]:
-    live = part(part(summary, "totals"), "live_blocks")
+    totals = part(summary, "totals")
+    loaded = part(totals, "loaded_blocks")
+    live = loaded or part(totals, "live_blocks")
     if not live:
         return []
     phrases = []
@@ -88,7 +90,10 @@ def _block_phrases(summary: Summary) -> list[str]:
         if spread:
             average, high = seconds(spread.get("avg")), seconds(spread.get("p95"))
             phrases.append(f"{what} {average} s (p95 {high})")
-    return [*phrases, f"{number(live.get('block_count'))} live blocks"]
+    return [
+        *phrases,
+        f"{number(live.get('block_count'))} {'blocks under load' if loaded else 'live blocks'}",
+    ]
 
 
 def _cycle_phrases(summary: Summary) -> list[str]:

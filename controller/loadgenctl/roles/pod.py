@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from loadgenctl.clock import Clock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle, RoleState
 from loadgenctl.errors import (
@@ -168,9 +169,12 @@ def _labels(options: PodOptions, role: str) -> dict[str, str]:
 class Pod:
     """Makes and removes the containers of one run."""
 
-    def __init__(self, engine: Engine, options: PodOptions, folders: PodFolders) -> None:
+    def __init__(
+        self, engine: Engine, options: PodOptions, folders: PodFolders, clock: Clock
+    ) -> None:
         """Nothing is made yet; see `open`."""
         self.engine = engine
+        self._clock = clock
         self.folders = folders
         self.options = options
         self._holder: Handle | None = None
@@ -291,11 +295,10 @@ class Pod:
     def _await_end(
         self, handle: Handle, timeout: float, meanwhile: Callable[[], None]
     ) -> RoleState:
-        left = timeout
+        deadline = self._clock.monotonic() + timeout
         while True:
-            look = min(left, _LOOK)
-            state = self.engine.wait(handle, look)
-            left -= look
+            left = deadline - self._clock.monotonic()
+            state = self.engine.wait(handle, max(0.0, min(left, _LOOK)))
             # Also after the end: what made the command fail is the better reason.
             meanwhile()
             if not state.running or left <= 0:

@@ -127,7 +127,8 @@ def set_aside(resumption: Resumption, shared: Path, hands: Hands) -> None:
     for spec in resumption.left:
         attempt = FIRST if counting is None else counting.attempt(spec.index)
         _set_aside(resumption, spec.index, attempt, shared)
-    shutil.rmtree(shared, ignore_errors=True)
+    # Events and slogs that stayed would be taken for those of this attempt.
+    host.remove_whole(shared, hint="remove it as its owner, and resume again")
 
 
 def _set_aside(resumption: Resumption, stage: int, attempt: int, shared: Path) -> None:
@@ -189,7 +190,7 @@ def _put_back(source: Saved | None, target: Path, state: Path, hands: Hands) -> 
     require_inside(target, state)
     if target.exists():
         host.require_ours(state, target)
-    discard(target)
+    host.remove_whole(target, hint="remove it as its owner, and resume again")
     if source is None:
         return
     hands.progress.step(f"unpacking {source.archive.name}")

@@ -220,7 +220,7 @@ def _open_pod(walk: Walk) -> None:
         network=plan.network,
         uplink=plan.origin is not None,
     )
-    walk.pod = Pod(services.engine, options, folders)
+    walk.pod = Pod(services.engine, options, folders, services.clock)
     walk.pod.open(_listening(walk))
 
 

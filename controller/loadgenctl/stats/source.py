@@ -43,6 +43,19 @@ class StageData:
     """Vats, startup and anomalies; None when no slog was read."""
 
     @property
+    def loaded_blocks(self) -> list[Row]:
+        """The blocks of the loaded window (docs/slog.md); none where no load is known of."""
+        return [row for row in self.blocks if self.times.load_phase(row) == "loaded"]
+
+    @property
+    def live_blocks(self) -> list[Row]:
+        """The blocks since the chain was ready, without those after the load's end: in these the
+        stage only waits for its last cycles.
+        """
+        live = (row for row in self.blocks if row.get("liveMode") is True)
+        return [row for row in live if self.times.load_phase(row) != "after"]
+
+    @property
     def block_begins(self) -> list[float]:
         """When the blocks began, ascending."""
         return sorted(row["beginAt"] for row in self.blocks if "beginAt" in row)
@@ -97,7 +110,9 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
         file = files.get(number)
         if file is not None and (slogs or regen or not whole):
             _scan(stage, file, replace_blocks=regen or not whole)
-    _add_cycles(folder, stages, regen=regen)
+    events = _events(folder)
+    _add_cycles(folder, stages, events, regen=regen)
+    _add_load_windows(folder, stages, events)
     if folder.original and perf.finish_stats is not None:
         lost = _add_finish_stats(perf.finish_stats, stages, regen=regen)
         if lost:
@@ -174,8 +189,34 @@ def _events(folder: RunFolder) -> dict[int, list[Row]]:
     return events
 
 
-def _add_cycles(folder: RunFolder, stages: dict[int, StageData], *, regen: bool) -> None:
-    events = _events(folder)
+def _add_load_windows(
+    folder: RunFolder, stages: dict[int, StageData], events: Mapping[int, list[Row]]
+) -> None:
+    """When the load was on, of runs whose perf.jsonl does not tell: as the load service told it."""
+    alone = {spec.get("index") for spec in planned_stages(folder.run) if spec.get("chain_only")}
+    for number, told in events.items():
+        stage = stages.get(number)
+        if stage is None or number in alone or stage.times.get("load_started_at") is not None:
+            continue
+        changes = [
+            (event["time"], bool(event.get("config")))
+            for event in told
+            if event.get("type") == "config" and isinstance(event.get("time"), int | float)
+        ]
+        on = [at for at, loaded in changes if loaded]
+        if on:
+            stage.times.at["load_started_at"] = on[0]
+            if not changes[-1][1]:
+                stage.times.at["load_finished_at"] = changes[-1][0]
+
+
+def _add_cycles(
+    folder: RunFolder,
+    stages: dict[int, StageData],
+    events: Mapping[int, list[Row]],
+    *,
+    regen: bool,
+) -> None:
     rows: dict[int, list[Row]] = defaultdict(list)
     for row in folder.cycles():
         number = row.get("stage")

@@ -24,6 +24,8 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "consensus-failure": {**_BLOCK, "exit_code": -1},
     "slow-start": {"seconds": 5.0, "role": "chain"},
     "slow-restart": {"seconds": 5.0, "role": "chain"},
+    "stop-crash": {"role": "chain", "exit_code": 139},
+    "stop-hang": {"role": "chain", "seconds": 0.0},
     "memory-hog": {**_BLOCK, "mib": 256},
     "slog-torn": {**_BLOCK, "newline": True},
     "slog-huge": {**_BLOCK, "mib": 16},
