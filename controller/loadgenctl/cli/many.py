@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from loadgenctl.daily.child import ChildRuns
 from loadgenctl.daily.journal import Journal
 from loadgenctl.daily.lock import sole_instance
 from loadgenctl.errors import UsageError
-from loadgenctl.process import Runner
+from loadgenctl.process import Runner, own_python
 from loadgenctl.run.interrupt import Interrupts
 
 _LONGEST_WAIT = 7 * 24 * 60.0
@@ -56,8 +55,7 @@ def many_runs(
     Raises `UsageError` when another one is at work there.
     """
     folder, clock = Path.cwd(), SystemClock()
-    # -P: what lies in the folder and is named like a module is not loaded.
-    program = (sys.executable, "-P", "-m", "loadgenctl", "run")
+    program = own_python("loadgenctl", "run")
     named = () if config is None else ("--config", str(config))
     with interrupts.installed(), sole_instance(folder, command, clock, say) as lock:
         runs = ChildRuns(Runner(), interrupts, (*program, *named), (lock,))
