@@ -12,6 +12,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from loadgenctl.cli.output import charset_of, escaped
 from loadgenctl.cli.screen import Screen
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.reports.slogs import tail_head, tail_line, tail_table
@@ -95,7 +96,8 @@ class JsonView(_Plain):
         """See `View.show`."""
         del title, now
         if rows:
-            self._out.write(b"".join(map(row_bytes, rows)).decode())
+            text = b"".join(map(row_bytes, rows)).decode()
+            self._out.write(escaped(text, charset_of(self._out)))
             self._out.flush()
 
 
