@@ -47,6 +47,7 @@ _LEFT_BY_A_RUN = (
     schema.CYCLES,
     schema.SAMPLES,
     schema.SUMMARY,
+    schema.LOG,
     "*-stage-*.slog",
     "*-stage-*.slog.*",
     "*-storage-stage-*.tar.*",

@@ -43,5 +43,7 @@ def set_command(
     are as planned.
     """
     from loadgenctl.cli.load import set_config
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     set_config(words)

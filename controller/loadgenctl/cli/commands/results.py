@@ -86,7 +86,9 @@ def regen_command(
     runs that were killed, and of the original load generator's folders.
     """
     from loadgenctl.cli.regen import regenerate_folders
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     regenerate_folders(runs, as_json=json_output, force=force)
 
 
