@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
+import typer
 from tests.unit.shell import Shell
 
+from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.plan.options import OPTIONS
 from loadgenctl.version import VERSION
 
@@ -216,6 +219,21 @@ def test_json_is_a_document_also_of_what_was_refused(shell: Shell, line: str, me
     assert set(document["error"]) == {"message", "hint", "detail"}
     assert message in document["error"]["message"]
     assert message in " ".join(said.stderr.split())
+
+
+def test_a_connection_that_breaks_is_not_taken_for_a_reader_that_is_gone() -> None:
+    app = typer.Typer(cls=QuickGroup)
+
+    @app.callback()
+    def group() -> None:
+        pass
+
+    @app.command()
+    def fails() -> None:
+        raise BrokenPipeError(errno.EPIPE, "the engine has closed its socket")
+
+    with pytest.raises(RuntimeError, match="closed by its other end"):
+        app(["fails"])
 
 
 def test_without_json_nothing_is_printed_of_what_was_refused(shell: Shell) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.unit.run_maker import loaded_run
 from tests.unit.slog_maker import Slog
 
 from loadgenctl.cli.streams import Stream
@@ -71,9 +72,16 @@ def test_without_a_reader_a_command_that_reads_ends(pipe: Pipe) -> None:
     assert stream.reader_gone
 
 
-@pytest.mark.parametrize("path", ["/dev/full"])
-def test_a_full_disk_is_an_error_of_a_command_that_reads(path: str) -> None:
-    with Path(path).open("wb") as full:
+def test_a_command_that_follows_something_notices_that_its_reader_is_gone(pipe: Pipe) -> None:
+    stream = output(pipe.writing)
+    stream.flush()
+    pipe.close_reader()
+    with pytest.raises(ReaderGone):
+        stream.flush()
+
+
+def test_a_full_disk_is_an_error_of_a_command_that_reads() -> None:
+    with Path("/dev/full").open("wb") as full:
         stream = output(full.fileno())
         stream.write("a line\n")
         with pytest.raises(OutputLost, match="No space left"):
@@ -243,6 +251,30 @@ def test_every_command_that_reads_ends_alike_without_a_reader_and_on_a_full_disk
     assert code == 5
     assert "error: standard output cannot be written: No space left on device\n" in said
     assert "Exception" not in said
+
+
+def test_following_a_slog_that_does_not_grow_ends_with_its_reader(slog: str) -> None:
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadgenctl", "slog", "tail", slog],
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    assert os.read(reading, 4096)
+    os.close(reading)
+    assert process.wait(60) == 141
+
+
+def test_a_report_is_written_although_the_output_has_no_reader(pipe: Pipe, tmp_path: Path) -> None:
+    loaded_run(tmp_path / "run")
+    pipe.close_reader()
+    code, _ = loadgenctl(
+        "stats", str(tmp_path / "run"), "--junit", str(tmp_path / "j.xml"), stdout=pipe.writing
+    )
+    assert code == 141
+    assert (tmp_path / "j.xml").exists()
 
 
 def test_closed_descriptors_are_dev_null(slog: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from loadgenctl.errors import LoadgenError
+from loadgenctl.reports.words import harmless
 from loadgenctl.run.progress import Live
 
 PLAIN_INTERVAL = 30.0
@@ -107,7 +108,7 @@ class ConsoleProgress:
     def log(self, text: str) -> None:
         """To the log alone, line by line."""
         for line in text.splitlines():
-            self._log(line)
+            self._log(harmless(line))
 
     def _tell(self, text: str, style: str, *, quiet: bool) -> None:
         words = clean(text)

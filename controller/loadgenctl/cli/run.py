@@ -19,6 +19,7 @@ from rich.text import Text
 from loadgenctl.cli.console import ConsoleProgress, clean, error_lines
 from loadgenctl.cli.output import print_json
 from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.streams import said_so_far
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
@@ -52,6 +53,7 @@ def run_plan(
     results folder, and another one is taken where there is one of that name.
     """
     progress = ConsoleProgress(Console(stderr=True), quiet=quiet)
+    progress.log(said_so_far())
     with (
         _results(plan, unnamed=unnamed) as plan,
         at_work(site, quiet=quiet, engine=plan.engine, progress=progress) as wiring,

@@ -39,6 +39,8 @@ def show_stats(
         )
     files.check()
     facts = cache(lambda: [read_facts(run) for run in runs])
+    # Before anything is printed: the reader of the output may be gone.
+    troubles = files.write(facts)
     if as_csv:
         print_csv(*table(run_row(run) for run in runs))
     elif parquet is not None:
@@ -55,5 +57,5 @@ def show_stats(
             if place:
                 console.print()
             print_summary(console, run.summary)
-    for trouble in files.write(facts):
+    for trouble in troubles:
         raise trouble

@@ -23,6 +23,7 @@ import os
 import select
 import sys
 import threading
+from collections import deque
 from types import TracebackType
 from typing import Any, Final, Self, TextIO, cast
 
@@ -37,6 +38,8 @@ _MOST_PROGRESS: Final = 256 * 1024
 """Bytes for a slow reader of standard error that are kept; what comes then is dropped."""
 _BUFFER: Final = 8192
 """Characters that are collected for one call of the kernel where no person is watching."""
+_EARLY: Final = 200
+"""Pieces of text on standard error that are kept until there is a log."""
 _NO_READER: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN})
 _SIMILAR: Final = {
     "·": "-",
@@ -86,6 +89,7 @@ class Stream(io.TextIOBase):
         self._held: list[str] = []
         self._count = 0
         self._lock = threading.RLock()
+        self._early: deque[str] | None = None if result else deque(maxlen=_EARLY)
         self._pump: Pump | None = None
         self._lossy = not result
         self.neighbour: Stream | None = None
@@ -139,6 +143,8 @@ class Stream(io.TextIOBase):
             raise TypeError(f"a text stream takes str, not {type(text).__name__}")
         with self._lock:
             self.written = self.written or bool(text)
+            if self._early is not None:
+                self._early.append(text)
             self._held.append(text)
             self._count += len(text)
             if self._count >= _BUFFER or (self._by_line and "\n" in text):
@@ -150,7 +156,10 @@ class Stream(io.TextIOBase):
         with self._lock:
             held, self._held, self._count = self._held, [], 0
             data = self._encoder.encode("".join(held))
-            if not data or self.trouble is not None:
+            if self.trouble is not None:
+                return
+            if not data:
+                self._look_for_reader()
                 return
             if self.neighbour is not None:
                 self.neighbour.settle()
@@ -165,6 +174,12 @@ class Stream(io.TextIOBase):
                     self.reported = True
                     raise self.error() from error
 
+    def take_early(self) -> str:
+        """What was written so far, once."""
+        with self._lock:
+            early, self._early = self._early, None
+        return "".join(early or ())
+
     def settle(self) -> None:
         """Wait a moment until what was written is where it leads to."""
         if self._pump is not None:
@@ -172,9 +187,9 @@ class Stream(io.TextIOBase):
 
     def keep_going(self, *, code_stays: bool) -> None:
         """From now on no write fails or waits; see the function of that name."""
-        self.flush()
         self._lossy = True
         self.code_stays = code_stays
+        self.flush()
         if self._pump is None and self.trouble is None:
             # A summary is not cut; progress is, when its reader is slow.
             most = None if self._result else _MOST_PROGRESS
@@ -193,6 +208,16 @@ class Stream(io.TextIOBase):
             return ReaderGone("standard output has no reader")
         reason = "" if self.trouble is None else f": {self.trouble.strerror}"
         return OutputLost(f"standard output cannot be written{reason}")
+
+    def _look_for_reader(self) -> None:
+        """Raise `ReaderGone` in a command that follows something and has nothing to print now."""
+        if self._lossy:
+            return
+        look = select.poll()
+        look.register(self._descriptor, 0)
+        if any(events & select.POLLERR for _, events in look.poll(0)):
+            self._lost(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+            raise self.error()
 
     def _lost(self, error: OSError) -> None:
         self.trouble = error
@@ -271,6 +296,11 @@ def finished(code: int) -> int:
     error = out.error()
     sys.stderr.write(f"warning: {error.message}; the output is not complete\n")
     return code if code or out.code_stays else error.exit_code
+
+
+def said_so_far() -> str:
+    """What was written to standard error before there was a log to keep it; asked for once."""
+    return sys.stderr.take_early() if isinstance(sys.stderr, Stream) else ""
 
 
 def printed() -> bool:

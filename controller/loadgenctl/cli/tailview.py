@@ -85,8 +85,8 @@ class LinesView(_Plain):
         lines += map(tail_line, rows)
         if lines:
             self._out.write("\n".join(lines) + "\n")
-            # Somebody may be waiting at the other end of a pipe.
-            self._out.flush()
+        # Somebody may be waiting at the other end of a pipe, or be gone.
+        self._out.flush()
 
 
 class JsonView(_Plain):
@@ -98,7 +98,7 @@ class JsonView(_Plain):
         if rows:
             text = b"".join(map(row_bytes, rows)).decode()
             self._out.write(escaped(text, charset_of(self._out)))
-            self._out.flush()
+        self._out.flush()
 
 
 class TableView(Screen):
