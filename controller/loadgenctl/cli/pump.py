@@ -36,6 +36,7 @@ class Pump:
         self._slow = False
         self._over = False
         self._changed = threading.Condition()
+        self._busy = False
         self._thread: threading.Thread | None = None
 
     def put(self, data: bytes) -> None:
@@ -52,8 +53,10 @@ class Pump:
             self._blocks.extend(data[at : at + _BLOCK] for at in range(0, len(data), _BLOCK))
             self._waiting += len(data)
             self._changed.notify_all()
-            if self._thread is None:
-                # A daemon: one that is held up by its reader does not keep the process.
+            if not self._busy:
+                # A daemon: one that is held up by its reader does not keep the process. It ends
+                # when all is written: with another thread slogs are not read by several processes.
+                self._busy = True
                 self._thread = threading.Thread(target=self._run, name="output", daemon=True)
                 self._thread.start()
 
@@ -68,12 +71,16 @@ class Pump:
             while self._waiting:
                 if not self._changed.wait(patience):
                     return False
+        if self._thread is not None:
+            self._thread.join()
         return True
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._blocks)
+                if not self._blocks:
+                    self._busy = False
+                    return
                 data = self._blocks.popleft()
             try:
                 self._write(data)
