@@ -15,6 +15,8 @@ next.
     │   ├── DeadlineExceeded     4    something awaited did not come in time
     │   ├── LoadFailed           4    the load ran but a task failed or nothing was loaded
     │   └── DiskFull             4    too little room was left for the run to go on
+    ├── OutputLost               5    standard output cannot be written: its disk is full
+    ├── ReaderGone               141  standard output has no reader any more
     └── Interrupted              130  a person or the system asked to stop
 
 They are raised where something is known to be wrong and turned into an exit once, in
@@ -156,6 +158,18 @@ class LoadFailed(RunError):
 
 class DiskFull(RunError):
     """A disk of the run is about to be full; ended while there is room for what it must leave."""
+
+
+class OutputLost(LoadgenError):
+    """Standard output, which was all that a command was called for, cannot be written."""
+
+    exit_code = 5
+
+
+class ReaderGone(LoadgenError):
+    """Standard output has no reader: the command ends without a word, as SIGPIPE ends others."""
+
+    exit_code = 141
 
 
 class Interrupted(LoadgenError):

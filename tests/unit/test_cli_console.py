@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from loadgenctl.cli.console import ConsoleProgress, clean, clock_text, describe, show_error
 from loadgenctl.errors import LoadgenError
@@ -143,3 +144,47 @@ def test_quiet_leaves_warnings() -> None:
     progress.close()
     assert out.getvalue().strip().endswith("warning: look at this")
     assert len(out.getvalue().splitlines()) == 1
+
+
+def test_everything_goes_to_the_log_too_also_what_is_not_shown() -> None:
+    screen, out = console(terminal=True)
+    progress = ConsoleProgress(screen, quiet=True)
+    progress.step("before there is a folder")
+    log: list[str] = []
+    progress.keep_in(log.append)
+    progress.note("a note")
+    for _ in range(5):
+        progress.live(LIVE)
+    progress.warn("look at this")
+    progress.output("lines of a build are in build.log")
+    progress.say(Text("results in x"))
+    assert log == [
+        "before there is a folder",
+        "a note",
+        "stage 1 (of 0 to 2): under load",
+        "warning: look at this",
+        "results in x",
+    ]
+    assert "a note" not in out.getvalue()
+
+
+def test_what_a_shell_or_a_key_writes_is_not_written_into_the_line_that_changes() -> None:
+    screen, out = console(terminal=True)
+    progress = ConsoleProgress(screen)
+    progress.live(LIVE)
+    assert out.getvalue().endswith("under load\n"), "the cursor is at the start of a line"
+    out.truncate(0)
+    progress.clear_line()
+    # The line with a `^C` is erased, and then the one above.
+    assert out.getvalue().lstrip("\0") == "\x1b[1G\x1b[2K\x1b[1A\x1b[2K"
+
+
+def test_on_a_terminal_that_cannot_erase_lines_stand() -> None:
+    out = io.StringIO()
+    dumb = Console(file=out, force_terminal=True, width=80, _environ={"TERM": "dumb"})
+    progress = ConsoleProgress(dumb)
+    progress.live(LIVE)
+    progress.step("stopping")
+    progress.close()
+    assert "\x1b" not in out.getvalue()
+    assert len(out.getvalue().splitlines()) == 2

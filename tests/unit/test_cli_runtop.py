@@ -23,7 +23,9 @@ def view_of(folder: Path) -> RunView:
 def progress_on(view: RunView, *, terminal: bool = True) -> tuple[ConsoleProgress, io.StringIO]:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=80, height=24, color_system=None)
-    return ConsoleProgress(console, view=view), out
+    progress = ConsoleProgress(console)
+    progress.view = view
+    return progress, out
 
 
 def test_the_line_stands_above_the_view_and_both_fit_the_terminal(tmp_path: Path) -> None:
@@ -67,7 +69,8 @@ def test_progress_shows_it_on_a_terminal_and_lines_elsewhere(tmp_path: Path) -> 
 def test_without_a_view_the_line_is_shown() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, color_system=None)
-    progress = ConsoleProgress(console, view=lambda line, width, height: None)
+    progress = ConsoleProgress(console)
+    progress.view = lambda line, width, height: None
     progress.live(LIVE)
     progress.close()
     assert "stage 1/2 load" in out.getvalue()

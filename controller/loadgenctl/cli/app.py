@@ -5,9 +5,7 @@ What is imported here is imported at every start: see `cli.commands`.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
+import itertools
 import sys
 import traceback
 from collections.abc import Sequence
@@ -35,9 +33,12 @@ from loadgenctl.cli.commands.run import (
     options_command,
     run_command,
 )
-from loadgenctl.errors import LoadgenError
+from loadgenctl.cli.streams import finished, printed
+from loadgenctl.errors import Interrupted, LoadgenError, OutputLost, ReaderGone, UsageError
 from loadgenctl.program import as_called
 from loadgenctl.version import VERSION
+
+JSON_FLAG = "--json"
 
 app = typer.Typer(
     cls=QuickGroup,
@@ -88,32 +89,69 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     `arguments` without the program's name; None: those of this process.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(finished(_exit_code(given)))
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    """Run the command; where it fails, show why."""
     try:
-        app.info.epilog = as_called(_EPILOG)
-        app(arguments, prog_name="loadgenctl")
-        sys.exit(0)
+        code = _run(arguments)
+        # What cannot be printed is known only now.
+        sys.stdout.flush()
+    except ReaderGone as error:
+        return error.exit_code
     except LoadgenError as error:
         _show(error)
-        sys.exit(error.exit_code)
+        return _failed(arguments, error)
     except KeyboardInterrupt:
-        sys.exit(130)
-    except (OSError, RuntimeError) as error:
+        return _failed(arguments, Interrupted("interrupted by SIGINT"))
+    except Exception as error:  # noqa: BLE001 - the last net: an internal error, reported as such
         from loadgenctl.filetrouble import behind, file_error
 
-        found = behind(error)
-        if found is not None:
-            trouble = file_error(found)
+        failed = behind(error)
+        if failed is not None:
+            trouble = file_error(failed)
             _show(trouble)
-            sys.exit(trouble.exit_code)
-        if not isinstance(error, OSError):
-            _internal_error()
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            _internal_error()
-        _forget_output()
-        _show(LoadgenError(f"cannot write the output: {error.strerror}"))
-        sys.exit(1)
-    except Exception:  # noqa: BLE001 - the last net: an internal error, told as such
-        _internal_error()
+            return _failed(arguments, trouble)
+        trace = traceback.format_exc()
+        sys.stderr.write(f"{trace}internal error; please report it with the lines above\n")
+        message = f"internal error: {type(error).__name__}: {error}"
+        return _failed(arguments, LoadgenError(message, detail=trace))
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The command's exit code. Raises what the command raises, and what typer has shown already."""
+    app.info.epilog = as_called(_EPILOG)
+    try:
+        app(arguments, prog_name="loadgenctl")
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        words = getattr(ended.__context__, "format_message", None)
+        if code == Interrupted.exit_code and not printed():
+            return _failed(arguments, Interrupted("interrupted by SIGINT"))
+        if words is not None:
+            # A mistake on the command line that typer has found, and shown.
+            return _failed(arguments, UsageError(words()))
+        return code
+    return 0
+
+
+def _failed(arguments: Sequence[str], error: LoadgenError) -> int:
+    """The exit code of the error, which is also printed as JSON where JSON was asked for."""
+    options = itertools.takewhile(lambda word: word != "--", arguments)
+    if JSON_FLAG in options and not printed():
+        from loadgenctl.cli.output import print_json
+        from loadgenctl.run.ending import failure_document
+
+        try:
+            print_json(failure_document(error))
+            sys.stdout.flush()
+        except (OutputLost, ReaderGone):
+            # The code says the first that went wrong, and standard error says the rest.
+            return error.exit_code
+    return error.exit_code
 
 
 def _show(error: LoadgenError) -> None:
@@ -122,15 +160,3 @@ def _show(error: LoadgenError) -> None:
     from loadgenctl.cli.console import show_error
 
     show_error(Console(stderr=True), error)
-
-
-def _internal_error() -> NoReturn:
-    traceback.print_exc()
-    sys.stderr.write("internal error; please report it with the lines above\n")
-    sys.exit(1)
-
-
-def _forget_output() -> None:
-    """What is still in the buffer cannot be written either: let the exit not try."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

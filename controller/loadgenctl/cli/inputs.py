@@ -42,6 +42,11 @@ class Inputs:
     """Of the options file; empty without one."""
     config_file: Path | None
 
+    @property
+    def unnamed(self) -> bool:
+        """Whether nobody has chosen the results folder."""
+        return self.settings.get("output-dir") is None
+
     def plan(self, *, only_build: bool = False) -> RunPlan:
         """The plan, checked as a whole; with `only_build`, as far as a build needs it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from loadgenctl.daily.watch import Watched
 from loadgenctl.errors import UsageError
 from loadgenctl.plan.arguments import parse_value
 from loadgenctl.plan.options import Option
-from loadgenctl.process import Runner
+from loadgenctl.process import Runner, own_python
 from loadgenctl.run.interrupt import Interrupts
 
 _LONGEST_WAIT = 7 * 24 * 60.0
@@ -65,8 +64,7 @@ def many_runs(
     Raises `UsageError` when another one is at work there.
     """
     folder, clock = Path.cwd(), SystemClock()
-    # -P: what lies in the folder and is named like a module is not loaded.
-    program = (sys.executable, "-P", "-m", "loadgenctl", "run")
+    program = own_python("loadgenctl", "run")
     named = () if config is None else ("--config", str(config))
     with interrupts.installed(), sole_instance(folder, command, clock, say) as lock:
         child = ChildRuns(Runner(), interrupts, (*program, *named), (lock,))

@@ -42,6 +42,8 @@ def show_stats(
         )
     files.check()
     facts = cache(lambda: [read_facts(run) for run in runs])
+    # Before anything is printed: the reader of the output may be gone.
+    troubles = files.write(facts)
     if as_csv:
         print_csv(*table(run_row(run) for run in runs))
     elif parquet is not None:
@@ -59,5 +61,5 @@ def show_stats(
         for place, run in enumerate(facts()):
             lines = [*summary_lines(run.summary, width, marks), *evidence(run, width)]
             print_lines(console, [*([Text()] if place else []), *lines])
-    for trouble in files.write(facts):
+    for trouble in troubles:
         raise trouble

@@ -11,6 +11,7 @@ from typing import IO, Any, Final, Protocol, Self
 from rich.console import Console, Group
 from rich.text import Text
 
+from loadgenctl.cli.output import charset_of, escaped
 from loadgenctl.cli.screen import Screen
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.reports.slogs import tail_head, tail_line, tail_lines
@@ -84,8 +85,8 @@ class LinesView(_Plain):
         lines += map(tail_line, rows)
         if lines:
             self._out.write("\n".join(lines) + "\n")
-            # A reader may be waiting at the other end of a pipe.
-            self._out.flush()
+        # Somebody may be waiting at the other end of a pipe, or be gone.
+        self._out.flush()
 
 
 class JsonView(_Plain):
@@ -95,8 +96,9 @@ class JsonView(_Plain):
         """See `View.show`."""
         del title, now
         if rows:
-            self._out.write(b"".join(map(row_bytes, rows)).decode())
-            self._out.flush()
+            text = b"".join(map(row_bytes, rows)).decode()
+            self._out.write(escaped(text, charset_of(self._out)))
+        self._out.flush()
 
 
 class TableView(Screen):

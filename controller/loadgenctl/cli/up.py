@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,15 +43,14 @@ press Ctrl-C to end it and see the summary; press it twice to stop immediately
 """
 
 
-def bring_up(plan: RunPlan, site: SiteSettings, *, quiet: bool) -> int:
-    """Bring up what the plan says, tell when it is ready, wait for Ctrl-C; the exit code."""
+def bring_up(plan: RunPlan, site: SiteSettings, *, quiet: bool, unnamed: bool = False) -> int:
+    """Bring up what the plan says, tell when it is ready, wait for Ctrl-C; the exit code.
 
-    def ready() -> None:
-        # The step that was told before has taken the changing line off the terminal.
-        sys.stdout.write(next_steps(plan))
-        sys.stdout.flush()
-
-    return run_plan(plan, site, files=ReportFiles(), quiet=quiet, on_ready=ready)
+    `unnamed`: see `run_plan`.
+    """
+    return run_plan(
+        plan, site, files=ReportFiles(), quiet=quiet, on_ready=next_steps, unnamed=unnamed
+    )
 
 
 def next_steps(plan: RunPlan) -> str:

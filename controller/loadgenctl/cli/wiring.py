@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import site
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from loadgenctl import resources
 from loadgenctl.cachedir import cache_dir
-from loadgenctl.cli.console import ConsoleProgress, View
+from loadgenctl.cli.console import ConsoleProgress
 from loadgenctl.cli.localsite import local_build_settings
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
@@ -35,7 +34,7 @@ from loadgenctl.model import Mount, RunPlan
 from loadgenctl.networks.fetch import HttpFetch
 from loadgenctl.networks.origin import OriginReader
 from loadgenctl.owner import Owner
-from loadgenctl.process import Runner
+from loadgenctl.process import INTERPRETER, Runner, own_environment
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.run import host
@@ -76,22 +75,27 @@ def connect(kind: str) -> Iterator[Engine]:
 
 def local_engine(clock: Clock) -> LocalEngine:
     """The processes of this machine, as the caller."""
-    caller = dict(os.environ)
+    # Keepers and the roles that are Python programs of ours inherit it.
+    caller = own_environment(os.environ)
     if site.ENABLE_USER_SITE:
         # What was installed for the person alone is found below their home, and roles have another.
         caller["PYTHONUSERBASE"] = site.getuserbase()
-    return LocalEngine(Registry(cache_dir() / "local", python=sys.executable), clock, caller)
+    return LocalEngine(Registry(cache_dir() / "local", python=INTERPRETER), clock, caller)
 
 
 @contextmanager
 def at_work(
-    settings: SiteSettings, *, quiet: bool, engine: str = DOCKER, view: View | None = None
+    settings: SiteSettings,
+    *,
+    quiet: bool,
+    engine: str = DOCKER,
+    progress: ConsoleProgress | None = None,
 ) -> Iterator[Wiring]:
     """For what takes its time: the engine, progress on standard error, signals taken over.
 
     `view` is as in `ConsoleProgress`. Raises `EngineUnavailable`.
     """
-    progress = ConsoleProgress(Console(stderr=True), quiet=quiet, view=view)
+    progress = progress or ConsoleProgress(Console(stderr=True), quiet=quiet)
     interrupts = Interrupts()
     with interrupts.installed(), Wiring(settings, progress, interrupts, engine) as wiring:
         try:

@@ -28,7 +28,7 @@ from loadgenctl.engines.local_registry import Container, Folder, Process, Regist
 from loadgenctl.engines.logs import clean_lines
 from loadgenctl.errors import EngineError
 from loadgenctl.model import Limits, RoleSpec
-from loadgenctl.process import reap, spawn_session
+from loadgenctl.process import own_python, reap, spawn_session
 from loadgenctl.version import VERSION
 
 _KEEPER = "loadgenctl.engines.local_keeper"
@@ -91,8 +91,7 @@ class LocalEngine:
             first=str(folder.programs),
             container=container.id,
         )
-        # -P: the folder that the caller stands in is none of the keeper's libraries.
-        argv = [self.registry.python, "-P", "-m", _KEEPER, str(folder.path)]
+        argv = own_python(_KEEPER, str(folder.path), interpreter=self.registry.python)
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             pid = spawn_session(argv, env=env, output=writing, errors=folder.keeper_log)

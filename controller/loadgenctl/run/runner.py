@@ -18,6 +18,7 @@ from loadgenctl.errors import (
 from loadgenctl.model import RunPlan
 from loadgenctl.owner import Owner
 from loadgenctl.program import program_name
+from loadgenctl.records.log import RunLog
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
 from loadgenctl.run import disk, ending, host, networks, restore, storage
@@ -78,6 +79,7 @@ def execute(plan: RunPlan, services: Services, resumption: Resumption | None = N
             held=held,
             resumption=resumption,
         )
+        services.progress.keep_in(RunLog(walk.store.folder, services.clock).write)
         if resumption is not None:
             walk.run_id = str(resumption.document["run_id"])
         with walk.store:

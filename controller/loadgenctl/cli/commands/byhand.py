@@ -29,7 +29,10 @@ def up_command(
     interrupted before it was ready, or twice.
     """
     from loadgenctl.cli.inputs import read_for_up
+    from loadgenctl.cli.streams import keep_going
 
+    if not dry_run:
+        keep_going(code_stays=True)
     given = read_for_up(ctx.args, config)
     plan = given.plan_by_hand()
     if dry_run:
@@ -41,7 +44,7 @@ def up_command(
         return
     from loadgenctl.cli.up import bring_up
 
-    raise typer.Exit(bring_up(plan, given.site(), quiet=quiet))
+    raise typer.Exit(bring_up(plan, given.site(), quiet=quiet, unnamed=given.unnamed))
 
 
 def compose_command(
@@ -63,5 +66,7 @@ def compose_command(
     """
     from loadgenctl.cli.compose import make_compose
     from loadgenctl.cli.inputs import read_by_hand
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     make_compose(read_by_hand(ctx.args, config), into, quiet=quiet)

@@ -75,7 +75,9 @@ def daily_command(
     if nothing was due.
     """
     from loadgenctl.cli.daily import Limits, follow
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going(code_stays=True)
     limits = Limits(poll, attempts, retry_after, keep, max_disk)
     raise typer.Exit(follow(ctx.args, config, branch=branch, limits=limits, once=once, quiet=quiet))
 
@@ -105,7 +107,9 @@ def queue_command(
     of which nothing is run; 130 interrupted.
     """
     from loadgenctl.cli.queue import work_off
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going(code_stays=True)
     raise typer.Exit(
         work_off(file, ctx.args, config, limit=attempts, retry_after=retry_after, quiet=quiet)
     )

@@ -21,12 +21,15 @@ class QuickGroup(TyperGroup):
         return option
 
     def invoke(self, ctx: Any) -> Any:
-        """The command; a value that it cannot take is refused in our words, not in pydantic's."""
+        """The command; a value that it cannot take is refused in plain words."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
             error.message = _in_plain_words(error.message)
             raise
+        except BrokenPipeError as error:
+            # typer would end with exit code 1 and print nothing.
+            raise RuntimeError("a connection was closed by its other end") from error
 
     def get_params(self, ctx: Any) -> Any:
         """The group's own options."""

@@ -46,5 +46,7 @@ def set_command(
     (`"interval": "2m"`). The stage's end and the next stages are as planned.
     """
     from loadgenctl.cli.load import set_config
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     set_config(words)

@@ -116,7 +116,9 @@ def regen_command(
     """
     from loadgenctl.cli.regen import regenerate_folders
     from loadgenctl.cli.runs import find_runs
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     regenerate_folders(find_runs(runs or []), as_json=json_output, force=force)
 
 

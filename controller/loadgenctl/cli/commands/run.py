@@ -122,16 +122,19 @@ def run_command(
     """
     from loadgenctl.cli.inputs import read
     from loadgenctl.cli.reporting import reports_of_run
+    from loadgenctl.cli.streams import keep_going
 
+    if not dry_run:
+        keep_going(code_stays=True)
     if resume is not None:
         from loadgenctl.cli.resume import to_resume
         from loadgenctl.cli.runs import find_run
 
         given, resumption = None, to_resume(find_run(resume), ctx.args)
-        plan, site = resumption.plan, read([], config).site()
+        plan, site, unnamed = resumption.plan, read([], config).site(), False
     else:
         resumption, given = None, read(ctx.args, config)
-        plan, site = given.plan(), given.site()
+        plan, site, unnamed = given.plan(), given.site(), given.unnamed
     files = reports_of_run(junit, markdown, os.environ, prints_json=json_output)
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
@@ -152,6 +155,7 @@ def run_command(
             top=top,
             json_output=json_output,
             resumption=resumption,
+            unnamed=unnamed,
         )
     )
 
