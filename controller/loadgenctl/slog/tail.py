@@ -1,4 +1,4 @@
-"""Blocks of a slog as they come: of one that still grows, or of one that is complete.
+"""Blocks of a slog as they come: of one that still grows, of a pipe, or of one that is complete.
 
 tail = FileTail(Path("chain-stage-1.slog"))
 while True:
@@ -8,16 +8,24 @@ tail.close()
 
 from __future__ import annotations
 
+import select
 from collections import Counter
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from .blocks import BlockRows, Row
-from .follow import SlogFollower
+from .follow import CHUNK, POLL_LIMIT, SlogFollower
+from .found import BlockRecord
+from .kinds import packed_by, refuse
+from .reader import SlogReader
 from .scan import SlogScanner, scan_file
 
 BACKLOG: Final = 32 << 20
 """Bytes of a growing slog's end that are read at first; earlier blocks are not looked for."""
+
+
+GRACE: Final = 0.05
+"""Seconds for which a pipe may have nothing to read before what came is shown."""
 
 
 class Tail(Protocol):
@@ -38,8 +46,16 @@ class Tail(Protocol):
         """What was odd so far, by kind (slog.scan)."""
         ...
 
+    @property
+    def nothing_found(self) -> bool:
+        """True if something was read, and no event of a slog was in it."""
+        ...
+
     def poll(self) -> list[Row]:
-        """The rows of the blocks that ended since the last call. Raises `OSError`."""
+        """The rows of the blocks that ended since the last call.
+
+        Raises `OSError`, `NotSlogError`.
+        """
         ...
 
     def close(self) -> None:
@@ -48,7 +64,7 @@ class Tail(Protocol):
 
 
 class WholeTail:
-    """A slog that does not grow any more, plain or compressed: everything at the first poll."""
+    """A slog that does not grow any more, plain or packed: everything at the first poll."""
 
     over = True
 
@@ -56,6 +72,7 @@ class WholeTail:
         """Nothing is read yet. `stage` goes into the rows unless None."""
         self.title = str(path)
         self.anomalies: Counter[str] = Counter()
+        self.nothing_found = False
         self._path: Path | None = path
         self._stage = stage
 
@@ -65,12 +82,70 @@ class WholeTail:
             return []
         scanner, records = scan_file(self._path)
         self._path, self.anomalies = None, scanner.anomalies
+        self.nothing_found = _nothing_found(scanner)
         rows = BlockRows(self._stage)
         return [rows.row(record) for record in records]
 
     def close(self) -> None:
         """See `Tail.close`."""
         self._path = None
+
+
+class StreamTail:
+    """A pipe, plain or packed. What is packed is read to its end at the first poll."""
+
+    def __init__(self, file: BinaryIO, title: str) -> None:
+        """`file` is not buffered; it is closed at the end."""
+        self.title = title
+        self.over = False
+        self.anomalies: Counter[str] = Counter()
+        self.nothing_found = False
+        self._file = file
+        self._scanner: SlogScanner | None = None
+        self._rows = BlockRows()
+
+    def poll(self) -> list[Row]:
+        """See `Tail.poll`. Waits a moment for more while some comes."""
+        records: list[BlockRecord] = []
+        taken = 0
+        while not self.over and taken < POLL_LIMIT and self._ready():
+            chunk = self._file.read(CHUNK) or b""
+            taken += len(chunk)
+            records += self._take(chunk)
+        return [self._rows.row(record) for record in records]
+
+    def close(self) -> None:
+        """See `Tail.close`."""
+        self._file.close()
+
+    def _ready(self) -> bool:
+        return bool(select.select([self._file], [], [], GRACE)[0])
+
+    def _take(self, chunk: bytes) -> list[BlockRecord]:
+        if self._scanner is None:
+            reader = SlogReader(self._file, ahead=chunk)
+            if packed_by(chunk) is not None:
+                self.over = True
+                self._scanner, records = scan_file(reader)
+                self._tell(self._scanner)
+                return records
+            refuse(chunk)
+            self._scanner = SlogScanner(thorough=True)
+        if chunk:
+            self._scanner.feed(chunk)
+        else:
+            self.over = True
+            self._scanner.finish()
+        self._tell(self._scanner)
+        return self._scanner.take_blocks()
+
+    def _tell(self, scanner: SlogScanner) -> None:
+        self.anomalies = scanner.anomalies
+        self.nothing_found = _nothing_found(scanner)
+
+
+def _nothing_found(scanner: SlogScanner) -> bool:
+    return scanner.totals.bytes > 0 and scanner.totals.events == 0
 
 
 class FileTail:
@@ -83,12 +158,19 @@ class FileTail:
     ) -> None:
         """`path` need not be there yet. `backlog` in bytes; None: all that is there is read."""
         self.title = str(path)
-        self.anomalies: Counter[str] = Counter()
+        self.nothing_found = False
+        self._earlier: Counter[str] = Counter()
+        """What was odd in the files that were here before."""
         self._path = path
         self._stage = stage
         self._read: int | None = None
         """The inode of the file that is being read."""
         self._begin(backlog)
+
+    @property
+    def anomalies(self) -> Counter[str]:
+        """See `Tail.anomalies`. That the last line or block has no end yet is nothing odd."""
+        return self._earlier + self._scanner.anomalies
 
     def poll(self) -> list[Row]:
         """See `Tail.poll`."""
@@ -99,6 +181,7 @@ class FileTail:
         elif not taken and found not in {None, self._read}:
             # All of the file that was here is read, and its place has another one now.
             rows = self.end()
+            self._earlier += self._scanner.anomalies
             self._begin(None)
             return rows
         return self._take()
@@ -109,14 +192,11 @@ class FileTail:
         return self._take()
 
     def close(self) -> None:
-        """See `Tail.close`. That the last line or block has no end yet is nothing odd."""
-        anomalies = Counter(self.anomalies)
-        self._follower.close()
-        self.anomalies = anomalies
+        """See `Tail.close`."""
+        self._follower.abandon()
 
     def _begin(self, backlog: int | None) -> None:
-        self._scanner = SlogScanner()
-        self._scanner.anomalies = self.anomalies
+        self._scanner = SlogScanner(thorough=True)
         self._follower = SlogFollower(self._path, None, scanner=self._scanner, last=backlog)
         self._rows = BlockRows(self._stage)
         self._read = None
@@ -128,4 +208,5 @@ class FileTail:
             return None
 
     def _take(self) -> list[Row]:
+        self.nothing_found = _nothing_found(self._scanner)
         return [self._rows.row(block) for block in self._scanner.take_blocks()]

@@ -1,0 +1,35 @@
+"""What a person reads of a slog that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loadgenctl.errors import UsageError
+from loadgenctl.slog.found import ClockStep
+from loadgenctl.slog.kinds import NotSlogError
+from loadgenctl.slog.reader import STANDARD_INPUT
+
+
+def shown(path: Path) -> str:
+    """A slog's name in messages."""
+    return "standard input" if str(path) in STANDARD_INPUT else str(path)
+
+
+def unreadable(path: Path, error: OSError) -> UsageError:
+    """The error for a file that cannot be opened or read."""
+    return UsageError(
+        f"{shown(path)} cannot be read: {error.strerror or error}",
+        hint="name a slog, or - to read standard input",
+    )
+
+
+def not_slog(path: Path, error: NotSlogError) -> UsageError:
+    """The error for a file that is something else."""
+    return UsageError(f"{shown(path)} {error.message}")
+
+
+def step_words(step: ClockStep) -> str:
+    """`the clock was set forward by 3600.0 s in block 3`."""
+    way = "forward" if step.seconds > 0 else "back"
+    where = "" if step.block_height is None else f" in block {step.block_height}"
+    return f"the clock was set {way} by {abs(step.seconds):.1f} s{where}"
