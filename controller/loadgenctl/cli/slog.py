@@ -12,7 +12,7 @@ from rich.console import Console
 
 from loadgenctl.cli.columns import print_table
 from loadgenctl.cli.output import print_csv, print_json
-from loadgenctl.cli.slogfile import not_slog, shown, step_words, unreadable
+from loadgenctl.cli.slogfile import not_slog, nothing_found, shown, step_words, unreadable
 from loadgenctl.errors import UsageError
 from loadgenctl.records import schema
 from loadgenctl.records.reader import parse_row
@@ -30,8 +30,6 @@ from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
 
 _STAGE: Final = re.compile(r"-stage-(\d+)\.slog")
 _KNOWN: Final = frozenset(EVENT_TYPES) | OTHER_TYPES
-_SHOWN: Final = 60
-"""Characters shown of a file that is no slog."""
 
 
 class _Slog:
@@ -148,22 +146,12 @@ def _scan(file: Path, *, census: bool) -> tuple[SlogScanner, list[BlockRecord]]:
         raise not_slog(file, error) from error
     except OSError as error:
         raise unreadable(file, error) from error
-    if not scanner.totals.events and not _KNOWN.intersection(scanner.totals.types):
-        raise _nothing_found(file, scanner, reader.beginning)
-    return scanner, records
-
-
-def _nothing_found(file: Path, scanner: SlogScanner, beginning: bytes) -> UsageError:
-    name = shown(file)
-    if not scanner.totals.bytes:
-        odd = ", damaged" if scanner.anomalies["corrupt-archive"] else ""
-        return UsageError(f"{name} is empty{odd}")
-    line = clean(beginning.split(b"\n")[0].decode("utf-8", "replace"), _SHOWN)
-    return UsageError(
-        f"{name} holds no event of a slog that is looked for: {scanner.totals.bytes} bytes were"
-        f" read, which begin with {line!r}",
-        hint="a slog is JSON, an event in a line, each with a time and a type",
-    )
+    if scanner.totals.events or _KNOWN.intersection(scanner.totals.types):
+        return scanner, records
+    if not census and file.is_file():
+        # It may be a piece of a slog without any of the events that count.
+        return _scan(file, census=True)
+    raise nothing_found(file, scanner.totals.bytes, reader.beginning, reader.damage)
 
 
 def _stage_of(file: Path) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from loadgenctl.cli.slogfile import not_slog, shown, unreadable
+from loadgenctl.cli.slogfile import not_slog, nothing_found, shown, unreadable
 from loadgenctl.cli.tailview import JsonView, LinesView, TableView, View
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import UsageError
@@ -21,8 +21,9 @@ from loadgenctl.records.reader import RunFolder
 from loadgenctl.reports.words import clean
 from loadgenctl.slog.blocks import Row
 from loadgenctl.slog.kinds import NotSlogError
+from loadgenctl.slog.odd import may_begin_slog
 from loadgenctl.slog.reader import STANDARD_INPUT, SlogReader, open_slog
-from loadgenctl.slog.tail import BACKLOG, FileTail, StreamTail, Tail, WholeTail
+from loadgenctl.slog.tail import BACKLOG, FileTail, Lacking, StreamTail, Tail, WholeTail
 from loadgenctl.stats.source import slog_files
 
 PACE: Final = 1.0
@@ -50,9 +51,9 @@ class RunTail:
         return f"{self._folder.path}: {where}"
 
     @property
-    def nothing_found(self) -> bool:
-        """See `Tail.nothing_found`. A chain that has only begun has no events yet."""
-        return False
+    def lacking(self) -> Lacking | None:
+        """See `Tail.lacking`. A chain that has only begun has no events yet."""
+        return None
 
     @property
     def over(self) -> bool:
@@ -116,7 +117,7 @@ def open_tail(path: Path) -> Tail:
 
 
 def _tail_of(path: Path) -> Tail:
-    """Of a file or pipe. Raises `NotSlogError`, `OSError`."""
+    """Of a file or pipe. Raises `UsageError`, `OSError`."""
     file = open_slog(path)
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
@@ -130,6 +131,9 @@ def _tail_of(path: Path) -> Tail:
             return WholeTail(followed)
         if followed.exists() and os.path.samestat(followed.stat(), found):
             reader.refuse_others()
+            if not may_begin_slog(reader.beginning):
+                size = found.st_size
+                raise nothing_found(path, size, reader.beginning, None)
             return FileTail(followed)
         reader.rewind()
     # Of standard input, a file that has no name any more.
@@ -165,8 +169,8 @@ def show_tail(
         raise unreadable(path, error) from error
     finally:
         tail.close()
-    if tail.nothing_found:
-        raise UsageError(f"{shown(path)} holds no event of a slog")
+    if tail.lacking is not None:
+        raise nothing_found(path, *tail.lacking)
     if tail.anomalies:
         words = ", ".join(f"{kind} {count}" for kind, count in sorted(tail.anomalies.items()))
         sys.stderr.write(f"{clean(shown(path))}: {words}\n")

@@ -68,8 +68,8 @@ def foreign(head: bytes, unpacked: str | None = None) -> str | None:
     within = "" if unpacked is None else f"packed with {unpacked}, and within "
     inner = packed_by(head)
     if inner is not None and unpacked is not None:
-        twice = "twice" if inner == unpacked else f"also with {inner}"
-        return f"packed with {unpacked} and {twice}: {UNPACK}"
+        how = f"twice with {inner}" if inner == unpacked else f"with {unpacked} and {inner}"
+        return f"packed {how}: {UNPACK}"
     for magic, name in _ARCHIVES:
         if head.startswith(magic):
             return f"{within}{name}: {UNPACK}"

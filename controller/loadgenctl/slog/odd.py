@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from .events import EVENT_TYPES, TYPE, is_usual
+from .events import EVENT_TYPES, OTHER_TYPES, TYPE, is_usual
 from .lines import Span
 
 BOM: Final = b"\xef\xbb\xbf"
@@ -27,6 +27,7 @@ _KEPT: Final = (
 )
 """What is looked for near a line's head."""
 _WANTED: Final = frozenset(EVENT_TYPES)
+_LISTED: Final = _WANTED | OTHER_TYPES
 _NUMBERS: Final = frozenset({int, float})
 
 
@@ -105,3 +106,14 @@ def is_json(line: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
+
+
+def may_begin_slog(beginning: bytes) -> bool:
+    """False if a file that begins so has no event in its first line, and never will."""
+    content = beginning.removeprefix(BOM).lstrip()
+    line, newline, _ = content.partition(b"\n")
+    if not newline:
+        # The line goes on, here or when it is written.
+        return not line or line.startswith(b"{")
+    event = event_of(line)
+    return is_usual(line) or (event is not None and event[TYPE] in _LISTED)

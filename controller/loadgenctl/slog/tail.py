@@ -11,12 +11,12 @@ from __future__ import annotations
 import select
 from collections import Counter
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from .blocks import BlockRows, Row
 from .follow import CHUNK, POLL_LIMIT, SlogFollower
 from .found import BlockRecord
-from .kinds import packed_by, refuse
+from .kinds import SNIFFED, packed_by, refuse
 from .reader import SlogReader
 from .scan import SlogScanner, scan_file
 
@@ -26,6 +26,15 @@ BACKLOG: Final = 32 << 20
 
 GRACE: Final = 0.05
 """Seconds for which a pipe may have nothing to read before what came is shown."""
+
+
+class Lacking(NamedTuple):
+    """What was read instead of a slog."""
+
+    scanned: int
+    """Bytes."""
+    beginning: bytes
+    damage: str | None
 
 
 class Tail(Protocol):
@@ -47,8 +56,8 @@ class Tail(Protocol):
         ...
 
     @property
-    def nothing_found(self) -> bool:
-        """True if something was read, and no event of a slog was in it."""
+    def lacking(self) -> Lacking | None:
+        """What was read if no event of a slog was in it; None if one was, or is awaited still."""
         ...
 
     def poll(self) -> list[Row]:
@@ -72,7 +81,7 @@ class WholeTail:
         """Nothing is read yet. `stage` goes into the rows unless None."""
         self.title = str(path)
         self.anomalies: Counter[str] = Counter()
-        self.nothing_found = False
+        self.lacking: Lacking | None = None
         self._path: Path | None = path
         self._stage = stage
 
@@ -80,9 +89,10 @@ class WholeTail:
         """See `Tail.poll`."""
         if self._path is None:
             return []
-        scanner, records = scan_file(self._path)
+        with SlogReader(self._path) as reader:
+            scanner, records = scan_file(reader)
         self._path, self.anomalies = None, scanner.anomalies
-        self.nothing_found = _nothing_found(scanner)
+        self.lacking = _lacking(scanner, reader.beginning, reader.damage)
         rows = BlockRows(self._stage)
         return [rows.row(record) for record in records]
 
@@ -99,8 +109,9 @@ class StreamTail:
         self.title = title
         self.over = False
         self.anomalies: Counter[str] = Counter()
-        self.nothing_found = False
+        self.lacking: Lacking | None = None
         self._file = file
+        self._reader: SlogReader | None = None
         self._scanner: SlogScanner | None = None
         self._rows = BlockRows()
 
@@ -123,29 +134,28 @@ class StreamTail:
 
     def _take(self, chunk: bytes) -> list[BlockRecord]:
         if self._scanner is None:
-            reader = SlogReader(self._file, ahead=chunk)
+            self._reader = SlogReader(self._file, ahead=chunk)
+            self._reader.beginning = chunk[:SNIFFED]
             if packed_by(chunk) is not None:
-                self.over = True
-                self._scanner, records = scan_file(reader)
-                self._tell(self._scanner)
+                self._scanner, records = scan_file(self._reader)
+                self._end(self._scanner, self._reader)
                 return records
             refuse(chunk)
             self._scanner = SlogScanner(thorough=True)
-        if chunk:
-            self._scanner.feed(chunk)
-        else:
-            self.over = True
+        self._scanner.feed(chunk)
+        self.anomalies = self._scanner.anomalies
+        if not chunk and self._reader is not None:
             self._scanner.finish()
-        self._tell(self._scanner)
+            self._end(self._scanner, self._reader)
         return self._scanner.take_blocks()
 
-    def _tell(self, scanner: SlogScanner) -> None:
-        self.anomalies = scanner.anomalies
-        self.nothing_found = _nothing_found(scanner)
+    def _end(self, scanner: SlogScanner, reader: SlogReader) -> None:
+        self.over, self.anomalies = True, scanner.anomalies
+        self.lacking = _lacking(scanner, reader.beginning, reader.damage)
 
 
-def _nothing_found(scanner: SlogScanner) -> bool:
-    return scanner.totals.bytes > 0 and scanner.totals.events == 0
+def _lacking(scanner: SlogScanner, beginning: bytes, damage: str | None) -> Lacking | None:
+    return None if scanner.totals.events else Lacking(scanner.totals.bytes, beginning, damage)
 
 
 class FileTail:
@@ -158,7 +168,6 @@ class FileTail:
     ) -> None:
         """`path` need not be there yet. `backlog` in bytes; None: all that is there is read."""
         self.title = str(path)
-        self.nothing_found = False
         self._earlier: Counter[str] = Counter()
         """What was odd in the files that were here before."""
         self._path = path
@@ -171,6 +180,11 @@ class FileTail:
     def anomalies(self) -> Counter[str]:
         """See `Tail.anomalies`. That the last line or block has no end yet is nothing odd."""
         return self._earlier + self._scanner.anomalies
+
+    @property
+    def lacking(self) -> Lacking | None:
+        """See `Tail.lacking`. Of an empty file, events are awaited."""
+        return _lacking(self._scanner, b"", None) if self._scanner.totals.bytes else None
 
     def poll(self) -> list[Row]:
         """See `Tail.poll`."""
@@ -208,5 +222,4 @@ class FileTail:
             return None
 
     def _take(self) -> list[Row]:
-        self.nothing_found = _nothing_found(self._scanner)
         return [self._rows.row(block) for block in self._scanner.take_blocks()]
