@@ -12,13 +12,13 @@ from rich.console import Console
 
 from loadgenctl.cli.columns import print_table
 from loadgenctl.cli.output import print_csv, print_json
-from loadgenctl.cli.slogfile import not_slog, nothing_found, shown, step_words, unreadable
+from loadgenctl.cli.slogfile import not_slog, nothing_found, shown, unreadable
 from loadgenctl.errors import UsageError
 from loadgenctl.records import schema
 from loadgenctl.records.reader import parse_row
 from loadgenctl.records.shape import shape_of, stage_number
 from loadgenctl.reports.slogs import blocks_table, stats_tables, vats_table
-from loadgenctl.reports.words import clean
+from loadgenctl.reports.words import clean, clock_step
 from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
 from loadgenctl.slog.events import EVENT_TYPES, OTHER_TYPES
 from loadgenctl.slog.kinds import NotSlogError
@@ -100,8 +100,8 @@ def show_stats(
     for slog in slogs:
         for part in stats_tables(slog.document()):
             _console().print(part)
-        for step in slog.scanner.clock_steps:
-            _console().print(f"  {step_words(step)}", style="yellow", highlight=False)
+        for step in step_rows(slog.scanner.clock_steps):
+            _console().print(f"  {clock_step(step)}", style="yellow", highlight=False)
 
 
 def show_vats(files: Sequence[Path], *, as_json: bool, as_csv: bool) -> None:
@@ -173,5 +173,5 @@ def _tell_anomalies(slogs: Iterable[_Slog]) -> None:
         if odd:
             words = ", ".join(f"{kind} {count}" for kind, count in odd.items())
             sys.stderr.write(f"{clean(slog.name)}: {words}\n")
-        for step in slog.scanner.clock_steps:
-            sys.stderr.write(f"{clean(slog.name)}: {step_words(step)}\n")
+        for step in step_rows(slog.scanner.clock_steps):
+            sys.stderr.write(f"{clean(slog.name)}: {clock_step(step)}\n")

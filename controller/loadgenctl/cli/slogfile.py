@@ -7,7 +7,6 @@ from typing import Final
 
 from loadgenctl.errors import UsageError
 from loadgenctl.reports.words import clean
-from loadgenctl.slog.found import ClockStep
 from loadgenctl.slog.kinds import NotSlogError
 from loadgenctl.slog.reader import STANDARD_INPUT
 
@@ -46,10 +45,3 @@ def nothing_found(path: Path, scanned: int, beginning: bytes, damage: str | None
         + (f", which begin with {line!r}" if line else ""),
         hint="a slog is JSON, an event in a line, each with a time and a type",
     )
-
-
-def step_words(step: ClockStep) -> str:
-    """`the clock was set forward by 3600.0 s in block 3`."""
-    way = "forward" if step.seconds > 0 else "back"
-    where = "" if step.block_height is None else f" in block {step.block_height}"
-    return f"the clock was set {way} by {abs(step.seconds):.1f} s{where}"
