@@ -155,7 +155,7 @@ def test_a_restart_replays_every_delivery_and_counts_none_twice(
 
 
 def test_a_crank_tells_what_the_real_one_tells(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, slog={"dialect": "2021"})
     world.bootstrapped()
     crank = [event for event in world.events("first.slog") if event.get("crankNum") == 2]
     assert [event["type"] for event in crank] == [

@@ -11,11 +11,9 @@ from loadgenctl.records.reader import RunFolder
 
 _TIMES: Final[Mapping[str, tuple[str, ...]]] = {
     schema.EVENTS: ("time",),
-    schema.BLOCKS: ("beginAt", "endStartAt", "endFinishAt"),
-    schema.CYCLES: ("start", "finish"),
     schema.SAMPLES: ("time",),
 }
-"""File of rows → its times, epoch seconds."""
+"""File of rows → its times, epoch seconds. Not the files that `regen` computes from others."""
 
 
 def last_heard(folder: Path) -> float | None:
