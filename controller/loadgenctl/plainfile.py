@@ -52,16 +52,19 @@ def _open(path: Path, flags: int) -> int:
         if path.is_symlink():
             raise NotPlainError(path, "a symbolic link") from error
         if error.errno in {errno.ENXIO, errno.EISDIR}:
-            raise NotPlainError(path, _kind(path)) from error
+            raise NotPlainError(path, kind_of(path)) from error
         raise
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise NotPlainError(path, _kind(path))
+        raise NotPlainError(path, kind_of(path))
     return descriptor
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
+    """What is there in place of a plain file, for a person."""
+    if path.is_symlink():
+        return "a symbolic link"
     if path.is_dir():
         return "a folder"
     return "a pipe" if path.is_fifo() else "a socket or device"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from loadgenctl.reports.tables import UNICODE, Column, Marks, Table, flowing, table_lines, wrapped
-from loadgenctl.reports.words import MISSING, clean, count, number, percent, seconds
+from loadgenctl.reports.words import MISSING, clean, clock_step, count, number, percent, seconds
 
 Row = Mapping[str, Any]
 
@@ -90,6 +90,8 @@ def stats_lines(document: Row, width: int | None, marks: Marks = UNICODE) -> lis
         f"{clean(kind)} {number(times)}" for kind, times in document["anomalies"].items()
     )
     lines += wrapped(f"odd: {odd}", width, "yellow") if odd else []
+    for step in document["clock_steps"]:
+        lines += wrapped(clock_step(step), width, "yellow")
     made = [_group_table(group, summary) for group, summary in document["blocks"].items()]
     if document["types"]:
         counts = list(document["types"].items())[:_TYPES]

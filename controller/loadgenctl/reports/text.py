@@ -18,7 +18,7 @@ from loadgenctl.reports.facts import RunFacts
 from loadgenctl.reports.runtables import growth_notes, tables
 from loadgenctl.reports.summary import Summary, part, parts
 from loadgenctl.reports.tables import UNICODE, Marks, flowing, marks_for, table_lines, wrapped
-from loadgenctl.reports.words import clean, duration, number, seconds
+from loadgenctl.reports.words import clean, clock_step, duration, number, seconds
 
 WIDTH: Final = 80
 """Columns of a summary where the width is not known: as in a terminal of the usual size."""
@@ -181,9 +181,18 @@ def notes(summary: Summary) -> list[Text]:
         if odd:
             words = ", ".join(f"{clean(kind)} {count}" for kind, count in odd.items())
             lines.append(Text(f"  stage {index}: slog: {words}", "yellow"))
+        lines += [
+            Text(f"  stage {index}: slog: {clock_step(step)}", "yellow")
+            for step in parts(stage, "clock_steps")
+        ]
         if not stage.get("finished", True):
             lines.append(Text(f"  stage {index} did not finish", "yellow"))
     for name, found in part(summary, "damage").items():
+        if "refused" in found:
+            lines.append(
+                Text(f"  {clean(name)} was not read: it {clean(found['refused'])}", "yellow")
+            )
+            continue
         words = f"torn {found.get('torn', 0)}, unreadable {found.get('unreadable', 0)}"
         what = "fields" if str(name).endswith(".json") else "lines"
         lines.append(Text(f"  {clean(name)}: {what} {words}", "yellow"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 MISSING: Final = "-"
 
@@ -88,3 +89,12 @@ def mebibytes(kib: object) -> str:
 def percent(value: object, digits: int = 1) -> str:
     """`5.9`, without a sign: the column's head has it."""
     return number(value, digits)
+
+
+def clock_step(step: Mapping[str, Any]) -> str:
+    """A row of `clock_steps`: `the clock was set forward by 3 600.0 s in block 3`."""
+    moved, height = step.get("seconds"), step.get("block")
+    moved = moved if isinstance(moved, int | float) else 0.0
+    way = "forward" if moved > 0 else "back"
+    where = "" if height is None else f" in block {clean(height)}"
+    return f"the clock was set {way} by {number(abs(moved), 1)} s{where}"

@@ -22,6 +22,7 @@ from loadgenctl.records import schema
 from loadgenctl.records.archive import discard, unpack
 from loadgenctl.records.attempts import another
 from loadgenctl.records.counting import FIRST
+from loadgenctl.records.heard import last_heard
 from loadgenctl.records.raw import LOCK
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status
@@ -87,7 +88,7 @@ def open_records(
             hint="see how it stands: loadgenctl stats",
         )
     started, now = status.started_at or 0.0, hands.clock.wall()
-    heard = max(started + (resumption.latest or 0.0), status.updated_at or 0.0)
+    heard = max(started + (resumption.latest or 0.0), last_heard(resumption.folder) or 0.0)
     attempts = another(
         status,
         stage=resumption.stage,

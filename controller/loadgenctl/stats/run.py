@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records.counting import FIRST
+from loadgenctl.records.heard import last_heard
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summary, select
 from loadgenctl.stats.cycles import cycle_summaries
 from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
 from loadgenctl.stats.resources import resource_rows
-from loadgenctl.stats.vats import startup_row, vat_rows
+from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
 
 RunSummary = dict[str, Any]
 
 SUMMARY_SCHEMA: Final = 1
+_KILLED: Final = frozenset({"killed", "interrupted"})
 LOAD: Final = "load"
 CHAIN_ONLY: Final = "chain-only"
 LOADED: Final = "loaded"
@@ -52,11 +54,12 @@ def summarize_data(data: source.RunData) -> RunSummary:
         "resources": resource_rows(data.samples()),
         "growth": growth_rows(data),
     }
-    damage = {
+    damage: dict[str, Any] = {
         name: {"torn": found.torn, "unreadable": found.unreadable}
         for name, found in data.folder.damage.items()
         if found.torn or found.unreadable
     }
+    damage |= {name: {"refused": why} for name, why in sorted(data.refused.items())}
     if damage:
         summary["damage"] = damage
     return summary
@@ -85,7 +88,8 @@ def _run(data: source.RunData) -> dict[str, Any]:
     finished, paused = data.perf.finished_at, 0.0
     if status is not None:
         found = status.as_found()
-        finished = found.finished_at or finished
+        # Of a killed run, the last attempt's end: an earlier one may have told its own.
+        finished = found.finished_at or (None if found.outcome in _KILLED else finished)
         row |= {
             "reason": found.reason,
             "role": found.role,
@@ -99,6 +103,7 @@ def _run(data: source.RunData) -> dict[str, Any]:
                 "resumed_at_stage": status.attempts[-1].get("stage"),
                 "resumed_with": status.attempts[-1].get("state"),
             }
+        finished = finished or last_heard(data.folder.path)
     last = finished or data.perf.last_at
     if isinstance(started, int | float) and last is not None:
         row["duration_s"] = rounded(last - started - paused)
@@ -147,6 +152,7 @@ def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
         row["startup"] = startup_row(stage.scanned.startup)
         row["vats"] = vat_rows(stage.scanned.vats.values())
         row["anomalies"] = dict(sorted(stage.scanned.anomalies.items()))
+        row["clock_steps"] = step_rows(stage.scanned.clock_steps) or None
     errors = Counter(
         str(cycle.get("error")) for cycle in stage.cycles if cycle.get("success") is False
     )

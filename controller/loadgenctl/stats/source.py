@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.plainfile import NotPlainError, kind_of, open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.counting import FIRST
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.shape import stage_number
 from loadgenctl.slog.blocks import BlockRows
+from loadgenctl.slog.kinds import NotSlogError
+from loadgenctl.slog.reader import SlogReader
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats import original
 from loadgenctl.stats.cycles import cycles_of_events
@@ -70,6 +73,8 @@ class RunData:
     stages: dict[int, StageData]
     run: Row
     """run.json; empty for the original's folders."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Slogs that are not read, and why, in words that follow the file's name."""
 
     def stage_plan(self, stage: int) -> Mapping[str, Any]:
         """What the plan says of a stage; empty if unknown."""
@@ -102,14 +107,20 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     perf = read_perf(folder.perf())
     stages = {number: StageData(times) for number, times in perf.stages.items()}
     _add_blocks(folder, stages)
-    files = slog_files(path)
+    refused: dict[str, str] = {}
+    files = slog_files(path, refused)
     for number in files:
         stages.setdefault(number, StageData(perf.stage(number)))
     for number, stage in stages.items():
         whole = bool(stage.blocks) and stage.times.get("finished_at") is not None
         file = files.get(number)
         if file is not None and (slogs or regen or not whole):
-            _scan(stage, file, replace_blocks=regen or not whole)
+            try:
+                _scan(stage, file, replace_blocks=regen or not whole)
+            except NotSlogError as error:
+                refused[file.name] = error.message
+            except NotPlainError as error:
+                refused[file.name] = str(error.strerror).removeprefix("it ")
     events = _events(folder)
     _add_cycles(folder, stages, events, regen=regen)
     _add_load_windows(folder, stages, events)
@@ -120,23 +131,28 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     counting = folder.counting()
     for number, stage in stages.items():
         stage.attempt = FIRST if counting is None else counting.attempt(number)
-    return RunData(folder, perf, dict(sorted(stages.items())), folder.run)
+    return RunData(folder, perf, dict(sorted(stages.items())), folder.run, refused)
 
 
-def slog_files(path: Path) -> dict[int, Path]:
-    """The chain's slog of each stage; a plain one, which is deleted once packed, goes first."""
+def slog_files(path: Path, refused: dict[str, str] | None = None) -> dict[int, Path]:
+    """The chain's slog of each stage; a plain one, which is deleted once packed, goes first.
+
+    What has the name of one and is no plain file goes into `refused`, with what it is.
+    """
     found: dict[int, tuple[bool, Path]] = {}
     for folder in (path, path / _SHARED):
         if not folder.is_dir():
             continue
         for entry in sorted(folder.iterdir()):
             match = _SLOG.match(entry.name)
-            if match is None or entry.is_symlink() or not entry.is_file():
+            stage = None if match is None else stage_number(match[1])
+            if match is None or stage is None:
+                continue
+            if entry.is_symlink() or not entry.is_file():
+                if refused is not None:
+                    refused[entry.name] = f"is {kind_of(entry)}, not a plain file"
                 continue
             packed = bool(match[2])
-            stage = stage_number(match[1])
-            if stage is None:
-                continue
             if stage not in found or (found[stage][0] and not packed):
                 found[stage] = (packed, entry)
     return {stage: entry for stage, (_, entry) in sorted(found.items())}
@@ -152,7 +168,8 @@ def _add_blocks(folder: RunFolder, stages: dict[int, StageData]) -> None:
 
 
 def _scan(stage: StageData, file: Path, *, replace_blocks: bool) -> None:
-    stage.scanned, records = scan_file(file, census=True)
+    with SlogReader(open_plain(file, buffering=0)) as reader:
+        stage.scanned, records = scan_file(reader, census=True)
     if not replace_blocks or not records:
         return
     rows = BlockRows(stage.times.stage)

@@ -32,6 +32,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "slog-garbage": {**_BLOCK, "bytes": 4096},
     "slog-ends": {**_BLOCK},
     "slog-clock-back": {**_BLOCK, "seconds": 3600.0},
+    "slog-clock-forward": {**_BLOCK, "seconds": 3600.0},
     "solo-never-ready": {},
     "solo-dies": {"after_txs": 1, "exit_code": 1},
     "provision-fails": {},

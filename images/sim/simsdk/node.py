@@ -282,6 +282,8 @@ class Node:
             self._slog.close()
         elif fault.kind == "slog-clock-back":
             self._slog.set_clock_back(fault["seconds"])
+        elif fault.kind == "slog-clock-forward":
+            self._slog.set_clock_back(-fault["seconds"])
         elif fault.kind == "slog-huge":
             self._slog.write(
                 "syscall", vatID="v1", ksc=["send", "ko33", "x" * (fault["mib"] * MIB)]
