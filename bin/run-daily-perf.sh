@@ -6,5 +6,5 @@
 set -euo pipefail
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 
-ensure_environment
-exec "$VENV/bin/loadgenctl" daily --poll 1 --stages=12 --stage.duration=120 "$@"
+ensure_program
+exec_loadgenctl daily --poll 1 --stages=12 --stage.duration=120 "$@"

@@ -9,10 +9,10 @@
 set -euo pipefail
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 
-ensure_environment
+ensure_program
 if [ -n "${SDK_SRC:-}" ]; then
   mkdir -p -- "$SDK_SRC"
   # What is there is used as it is, wherever it came from.
   [ -z "$(ls -A -- "$SDK_SRC")" ] || [ -e "$SDK_SRC/.loadgenctl-unfinished" ] || unset SDK_REPO
 fi
-exec "$VENV/bin/loadgenctl" run "$@"
+exec_loadgenctl run "$@"

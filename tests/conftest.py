@@ -7,16 +7,15 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 from hypothesis import settings
 from tests.docker_support import SUITE, DockerUnderTest
 
-from loadgenctl.cli.wiring import cache_dir
+from loadgenctl.cachedir import cache_dir
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Leftover
-from loadgenctl.engines.docker_errors import connect
+from loadgenctl.engines.docker_connect import connect
 from loadgenctl.errors import EngineUnavailable
 from loadgenctl.images import ImageStore
 from loadgenctl.owner import Owner
@@ -30,6 +29,8 @@ settings.load_profile("fixed")
 
 # Under nohup a hangup is ignored by this process and by all that it starts; tests send some.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# So is an interrupt in the background of a shell script, where bin/test-pythons runs them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WITHOUT_DOCKER = "LOADGENCTL_WITHOUT_DOCKER"
 
@@ -61,7 +62,7 @@ def cache_folder() -> Path:
 def docker_under_test(cache_folder: Path) -> Iterator[DockerUnderTest]:
     """The machine's Docker engine, with a base image on it."""
     try:
-        client = connect(docker.from_env)
+        client = connect()
     except EngineUnavailable as error:
         pytest.fail(f"{error.message}; {error.hint}; or set {WITHOUT_DOCKER}=1", pytrace=False)
     store = ImageStore(client, Runner(), SiteSettings(), SystemClock(), cache_folder)
@@ -84,6 +85,6 @@ def _on_engine(made: DockerUnderTest) -> dict[tuple[str, str], Leftover]:
 
 def _ours(item: Leftover) -> bool:
     """True if this process or one that has ended made it: others may be at work on the engine."""
-    return labels.owned_by(item.labels, Owner.current()) or labels.owned_by_dead_process(
+    return labels.owner_of(item.labels) == Owner.current() or labels.owned_by_dead_process(
         item.labels
     )

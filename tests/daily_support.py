@@ -51,12 +51,13 @@ class Runs:
     """Implements `Execute`: the endings of each commit's runs, one after the other; then they pass.
 
     An ending is a key of OUTCOMES, `no-status` (ended with 2 before there were results), `killed`
-    (its process is gone), `slow` (nothing but time), or an exception.
+    (its process is gone), `slow` (nothing but time), an exit code (of a run that leaves nothing),
+    or an exception.
     """
 
     clock: FakeClock
     interrupts: Interrupts
-    endings: dict[str, list[str | Exception]] = field(default_factory=dict)
+    endings: dict[str, list[str | int | Exception]] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     """When each began, on the monotonic clock."""
@@ -75,6 +76,8 @@ class Runs:
             self.clock.advance(RUN_SECONDS)
         if isinstance(ending, Exception):
             raise ending
+        if isinstance(ending, int):
+            return ending
         if ending == "no-status":
             (order.folder / CONSOLE).write_text("starting\nerror: no engine answers\nhint: x\n")
             return 2

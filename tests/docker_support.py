@@ -8,7 +8,7 @@ import docker
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines.docker import DockerEngine
-from loadgenctl.engines.docker_errors import connect
+from loadgenctl.engines.docker_connect import connect
 
 SUITE = "bookworm"
 """Debian suite of the image that the tests' containers run: the simulated SDK's."""
@@ -22,7 +22,7 @@ class DockerUnderTest:
 
     def client(self) -> docker.DockerClient:
         """A new client; the caller closes it."""
-        return connect(docker.from_env)
+        return connect()
 
     def engine(self) -> DockerEngine:
         """A new engine; the caller closes it."""

@@ -30,6 +30,10 @@ class FakeClock:
         """See `Clock.monotonic`."""
         return self._now
 
+    def set_wall(self, wall: float) -> None:
+        """Set the machine's clock; the monotonic one goes on."""
+        self._wall = wall - self._now
+
     def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
         self.slept.append(seconds)

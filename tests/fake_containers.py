@@ -21,6 +21,8 @@ class Reaction:
     """Seconds until it ends."""
     line: str | None = None
     """Printed at once."""
+    oom: bool = False
+    """It ends because the kernel killed it for memory."""
 
 
 @dataclass(frozen=True, slots=True)

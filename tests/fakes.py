@@ -150,7 +150,8 @@ class FakeEngine:
         if reaction.line is not None:
             container.say(reaction.line)
         if reaction.exit_code is not None:
-            container.end_at(self._clock.monotonic() + reaction.delay, reaction.exit_code)
+            moment = self._clock.monotonic() + reaction.delay
+            container.end_at(moment, reaction.exit_code, oom=reaction.oom)
 
     def remove(self, handle: Handle) -> None:
         """See `Engine.remove`."""

@@ -16,11 +16,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.waiting import eventually
 
 from loadgenctl.resources import images
 from loadgenctl.roles.loadclient import Event, LoadEvents
@@ -66,14 +67,6 @@ while True:
             else:
                 service.sendall(line + b"\\n")
 """
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Look again and again until the condition holds; `AssertionError` after the deadline."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
 
 
 class LoadService:
@@ -235,7 +228,7 @@ class LoadService:
 
     def event(self, kind: str, count: int = 1) -> Event:
         """Wait for the `count`-th event of a type."""
-        wait_until(lambda: len(self.events(kind)) >= count, f"{count} {kind} events")
+        eventually(lambda: len(self.events(kind)) >= count, f"{count} {kind} events")
         return self.events(kind)[count - 1]
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:

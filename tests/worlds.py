@@ -167,6 +167,8 @@ class World:
         self.cycles_succeed = True
         self.cycles_finish = True
         self.prepares = True
+        self.unprepared = 0
+        """The first preparations, so many, fail."""
         self.height = 0
         self.configs: list[dict[str, Any]] = []
         self.finished: list[Path] = []
@@ -234,8 +236,10 @@ class World:
         self.configs.append(self._load)
         self._event(type="config", config=self._load)
         for task, settings in self._load.items():
-            self._event(type="prepare", task=task, success=self.prepares)
-            if self.prepares:
+            prepared = self.prepares and self.unprepared <= 0
+            self.unprepared -= 1
+            self._event(type="prepare", task=task, success=prepared)
+            if prepared:
                 self._cycle_after(settings.get("wait", 0), task)
 
     def services(self) -> Services:

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; a Ctrl-C while it is still being loaded is no error to trace."""
     try:
+        demote_foreign_folders()
         from loadgenctl.cli.app import main as run
+        from loadgenctl.cli.streams import standard_streams
+
+        streams = standard_streams()
     except KeyboardInterrupt:
         sys.exit(130)
-    run()
+    with streams:
+        run()
+
+
+def demote_foreign_folders() -> None:
+    """Search the folders of PYTHONPATH, and the current folder, last and not first.
+
+    They belong to other projects: a `json.py` there must not be taken for the standard library's.
+    Packages that are installed nowhere else are still found.
+    """
+    foreign = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if not sys.flags.safe_path:
+        # With `python -m` the first entry is the current folder.
+        foreign.append(sys.path[0])
+    # No module is imported for this: it could be a foreign one.
+    later = {_absolute(entry) for entry in foreign}
+    sys.path.sort(key=lambda entry: _absolute(entry) in later)
+
+
+def _absolute(entry: str) -> str:
+    try:
+        return os.path.abspath(entry)  # noqa: PTH100 - pathlib is not imported yet
+    except FileNotFoundError:
+        # The current folder was removed: no relative entry leads anywhere.
+        return entry
 
 
 if __name__ == "__main__":

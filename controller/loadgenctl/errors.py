@@ -15,6 +15,8 @@ next.
     │   ├── DeadlineExceeded     4    something awaited did not come in time
     │   ├── LoadFailed           4    the load ran but a task failed or nothing was loaded
     │   └── DiskFull             4    too little room was left for the run to go on
+    ├── OutputLost               5    standard output cannot be written: its disk is full
+    ├── ReaderGone               141  standard output has no reader any more
     └── Interrupted              130  a person or the system asked to stop
 
 They are raised where something is known to be wrong and turned into an exit once, in
@@ -23,9 +25,12 @@ They are raised where something is known to be wrong and turned into an exit onc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from loadgenctl.masking import mask_addresses
+from loadgenctl.program import as_called
 
 
 class LoadgenError(Exception):
@@ -34,13 +39,14 @@ class LoadgenError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
-        """`message` is one sentence; `hint` says what to do; `detail` is evidence (log lines).
+        """`message` is one sentence; `hint` says what to do, with commands as `loadgenctl clean`,
+        which become what is to be typed here; `detail` is evidence (log lines).
 
         All three reach terminals, logs and records: credentials in addresses are taken out here.
         """
         self.message = mask_addresses(message)
         super().__init__(self.message)
-        self.hint = None if hint is None else mask_addresses(hint)
+        self.hint = None if hint is None else as_called(mask_addresses(hint))
         self.detail = None if detail is None else mask_addresses(detail)
 
 
@@ -154,7 +160,39 @@ class DiskFull(RunError):
     """A disk of the run is about to be full; ended while there is room for what it must leave."""
 
 
+class OutputLost(LoadgenError):
+    """Standard output, which was all that a command was called for, cannot be written."""
+
+    exit_code = 5
+
+
+class ReaderGone(LoadgenError):
+    """Standard output has no reader: the command ends without a word, as SIGPIPE ends others."""
+
+    exit_code = 141
+
+
 class Interrupted(LoadgenError):
     """A signal asked the run to stop."""
 
     exit_code = 130
+
+
+@contextmanager
+def cleaned_up(clean: Callable[[], object]) -> Iterator[None]:
+    """Call `clean` at the end, however the work inside ends.
+
+    Why the work failed is what counts: a clean-up that fails after that is a note on the work's
+    error. After work that went well its failure is raised.
+    """
+    try:
+        yield
+    except BaseException as error:
+        try:
+            clean()
+        except Interrupted:
+            raise
+        except (LoadgenError, OSError) as failure:
+            error.add_note(f"then the clean-up failed: {failure}")
+        raise
+    clean()

@@ -40,7 +40,9 @@ class StageSpec:
     index: int
     chain_only: bool
     duration: float
-    """Seconds from the stage's start; negative: until interrupted."""
+    """Seconds from the stage's start; negative: until interrupted. Where `load_duration_s` is
+    given, the same as that.
+    """
     save_storage: bool
     load: Mapping[str, Any] | None = None
     """Load config as PUT to the load service; None where nothing is configured."""
@@ -48,6 +50,8 @@ class StageSpec:
     """End the stage's load after so many finished cycles."""
     prepare: tuple[str, ...] = ()
     """Tasks of later stages that a chain-only stage makes ready, so that those stages are alike."""
+    load_duration_s: float | None = None
+    """Seconds under load, from the moment the load begins; None: `duration` is the stage's end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,12 +57,14 @@ class RolePath:
 
     def open(self, *, buffering: int = -1) -> BinaryIO:
         """Open for reading. Raises as `open_plain`, also for a file with a second name."""
-        with self._parent() as parent:
-            descriptor = _open(self._path, os.O_RDONLY, parent)
-        if os.fstat(descriptor).st_nlink > 1:
-            os.close(descriptor)
-            raise NotPlainError(self._path, "a hard link")
-        return os.fdopen(descriptor, "rb", buffering)
+        return os.fdopen(self._open_alone(os.O_RDONLY), "rb", buffering)
+
+    def write(self, content: bytes) -> None:
+        """Make the file, or replace its content. Raises as `open`."""
+        with os.fdopen(self._open_alone(os.O_WRONLY | os.O_CREAT), "wb") as stream:
+            # Cut only when it is known to be a plain file of its own.
+            stream.truncate(0)
+            stream.write(content)
 
     def read(self, most: int) -> bytes:
         """The whole content. Raises as `open`, also for more than `most` bytes."""
@@ -121,6 +123,14 @@ class RolePath:
             raise NotPlainError(self._path, _kind(mode))
         return []
 
+    def _open_alone(self, flags: int) -> int:
+        with self._parent() as parent:
+            descriptor = _open(self._path, flags, parent)
+        if os.fstat(descriptor).st_nlink > 1:
+            os.close(descriptor)
+            raise NotPlainError(self._path, "a hard link")
+        return descriptor
+
     @property
     def _path(self) -> Path:
         return self.folder / self.below
@@ -154,6 +164,11 @@ def write_plain(path: Path, *, append: bool = False) -> BinaryIO:
     if not append:
         os.ftruncate(descriptor, 0)
     return os.fdopen(descriptor, "ab" if append else "wb")
+
+
+def kind_of(path: Path) -> str:
+    """What is there in place of a plain file, for a person."""
+    return _what(path, None)
 
 
 def require_inside(path: Path, folder: Path) -> None:

@@ -5,12 +5,67 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from loadgenctl.errors import DeadlineExceeded, UsageError
+
+INTERPRETER: Final = sys.executable
+"""The Python that loadgenctl runs on."""
+_PACKAGES: Final = Path(__file__).resolve().parents[1]
+"""The folder that the package loadgenctl was imported from."""
+_KEPT: Final = frozenset(
+    {
+        # The encoding of file names, which parent and child must share.
+        "PYTHONCOERCECLOCALE",
+        "PYTHONUTF8",
+        # Where this Python looks for what the person installed.
+        "PYTHONNOUSERSITE",
+        "PYTHONUSERBASE",
+        # What is written beside the modules, and what a stuck process prints.
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONFAULTHANDLER",
+        "PYTHONPYCACHEPREFIX",
+    }
+)
+"""Variables of Python that a child of ours inherits."""
+
+
+def own_python(module: str, *arguments: str, interpreter: str = INTERPRETER) -> tuple[str, ...]:
+    """The command line of a Python process of our own: `python -m MODULE ARGUMENTS`.
+
+    Every such process is started with it. -P: a file in the current folder that has the name of a
+    module is not imported. `own_environment` does the rest.
+    """
+    return (interpreter, "-P", "-m", module, *arguments)
+
+
+def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for a Python process of our own, which other projects' settings do not change.
+
+    PYTHONPATH would add foreign modules, PYTHONIOENCODING would change what is written into our
+    files, PYTHONSAFEPATH would hide the modules beside a script. PYTHONPATH stays only as far as it
+    names the folder that loadgenctl itself is imported from.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("PYTHON") or name in _KEPT
+    }
+    named = environment.get("PYTHONPATH", "").split(os.pathsep)
+    if any(entry and Path(entry).resolve() == _PACKAGES for entry in named):
+        kept["PYTHONPATH"] = str(_PACKAGES)
+    return kept
+
+
+def _environment(argv: Sequence[str], added: Mapping[str, str] | None) -> dict[str, str]:
+    """The environment of a command: this process's and `added`."""
+    merged = {**os.environ, **(added or {})}
+    return own_environment(merged) if argv[0] == INTERPRETER else merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +105,11 @@ class Runner:
         It runs in a session of its own: a terminal's Ctrl-C reaches this process alone, which
         decides what becomes of the command, and ends all of it if it does not wait for the end.
         """
-        merged = {**os.environ, **(env or {})}
         try:
             child = subprocess.Popen(  # noqa: S603 - argv lists only, never a shell
                 list(argv),
                 cwd=cwd,
-                env=merged,
+                env=_environment(argv, env),
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -87,12 +141,11 @@ class Runner:
         env: Mapping[str, str] | None = None,
     ) -> int:
         """Run to the end, handing over each line of output as it comes; the exit code."""
-        merged = {**os.environ, **(env or {})}
         try:
             child = subprocess.Popen(  # noqa: S603
                 list(argv),
                 cwd=cwd,
-                env=merged,
+                env=_environment(argv, env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -123,6 +176,7 @@ class Runner:
             return Background(
                 subprocess.Popen(  # noqa: S603
                     list(argv),
+                    env=_environment(argv, None),
                     stdin=subprocess.DEVNULL,
                     stdout=stream,
                     stderr=subprocess.STDOUT,
@@ -133,10 +187,21 @@ class Runner:
 
     def start(self, argv: Sequence[str]) -> Child:
         """Start in the background, in a group of its own."""
+        return self._start(argv, stdin=subprocess.DEVNULL)
+
+    def start_held(self, argv: Sequence[str]) -> Child:
+        """The same with a standard input that ends when this process does, whatever ends it.
+
+        Raises `OSError`.
+        """
+        return self._start(argv, stdin=subprocess.PIPE)
+
+    def _start(self, argv: Sequence[str], *, stdin: int) -> Child:
         return Child(
             subprocess.Popen(  # noqa: S603
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
+                env=_environment(argv, None),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -174,8 +239,9 @@ class Child:
     def end(self) -> None:
         """End it if it still runs."""
         shut_down(self._process, grace=1.0)
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        for stream in (self._process.stdin, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 class Background:

@@ -14,7 +14,7 @@ import orjson
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
-from loadgenctl.errors import BuildError, UsageError
+from loadgenctl.errors import BuildError, UsageError, cleaned_up
 from loadgenctl.masking import Mask
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.roles.role import signal_of
@@ -206,16 +206,18 @@ class Builder:
 
     def _run_step(self, spec: RoleSpec, label: str, file: BinaryIO, log: Path) -> None:
         handle: Handle | None = None
-        try:
+
+        def clean() -> None:
+            with self.cleaning():
+                self._remove(spec.name, handle)
+
+        with cleaned_up(clean):
             handle = self.engine.create(spec)
             self.engine.start(handle)
             state = self._watch(handle, spec.command, label, file)
             if state.exit_code != 0:
                 tail = self._last_lines(handle)
                 raise _failure(label, state, tail, log)
-        finally:
-            with self.cleaning():
-                self._remove(spec.name, handle)
 
     def _last_lines(self, handle: Handle) -> list[str]:
         return [self.mask(line) for line in self.engine.tail(handle, _TAIL_LINES)]
@@ -281,16 +283,18 @@ class Builder:
 
     @contextmanager
     def _discarded_on_error(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise BuildError(
-                f"the SDK's tree cannot be written: {error.strerror or error}",
-                hint=f"is there space on the disk of {self.cache.root}?",
-            ) from error
-        finally:
+        def clean() -> None:
             with self.cleaning():
                 self.cache.discard_partial(key)
+
+        with cleaned_up(clean):
+            try:
+                yield
+            except OSError as error:
+                raise BuildError(
+                    f"the SDK's tree cannot be written: {error.strerror or error}",
+                    hint=f"is there space on the disk of {self.cache.root}?",
+                ) from error
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,10 +142,6 @@ class SiteSettings:
                 return f"{rewrite.target.removesuffix('/')}/{url.removeprefix(folder)}"
         return url
 
-    def redacted(self) -> dict[str, str]:
-        """What a record may hold."""
-        return {"name": self.name}
-
     def mask(self) -> Mask:
         """Takes this site's passwords and tokens out of what builds print."""
         addresses = (
@@ -181,17 +176,6 @@ def _gitconfig(pairs: Iterable[tuple[str, str]]) -> str:
             lines.append(f"\tinsteadOf = {prefix}.git")
         lines.append(f"\tinsteadOf = {prefix}")
     return "\n".join(lines) + "\n"
-
-
-def load_site(path: Path) -> SiteSettings:
-    """The settings in a TOML file. Raises `UsageError`."""
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"the settings {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the settings {path} are not valid TOML: {error}") from error
-    return parse_site(document, path.parent)
 
 
 def parse_site(document: Mapping[str, Any], folder: Path) -> SiteSettings:

@@ -1,7 +1,7 @@
 """What is measured of loadgenctl's slog pipeline, as a program of its own.
 
-`python -m tests.bench.ours scan SLOG` scans; `… follow SLOG ARCHIVE CODEC` scans and packs as a run
-does. Both print what they found as JSON.
+`python -m tests.bench.ours scan SLOG` scans, `… census SLOG` counts all types, too, and `… follow
+SLOG ARCHIVE CODEC` scans and packs as a run does. All print what they found as JSON.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def follow(slog: Path, archive: Path, codec: Codec) -> list[BlockRecord]:
 
 def main(what: str, slog: str, archive: str = "", codec: str = "gzip") -> None:
     """Do what was asked and print it."""
-    if what == "scan":
-        _, blocks = scan_file(Path(slog))
+    if what in {"scan", "census"}:
+        _, blocks = scan_file(Path(slog), census=what == "census")
     else:
         blocks = follow(Path(slog), Path(archive), cast("Codec", codec))
     found = {

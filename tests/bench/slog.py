@@ -24,6 +24,7 @@ from tests.bench.settings import LONG_SLOG, Settings
 
 DRIVER: Final = Path(__file__).with_name("original_scan.mjs")
 SCAN: Final = "loadgenctl, scan"
+CENSUS: Final = "loadgenctl, scan with all types counted"
 GZIP: Final = "loadgenctl, scan and gzip"
 ZSTD: Final = "loadgenctl, scan and zstd"
 SPLIT: Final = "original, splitter and monitor"
@@ -66,8 +67,31 @@ def measure(settings: Settings) -> list[str]:
         "",
         *_ratios(taken, packed),
     ]
+    lines += ["", *_commands(settings, slog)]
     slog.unlink()
     return lines
+
+
+def _commands(settings: Settings, slog: Path) -> list[str]:
+    """What the commands take as a person types them, beside the scan that each stands for."""
+    program = Path(PYTHON).with_name("loadgenctl")
+    taken = in_turns(
+        {
+            SCAN: _ours("scan", slog),
+            CENSUS: _ours("census", slog),
+            "`slog blocks`": lambda: run([program, "slog", "blocks", slog]),
+            "`slog vats`": lambda: run([program, "slog", "vats", slog]),
+            "`slog stats`": lambda: run([program, "slog", "stats", slog]),
+        },
+        settings.rounds,
+    )
+    scans = {"`slog blocks`": SCAN, "`slog vats`": SCAN, "`slog stats`": CENSUS}
+    rows = []
+    for name, usages in taken.items():
+        scan = scans.get(name)
+        ratio = "" if scan is None else ratios(cpus(usages), cpus(taken[scan])).text()
+        rows.append([name, Spread.of(walls(usages)).text(), Spread.of(cpus(usages)).text(), ratio])
+    return table(["command", "wall, s", "CPU, s", "times the CPU of its scan"], rows)
 
 
 def _ours(*words: str | Path) -> Program:

@@ -17,8 +17,8 @@ from tests.integration.loadgenctl_process import (
     Ended,
     Loadgenctl,
     Records,
-    eventually,
 )
+from tests.waiting import eventually
 
 from loadgenctl.records import schema
 from loadgenctl.records.reader import parse_row

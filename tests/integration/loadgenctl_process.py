@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from docker import DockerClient
+from tests.waiting import eventually
 
 from loadgenctl.engines import labels
 from loadgenctl.owner import Owner, host_id, process_start
@@ -24,25 +25,15 @@ from loadgenctl.records.reader import parse_row
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "loadgenctl")
-LOOK = 0.05
-"""Seconds between two looks at a condition."""
 PROMPT = 10.0
 """Seconds within which a mistake, or a request to stop, must have had its effect."""
 SIM = ("run", "--sdk", "sim")
 QUICK = '[chain]\nblock_time = 0.3\n[solo]\nstart_seconds = 0.1\n[vats]\nstatic = ["bank", "zoe"]\n'
+CHAIN_STOPPED = ("chain-stopping", "chain-stopped", "stage-finish")
+"""What perf.jsonl has at the end of a stage."""
 ROLES = {"holder", "chain", "solo", "loadgen"}
 PATIENCE = 60.0
 """Seconds until a condition must hold, unless a test says otherwise."""
-
-
-def eventually(
-    so: Callable[[], bool], what: str, *, timeout: float = PATIENCE, evidence: Callable[[], str]
-) -> None:
-    """Look until `so()`; after `timeout` seconds fail with `what` and the evidence."""
-    deadline = time.monotonic() + timeout
-    while not so():
-        assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what}\n{evidence()}"
-        time.sleep(LOOK)
 
 
 @dataclass(frozen=True, slots=True)

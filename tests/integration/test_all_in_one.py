@@ -13,8 +13,9 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 from tests.docker_support import DockerUnderTest
-from tests.integration.loadgenctl_process import QUICK, Desk, Records, eventually
+from tests.integration.loadgenctl_process import CHAIN_STOPPED, QUICK, Desk, Records
 from tests.integration.sim_repository import sim_repository
+from tests.waiting import eventually
 
 from loadgenctl.process import Runner
 
@@ -133,7 +134,7 @@ def test_what_is_there_is_used_until_a_stop_and_no_zombie_stays(box: Box, filled
         assert container.wait(timeout=60)["StatusCode"] == 130, container.logs().decode()
         assert "interrupted by SIGTERM" in container.logs().decode()
     assert records.status["outcome"] == "interrupted"
-    assert records.perf(0)[-3:] == ["client-stopped", "chain-stopped", "stage-finish"]
+    assert records.perf(0)[-4:] == ["client-stopped", *CHAIN_STOPPED]
     assert records.slog("chain-stage-0.slog.gz")
     assert records.document("summary.json")["run"]["outcome"] == "interrupted"
     assert marked.read_text() == "not to be touched"

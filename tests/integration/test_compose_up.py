@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.loadgenctl_process import Desk, eventually
+from tests.integration.loadgenctl_process import Desk
 from tests.integration.published import LOAD, PUBLISHED, RPC, ask, free
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.docker
 

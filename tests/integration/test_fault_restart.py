@@ -14,9 +14,9 @@ from tests.integration.loadgenctl_process import (
     EngineView,
     Loadgenctl,
     Records,
-    eventually,
 )
 from tests.second_engine import SecondEngine
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.docker
 

@@ -202,7 +202,7 @@ FAULTS = (
         f"{LOAD} --fail-fast",
         "failed",
         "loadgen",
-        r"a cycle failed: preparing faucet: ",
+        r"the load cannot be prepared: preparing faucet: ",
         since=lambda records: at(records, "loadgen-ready", 0),
     ),
     Fault(
@@ -211,7 +211,7 @@ FAULTS = (
         f"{LOAD} --stage.0.loadgen.cycles 2",
         "failed",
         "loadgen",
-        r"\d+ load cycles failed",
+        r"\d+ load cycles? failed",
         since=lambda records: at(records, "stage-shutdown", 0),
     ),
 )

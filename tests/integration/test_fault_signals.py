@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from tests.integration.faulty import Observed, assert_whole, crowd, observe
-from tests.integration.loadgenctl_process import SIM, Desk, Loadgenctl, Records, eventually
+from tests.integration.loadgenctl_process import SIM, Desk, Loadgenctl, Records
 from tests.integration.sim_repository import slow_repository
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.docker
 

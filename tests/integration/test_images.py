@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from docker import DockerClient
 from tests.docker_support import SUITE, DockerUnderTest
 from tests.registry import Registry
+from tests.waiting import eventually
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import BuildError, Interrupted, UsageError
@@ -108,13 +108,6 @@ def bench(docker_under_test: DockerUnderTest, tmp_path: Path) -> Iterator[Workbe
         if made.serial in info.tag:
             client.api.remove_image(info.tag, force=True)
     client.close()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def test_an_image_is_built_once_and_leaves_only_itself(bench: Workbench) -> None:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 from tests.integration.loadgenctl_process import (
+    CHAIN_STOPPED,
     PROMPT,
     ROLES,
     SIM,
     Desk,
     Loadgenctl,
     Records,
-    eventually,
 )
+from tests.waiting import eventually
 
 from loadgenctl.process import Runner
 
@@ -39,7 +40,7 @@ def test_ctrl_c_under_load_ends_the_stage_and_keeps_the_records(
     assert "interrupted" in ended.stderr
     assert "faucet" in ended.stdout, "the summary is shown"
     assert (records.status["outcome"], records.status["exit_code"]) == ("interrupted", 130)
-    assert records.perf(0)[-3:] == ["client-stopped", "chain-stopped", "stage-finish"]
+    assert records.perf(0)[-4:] == ["client-stopped", *CHAIN_STOPPED]
     assert records.rows("blocks.jsonl")
     assert records.rows("samples.jsonl")
     assert records.slog("chain-stage-0.slog.gz")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import zstandard
 from tests.integration.loadgenctl_process import (
+    CHAIN_STOPPED,
     ROLES,
     SIM,
     Desk,
@@ -113,9 +114,10 @@ def test_perf_tells_every_step_in_order(whole: WholeRun) -> None:
     load_up = ["run-client-start", "run-client-finish", "client-ready"]
     load_up += ["run-loadgen-start", "run-loadgen-finish", "loadgen-ready"]
     load_down = ["loadgen-stopped", "client-stopped"]
-    alone = ["stage-ready", "stage-shutdown", "chain-stopped", "stage-finish"]
+    alone = ["stage-ready", "stage-shutdown", *CHAIN_STOPPED]
+    load_on = ["load-start", "stage-ready", "load-finish", "stage-shutdown"]
     prepared = [*chain_up, *first, *load_up, *load_down, *alone]
-    loaded = [*chain_up, *first, *load_up, *alone[:2], *load_down, *alone[2:]]
+    loaded = [*chain_up, *first, *load_up, *load_on, *load_down, *CHAIN_STOPPED]
     bootstrap = ["chain-first-init-start", "chain-first-init-finish"]
     assert [name for name in records.perf(0) if name not in bootstrap] == prepared
     assert [name for name in records.perf(0) if name in bootstrap] == bootstrap

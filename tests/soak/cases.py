@@ -226,7 +226,7 @@ _SIM: Final[dict[str, _Draw]] = {
         *("--stage.0.duration", "1"),
     ),
     "cycle-fails": _fatal(
-        Expectation(4, ("failed",), "loadgen", "load cycles failed"),
+        Expectation(4, ("failed",), "loadgen", "failed in stage"),
         'kind = "cycle-fails"\nevery = 2',
     ),
     "cycle-fails, fast": _fatal(

@@ -35,7 +35,7 @@ class Hand:
         """The id of the role's container once it runs."""
         wanted = {"label": [f"{labels.OWNER_PID}={self._owner.pid}", f"{labels.ROLE}={role}"]}
         for item in self._api.containers(filters=wanted):
-            if labels.owned_by(item["Labels"], self._owner) and item["State"] == "running":
+            if labels.owner_of(item["Labels"]) == self._owner and item["State"] == "running":
                 return str(item["Id"])
         return None
 

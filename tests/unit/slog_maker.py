@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
+
+from loadgenctl.slog.found import BlockRecord
 
 Shape = Literal["time first", "type first", "seconds last", "monotime second"]
 SHAPES: Final[tuple[Shape, ...]] = ("time first", "type first", "seconds last", "monotime second")
@@ -13,15 +16,26 @@ SHAPES: Final[tuple[Shape, ...]] = ("time first", "type first", "seconds last", 
 _LINE = re.compile(rb'^\{"time":([\d.]+),(.*)\}$', re.MULTILINE)
 _RESHAPED: Final[dict[Shape, bytes]] = {
     "time first": rb'{"time":\1,\2}',
-    "type first": rb'{\2,"time":\1,"monotime":12.3456789}',
-    "seconds last": rb'{\2,"time":\1,"monotime":12.3456789,"seconds":1.5e-7}',
-    "monotime second": rb'{"time":\1,"monotime":12.3456789,\2}',
+    "type first": rb'{\2,"time":\1,"monotime":\1}',
+    "seconds last": rb'{\2,"time":\1,"monotime":\1,"seconds":1.5e-7}',
+    "monotime second": rb'{"time":\1,"monotime":\1,\2}',
 }
 
 
 def reshaped(slog: bytes, shape: Shape) -> bytes:
-    """The same slog, its lines in another shape; they are of the first one."""
+    """The same slog, its lines in another shape; they are of the first one.
+
+    Their `monotime` shows the same as their `time`.
+    """
     return _LINE.sub(_RESHAPED[shape], slog)
+
+
+def by_time(blocks: Sequence[BlockRecord]) -> list[BlockRecord]:
+    """The same blocks without what only lines with a `monotime` tell."""
+    return [
+        replace(block, begin_steady=None, end_start_steady=None, end_finish_steady=None)
+        for block in blocks
+    ]
 
 
 def line(time: float, kind: str, /, **fields: Any) -> bytes:

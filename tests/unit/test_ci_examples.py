@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import subprocess
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,10 +151,24 @@ def filled(text: str) -> str:
     return _VARIABLE.sub("0123456789", text)
 
 
+def nowhere(words: list[str]) -> list[str]:
+    """The words with a repository at which nothing answers: no test asks a server."""
+    kept, rest = [], iter(words)
+    for word in rest:
+        if word == "--sdk-repo":
+            next(rest)
+        elif not word.startswith("--sdk-repo="):
+            kept.append(word)
+    simulated = "--sdk=sim" in kept or "--sdk sim" in " ".join(kept)
+    if simulated and len(kept) == len(words):
+        return kept
+    return [*kept, "--sdk-repo", "https://127.0.0.1:1/sdk"]
+
+
 def plan_of(shell: Shell, words: list[str]) -> dict[str, Any]:
     """What a command would do."""
     assert words[0] == "run"
-    said = shell.run(*words, "--dry-run", "--json")
+    said = shell.run(*nowhere(words), "--dry-run", "--json")
     assert said.exit_code == 0, f"{words}: {said.stderr}"
     plan: dict[str, Any] = json.loads(said.stdout)
     return plan
@@ -195,13 +210,24 @@ def test_a_job_keeps_the_report_that_it_writes() -> None:
 def test_all_examples_and_workflows_are_yaml() -> None:
     assert len(blocks("docs/ci.md")) == 3
     for file in (ROOT / ".github" / "workflows").iterdir():
-        [job] = yaml.safe_load(file.read_text())["jobs"].values()
-        assert job["steps"][-1]["run"] == ".ci/run"
+        jobs = yaml.safe_load(file.read_text())["jobs"]
+        assert [job for job in jobs.values() if job["steps"][-1]["run"] == ".ci/run"]
+
+
+def test_every_supported_python_is_tested_and_debian_12_s_own() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    pythons = jobs["unit"]["strategy"]["matrix"]["python"]
+    script = (ROOT / "bin" / "test-pythons").read_text()
+    assert f"SUPPORTED=({' '.join(pythons)})" in script
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={pythons[0]}"
+    assert jobs["debian"]["container"] == "debian:12"
+    assert jobs["debian"]["steps"][-1]["run"] == "bin/test-pythons --only /usr/bin/python3"
 
 
 def test_the_action_installs_what_is_locked_and_keeps_results_whatever_happens() -> None:
     _, install, run, keep = action()["runs"]["steps"]
-    assert install["run"].strip() == '"$GITHUB_ACTION_PATH/bin/setup"'
+    assert install["run"].strip() == '"$GITHUB_ACTION_PATH/bin/setup" --program'
     assert "${{" not in install["run"] + run["run"], "a value would become a part of the script"
     assert keep["if"] == "always()"
     assert "${{ inputs.output-dir }}" in keep["with"]["path"].splitlines()

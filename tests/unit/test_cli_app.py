@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
+import typer
 from tests.unit.shell import Shell
 
+from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.plan.options import OPTIONS
 from loadgenctl.version import VERSION
 
@@ -156,7 +159,7 @@ def test_settings_of_the_simulated_sdk_that_are_no_toml(shell: Shell) -> None:
     (shell.folder / "sim.toml").write_text("block time = fast")
     said = shell.run(*DRY, "--sim-config", "sim.toml")
     assert said.exit_code == 2
-    assert "is no TOML" in said.stderr
+    assert "is not valid TOML" in said.stderr
 
 
 def test_an_unknown_command_or_flag_is_a_mistake_too(shell: Shell) -> None:
@@ -192,3 +195,47 @@ def test_a_dry_run_refuses_site_settings_that_a_run_would_refuse(shell: Shell) -
     assert dry.exit_code == wet.exit_code == 2
     assert "no_such_setting" in dry.stderr
     assert dry.stderr == wet.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run --json --sdk sim --stages 0", "--stages must be at least 1"),
+        ("run --sdk sim --qzx --json", "unknown option --qzx"),
+        ("run --json --resume nowhere", "there is no results folder"),
+        ("stats --json nowhere", "there is no results folder nowhere"),
+        ("stats --json", "Missing argument 'RUN…'"),
+        ("slog tail --json --for many x", "Invalid value for '--for'"),
+        ("regen --json nowhere", "nowhere"),
+        ("top nowhere --json", "there is no results folder nowhere"),
+        ("options --json --qzx", "unknown option --qzx"),
+    ],
+)
+def test_json_is_a_document_also_of_what_was_refused(shell: Shell, line: str, message: str) -> None:
+    said = shell.run(*line.split())
+    document = json.loads(said.stdout)
+    assert said.exit_code == 2
+    assert (document["outcome"], document["exit_code"]) == ("failed", 2)
+    assert set(document["error"]) == {"message", "hint", "detail"}
+    assert message in document["error"]["message"]
+    assert message in " ".join(said.stderr.split())
+
+
+def test_a_connection_that_breaks_is_not_taken_for_a_reader_that_is_gone() -> None:
+    app = typer.Typer(cls=QuickGroup)
+
+    @app.callback()
+    def group() -> None:
+        pass
+
+    @app.command()
+    def fails() -> None:
+        raise BrokenPipeError(errno.EPIPE, "the engine has closed its socket")
+
+    with pytest.raises(RuntimeError, match="closed by its other end"):
+        app(["fails"])
+
+
+def test_without_json_nothing_is_printed_of_what_was_refused(shell: Shell) -> None:
+    assert shell.run("stats", "nowhere").stdout == ""
+    assert shell.run("slog", "stats", "--", "--json").stdout == ""

@@ -68,7 +68,7 @@ def test_not_even_the_file_names_one_run_s_revision(shell: Shell, command: tuple
     ("content", "why"),
     [
         (b"", "the list holds no revision"),
-        (b"\xff\xfe\x00", "is no text"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
         (b"v1 --stges 3\n", "line 1: unknown option --stges (did you mean --stages?)"),
         (b"v1\nv2 --revision v3\n", "line 2: --revision sets the revision of one run"),
         (b"v1\nHEAD~3\n", "line 2: 'HEAD~3' is not a commit id, tag or branch"),

@@ -61,7 +61,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_none(capsys: pytest.CaptureFixture[str]) -> None:
     show_images(Images([]), now=NOW, as_json=False)
-    assert "no image of loadgenctl" in capsys.readouterr().out
+    assert "no loadgenctl images" in capsys.readouterr().out
 
 
 def test_removing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,9 +68,9 @@ def test_of_several_one_must_be_named(desk: Desk) -> None:
 
 
 def test_nothing_runs(desk: Desk) -> None:
-    with pytest.raises(UsageError, match="nothing runs"):
+    with pytest.raises(UsageError, match="no run is running"):
         find_loadgen([desk.engine], None)
-    with pytest.raises(UsageError, match=f"no run {ONE} goes on"):
+    with pytest.raises(UsageError, match=f"the run {ONE} is not running"):
         find_loadgen([desk.engine], ONE)
 
 
@@ -92,7 +92,7 @@ def test_a_load_generator_that_has_ended_is_none(desk: Desk) -> None:
 
 def test_what_a_dead_run_left_is_not_spoken_to(desk: Desk) -> None:
     desk.start(ONE, owner=replace(ME, start="another-start"))
-    with pytest.raises(UsageError, match="nothing runs"):
+    with pytest.raises(UsageError, match="no run is running"):
         find_loadgen([desk.engine], None)
     desk.start(TWO)
     assert TWO in find_loadgen([desk.engine], None)[1].name

@@ -50,5 +50,5 @@ def test_without_settings_the_authority_is_the_machines_own(tmp_path: Path) -> N
 
 def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputFolderError, match="cannot be written"):
+    with pytest.raises(OutputFolderError, match="cannot use"):
         local_build_settings(SiteSettings(), tmp_path / "file" / "home")

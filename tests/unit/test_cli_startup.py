@@ -52,7 +52,7 @@ def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     names = loaded(*arguments)
     assert names & HEAVY == set()
     rooms = {name.split(".")[1] for name in names if name.startswith("loadgenctl.")}
-    assert rooms <= {"cli", "plan", "errors", "masking", "version"}
+    assert rooms <= {"cli", "plan", "errors", "masking", "program", "version"}
 
 
 @pytest.mark.parametrize("command", ["daily", "queue"])

@@ -140,7 +140,7 @@ def test_it_goes_on_from_stage_to_stage_until_the_run_has_ended(tmp_path: Path) 
     show_top(str(run.folder), console=console, keys=NoKeys(clock), clock=clock)
     drawn = out.getvalue()
     assert clock.slept == [1.0] * 8
-    words = ("not begun", "make the image", "stage 0: ", "avg 1")
+    words = ("not begun", "make the image", "stage 0", "avg 1")
     places = [drawn.index(word) for word in words]
     assert places == sorted(places)
     # How it ended stays to be read on the terminal as it was.
@@ -186,7 +186,7 @@ def test_the_one_that_runs(tmp_path: Path) -> None:
     killed.status(owner=GONE)
     (results / "empty").mkdir()
     (results / "letter.txt").touch()
-    with pytest.raises(UsageError, match="no run goes on"):
+    with pytest.raises(UsageError, match="no run is in progress"):
         find_live(results)
     other.status(owner=Owner(1, "boot-1", "elsewhere"))
     with pytest.raises(UsageError, match="no run of this machine") as caught:
@@ -200,7 +200,7 @@ def test_the_one_that_runs(tmp_path: Path) -> None:
     newer.status(started_at=EPOCH + 50)
     (results / "future").mkdir()
     (results / "future" / "run.json").write_text('{"schema": 99}')
-    with pytest.raises(UsageError, match="2 runs go on") as caught:
+    with pytest.raises(UsageError, match="2 runs are in progress") as caught:
         find_live(results)
     assert f"{newer.folder}, {first.folder}" in caught.value.message
     assert str(newer.folder) in str(caught.value.hint)

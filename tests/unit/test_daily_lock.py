@@ -63,6 +63,27 @@ def test_a_holder_that_nobody_here_can_know_is_believed(tmp_path: Path) -> None:
         enter(tmp_path, FakeClock(), [])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"since": "today"},
+        {"since": 1e17},
+        {"owner": []},
+        {"owner": {"pid": "1"}},
+        {"command": None},
+    ],
+)
+def test_a_damaged_holder_is_nobody(tmp_path: Path, change: dict[str, object]) -> None:
+    with held(tmp_path, Owner.current()):
+        document = json.loads((tmp_path / LOCK).read_bytes()) | change
+        (tmp_path / LOCK).write_text(json.dumps(document))
+        with pytest.raises(UsageError, match="in use by another loadgenctl"):
+            enter(tmp_path, FakeClock(), [])
+    for text in ("", "[" * 9000, "[]", "7"):
+        (tmp_path / LOCK).write_text(text)
+        assert read_holder(tmp_path / LOCK) is None
+
+
 def test_a_dead_owner_s_lock_is_taken_over(tmp_path: Path) -> None:
     with held(tmp_path, gone()):
         pass
@@ -81,7 +102,7 @@ def test_the_run_of_a_dead_owner_is_waited_for(tmp_path: Path) -> None:
         clock.at(100, lambda: fcntl.flock(descriptor, fcntl.LOCK_UN))
         enter(tmp_path, clock, said)
     assert said == [
-        "a run of a service that was killed still goes on; waiting for its end",
+        "a run of a killed service is still in progress; waiting for its end",
         "entered",
     ]
     assert 100 <= clock.monotonic() < 101
@@ -101,5 +122,5 @@ def test_whoever_takes_it_while_it_is_waited_for_goes_first(tmp_path: Path) -> N
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputFolderError, match="cannot write"):
+    with pytest.raises(OutputFolderError, match=r"cannot use .*missing"):
         enter(tmp_path / "missing", FakeClock(), [])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.daily_support import POLL, RETRY, RUN_SECONDS, Desk, commit
 from tests.fakes import EPOCH
 
-from loadgenctl.daily.attempts import Order
-from loadgenctl.daily.history import LONGEST_PAUSE
+from loadgenctl.daily.attempts import Job, Order
+from loadgenctl.daily.history import LONGEST_PAUSE, Attempt, History, read_attempt
 from loadgenctl.errors import EngineUnavailable, Interrupted, RevisionNotFound, UsageError
 
 UNREACHABLE = UsageError("cannot fetch from /sdk.git", detail="fatal: no route")
@@ -241,6 +245,83 @@ def test_the_next_start_goes_on_counting_and_waits_the_pause_out(desk: Desk) -> 
     assert desk.runs.times[1] == RUN_SECONDS + RETRY
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"commit": 7, "started_at": "yesterday", "ended_at": []}',
+        '{"commit": "c", "started_at": 1e300, "ended_at": true}',
+        '{"commit": "c", "started_at": {"a": 1}, "ended_at": "nan"}',
+        '{"a": ' * 5000 + "1" + "}" * 5000,
+        "[]",
+        '{"commit": "c", ',
+        "\x00",
+        "",
+    ],
+)
+@pytest.mark.parametrize("name", ["attempt.json", "status.json"])
+def test_a_damaged_document_of_an_attempt_does_not_end_the_service(
+    desk: Desk, name: str, text: str
+) -> None:
+    desk.runs.endings[commit(1)] = ["failed"]
+    desk.follow(RUN_SECONDS + 1)
+    (desk.attempt(1) / name).write_text(text)
+    desk.follow(RUN_SECONDS + 3 * POLL)
+    assert desk.runs.done == ["1", "1"]
+    assert desk.outcome(1, 2) == "passed"
+
+
+def test_a_pipe_or_a_link_named_as_an_attempts_document_holds_nothing_up(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.follow(RUN_SECONDS + 1)
+    document = desk.attempt(1) / "attempt.json"
+    document.unlink()
+    os.mkfifo(document)
+    assert read_attempt(desk.attempt(1)) is None
+    document.unlink()
+    document.symlink_to("/etc/passwd")
+    assert read_attempt(desk.attempt(1)) is None
+
+
+def test_a_clock_that_was_set_back_makes_no_pause_longer(desk: Desk) -> None:
+    # The failure seems to be ten years ahead.
+    ended = EPOCH + 10 * 365 * 86400
+    failed = Attempt(1, desk.folder, commit(1), EPOCH, "failed", ended)
+    stopped = Attempt(1, desk.folder, commit(1), EPOCH, "interrupted", ended)
+    for attempts, longest in (
+        ((failed,), RETRY),
+        ((failed, failed), 2 * RETRY),
+        ((stopped,), RETRY),
+    ):
+        assert History(attempts).pause(EPOCH, first=RETRY, since=EPOCH) == longest
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "failures"),
+    [
+        (0, "error", 1),
+        (1, "error", 1),
+        (2, "failed", 1),
+        (4, "failed", 1),
+        (129, "interrupted", 0),
+        (130, "interrupted", 0),
+        (134, "error", 1),
+        (137, "error", 1),
+        (143, "interrupted", 0),
+    ],
+)
+def test_a_run_that_left_no_status_is_judged_by_its_exit_code(
+    desk: Desk, code: int, outcome: str, failures: int
+) -> None:
+    desk.runs.endings[commit(1)] = [code]
+    desk.follow(RUN_SECONDS + 1)
+    assert desk.outcome(1) == outcome
+    history = desk.attempts().history(Job(desk.attempt(1).parent.name, commit(1)))
+    assert history.failures == failures
+    assert not history.passed, "a run without results did not pass, whatever it says"
+    assert history.attempts[0].reason
+
+
 def test_a_start_that_was_killed_before_its_run_leaves_a_number(desk: Desk) -> None:
     desk.attempt(1).mkdir(parents=True)
     desk.attempt(1, 7).parent.joinpath("attempt-7").mkdir()
@@ -263,6 +344,49 @@ def test_a_folder_that_cannot_be_made_is_told_and_waited_out(desk: Desk) -> None
     desk.follow(5 * POLL)
     assert desk.runs.times == [2 * POLL]
     assert len(desk.events("trouble")) == 2
+
+
+def room(size: int) -> None:
+    """From now on this process can write no file that is longer, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def a_full_disk() -> Iterator[None]:
+    room(0)
+    try:
+        yield
+    finally:
+        room(resource.RLIM_INFINITY)
+
+
+def test_a_full_disk_leaves_no_folder_at_any_poll(desk: Desk) -> None:
+    with a_full_disk():
+        desk.follow(4 * POLL)
+    assert desk.runs.orders == []
+    assert not desk.attempt(1).parent.exists()
+    desk.follow(RUN_SECONDS + 1)
+    assert desk.folders() == ["1/attempt-1"]
+
+
+def test_a_disk_that_is_full_when_a_run_ends_leaves_no_folder_without_results(desk: Desk) -> None:
+    desk.runs.endings[commit(1)] = [UsageError("no room for results") for _ in range(4)]
+    desk.runs.while_running = lambda order: room(0)
+    try:
+        desk.follow(4 * POLL)
+    finally:
+        room(resource.RLIM_INFINITY)
+    assert len(desk.runs.orders) == 1, "the next one cannot begin"
+    assert desk.folders() == []
+    assert any("cannot be kept" in line for line in desk.said)
+
+
+def test_the_attempts_before_a_full_disk_stay(desk: Desk) -> None:
+    desk.runs.endings[commit(1)] = ["failed"]
+    desk.follow(RUN_SECONDS + 1)
+    with a_full_disk():
+        desk.follow(4 * POLL)
+    assert desk.folders() == ["1/attempt-1"]
 
 
 def test_a_journal_that_cannot_be_written_ends_nothing(desk: Desk) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
 import pytest
 import requests
@@ -12,7 +11,7 @@ from tests.fakes import FakeClock
 
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import RoleState
-from loadgenctl.engines.docker_errors import connect, retrying, translated
+from loadgenctl.engines.docker_errors import retrying, translated
 from loadgenctl.engines.docker_spec import (
     all_labels,
     container_arguments,
@@ -183,13 +182,3 @@ def test_what_does_not_pass_is_raised_at_once(error: Exception) -> None:
     with pytest.raises(type(error)):
         retrying(FakeClock(), call)
     assert call.calls == 1
-
-
-def test_an_engine_that_may_not_be_used_names_the_group() -> None:
-    def factory(*, timeout: int) -> object:
-        raise DockerException("PermissionError(13, 'Permission denied')")
-
-    with pytest.raises(EngineUnavailable, match="permission denied") as caught:
-        connect(factory)  # type: ignore[arg-type]
-    assert "group" in (caught.value.hint or "")
-    assert os.environ.get("DOCKER_HOST", "docker.sock") in caught.value.message

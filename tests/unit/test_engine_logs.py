@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgenctl.engines.docker_streams import documents, payloads
+from loadgenctl.engines.docker_streams import documents, payloads, whole
 from loadgenctl.engines.logs import Buffer, PumpedFollower, clean, clean_lines
 
 PATIENCE = 10.0
@@ -57,6 +57,45 @@ def test_payloads_survive_any_cut_of_the_stream(parts: list[bytes], cuts: list[i
             rest, turn = rest[size:], turn + 1
 
     assert b"".join(payloads(pieces())) == b"".join(parts)
+
+
+class Answer:
+    """A stream of the engine: some chunks, then silence until it is woken, an end or an error."""
+
+    def __init__(self, *chunks: bytes, end: Exception | None = None, silent: bool = False) -> None:
+        self._chunks, self._end, self._silent = chunks, end, silent
+        self._woken = threading.Event()
+
+    def chunks(self) -> Iterator[bytes]:
+        yield from self._chunks
+        if self._silent:
+            assert self._woken.wait(PATIENCE)
+        if self._end is not None:
+            raise self._end
+
+    def wake(self) -> None:
+        self._woken.set()
+
+
+def test_an_answer_that_ends_in_time_is_whole() -> None:
+    assert whole(Answer(frame(b"one"), frame(b"two", 2)), PATIENCE) == (b"onetwo", True)
+
+
+@pytest.mark.parametrize("end", [None, ValueError("closed"), OSError("reset")])
+def test_an_answer_that_does_not_end_is_given_up_with_what_came(end: Exception | None) -> None:
+    before = threading.active_count()
+    answer = Answer(frame(b"begun"), end=end, silent=True)
+    assert whole(answer, 0.01) == (b"begun", False)
+    assert threading.active_count() == before, "no thread waits for it any longer"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("other"), KeyError("Id"), OSError("reset")])
+def test_an_answer_that_fails_raises_its_own_error(error: Exception) -> None:
+    before = threading.active_count()
+    with pytest.raises(type(error)) as raised:
+        whole(Answer(frame(b"begun"), end=error), PATIENCE)
+    assert raised.value is error
+    assert threading.active_count() == before
 
 
 def test_documents_survive_any_cut_and_a_torn_end() -> None:

@@ -38,13 +38,12 @@ def _imported(node: ast.AST) -> Iterator[str]:
 
 def test_only_the_composition_root_asks_the_environment_for_an_engine() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
-        named = {
-            node.attr if isinstance(node, ast.Attribute) else node.name
-            for node in ast.walk(ast.parse(path.read_bytes()))
-            if isinstance(node, ast.Attribute | ast.alias)
-        }
-        if "from_env" in named:
-            assert path == PACKAGE / "cli" / "wiring.py", f"{_name(path)} calls docker.from_env"
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+        named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        assert "from_env" not in named, f"{_name(path)} does not use docker_connect"
+        if "loadgenctl.engines.docker_connect" in modules:
+            assert path == PACKAGE / "cli" / "wiring.py", f"{_name(path)} connects to an engine"
 
 
 @pytest.mark.parametrize("path", _in_containers(), ids=_name)

@@ -39,7 +39,7 @@ def _dependencies() -> list[Requirement]:
     return [Requirement(text) for text in _project()["project"]["dependencies"]]
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "fuzz.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "checkout.txt", "test.txt", "dev.txt", "fuzz.txt"])
 def test_every_line_is_a_pin_or_a_hash(name: str) -> None:
     lines = (ROOT / "requirements" / name).read_text().splitlines()
     for number, line in enumerate(lines, 1):
@@ -52,6 +52,8 @@ def test_every_line_is_a_pin_or_a_hash(name: str) -> None:
 
 _ASKED = {
     "run.txt": _dependencies(),
+    "checkout.txt": _dependencies() + _group("build"),
+    "test.txt": _dependencies() + _group("test"),
     "dev.txt": _dependencies() + _group("dev"),
     "fuzz.txt": _group("fuzz"),
 }
@@ -68,9 +70,10 @@ def test_what_the_project_asks_for_is_locked(name: str) -> None:
         )
 
 
-def test_what_is_released_is_what_was_tested() -> None:
+@pytest.mark.parametrize("name", ["run.txt", "checkout.txt", "test.txt"])
+def test_what_is_installed_is_what_was_tested(name: str) -> None:
     tested = _pins("dev.txt")
-    assert {name: tested.get(name) for name in _pins("run.txt")} == _pins("run.txt")
+    assert {name: tested.get(name) for name in _pins(name)} == _pins(name)
 
 
 def test_the_build_backend_is_locked() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from docker import DockerClient
+from docker.errors import APIError
+from requests import Response
 from tests.fakes import Call, FakeRunner
 
-from loadgenctl.errors import BuildError, Interrupted, UsageError
+from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError
 from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import BuildOutput
+from loadgenctl.images.build import BuildOutput, build_image
+from loadgenctl.images.context import BuildContext
 from loadgenctl.masking import Mask
 from loadgenctl.site import SiteSettings
 
@@ -113,6 +119,55 @@ class Made:
         root = Path(call.argv[call.argv.index("-C") + 1])
         self.seen["sources"] = (root / "etc/apt/sources.list").read_text()
         Path(call.argv[call.argv.index("-cf") + 1]).write_bytes(b"a tar")
+
+
+class Engine:
+    """As much of a Docker client as a build needs: a step fails, and its layer cannot go."""
+
+    def __init__(self, *documents: dict[str, str]) -> None:
+        self.api = self
+        self._documents = documents
+        self.asked: list[str] = []
+
+    def build(self, **_: Any) -> Iterator[dict[str, str]]:
+        yield from self._documents
+
+    def inspect_image(self, image: str) -> dict[str, Any]:
+        self.asked.append(image)
+        return {"Id": f"sha256:{image}", "RepoTags": []}
+
+    def remove_image(self, image: str) -> None:
+        raise APIError(f"cannot remove {image}", response=Response())
+
+
+def build(engine: Engine) -> str:
+    return build_image(
+        cast("DockerClient", engine),
+        BuildContext({}),
+        "made:1",
+        labels={},
+        build_args={},
+        mask=Mask(),
+        on_line=lambda line: None,
+    )
+
+
+LAYERS = {"stream": "Step 1/1 : FROM base\n ---> aaaaaaaaaaaa\n"}
+
+
+def test_a_failed_build_is_told_even_where_its_layers_cannot_be_removed() -> None:
+    engine = Engine(LAYERS, {"error": "no such step"})
+    with pytest.raises(BuildError, match="did not build") as failed:
+        build(engine)
+    assert "no such step" in str(failed.value.detail)
+    assert engine.asked == ["aaaaaaaaaaaa"]
+    (note,) = failed.value.__notes__
+    assert "clean-up failed: cannot remove what an image build left" in note
+
+
+def test_layers_that_cannot_be_removed_after_a_build_that_went_well_are_an_error() -> None:
+    with pytest.raises(EngineError, match="cannot remove what an image build left"):
+        build(Engine(LAYERS))
 
 
 def test_a_system_is_bootstrapped_packed_and_removed(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from tests.fakes import Call, FakeRunner
 
 from loadgenctl.errors import BuildError
 from loadgenctl.images.wheels import fetch_wheels
+from loadgenctl.process import own_python
 from loadgenctl.site import SiteSettings
 
 
@@ -27,7 +27,7 @@ def lock(tmp_path: Path) -> Path:
 
 
 def scripted(runner: FakeRunner, exit_code: int = 0) -> FakeRunner:
-    pip = (sys.executable, "-m", "pip")
+    pip = own_python("pip")
     runner.answer(*pip, exit_code=exit_code, stderr=b"no such server", effect=download)
     runner.answer(*pip, "--version")
     return runner

@@ -39,7 +39,7 @@ def test_incomplete_labels_say_nothing(missing: str) -> None:
     assert not dead(owned)
 
 
-@pytest.mark.parametrize("pid", ["", "x", "-1", "1.5"])
+@pytest.mark.parametrize("pid", ["", "x", "-1", "1.5", "9" * 5000])
 def test_a_pid_that_is_none_says_nothing(pid: str) -> None:
     assert not dead({**make(DEAD, "run", "chain"), labels.OWNER_PID: pid})
 
@@ -51,8 +51,6 @@ def test_all_labels_are_in_one_namespace() -> None:
 def test_an_owner_is_read_back() -> None:
     assert labels.owner_of(make(DEAD, "run", "chain")) == DEAD
     assert labels.owner_of({}) is None
-    assert labels.owned_by(make(LIVE, "run", "chain"), LIVE)
-    assert not labels.owned_by(make(DEAD, "run", "chain"), LIVE)
 
 
 def test_this_process_is_not_dead() -> None:

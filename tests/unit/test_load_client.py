@@ -189,6 +189,15 @@ def test_a_file_that_was_begun_anew_is_read_from_its_start(file: Path) -> None:
     assert [event["task"] for event in events.poll()] == ["amm"]
 
 
+def test_a_file_that_is_begun_again_amid_a_line_too_long_loses_no_event(file: Path) -> None:
+    events = LoadEvents(file, 0)
+    append(file, "x" * (loadclient.MAX_LINE + 1))
+    assert events.poll() == []
+    file.write_text("")
+    append(file, start("amm", 0, 100, 100), start("amm", 1, 101, 101))
+    assert [event["seq"] for event in events.poll()] == [0, 1]
+
+
 def test_only_a_driver_s_unasked_end_is_an_alarm(file: Path) -> None:
     events = LoadEvents(file, 0)
     append(file, {"time": 1, "type": "driver", "state": "exit", "expected": True, "code": 0})

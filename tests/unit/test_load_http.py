@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from images.loadgen.service.loadservice.httpd import Answer, HttpServer, Request
-from tests.load_support import HELLO, LoadService, client, running, wait_until
+from tests.load_support import HELLO, LoadService, client, running
+from tests.waiting import eventually
 
 BASE = {"vault": {"interval": 500, "wait": 400, "limit": 2}}
 
@@ -21,7 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadService]:
     with running(tmp_path_factory.mktemp("service")) as started:
         started.put(BASE)
         started.prepared("vault")
-        wait_until(lambda: started.get("/status")["vault"]["state"] == "on", "the preparation")
+        eventually(lambda: started.get("/status")["vault"]["state"] == "on", "the preparation")
         yield started
 
 
@@ -175,11 +176,11 @@ def test_requests_before_the_driver_is_ready_are_put_off(tmp_path: Path) -> None
     with LoadService(tmp_path, "--port", str(port)) as early:
         early.connect()
         early.port = port
-        wait_until(lambda: listens(port), "the service to listen")
+        eventually(lambda: listens(port), "the service to listen")
         status, body = early.put({})
         assert (status, json.loads(body)["error"]) == (503, "the driver is not ready yet")
         early.send(HELLO)
-        wait_until(lambda: early.http("GET", "/config")[0] == 200, "the driver's hello to count")
+        eventually(lambda: early.http("GET", "/config")[0] == 200, "the driver's hello to count")
 
 
 def listens(port: int) -> bool:
@@ -246,7 +247,7 @@ def test_the_client_sets_and_reads(service: LoadService) -> None:
 
 def test_the_client_says_why_a_config_is_refused(service: LoadService) -> None:
     put = client(service, "put", '{"amn": {}}')
-    assert (put.returncode, put.stdout) == (1, "")
+    assert (put.returncode, put.stdout) == (3, "")
     assert put.stderr == ("the load service refused: there is no task 'amn'; did you mean 'amm'?\n")
 
 

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.load_support import DEADLINE, HELLO, LoadService, running, wait_until
+from tests.load_support import DEADLINE, HELLO, LoadService, running
+from tests.waiting import eventually
 
 FOREVER = {"interval": 600}
 
@@ -284,7 +285,7 @@ def test_helpers_of_the_driver_do_not_outlive_the_service(tmp_path: Path) -> Non
         assert service.exit_code() == 3
         # Nobody here can reap it, but it must not run any more.
         stat = Path(f"/proc/{helper.read_text().strip()}/stat")
-        wait_until(
+        eventually(
             lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z",
             "the helper's end",
         )
@@ -300,7 +301,7 @@ def test_fail_fast_turns_all_off_lets_cycles_end_and_fails(tmp_path: Path) -> No
         service.send({"type": "prepared", "id": prepare["id"], "success": True})
         amm = service.take_run("amm", 0)
         service.finish(faucet["id"], success=False, error="broken")
-        wait_until(lambda: service.get() == {}, "everything to be off")
+        eventually(lambda: service.get() == {}, "everything to be off")
         assert service.put({"faucet": FOREVER})[0] == 503
         service.finish(amm)
         assert service.receive() == {"type": "stop"}

@@ -7,10 +7,11 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import eventually
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels, local_log, local_processes
@@ -63,7 +64,7 @@ class Bench:
         program.write_text(DAEMON)
         words = " ".join((str(program), str(note), *options))
         handle = self.started("sh", "-c", f"python3 {words}; exec sleep 600")
-        self.eventually(lambda: note.exists() and note.read_text() != "")
+        eventually(lambda: note.exists() and note.read_text() != "")
         return handle, int(note.read_text())
 
     def folder_of(self, handle: Handle) -> Folder:
@@ -76,13 +77,6 @@ class Bench:
         assert state is not None
         assert state.keeper is not None
         return state.keeper.pid
-
-    def eventually(self, so: Callable[[], bool]) -> None:
-        clock = SystemClock()
-        deadline = clock.monotonic() + PATIENCE
-        while not so():
-            assert clock.monotonic() < deadline, "it did not happen in time"
-            clock.sleep(0.01)
 
 
 def lives(pid: int) -> bool:
@@ -126,7 +120,7 @@ def test_a_killed_keeper_takes_the_main_process_along_and_removal_finds_the_rest
     os.kill(bench.keeper(handle), signal.SIGKILL)
     state = bench.engine.wait(handle, PATIENCE)
     assert (state.status, state.exit_code, state.error) == ("exited", 137, "its keeper was killed")
-    bench.eventually(lambda: not lives(main))
+    eventually(lambda: not lives(main))
     assert lives(pid), "an orphan that nobody adopted"
     bench.engine.remove(handle)
     assert not lives(pid)
@@ -166,7 +160,7 @@ def test_who_got_the_pid_since_is_left_alone() -> None:
         ({"user": "54321:54321"}, "run as you"),
         ({"mounts": (Mount("/not/there", "/src"),)}, "there is no /not/there"),
         ({"mounts": (Mount("volume", "/cache"),)}, "there is no volume"),
-        ({"name": "../elsewhere"}, "is no name for a container"),
+        ({"name": "../elsewhere"}, "is no name for a process"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(
@@ -212,7 +206,7 @@ def test_an_execution_that_is_given_up_leaves_nothing(bench: Bench) -> None:
     script = f"sh -c 'echo $$ >{note}; sleep 600'; true"
     with pytest.raises(EngineError, match="sh did not finish within"):
         bench.engine.exec(handle, ["sh", "-c", script], timeout=0.5)
-    bench.eventually(lambda: not lives(int(note.read_text())))
+    eventually(lambda: not lives(int(note.read_text())))
     assert bench.engine.state(handle).running
 
 
@@ -238,7 +232,7 @@ def test_mounts_are_where_commands_look_for_them(bench: Bench, tmp_path: Path) -
     handle = bench.engine.create(dataclasses.replace(spec, command=command))
     bench.engine.start(handle)
     shared = str(tmp_path / "shared")
-    bench.eventually(lambda: bench.engine.tail(handle, 2) == [shared, f"{shared}/x"])
+    eventually(lambda: bench.engine.tail(handle, 2) == [shared, f"{shared}/x"])
     assert bench.engine.exec(handle, ["sh", "-c", "pwd; echo $FILE /out/y"]).output == (
         f"{shared}\n{shared}/x {shared}/y\n".encode()
     )
@@ -279,7 +273,7 @@ def test_a_long_log_keeps_its_newest_part(bench: Bench) -> None:
 def test_statistics_count_what_has_ended_and_not_the_keeper(bench: Bench) -> None:
     burn = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
     handle = bench.started("sh", "-c", f"sh -c '{burn}'; echo done; exec sleep 600")
-    bench.eventually(lambda: bench.engine.tail(handle, 1) == ["done"])
+    eventually(lambda: bench.engine.tail(handle, 1) == ["done"])
     document = bench.engine.stats(handle)
     assert document is not None
     values = docker_stats.parse(document)
@@ -307,7 +301,7 @@ def test_others_may_not_look(bench: Bench) -> None:
     root = bench.registry.root
     assert root.stat().st_mode & 0o777 == 0o700
     root.chmod(0o755)
-    with pytest.raises(EngineUnavailable, match="others than you may enter"):
+    with pytest.raises(EngineUnavailable, match="other users may enter"):
         bench.engine.info()
 
 
@@ -332,6 +326,35 @@ def test_a_damaged_registry_is_told(bench: Bench) -> None:
     with pytest.raises(EngineError, match="is not what the local engine wrote"):
         bench.engine.state(handle)
     state.write_text(before)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"id": 1}', '{"id": "x", "keeper": "y"}', '{"id": "x", "exit_code": "0"}', "[" * 9000, "7"],
+)
+def test_a_state_of_another_shape_is_told_as_damage(bench: Bench, text: str) -> None:
+    handle = bench.engine.create(bench.spec("true"))
+    state = bench.folder_of(handle).path / "state.json"
+    before = state.read_text()
+    state.write_text(text)
+    with pytest.raises(EngineError, match="is not what the local engine wrote"):
+        bench.engine.state(handle)
+    state.write_text(before)
+
+
+def test_a_detached_execution_that_does_not_start_in_time_is_an_error(bench: Bench) -> None:
+    handle = bench.started("sleep", "600")
+    bench.engine.start_within = 0.2
+    os.kill(bench.keeper(handle), signal.SIGSTOP)
+    with pytest.raises(EngineError, match=r"true did not start within 0\.2 s"):
+        bench.engine.exec_detached(handle, ["true"])
+    os.kill(bench.keeper(handle), signal.SIGCONT)
+
+
+def test_a_detached_execution_of_a_missing_program_is_an_error(bench: Bench) -> None:
+    handle = bench.started("sleep", "600")
+    with pytest.raises(EngineError, match="cannot start no-such-program"):
+        bench.engine.exec_detached(handle, ["no-such-program"])
 
 
 def test_a_name_is_free_again_after_a_removal_and_means_another_container(bench: Bench) -> None:

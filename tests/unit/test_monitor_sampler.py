@@ -411,6 +411,36 @@ def test_a_snapshot_gets_the_agent_s_answer(world: World) -> None:
     assert not world.sampler.snapshot_now(timeout=1)
 
 
+def asked_at(world: World, seconds: int) -> list[int]:
+    """After how many seconds the agent was asked for a full sample."""
+    request, words, asked = world.shared / "agent-stage-0.jsonl.request", [""], []
+    for second in range(1, seconds + 1):
+        world.pass_seconds(1)
+        word = request.read_text(encoding="utf-8") if request.exists() else ""
+        if word != words[-1]:
+            words.append(word)
+            asked.append(second)
+        world.agent_says({"kind": "light", "errors": {}})
+    return asked
+
+
+def test_full_samples_come_early_after_a_start_and_then_at_their_interval(world: World) -> None:
+    world.sampler.start_agent(world.client(world.role("chain"), full=300.0))
+    assert asked_at(world, 700) == [5, 10, 20, 40, 80, 160]
+
+
+@pytest.mark.parametrize("full", [0.0, 4.0, 5.0])
+def test_no_early_sample_where_samples_are_frequent_or_off(world: World, full: float) -> None:
+    world.sampler.start_agent(world.client(world.role("chain"), full=full))
+    assert asked_at(world, 30) == []
+
+
+def test_early_samples_that_a_stall_made_late_are_asked_for_once(world: World) -> None:
+    world.sampler.start_agent(world.client(world.role("chain"), full=300.0))
+    world.clock.advance(25)
+    assert asked_at(world, 30) == [1, 15]
+
+
 def test_the_agent_s_command_line(world: World) -> None:
     argv = AgentSpec(light=5, full=90, storage="home/.chain", kernel="^x").argv("/out/a.jsonl")
     assert argv == [

@@ -112,17 +112,15 @@ def test_a_folder_that_holds_a_run_is_refused_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / schema.PERF).read_text() == "{}\n"
 
 
-def test_a_finished_run_is_replaced_when_told_to_and_other_files_stay(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+def test_a_folder_of_a_run_is_refused_whether_the_run_goes_on_or_has_ended(tmp_path: Path) -> None:
     first = RunStore.create(tmp_path, Hands())
     first.write_run({})
-    first.append(schema.BLOCKS, {"block": 1})
-    (tmp_path / "chain-stage-0.slog.gz").write_bytes(b"x")
     with pytest.raises(OutputFolderError, match="still going on"):
-        RunStore.create(tmp_path, Hands(), replace_run=True)
+        RunStore.create(tmp_path, Hands())
     first.set_status(outcome="passed", exit_code=0)
-    RunStore.create(tmp_path, Hands(), replace_run=True)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(OutputFolderError, match="already holds a run"):
+        RunStore.create(tmp_path, Hands())
+    assert {entry.name for entry in tmp_path.iterdir()} == {schema.RUN, schema.STATUS}
 
 
 def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_run_that_passed() -> None:
         [
             "run build and set-up",
             "stage-0 chain start",
-            "stage-0 chain alone",
+            "stage-0 chain only",
             *(
                 f"stage-{n} {name}"
                 for n in (1, 2)
@@ -158,10 +158,13 @@ def test_a_run_that_passed() -> None:
 def test_the_numbers_stand_in_the_output() -> None:
     suite = suite_of(facts_with())
     outputs = [str(element.text) for element in suite.iter("system-out")]
-    assert "cycles 1 005, failed 5, missed 12, ok 99.5 %, avg 1.50 s, p50 1.25 s" in outputs[1]
+    assert (
+        "cycles 1 005, failed 5, unfinished 3, missed 12, ok 99.5 %, avg 1.50 s, p50 1.25 s"
+        in outputs[1]
+    )
     assert "swingset avg 1.50 s, swingset p95 12 346 s" in outputs[0]
     assert outputs[-1].startswith(f"Run {TAME}: died")
-    assert "simulated: these numbers tell nothing about a real chain" in outputs[-1]
+    assert "simulated SDK: these numbers say nothing about a real chain" in outputs[-1]
     assert suite.attrib["name"].endswith("(simulated)")
 
 
@@ -207,7 +210,7 @@ def test_a_chain_that_never_was_ready() -> None:
     told = verdicts(suite_of(facts))
     assert told["run build and set-up"] == "passed"
     assert told["stage-0 chain start"] == told["run outcome"] == "error: late"
-    assert told["stage-0 chain alone"] == "skipped: the run ended before its end"
+    assert told["stage-0 chain only"] == "skipped: the run ended before its end"
 
 
 def test_a_build_that_failed() -> None:
@@ -215,7 +218,7 @@ def test_a_build_that_failed() -> None:
     suite = suite_of(facts)
     told = verdicts(suite)
     assert told["run build and set-up"] == "error: yarn build failed"
-    assert told["run outcome"] == "skipped: no stage was come to"
+    assert told["run outcome"] == "skipped: no stage was reached"
     assert str(next(suite.iter("error")).text).endswith("last lines:\noh")
     assert {text.partition(":")[0] for text in told.values()} == {"error", "skipped"}
 
@@ -237,7 +240,7 @@ def test_cycles_that_failed() -> None:
     assert told["stage-1 load"] == told["stage-2 load"] == told["stage-2 cycles amm"] == "passed"
     assert told["stage-1 cycles faucet"] == "failure: 5 of 1005 cycles failed"
     assert told["run outcome"] == "failure: loadgen: 5 load cycles failed"
-    assert "5 times: the purse did not move" in str(next(suite.iter("failure")).text)
+    assert "the purse did not move (5 times)" in str(next(suite.iter("failure")).text)
 
 
 def test_a_load_that_loaded_nothing() -> None:
@@ -267,7 +270,7 @@ def test_an_interrupted_run() -> None:
 def test_a_run_that_is_going_on() -> None:
     told = verdicts(suite_of(run(stage(0, until="ready_at"), outcome="running")))
     assert told["stage-0 chain start"] == "passed"
-    assert told["stage-0 chain alone"] == "skipped: the run is going on"
+    assert told["stage-0 chain only"] == "skipped: the run is still running"
     assert told["run outcome"].startswith("skipped")
 
 

@@ -79,7 +79,7 @@ def test_it_says_how_the_run_ended_and_where() -> None:
     shown = page(facts_with())
     lines = shown.splitlines()
     assert lines[0] == "## ❌ loadgenctl (simulated): died after 6:12"
-    assert lines[2] == "> **SIMULATED SDK: these numbers tell nothing about a real chain.**"
+    assert lines[2] == "> **SIMULATED SDK: these numbers say nothing about a real chain.**"
     assert lines[4].startswith(f"- **Why:** `{TAME}`, role `{TAME}`, step `{TAME}`, stage `1`")
     assert "exit code of the role `137`" in lines[4]
     assert "the role ran out of memory" in lines[4]
@@ -89,17 +89,18 @@ def test_it_says_how_the_run_ended_and_where() -> None:
 
 def test_its_tables_have_the_numbers() -> None:
     rows = [line.strip("| ").split(" | ") for line in page(facts_with()).splitlines()]
-    assert ["0", "chain alone", *["-"] * 8] in rows
-    stage = ["1", "load", "10:00:00", "-", "-", "12 345", "1.50", "12 346", "1.5", "12 345.7"]
+    assert ["0", "chain only", *["-"] * 10] in rows
+    stage = ["1", "load", "36 000", "-", "-", "35 900", "2.50", "12 345"]
+    stage += ["1.50", "12 346", "1.5", "12 345.7"]
     assert stage in rows
-    assert ["1", f"`{TAME}`", "1 005", "99.5", "12", "1.50", "1.25", "12 346"] in rows
+    assert ["1", f"`{TAME}`", "1 005", "99.5", "3", "12", "1.50", "1.25", "12 346"] in rows
     assert [f"container `{TAME}`", "0.6", "0.5", "16.2"] in rows
     assert ["chain: kernel", "600", "500", "16.2"] in rows
 
 
 def test_failures_come_with_the_last_lines() -> None:
     shown = page(facts_with())
-    assert f"- `stage 1: 3 times: {TAME}`" in shown
+    assert f"- `stage 1: {TAME} (3 times)`" in shown
     assert shown.endswith(f"Last lines (`{TAME}`):\n\n```text\n{TAME}\n{TAME}\n```\n")
 
 

@@ -36,17 +36,17 @@ def test_a_run_under_load_at_80_columns(tmp_path: Path) -> None:
     assert lines(loaded_run(tmp_path / "run-7"), 104.0, height=24) == [
         "run-7: running 1:44",
         "SDK agoric main (commit fa7ff5e55efa)",
-        "stage 1 (of 0 to 2): under load, 1:34 of 10:00",
+        "stage 1/2: under load, 1:34 of 10:00",
         "",
-        "    block    lag s duration   cosmos swingset     idle deliveries   computrons",
-        "       49     1.25     5.00    0.500     2.00     2.50          7      123 456",
-        "       50     1.25     5.00    0.500     2.00     2.50          7      123 456",
-        "       51     1.25     5.00    0.500     2.00     2.50          7      123 456",
-        "       52     1.25     5.00    0.500     2.00     2.50          7      123 456",
-        "       53     1.25     5.00    0.500     2.00     2.50          7      123 456",
-        "       54     1.25     5.00    0.500     2.00     2.50          7      123 456",
-        "       55     1.25     5.00    0.500     2.00     2.50          7      123 456",
-        "   avg 16     1.25     5.00    0.500     2.00     2.50          7      123 456",
+        "    block    lag s   time s cosmos s swingset s   idle s deliveries   computrons",
+        "       49     1.25     5.00    0.500       2.00     2.50          7      123 456",
+        "       50     1.25     5.00    0.500       2.00     2.50          7      123 456",
+        "       51     1.25     5.00    0.500       2.00     2.50          7      123 456",
+        "       52     1.25     5.00    0.500       2.00     2.50          7      123 456",
+        "       53     1.25     5.00    0.500       2.00     2.50          7      123 456",
+        "       54     1.25     5.00    0.500       2.00     2.50          7      123 456",
+        "       55     1.25     5.00    0.500       2.00     2.50          7      123 456",
+        "   avg 16     1.25     5.00    0.500       2.00     2.50          7      123 456",
         "",
         "task         state         ok failed in flight missed   avg s   p95 s ok/min",
         "faucet       -              6      0         0      0    6.50    8.75    4.3",
@@ -88,6 +88,22 @@ def test_it_fits(tmp_path: Path, width: int, height: int) -> None:
     assert max(map(len, whole.plain.split("\n"))) <= width
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 160, 200])
+def test_no_number_is_cut(tmp_path: Path, width: int) -> None:
+    run = loaded_run(tmp_path)
+    for second in range(90, 95):
+        run.block(second, 987_654_321, computrons=9_876_543_210, swingsetTime=87_654.4)
+        run.process(second, "v1", 50.0, name="bank", memory_rss_kib=10**9)
+        run.container(second, "chain", 50.0, memory_bytes=10**13, block_read_bytes=10**13)
+    shown = lines(run, width=width)
+    assert max(map(len, shown)) <= width
+    words = " ".join(" ".join(shown).split())
+    for number in ("987 654 321", "9 876 543 210", "87 654", "976 562", "9 536 743"):
+        assert number in words or (width < 80 and number == "9 876 543 210")
+    heads = [line for line in shown if line.split()[:1] in (["block"], ["task"], ["process"])]
+    assert not any("…" in line for line in heads)
+
+
 def test_at_24_lines_every_part_is_there(tmp_path: Path) -> None:
     run = loaded_run(tmp_path)
     for place in range(30):
@@ -111,7 +127,7 @@ def test_what_is_missing_is_a_dash(tmp_path: Path) -> None:
     run.container(1, "chain", 1.0, memory_bytes=None)
     run.storage(1, None)
     shown = lines(run)
-    assert shown[1:3] == ["SDK not told yet", "stage 1: -, -"]
+    assert shown[1:3] == ["SDK not known yet", "stage 1: -"]
     assert "kernel: the agent is silent" in shown
     words = [line.split() for line in shown]
     assert ["7", "-", "-", "0.500", "2.00", "2.50", "0", "-"] in words
@@ -124,28 +140,28 @@ def test_what_is_missing_is_a_dash(tmp_path: Path) -> None:
     [
         ("run-chain-finish", 1, "waiting for the chain's first block, 40.0 s of 10:00"),
         ("stage-ready", 1, "under load, 40.0 s of 10:00"),
-        ("stage-ready", 2, "chain alone, 40.0 s"),
+        ("stage-ready", 2, "chain only, 40.0 s"),
         ("stage-shutdown", 2, "stopping, 40.0 s"),
-        ("of-another-version", 2, "stage 2, 40.0 s"),
+        ("of-another-version", 2, "measuring, 40.0 s"),
     ],
 )
 def test_what_it_is_doing(tmp_path: Path, mark: str, stage: int, words: str) -> None:
     run = MadeRun(tmp_path)
     run.plan()
-    run.status(stage=stage, step=f"stage {stage}")
+    run.status(stage=stage, step="measuring")
     run.perf(70, mark, stage=stage, begun=60)
     run.perf(80, "chain-process-usage", stage=stage, begun=60)
-    assert lines(run)[2] == f"stage {stage} (of 0 to 2): {words}"
+    assert lines(run)[2] == f"stage {stage}/2: {words}"
 
 
 def test_before_the_stages(tmp_path: Path) -> None:
     run = MadeRun(tmp_path / "run-7")
-    assert lines(run)[:3] == ["run-7: not begun", "SDK not told yet", "nothing recorded yet"]
+    assert lines(run)[:3] == ["run-7: not begun", "SDK not known yet", "nothing recorded yet"]
     run.status(step="build the SDK")
     run.plan(simulated=True, dirty=True)
     assert lines(run)[:3] == [
         "run-7: running 1:40",
-        "SDK sim main (commit fa7ff5e55efa) with uncommitted changes, simulated: tells n…",
+        "SDK sim main (commit fa7ff5e55efa) with uncommitted changes, simulated: not a r…",
         "build the SDK, 3 stages",
     ]
     assert lines(run)[4:] == [
@@ -184,7 +200,7 @@ def test_how_a_run_ended(tmp_path: Path) -> None:
     assert lines(run, 5000)[:8] == [
         "run-7: died 1:39",
         "SDK agoric main (commit fa7ff5e55efa)",
-        "stage 1 (of 0 to 2): under load, 1:29 of 10:00",
+        "ended in stage 1/2: under load, 1:29 of 10:00",
         "chain: the chain ended with exit code 3",
         "  | two",
         "  | three",
@@ -192,6 +208,17 @@ def test_how_a_run_ended(tmp_path: Path) -> None:
         "hint: see its log",
     ]
     assert "last block 4.0 s before the end" in lines(run, 5000)[-1]
+
+
+def test_a_dead_run_without_marks_says_only_what_is_known(tmp_path: Path) -> None:
+    run = MadeRun(tmp_path / "run-7")
+    run.plan()
+    run.status(stage=1, step="stage 1", owner=GONE)
+    run.block(1, 7, endFinishAt=None)
+    shown = lines(run)
+    assert shown[2] == "ended in stage 1/2"
+    assert "last block 7, its end unknown" in shown[-1]
+    assert not any(" - of " in line for line in shown)
 
 
 def test_a_run_whose_owner_is_gone_or_not_known(tmp_path: Path) -> None:
@@ -202,7 +229,7 @@ def test_a_run_whose_owner_is_gone_or_not_known(tmp_path: Path) -> None:
     run.status(stage=1, owner=Owner(1, "boot-1", "elsewhere"))
     shown = lines(run)
     assert shown[0] == "run-7: running 1:40"
-    assert "not a run of this machine" in shown[3]
+    assert "a run of another machine" in shown[3]
 
 
 def test_a_chain_that_makes_no_blocks_is_told_by_the_colour_of_its_age(tmp_path: Path) -> None:
@@ -221,7 +248,7 @@ def test_bytes_moved_stand_in_place_of_ages_where_it_is_narrow(tmp_path: Path) -
     run.container(95, "chain", 65.0, block_read_bytes=5 << 20, block_write_bytes=3 << 30)
     run.container(95, "holder", 0.1, network_rx_bytes=1 << 20, network_tx_bytes=None)
     [head] = [line for line in lines(run) if "container" in line]
-    assert head.split()[-4:] == ["net", "in/out", "disk", "r/w"]
+    assert head.split()[-4:] == ["net", "MiB", "disk", "MiB"]
     assert any(line.endswith("- 5.0/3 072") for line in lines(run))
     assert any(line.endswith("1.0/-         -") for line in lines(run))
     [head] = [line for line in lines(run, width=120) if "container" in line]

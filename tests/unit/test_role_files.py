@@ -42,7 +42,7 @@ PATH_METHODS = frozenset(
 MODULES = frozenset({"os", "shutil", "tarfile", "tempfile"})
 HARMLESS = frozenset(
     """os.getuid os.getgid os.geteuid os.getpid os.cpu_count os.strerror os.fsync os.close os.fchmod
-    os.kill os.nice os.fsencode shutil.ignore_patterns""".split()  # noqa: SIM905
+    os.kill os.nice os.fsencode os.fsdecode shutil.ignore_patterns""".split()  # noqa: SIM905
 )
 ALLOWED = {
     # By role paths, which follow no link.
@@ -53,8 +53,6 @@ ALLOWED = {
         "_set_aside: glob",
         "_set_aside: replace",
         "_set_aside: unlink",
-        # Emptied, not entered: rmtree follows no link. No role runs.
-        "set_aside: shutil.rmtree",
         # Below `require_inside`, while no role runs.
         "_put_back: mkdir",
         "_put_back: exists",
@@ -80,8 +78,13 @@ ALLOWED = {
     "run/host.py": {
         # rmtree and unlink follow no link.
         "reset_state: os.path.lexists",
-        "reset_state: unlink",
-        "reset_state: shutil.rmtree",
+        "remove_whole: is_dir",
+        "remove_whole: unlink",
+        "remove_whole: shutil.rmtree",
+        "remove_whole: rglob",
+        "_owned: lstat",
+        # The results folder.
+        "_lost: exists",
         # Roles could only make it there, in their own folder.
         "require_ours: exists",
         # While no role runs, with `require_inside`.
@@ -90,9 +93,7 @@ ALLOWED = {
         "make_folders: mkdir",
         "make_folders: os.chown",
         # Into a folder made for that, before any role runs.
-        "copy_tools: unlink",
         "copy_tools: mkdir",
-        "copy_tools: shutil.rmtree",
         "copy_tools: shutil.copytree",
         "copy_tools: shutil.copyfile",
         "copy_tools: rglob",

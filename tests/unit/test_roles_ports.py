@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
+
 import pytest
 
 from loadgenctl.errors import EngineError
@@ -20,8 +24,19 @@ START = "cannot start the container loadgenctl-0a1b2c3d4e-holder-0: driver faile
 def test_a_taken_port_is_named(ending: str, port: str) -> None:
     taken = _taken_port(EngineError(f"{START} external connectivity {ending}"))
     assert taken is not None
-    assert taken.message == f"the port {port} of 127.0.0.1 is in use"
+    assert re.match(rf"the port {port} of 127\.0\.0\.1 is in use( by |$)", taken.message)
     assert taken.exit_code == 2
+
+
+def test_who_has_a_taken_port_is_named_as_far_as_it_is_known() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        taken = _taken_port(
+            EngineError(f"{START} Bind for 127.0.0.1:{port} failed: port is already allocated")
+        )
+    assert taken is not None
+    assert f"pid {os.getpid()}" in taken.message
+    assert "--port.loadgen" in str(taken.hint)
 
 
 def test_other_failures_are_left_alone() -> None:

@@ -73,7 +73,7 @@ def test_all_that_are_taken_are_named(taken: int) -> None:
 
 def made_pod(folder: Path, engine: FakeEngine) -> Pod:
     options = PodOptions(run_id="r", image="", user="0:0", owner=Owner.current())
-    return Pod(engine, options, PodFolders(folder, folder, folder))
+    return Pod(engine, options, PodFolders(folder, folder, folder), FakeClock())
 
 
 def test_there_is_no_holder_to_join(tmp_path: Path, taken: int) -> None:
@@ -98,7 +98,9 @@ def test_containers_do_not_care_for_the_machines_ports(tmp_path: Path, taken: in
 def test_a_run_needs_no_image_where_there_is_none(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.make_engine = WithoutNetwork
-    plan = world.plan("--engine local --stages 1 --stage.0.loadgen.faucet.interval 5")
+    plan = world.plan(
+        "--engine local --stages 1 --stage.duration 10 --stage.0.loadgen.faucet.interval 5"
+    )
     asked = dict(zip(("chain", "solo", "loadgen"), free_ports(3), strict=True))
     plan = replace(plan, ports=Ports(**asked))
     ending = execute(plan, replace(world.services(), images=None))

@@ -78,10 +78,11 @@ def test_an_interrupt_is_the_good_end(world: World) -> None:
     assert world.status()["exit_code"] == 0
     assert world.configs == [{}, {}]
     types = names(world.rows("perf.jsonl"))
-    assert types[-5:] == [
+    assert types[-6:] == [
         "perf-stage-shutdown",
         "perf-loadgen-stopped",
         "perf-client-stopped",
+        "perf-chain-stopping",
         "perf-chain-stopped",
         "perf-stage-finish",
     ]
@@ -207,7 +208,7 @@ def test_runs_do_not_tell_a_person(world: World) -> None:
 
 def test_the_next_steps_can_be_pasted_into_a_shell() -> None:
     text = next_steps(replace(plan(), output_dir=Path("/a b")))
-    assert "load, which is off at first" in text
+    assert "read and set the load (now: off)" in text
     lines = [line.strip() for line in text.splitlines()]
     assert "curl http://127.0.0.1:3352/config" in lines
     url = "http://127.0.0.1:3352/config"
@@ -215,7 +216,19 @@ def test_the_next_steps_can_be_pasted_into_a_shell() -> None:
     assert f"curl -X PUT --data '{{}}' {url}" in lines
     assert "loadgenctl slog tail '/a b'" in lines
     loaded = next_steps(plan("--stage.loadgen.faucet.interval 5"))
-    assert 'load, which is {"faucet":{"interval":5}} at first' in loaded
+    assert 'read and set the load (now: {"faucet":{"interval":5}})' in loaded
+
+
+def test_every_address_has_a_line_of_its_own_that_80_columns_hold() -> None:
+    lines = next_steps(plan()).splitlines()
+    assert lines[:5] == [
+        "ready",
+        "  chain:  http://127.0.0.1:26657",
+        "  client: http://127.0.0.1:8000",
+        "  load:   http://127.0.0.1:3352",
+        "",
+    ]
+    assert all(line.count("http") <= 1 for line in lines)
 
 
 def test_the_next_steps_of_a_chain_alone_know_no_load() -> None:

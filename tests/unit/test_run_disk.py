@@ -13,7 +13,7 @@ from tests.worlds import World
 
 from loadgenctl.errors import DiskFull, LoadFailed, OutputFolderError, RoleDied
 from loadgenctl.records.store import RunStore
-from loadgenctl.run.disk import MIB, Disks, kind_of_mount, needs
+from loadgenctl.run.disk import MIB, Disks, kind_of_mount, needs, preflight
 from loadgenctl.run.runner import Ending, execute
 from loadgenctl.run.walk import Services
 
@@ -58,6 +58,16 @@ def test_too_little_room_is_told_before_anything_is_made(world: World) -> None:
     assert not (world.folder / "out").exists()
     with pytest.raises(OutputFolderError, match="was told to need 300 MiB"):
         run(world, ONE + " --disk.needed 300m", MadeUp(lambda: 200 * MIB))
+
+
+def test_on_one_disk_results_and_state_need_room_together(world: World) -> None:
+    plan = world.plan("--stages 1")
+    wanted = needs(plan, simulated=True)
+    assert wanted.results > 0 < wanted.state
+    enough = plan.disk_reserve + wanted.results + wanted.state
+    preflight(plan, wanted, MadeUp(lambda: enough), world.progress.warn)
+    with pytest.raises(OutputFolderError, match="too little room"):
+        preflight(plan, wanted, MadeUp(lambda: enough - 1), world.progress.warn)
 
 
 def test_a_person_may_know_better(world: World) -> None:

@@ -84,3 +84,29 @@ def test_a_hang_up_that_is_ignored_stays_so() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_closed_sends_several_hang_ups_and_asks_once() -> None:
+    interrupts = Interrupts()
+    with interrupts.installed(), interrupts.graceful():
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupts.count == 1
+        assert not interrupts.at_once
+
+
+def test_a_hang_up_after_ctrl_c_asks_for_no_haste() -> None:
+    interrupts = Interrupts()
+    with interrupts.installed(), interrupts.graceful():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert (interrupts.count, interrupts.name) == (1, "SIGINT")
+
+
+def test_after_a_hang_up_another_signal_stops_at_once() -> None:
+    interrupts = Interrupts()
+    with interrupts.installed(), interrupts.graceful():
+        os.kill(os.getpid(), signal.SIGHUP)
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert interrupts.at_once

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.fakes import FakeExec
 from tests.unit.test_networks_document import RAW, document
-from tests.worlds import World, names
+from tests.worlds import InlineReader, World, names
 
 from loadgenctl.errors import DeadlineExceeded, RunError, UsageError
 from loadgenctl.model import NAMED, RoleSpec
@@ -84,6 +85,40 @@ def test_a_node_catches_up_before_anything_counts(world: Networked) -> None:
     assert (ending.folder / "network-config").read_bytes() == document()
     run = json.loads((ending.folder / "run.json").read_text())
     assert run["network"]["chain_id"] == "net-1"
+
+
+def test_a_node_that_catches_up_for_long_is_asked_ever_more_seldom(world: Networked) -> None:
+    """Each question is a program in the chain's container, whose work is measured."""
+    asked = []
+    status = world.chain.execs
+
+    def answer(argv: tuple[str, ...]) -> FakeExec:
+        asked.append(world.clock.monotonic())
+        return status(argv)
+
+    world.chain = replace(world.chain, execs=answer)
+    world.caught_up_at = 600.0
+    assert world.join(LOADED + " --stage.0.duration 12").error is None
+    pauses = [later - earlier for earlier, later in pairwise(asked[1:])]
+    assert pauses[0] < 1.5
+    assert max(pauses) < 11
+    assert len(asked) < 130
+
+
+def test_a_node_that_does_not_answer_holds_up_nothing_else(world: Networked) -> None:
+    """Its blocks are followed all the while, and that they end is noticed in time."""
+
+    class Silent(InlineReader):
+        def ask(self) -> None:
+            """The question never comes back."""
+
+    world.caught_up_at, world.last_block = 1e9, 40
+    services = replace(world.services(), make_reader=Silent)
+    line = f"--profile testnet --testnet-origin {world.origin} {LOADED} --timeout.block 30"
+    ending = execute(world.plan(line), services)
+    assert isinstance(ending.error, RunError)
+    assert "gave no block for 30 s after block 40" in ending.error.message
+    assert len(world.rows("blocks.jsonl")) == 40
 
 
 def test_roles_of_a_network_have_a_way_out_and_publish_nothing(world: Networked) -> None:

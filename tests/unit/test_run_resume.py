@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from tests.worlds import PromptRunner, World, names
 
 from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.run import tell
-from loadgenctl.errors import LoadFailed, RoleDied, UsageError
+from loadgenctl.errors import LoadFailed, OutputFolderError, RoleDied, UsageError
 from loadgenctl.owner import Owner
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.run.resume import Resumption, examine
-from loadgenctl.run.runner import Ending
+from loadgenctl.run.runner import Ending, execute
 from loadgenctl.run.statemark import StateMark, read_mark, write_mark
 from loadgenctl.stats.regen import regenerate
 from loadgenctl.stats.run import summarize
@@ -192,6 +193,32 @@ def test_an_interrupted_run_goes_on_and_its_logs_are_kept_apart(tmp_path: Path) 
     assert (out / "logs" / "chain-stage-2.attempt-1.log.gz").exists()
     blocks = [height for stage in heights(out).values() for height in stage]
     assert blocks == list(range(1, len(blocks) + 1))
+
+
+def test_an_end_that_was_asked_for_before_the_first_block_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = world_at(tmp_path, hours=0)
+    world.clock.after(0.8, lambda: world.interrupts.request("SIGINT"))
+    ending = world.run(LOADED)
+    assert ending.exit_code == 130
+    assert not (tmp_path / "out" / "blocks.jsonl").exists()
+    tell(ending, files=ReportFiles(), quiet=True, json_output=False)
+    told = capsys.readouterr().err
+    assert f"to resume at stage 0: loadgenctl run --resume {ending.folder}" in told
+    assert world.resume().error is None
+
+
+def test_failed_preparations_of_kept_stages_fail_the_run_at_its_end(tmp_path: Path) -> None:
+    world = world_at(tmp_path, hours=0)
+    world.unprepared = 1
+    killed = world.kill(IN_STAGE_2)
+    world.run(LOADED)
+    ending = world_at(tmp_path / "other").resume(killed)
+    assert ending.exit_code == 4
+    assert ending.error is not None
+    assert ending.error.message == "1 preparation failed in stage 0"
+    assert "1 preparations of the load failed" in refusal(killed)
 
 
 def test_a_chain_that_was_stopped_in_the_stage_is_gone_on_with_where_nothing_was_saved(
@@ -440,7 +467,7 @@ def test_the_command_shows_what_it_would_do_and_says_how_to_go_on(
     assert "did you mean --timeout.chain?" in near.stderr
     failed = LoadFailed("nothing was loaded")
     tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
-    assert f"to go on at stage 2: loadgenctl run --resume {killed}" in capsys.readouterr().err
+    assert f"to resume at stage 2: loadgenctl run --resume {killed}" in capsys.readouterr().err
     _passed(killed)
     tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
     assert "to go on" not in capsys.readouterr().err
@@ -454,3 +481,19 @@ def test_a_folder_that_was_moved_takes_its_state_along(killed: Path) -> None:
         "going on at stage 2 (attempt 2) with the chain as saved at the end of stage 1;"
         " kept: stages 0 and 1"
     )
+
+
+def test_a_new_run_in_a_folder_that_can_be_resumed_is_told_so(killed: Path, tmp_path: Path) -> None:
+    world = world_at(tmp_path / "world")
+    plan = replace(world.plan(LOADED), output_dir=killed)
+    with pytest.raises(OutputFolderError, match="already holds a run") as raised:
+        execute(plan, world.services())
+    assert str(raised.value.hint).startswith(f"resume it with --resume {killed}, or give another")
+
+
+def test_a_folder_that_cannot_be_resumed_gets_no_such_hint(tmp_path: Path) -> None:
+    world = world_at(tmp_path / "world")
+    assert world.run("--stages 1").exit_code == 0
+    with pytest.raises(OutputFolderError, match="already holds a run") as raised:
+        world.run("--stages 1")
+    assert "--resume" not in str(raised.value.hint)

@@ -66,12 +66,13 @@ def test_perf_tells_the_stages_in_the_originals_order(world: World) -> None:
     rows = world.rows("perf.jsonl")
     alone = ["stage-start", "run-chain-start", "run-chain-finish", "chain-ready"]
     alone += ["stage-first-block", "stage-first-empty-block", "stage-ready", "stage-shutdown"]
-    alone += ["chain-stopped", "stage-finish"]
+    alone += ["chain-stopping", "chain-stopped", "stage-finish"]
     load_up = ["run-client-start", "run-client-finish", "client-ready"]
     load_up += ["run-loadgen-start", "run-loadgen-finish", "loadgen-ready"]
     load_down = ["loadgen-stopped", "client-stopped"]
     prepared = [*alone[:6], *load_up, *load_down, *alone[6:]]
-    loaded = [*alone[:6], *load_up, "stage-ready", "stage-shutdown", *load_down, *alone[-2:]]
+    load_on = ["load-start", "stage-ready", "load-finish", "stage-shutdown"]
+    loaded = [*alone[:6], *load_up, *load_on, *load_down, *alone[-3:]]
     begin = ["start", "setup-tasks-start", "setup-tasks-finish"]
     assert names(rows) == [f"perf-{name}" for name in [*begin, *prepared, *loaded, *alone]]
     stages = [row["stage"] for row in rows]
@@ -331,6 +332,70 @@ def test_fail_fast_ends_at_the_first_failed_cycle(world: World) -> None:
     assert len(world.rows("cycles.jsonl")) == 1
 
 
+def test_a_failed_preparation_is_told_as_that(world: World) -> None:
+    world.prepares = False
+    ending = world.run("--stages 1 --stage.0.loadgen.faucet.interval 5 --fail-fast")
+    assert isinstance(ending.error, LoadFailed)
+    assert ending.error.message.startswith("the load cannot be prepared: preparing faucet: ")
+
+
+def test_failed_preparations_and_cycles_are_counted_apart(world: World) -> None:
+    world.unprepared = 1
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, LoadFailed)
+    assert ending.error.message == "1 preparation failed in stage 0"
+    assert "loadgen-stage-0" in str(ending.error.hint)
+    assert str(ending.error.detail).startswith("preparing faucet: ")
+
+
+def answers(world: World, *codes: int) -> list[tuple[str, ...]]:
+    """The load service answers its first requests so, and then takes them; what was asked."""
+    take, left, asked = world.loadgen.execs, list(codes), list[tuple[str, ...]]()
+
+    def answer(argv: tuple[str, ...]) -> FakeExec:
+        asked.append(argv)
+        return FakeExec(left.pop(0), b"why") if left else take(argv)
+
+    world.loadgen = replace(world.loadgen, execs=answer)
+    return asked
+
+
+def test_a_load_service_that_does_not_answer_yet_is_asked_again(world: World) -> None:
+    asked = answers(world, 1, 1)
+    assert world.run(LOADED).error is None
+    assert asked[0] == asked[1] == asked[2]
+
+
+def test_a_load_config_that_is_refused_is_not_sent_again(world: World) -> None:
+    asked = answers(world, 3, 3, 3)
+    ending = world.run(LOADED)
+    assert isinstance(ending.error, LoadFailed)
+    assert "refused the request 'put'" in ending.error.message
+    assert ending.error.detail == "why"
+    assert len(asked) == 1
+
+
+def test_a_chain_is_ready_as_soon_as_its_rpc_answers(world: World) -> None:
+    ask, asked = world.chain.execs, iter(range(100))
+
+    def late(argv: tuple[str, ...]) -> FakeExec:
+        return FakeExec(1) if next(asked) < 3 else ask(argv)
+
+    world.chain = replace(world.chain, execs=late)
+    assert world.run("--stages 1").error is None
+    at = {row["type"]: row["elapsed"] for row in world.rows("perf.jsonl")}
+    assert at["perf-chain-ready"] - at["perf-run-chain-finish"] < 3.0
+
+
+def test_blocks_stay_live_after_the_clock_was_set_back(world: World) -> None:
+    """Their times are then earlier than that at which the chain was ready."""
+    world.clock.after(30.0, lambda: world.clock.set_wall(world.clock.wall() - 3600.0))
+    assert world.run("--stages 1 --stage.0.duration 1").error is None
+    blocks = [row for row in world.rows("blocks.jsonl") if row["blockHeight"] > 3]
+    assert min(row["beginAt"] for row in blocks) < blocks[0]["beginAt"] - 3000
+    assert all(row["liveMode"] for row in blocks)
+
+
 def test_a_service_that_ended_when_it_was_to_be_asked_is_told_as_that(world: World) -> None:
     configure = world.loadgen.execs
 
@@ -494,14 +559,6 @@ def test_a_failed_image_still_leaves_run_json(world: World) -> None:
     assert document["image"] is None
 
 
-def test_a_chain_that_must_be_killed_fails_the_run(world: World) -> None:
-    stubborn = {"SIGINT": Reaction(None), "SIGKILL": Reaction(137)}
-    world.chain = replace(world.chain, on_signal=stubborn)
-    ending = world.run("--stages 1")
-    assert isinstance(ending.error, RunError)
-    assert "was killed" in ending.error.message
-
-
 def test_what_goes_wrong_in_closing_a_stage_fails_the_run(world: World) -> None:
     class Clumsy(FakeEngine):
         def logs(self, handle: Handle) -> Iterator[bytes]:
@@ -516,13 +573,6 @@ def test_what_goes_wrong_in_closing_a_stage_fails_the_run(world: World) -> None:
     slog = gzip.decompress((ending.folder / "chain-stage-0.slog.gz").read_bytes())
     assert slog.endswith(b"}\n")
     assert world.engine.leftovers() == []
-
-
-def test_a_chain_that_stops_with_an_odd_code_is_told(world: World) -> None:
-    world.chain = replace(world.chain, on_signal={"SIGINT": Reaction(7)})
-    ending = world.run("--stages 1")
-    assert ending.error is None
-    assert "stage 0: the chain stopped with exit code 7" in world.progress.warnings
 
 
 def test_no_reset_keeps_the_state(world: World, tmp_path: Path) -> None:

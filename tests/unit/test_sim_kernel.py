@@ -10,7 +10,7 @@ import pytest
 from images.sim.simsdk import ledger
 from images.sim.simsdk.config import SimConfig, parse
 from images.sim.simsdk.kernel import Kernel, StoppedError
-from images.sim.simsdk.slog import SlogWriter, line
+from images.sim.simsdk.slog import SlogWriter, line, modern_line
 from images.sim.simsdk.store import Block, Store
 from images.sim.simsdk.vats import Vat, roster
 
@@ -109,7 +109,14 @@ def test_vats_have_the_ids_and_the_order_of_the_real_chain() -> None:
 
 def test_a_line_has_time_and_type_first() -> None:
     assert line("deliver", {"crankNum": 3}, 1.5) == b'{"time":1.5,"type":"deliver","crankNum":3}\n'
-    assert line("deliver", {}, 1.5, 2.25) == b'{"time":1.5,"monotime":2.25,"type":"deliver"}\n'
+
+
+def test_a_line_of_today_has_its_times_last_and_seconds_behind_what_it_ends() -> None:
+    fields = {"crankNum": 3}
+    begin = modern_line("deliver", fields, 1.5, 2.25, None)
+    assert begin == b'{"type":"deliver","crankNum":3,"time":1.5,"monotime":2.25}\n'
+    end = modern_line("deliver-result", {}, 1.75, 2.5, 0.25)
+    assert end == b'{"type":"deliver-result","time":1.75,"monotime":2.5,"seconds":0.25}\n'
 
 
 def test_the_scanner_finds_vats_and_deliveries(tmp_path: Path) -> None:
@@ -148,7 +155,7 @@ def test_a_restart_replays_every_delivery_and_counts_none_twice(
 
 
 def test_a_crank_tells_what_the_real_one_tells(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, slog={"dialect": "2021"})
     world.bootstrapped()
     crank = [event for event in world.events("first.slog") if event.get("crankNum") == 2]
     assert [event["type"] for event in crank] == [

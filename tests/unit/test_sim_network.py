@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from images.sim.simsdk.web import Client
-from tests.unit.test_sim_processes import Program, World, eventually, free_port
+from tests.unit.test_sim_processes import Program, World, free_port
+from tests.waiting import eventually
 
 from loadgenctl.networks.offer import node_id
 from loadgenctl.plainfile import RolePath

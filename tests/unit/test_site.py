@@ -10,7 +10,7 @@ import pytest
 
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Mount
-from loadgenctl.site import CA_TARGET, GIT_TARGET, SiteSettings, load_site, parse_site
+from loadgenctl.site import CA_TARGET, GIT_TARGET, SiteSettings, parse_site
 
 FULL = """
 [run]
@@ -56,8 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def site(folder: Path) -> SiteSettings:
-    (folder / "loadgenctl.toml").write_text(FULL)
-    return load_site(folder / "loadgenctl.toml")
+    return parse_site(tomllib.loads(FULL), folder)
 
 
 def parse(folder: Path, text: str) -> SiteSettings:
@@ -148,10 +147,6 @@ def test_git_understands_the_settings_written_for_it(
     assert git_says(site.builder_gitconfig(), path, sdk) == f"file://{GIT_TARGET}/0"
 
 
-def test_records_hold_the_name_only(site: SiteSettings) -> None:
-    assert site.redacted() == {"name": "acme"}
-
-
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
@@ -190,14 +185,6 @@ def test_refusals_say_where_and_what_to_do(
     assert message in caught.value.message
     if hint is not None:
         assert hint in (caught.value.hint or "")
-
-
-def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
-        load_site(tmp_path / "none.toml")
-    (tmp_path / "bad.toml").write_text("[site\n")
-    with pytest.raises(UsageError, match="not valid TOML"):
-        load_site(tmp_path / "bad.toml")
 
 
 def test_ssh_addresses_are_addresses(tmp_path: Path) -> None:

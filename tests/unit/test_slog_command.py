@@ -73,7 +73,7 @@ def test_stats_and_vats(tmp_path: Path) -> None:
     assert stats["blocks"]["all"]["block_count"] == 3
     assert stats["types"]["deliver"] == 3
     assert stats["anomalies"] == {}
-    assert "Blocks all: 3, 1 to 3" in invoke("stats", file)
+    assert "All blocks: 3, heights 1 to 3" in invoke("stats", file)
     [vats] = json.loads(invoke("vats", "--json", file))["files"]
     assert (vats["vats"][0]["name"], vats["vats"][0]["computrons"]) == ("bank", 300)
     assert "bank" in invoke("vats", file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +17,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgenctl.slog.compress import Codec, SlogReader, open_writer
+from loadgenctl.slog.compress import Codec, open_writer
+from loadgenctl.slog.reader import SlogReader
 
 CODECS: list[Codec] = ["gzip", "zstd", "none"]
 
@@ -143,12 +145,16 @@ def test_other_tools_read_it(tmp_path: Path) -> None:
     assert zstandard.ZstdDecompressor().decompressobj().decompress(packed) == content
 
 
-def test_damage_in_the_middle_is_told(tmp_path: Path) -> None:
+def test_damage_in_the_middle_is_told_and_what_is_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "log.gz"
-    packed = bytearray(gzip.compress(bytes(random.Random(2).choices(b"abcdefgh\n", k=9000))))
+    plain = bytes(random.Random(2).choices(b"abcdefgh\n", k=4_000_000))
+    packed = bytearray(gzip.compress(plain))
     packed[len(packed) // 2] ^= 0xFF
     path.write_bytes(bytes(packed))
-    assert read(path)[1] is not None
+    got, damage = read(path)
+    assert damage is not None
+    assert re.search("invalid|incorrect", damage, re.IGNORECASE), "it says what is wrong"
+    assert got[: len(plain) // 4] == plain[: len(plain) // 4]
 
 
 def test_several_members_and_padding(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tests.unit.slog_maker import Slog
 
-from loadgenctl.slog.compress import Codec, SlogReader
+from loadgenctl.slog.compress import Codec
 from loadgenctl.slog.follow import CHUNK, SlogFollower
+from loadgenctl.slog.reader import SlogReader
 from loadgenctl.slog.scan import SlogScanner
 
 
@@ -141,3 +142,12 @@ def test_an_unfinished_line_that_became_shorter_is_read_anew(tmp_path: Path) -> 
     assert follower.poll() == 7
     assert follower.close().complete
     assert unpacked(packed) == b"first\nsecond\n"
+
+
+def test_closing_again_after_an_error_tells_that_it_is_not_complete(tmp_path: Path) -> None:
+    link = tmp_path / "chain.slog"
+    link.symlink_to("/dev/zero")
+    follower = SlogFollower(link, tmp_path / "packed", scanner=SlogScanner())
+    with pytest.raises(OSError, match="symbolic link"):
+        follower.close()
+    assert not follower.close().complete

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psutil
@@ -22,7 +22,15 @@ from loadgenctl.slog.found import BlockRecord
 from loadgenctl.slog.lines import LineSplitter
 from loadgenctl.slog.parts import STRIPE, facts_in_parts, workers_for
 from loadgenctl.slog.read import EventReader, Fact
+from loadgenctl.slog.reader import SlogReader
 from loadgenctl.slog.scan import SlogScanner, scan_file
+
+
+def parts_of(
+    path: Path, workers: int, reader: EventReader, stripe: int = STRIPE
+) -> Generator[list[Fact], None, None]:
+    with path.open("rb") as file:
+        yield from facts_in_parts(file.fileno(), workers, reader, stripe)
 
 
 def told_in_parts(slog: bytes, stripe: int, workers: int) -> Told:
@@ -30,7 +38,7 @@ def told_in_parts(slog: bytes, stripe: int, workers: int) -> Told:
         path = Path(folder) / "chain.slog"
         path.write_bytes(slog)
         reader = EventReader(census=True, lines=LineSplitter(LINE_LIMIT, head_kept=200))
-        return taken(facts_in_parts(path, workers, reader, stripe), census=True)
+        return taken(parts_of(path, workers, reader, stripe), census=True)
 
 
 def taken(facts: Iterator[list[Fact]], *, census: bool = False) -> Told:
@@ -75,7 +83,7 @@ def test_a_large_slog_is_scanned_as_a_small_one(tmp_path: Path) -> None:
     for height in range(1, 40):
         slog.block(height, deliveries=3).add("console", args=["x" * (STRIPE // 8)])
     path.write_bytes(slog.content())
-    assert workers_for(path) == min(8, len(os.sched_getaffinity(0)))
+    assert workers_for(path.stat().st_size) == min(8, len(os.sched_getaffinity(0)))
     scanner, blocks = scan_file(path, census=True)
     one = SlogScanner(census=True)
     one.feed(slog.content())
@@ -99,7 +107,9 @@ def test_small_and_packed_slogs_are_read_by_this_process_alone(tmp_path: Path) -
     small = long_slog(tmp_path / "chain.slog", 3)
     packed = tmp_path / "chain.slog.gz"
     packed.write_bytes(b"\x1f\x8b" + bytes(5 * STRIPE))
-    assert (workers_for(small), workers_for(packed)) == (1, 1)
+    with SlogReader(small) as plain, SlogReader(packed) as other:
+        assert (plain.size, other.size) == (small.stat().st_size, None)
+    assert [workers_for(size) for size in (small.stat().st_size, None)] == [1, 1]
 
 
 @pytest.mark.parametrize("killed", [1, 2])
@@ -107,11 +117,11 @@ def test_what_killed_workers_leave_is_read_by_the_reader(
     tmp_path: Path, killed: int, before: set[psutil.Process]
 ) -> None:
     path = long_slog(tmp_path / "chain.slog", 400)
-    facts = facts_in_parts(path, 2, EventReader(), 1000)
+    facts = parts_of(path, 2, EventReader(), 1000)
     begun = [next(facts)]
     for child in started(before)[:killed]:
         child.kill()
-    assert taken(iter([*begun, *facts])) == taken(facts_in_parts(path, 1, EventReader()))
+    assert taken(iter([*begun, *facts])) == taken(parts_of(path, 1, EventReader()))
     assert started(before) == []
 
 
@@ -124,7 +134,7 @@ def test_numbers_too_large_for_a_pipe_are_read_by_the_reader(tmp_path: Path) -> 
         slog.add("deliver-result", crankNum=crank, vatID="v1", dr=["ok", None, None])
     path = tmp_path / "chain.slog"
     path.write_bytes(slog.content())
-    found = taken(facts_in_parts(path, 2, EventReader()))
+    found = taken(parts_of(path, 2, EventReader()))
     assert found.vats["v1"].deliveries == 6
     assert found.vats["v1"].delivery_time_s == 6 * 9e11
 
@@ -137,7 +147,7 @@ def test_a_line_of_many_stripes_is_looked_through_once(tmp_path: Path) -> None:
         file.truncate(1 << 30)
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + Slog(now=2000.0).block(2).content())
-    found = taken(facts_in_parts(path, 2, EventReader(), 1 << 20))
+    found = taken(parts_of(path, 2, EventReader(), 1 << 20))
     assert [block.block_height for block in found.blocks] == [1, 2]
     assert found.anomalies == {}
 
@@ -145,10 +155,10 @@ def test_a_line_of_many_stripes_is_looked_through_once(tmp_path: Path) -> None:
 def test_a_reader_that_stops_early_leaves_no_workers(
     tmp_path: Path, before: set[psutil.Process]
 ) -> None:
-    facts = facts_in_parts(long_slog(tmp_path / "chain.slog", 400), 2, EventReader(), 1000)
+    facts = parts_of(long_slog(tmp_path / "chain.slog", 400), 2, EventReader(), 1000)
     next(facts)
     assert len(started(before)) == 2
-    facts.close()  # type: ignore[attr-defined]
+    facts.close()
     assert started(before) == []
 
 
@@ -159,7 +169,8 @@ import psutil
 from loadgenctl.slog.parts import facts_in_parts
 from loadgenctl.slog.read import EventReader
 
-facts = facts_in_parts(Path(sys.argv[1]), 2, EventReader(), 1000)
+file = Path(sys.argv[1]).open("rb")
+facts = facts_in_parts(file.fileno(), 2, EventReader(), 1000)
 next(facts)
 print(json.dumps([child.pid for child in psutil.Process().children()]), flush=True)
 sys.stdin.read()

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.slog_maker import SHAPES, Shape, Slog, line, reshaped
+from tests.unit.slog_maker import SHAPES, Shape, Slog, by_time, line, reshaped
 
 from loadgenctl.slog.blocks import BlockRows
-from loadgenctl.slog.compress import Codec, SlogReader
+from loadgenctl.slog.compress import Codec
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.slog.found import BlockRecord, Startup, Totals, VatRecord
+from loadgenctl.slog.kinds import SNIFFED, foreign
 from loadgenctl.slog.lines import LineSplitter
+from loadgenctl.slog.reader import SlogReader
 from loadgenctl.slog.scan import SlogScanner, scan_file
 
 LINE_LIMIT = 400
@@ -147,7 +149,8 @@ def test_nothing_is_fatal_and_every_block_makes_a_row(slog: bytes) -> None:
 def test_shapes_tell_the_same(shape: Shape, start: int, deliveries: int, places: list[int]) -> None:
     slog = Slog(now=float(start)).block(1, deliveries).block(2, deliveries).content()
     first, other = told([slog]), told(cut(reshaped(slog, shape), places))
-    assert (other.blocks, other.vats, other.startup) == (first.blocks, first.vats, first.startup)
+    assert (other.vats, other.startup) == (first.vats, first.startup)
+    assert by_time(other.blocks) == first.blocks
     assert other.anomalies == first.anomalies == Counter()
 
 
@@ -175,7 +178,7 @@ def test_a_followed_slog_tells_the_same_as_its_archive(
             return
         with SlogReader(packed) as reader:
             assert b"".join(reader.chunks(100)) == whole
-        if codec != "none":
+        if codec != "none" and foreign(whole[:SNIFFED], codec) is None:
             again, again_blocks = scan_file(packed, census=True)
             assert (again_blocks, again.vats) == (blocks, scanner.vats)
             assert (again.startup, again.totals) == (scanner.startup, scanner.totals)

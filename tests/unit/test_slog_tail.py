@@ -193,7 +193,7 @@ def test_on_a_terminal_a_table_that_fits_it(tmp_path: Path) -> None:
     console = Console(file=out, force_terminal=True, color_system=None, width=80, height=24)
     show_tail(file, blocks=None, as_json=False, console=console, clock=clock)
     drawn = out.getvalue()
-    assert re.search(r"block +lag +duration +cosmos +swingset +idle +deliveries", drawn)
+    assert re.search(r"block +lag s +time s +cosmos s +swingset s +idle s +deliveries", drawn)
     assert "last block 23.6 s ago" in drawn
     assert max(len(line) for line in drawn.split("\n") if "\x1b" not in line) <= 80
     # Drawn for four blocks, and every five seconds while none came; not every second.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,8 @@ def test_an_unfinished_build_is_none(tmp_path: Path) -> None:
         (cache.partial(KEY) / "src" / "file").write_text("half")
     assert cache.lookup(RECORD) is None
     assert cache.list() == []
-    for text in ("", "{", "[]", "{}"):
+    wrong = json.dumps(asdict(RECORD) | {"built_at": "yesterday"})
+    for text in ("", "{", "[]", "{}", "[" * 9000, wrong):
         (tmp_path / KEY / "src").mkdir(parents=True, exist_ok=True)
         (tmp_path / KEY / "build.json").write_text(text)
         assert cache.lookup(RECORD) is None

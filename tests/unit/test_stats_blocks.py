@@ -106,6 +106,27 @@ def test_groups_and_absent_quantities() -> None:
     assert block_summaries([]) == {}
 
 
+def test_a_percentile_of_percentages_is_rounded_once() -> None:
+    rows = [
+        {"blockHeight": n, "blockDuration": 3, "swingsetTime": time, "swingsetPercentage": share}
+        for n, (time, share) in enumerate(((0.735112, 24.5), (0.735441, 24.51)))
+    ]
+    shares = [100 * row["swingsetTime"] / 3 for row in rows]
+    summary = block_summary(rows)
+    assert summary is not None
+    spread_of = summary["swingset_percentage"]
+    assert spread_of["p95"] == round(percentile(shares, 95), 2)
+    assert (spread_of["min"], spread_of["max"]) == (24.5, 24.51)
+
+
+def test_a_percentage_stays_what_its_block_s_row_says_where_times_are_too_coarse() -> None:
+    row = {"blockHeight": 1, "blockDuration": 2e-6, "swingsetTime": 1e-6}
+    for share in (0, 12.34, 66.67):
+        summary = block_summary([{**row, "swingsetPercentage": share}]) or {}
+        assert summary["swingset_percentage"]["avg"] == share
+    assert "swingset_percentage" not in (block_summary([row]) or {})
+
+
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=60))
 def test_percentiles_interpolate(values: list[float]) -> None:
     values.sort()

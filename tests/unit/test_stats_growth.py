@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from loadgenctl.stats.growth import growth_rows, theil_sen
 from loadgenctl.stats.source import load
@@ -25,6 +28,29 @@ def test_outliers_do_not_tilt_and_noise_has_a_band() -> None:
     assert found is not None
     assert found["low"] < 0.02 < found["high"]
     assert abs(found["slope"] - 0.02) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("count", "noise", "slope", "expected"),
+    [
+        (12, 1.0, 0.5, (0.4923759002322865, 0.32633225341396493, 0.6491290038832377)),
+        (40, 3.0, 0.02, (0.03076610764636819, -0.030130587696835288, 0.08102233509522376)),
+        (120, 5.0, -0.1, (-0.09664969472174045, -0.11123832333192192, -0.07807706322697376)),
+    ],
+)
+def test_slope_and_95_percent_band_are_those_of_scipy(
+    count: int, noise: float, slope: float, expected: tuple[float, float, float]
+) -> None:
+    # scipy 1.17.1: scipy.stats.theilslopes(y, x, 0.95). It rounds the band's two places among the
+    # sorted slopes where Sen (1968) takes the next ones outside: hence 3 % of the band's width.
+    points = [(float(x), slope * x + noise * math.sin(x * x)) for x in range(count)]
+    found = theil_sen(points)
+    assert found is not None
+    middle, low, high = expected
+    near = 0.03 * (high - low)
+    assert found["slope"] == pytest.approx(middle, abs=1e-8)
+    assert found["low"] == pytest.approx(low, abs=near)
+    assert found["high"] == pytest.approx(high, abs=near)
 
 
 def test_noise_alone_does_not_grow() -> None:
@@ -81,3 +107,18 @@ def test_rows_of_a_run_under_load(tmp_path: Path) -> None:
     assert slopes[1, "storage_kib", "cycle"] == 7
     assert slopes[None, "storage_kib", "block"] == 7
     assert not any(row["quantity"] == "vats_memory_kib" for row in rows)
+
+
+def test_a_quantity_with_too_few_points_has_a_row_without_a_slope(tmp_path: Path) -> None:
+    stage = {"stage": 1, "type": "perf-stage-start", "timestamp": 0}
+    write_rows(tmp_path / "perf.jsonl", [stage])
+    blocks = [{"stage": 1, "blockHeight": n, "beginAt": 10.0 * n} for n in range(9)]
+    write_rows(tmp_path / "blocks.jsonl", blocks)
+    cycles = [{"stage": 1, "task": "faucet", "start": 0.0, "finish": 99.0, "success": True}]
+    write_rows(tmp_path / "cycles.jsonl", cycles)
+    disk = {"stage": 1, "role": "chain", "kind": "storage", "subject": ".", "disk_kib": 7}
+    write_rows(tmp_path / "samples.jsonl", [{**disk, "time": 10.0 * n + 5} for n in range(9)])
+    rows = {(row["quantity"], row["per"]): row for row in growth_rows(load(tmp_path))}
+    told = {"slope": None, "low": None, "high": None, "points": 9}
+    row = {"stage": 1, "quantity": "storage_kib", "per": "block"}
+    assert rows["storage_kib", "block"] == row | told

@@ -30,6 +30,7 @@ MARKS = (
     ("loadgen-ready", 16.0),
     ("stage-ready", 16.0),
     ("stage-shutdown", 40.0),
+    ("chain-stopping", 40.75),
     ("chain-stopped", 41.0),
     ("stage-finish", 42.0),
 )
@@ -102,7 +103,8 @@ def test_a_whole_run_from_raw_records(tmp_path: Path) -> None:
         "loadgen_ready_s": 2,
         "stage_ready_s": 16,
         "held_s": 24,
-        "chain_stop_s": 1,
+        "shutdown_s": 1,
+        "chain_stop_s": 0.25,
     }
     assert stage["blocks_from"] == "chain-stage-0.slog.gz"
     assert stage["blocks"]["all"]["block_count"] == 6
@@ -112,6 +114,53 @@ def test_a_whole_run_from_raw_records(tmp_path: Path) -> None:
     assert stage["vats"][0]["deliveries"] == 3
     assert stage["anomalies"] == {}
     assert summary["totals"]["live_blocks"]["block_count"] == 5
+
+
+def test_of_a_run_before_the_chain_s_signal_was_recorded_only_the_shutdown_is_known(
+    tmp_path: Path,
+) -> None:
+    old = [row for row in perf_rows() if row["type"] != "perf-chain-stopping"]
+    [stage] = summarize(folder_with(tmp_path, old, slog()))["stages"]
+    assert stage["durations"]["shutdown_s"] == 1
+    assert "chain_stop_s" not in stage["durations"]
+
+
+def test_of_a_run_before_the_load_was_recorded_the_service_s_events_tell_when_it_was_on(
+    tmp_path: Path,
+) -> None:
+    folder = folder_with(tmp_path, perf_rows(), slog())
+    begins = source.load(folder).stages[0].block_begins
+    changes = [{"faucet": {"interval": 10}}, {"faucet": {"interval": 5}}, {}]
+    write_rows(
+        folder / "events.jsonl",
+        [
+            {"stage": 0, "time": at, "type": "config", "config": config}
+            for at, config in zip((begins[2], begins[3], begins[4]), changes, strict=True)
+        ],
+    )
+    [stage] = summarize(folder)["stages"]
+    assert stage["durations"]["loaded_s"] == pytest.approx(begins[4] - begins[2])
+    loaded = stage["blocks"]["loaded"]
+    assert (loaded["start_block_height"], loaded["end_block_height"]) == (3, 5)
+    (folder / "run.json").write_text('{"plan": {"stages": [{"index": 0, "chain_only": true}]}}')
+    assert "loaded_s" not in summarize(folder)["stages"][0]["durations"]
+
+
+def test_the_loaded_window_goes_by_heights_whatever_the_clock_was_set_to(tmp_path: Path) -> None:
+    marks = perf_rows()
+    for name, at, block in (("load-start", 20.0, 2), ("load-finish", 30.0, 4)):
+        marks.insert(-4, {"timestamp": at, "stage": 0, "type": f"perf-{name}", "block": block})
+    folder = folder_with(tmp_path, marks, slog())
+    rows = source.load(folder).stages[0].blocks
+    set_back = [{**row, "beginAt": row["beginAt"] - 3600.0} for row in rows]
+    write_rows(folder / "blocks.jsonl", set_back)
+    [stage] = summarize(folder)["stages"]
+    loaded = stage["blocks"]["loaded"]
+    assert (loaded["start_block_height"], loaded["end_block_height"]) == (3, 4)
+    assert stage["blocks"]["live"]["end_block_height"] == 4
+    assert stage["durations"]["loaded_s"] == 10
+    told = perf_finish_stats(folder, success=True, metadata={})["stages"]["0"]
+    assert told["blocksSummaries"]["onlyLive"]["endBlockHeight"] == 6
 
 
 def test_written_rows_go_first_and_regen_goes_back_to_the_slog(tmp_path: Path) -> None:

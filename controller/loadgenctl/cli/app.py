@@ -5,9 +5,7 @@ What is imported here is imported at every start: see `cli.commands`.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
+import itertools
 import sys
 import traceback
 from collections.abc import Sequence
@@ -20,7 +18,13 @@ from loadgenctl.cli.commands.daily import ManyRunsCommand, daily_command, queue_
 from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
 from loadgenctl.cli.commands.group import QuickGroup
 from loadgenctl.cli.commands.load import load_app
-from loadgenctl.cli.commands.results import regen_command, slog_app, stats_command, top_command
+from loadgenctl.cli.commands.results import (
+    list_command,
+    regen_command,
+    slog_app,
+    stats_command,
+    top_command,
+)
 from loadgenctl.cli.commands.run import (
     PASS_ON,
     ByHandCommand,
@@ -29,19 +33,23 @@ from loadgenctl.cli.commands.run import (
     options_command,
     run_command,
 )
-from loadgenctl.errors import LoadgenError
+from loadgenctl.cli.streams import finished, printed
+from loadgenctl.errors import Interrupted, LoadgenError, OutputLost, ReaderGone, UsageError
+from loadgenctl.program import as_called
 from loadgenctl.version import VERSION
+
+JSON_FLAG = "--json"
 
 app = typer.Typer(
     cls=QuickGroup,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Measure how a blockchain SDK revision performs under load: build it, run chain, client"
     " and load generator in containers, stage by stage, and keep results that can be compared.",
-    epilog="Try it without an SDK: loadgenctl run --sdk sim --stages 3 --stage.duration 1",
 )
+_EPILOG = "Try it without an SDK: loadgenctl run --sdk sim --stages 3 --stage.duration 1"
 
 
 def _version(value: bool) -> None:
@@ -63,6 +71,7 @@ app.command("run", cls=OptionsCommand, context_settings=PASS_ON)(run_command)
 app.command("options", cls=OptionsCommand, context_settings=PASS_ON)(options_command)
 app.command("daily", cls=ManyRunsCommand, context_settings=PASS_ON)(daily_command)
 app.command("queue", cls=ManyRunsCommand, context_settings=PASS_ON)(queue_command)
+app.command("list")(list_command)
 app.command("stats")(stats_command)
 app.command("regen")(regen_command)
 app.command("top")(top_command)
@@ -80,22 +89,69 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     `arguments` without the program's name; None: those of this process.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(finished(_exit_code(given)))
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    """Run the command; where it fails, show why."""
     try:
-        app(arguments, prog_name="loadgenctl")
-        sys.exit(0)
+        code = _run(arguments)
+        # What cannot be printed is known only now.
+        sys.stdout.flush()
+    except ReaderGone as error:
+        return error.exit_code
     except LoadgenError as error:
         _show(error)
-        sys.exit(error.exit_code)
+        return _failed(arguments, error)
     except KeyboardInterrupt:
-        sys.exit(130)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            _internal_error()
-        _forget_output()
-        _show(LoadgenError(f"cannot write the output: {error.strerror}"))
-        sys.exit(1)
-    except Exception:  # noqa: BLE001 - the last net: an internal error, told as such
-        _internal_error()
+        return _failed(arguments, Interrupted("interrupted by SIGINT"))
+    except Exception as error:  # noqa: BLE001 - the last net: an internal error, reported as such
+        from loadgenctl.filetrouble import behind, file_error
+
+        failed = behind(error)
+        if failed is not None:
+            trouble = file_error(failed)
+            _show(trouble)
+            return _failed(arguments, trouble)
+        trace = traceback.format_exc()
+        sys.stderr.write(f"{trace}internal error; please report it with the lines above\n")
+        message = f"internal error: {type(error).__name__}: {error}"
+        return _failed(arguments, LoadgenError(message, detail=trace))
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The command's exit code. Raises what the command raises, and what typer has shown already."""
+    app.info.epilog = as_called(_EPILOG)
+    try:
+        app(arguments, prog_name="loadgenctl")
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        words = getattr(ended.__context__, "format_message", None)
+        if code == Interrupted.exit_code and not printed():
+            return _failed(arguments, Interrupted("interrupted by SIGINT"))
+        if words is not None:
+            # A mistake on the command line that typer has found, and shown.
+            return _failed(arguments, UsageError(words()))
+        return code
+    return 0
+
+
+def _failed(arguments: Sequence[str], error: LoadgenError) -> int:
+    """The exit code of the error, which is also printed as JSON where JSON was asked for."""
+    options = itertools.takewhile(lambda word: word != "--", arguments)
+    if JSON_FLAG in options and not printed():
+        from loadgenctl.cli.output import print_json
+        from loadgenctl.run.ending import failure_document
+
+        try:
+            print_json(failure_document(error))
+            sys.stdout.flush()
+        except (OutputLost, ReaderGone):
+            # The code says the first that went wrong, and standard error says the rest.
+            return error.exit_code
+    return error.exit_code
 
 
 def _show(error: LoadgenError) -> None:
@@ -104,15 +160,3 @@ def _show(error: LoadgenError) -> None:
     from loadgenctl.cli.console import show_error
 
     show_error(Console(stderr=True), error)
-
-
-def _internal_error() -> NoReturn:
-    traceback.print_exc()
-    sys.stderr.write("internal error; please report it with the lines above\n")
-    sys.exit(1)
-
-
-def _forget_output() -> None:
-    """What is still in the buffer cannot be written either: let the exit not try."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.live import Live as RichLive
+from rich.control import Control
+from rich.segment import ControlType
 from rich.text import Text
 
 from loadgenctl.errors import LoadgenError
+from loadgenctl.reports.words import harmless, stage_of
 from loadgenctl.run.progress import Live
 
+View = Callable[[str, int, int], Text | None]
+"""The progress line, columns and lines of the terminal → what is shown, None: only the line."""
 PLAIN_INTERVAL = 30.0
-"""Seconds between standing lines where the output is not a terminal."""
+"""Seconds between lines about a stage's progress in the log, and where there is no terminal."""
+_ERASE = Control((ControlType.CURSOR_MOVE_TO_COLUMN, 0), (ControlType.ERASE_IN_LINE, 2))
+"""Also takes away the `^C` with which a terminal shows that Ctrl-C was pressed."""
+_ERASE_ABOVE = Control((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
 
 
 def clean(text: str) -> str:
@@ -26,88 +35,161 @@ def clean(text: str) -> str:
 
 
 class ConsoleProgress:
-    """Implements `run.progress.Progress` on a rich console."""
+    """Implements `run.progress.Progress` on a rich console.
+
+    Every line also goes to the run's log, those of a quiet run too.
+    """
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         """`quiet` leaves only warnings."""
+        self.view: View | None = None
+        """What is shown in place of the line that changes."""
         self._console = console
         self._quiet = quiet
+        self._changes = console.is_terminal and not console.is_dumb_terminal
+        """Whether there can be a line that changes."""
         self._began = time.monotonic()
-        self._last_plain = 0.0
-        self._last_output: deque[str] = deque(maxlen=1)
-        self._live: RichLive | None = None
-        self._current = ""
+        self._last_line = {"shown": 0.0, "logged": 0.0}
+        self._shown = 0
+        """Lines that change, above the cursor."""
+        self._early: deque[str] = deque(maxlen=1000)
+        self._log: Callable[[str], None] = self._early.append
+
+    def keep_in(self, log: Callable[[str], None]) -> None:
+        """See `Progress.keep_in`."""
+        self._log = log
+        while self._early:
+            log(self._early.popleft())
 
     def close(self) -> None:
-        """Give the terminal back."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        """Take the lines that change off the terminal."""
+        if self._shown:
+            self.clear_line()
+
+    def clear_line(self) -> None:
+        """The same, and make sure that the line which is written next is empty."""
+        if self._changes:
+            self._console.control(_ERASE)
+        for _ in range(self._shown):
+            self._console.control(_ERASE_ABOVE)
+        self._shown = 0
 
     def step(self, text: str) -> None:
         """See `Progress.step`."""
-        self._current = clean(text)
-        if self._quiet:
-            return
-        self._print(Text(f"{self._clock()}  {self._current}"))
+        self._tell(text, "", quiet=self._quiet)
 
     def note(self, text: str) -> None:
         """See `Progress.note`."""
-        if not self._quiet:
-            self._print(Text(f"{self._clock()}  {clean(text)}", style="dim"))
+        self._tell(text, "dim", quiet=self._quiet)
 
     def warn(self, text: str) -> None:
         """See `Progress.warn`."""
-        self._print(Text(f"{self._clock()}  warning: {clean(text)}", style="yellow"))
+        self._tell(f"warning: {text}", "yellow", quiet=False)
 
     def output(self, text: str) -> None:
         """See `Progress.output`."""
-        if self._console.is_terminal and not self._quiet and text.strip():
+        if self._changes and not self._quiet and text.strip():
             width = max(20, self._console.width - 12)
             self._show(Text(f"           {clean(text).strip()[:width]}", style="dim"))
 
     def live(self, live: Live) -> None:
         """See `Progress.live`."""
+        words = describe(live)
+        if self._due("logged"):
+            self._log(words)
         if self._quiet:
             return
-        line = f"{self._clock()}  {describe(live)}"
-        if self._console.is_terminal:
-            self._show(Text(line, style="cyan"))
-        elif time.monotonic() - self._last_plain >= PLAIN_INTERVAL:
-            self._last_plain = time.monotonic()
-            self._print(Text(line))
+        clock = f"{self._clock()}  "
+        if self._changes:
+            line = clock + describe(live, self._console.width - len(clock) - 1)
+            view = None if self.view is None else self.view(line, *self._console.size)
+            self._show(Text(line, style="cyan") if view is None else view)
+        elif self._due("shown"):
+            self._print(Text(clock + words))
+
+    def say(self, line: Text) -> None:
+        """A line of its own, without the time, also of a quiet run."""
+        self._log(line.plain)
+        self._print(line)
+
+    def log(self, text: str) -> None:
+        """To the log alone, line by line."""
+        for line in text.splitlines():
+            self._log(harmless(line))
+
+    def _tell(self, text: str, style: str, *, quiet: bool) -> None:
+        words = clean(text)
+        self._log(words)
+        if not quiet:
+            self._print(Text(f"{self._clock()}  {words}", style=style))
+
+    def _due(self, where: str) -> bool:
+        now = time.monotonic()
+        due = now - self._last_line[where] >= PLAIN_INTERVAL
+        if due:
+            self._last_line[where] = now
+        return due
 
     def _clock(self) -> str:
         return clock_text(time.monotonic() - self._began)
 
-    def _show(self, line: Text) -> None:
-        if self._live is None:
-            self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-        line.no_wrap = True
-        line.overflow = "ellipsis"
-        self._live.update(line, refresh=True)
+    def _show(self, shown: Text) -> None:
+        """The lines that change. The cursor is below them: what the shell writes about a run that
+        is killed, and what the terminal writes about a key, is not written into a line.
+        """
+        self.clear_line()
+        lines = shown.split("\n", allow_blank=True)
+        for line in lines:
+            line.truncate(max(1, self._console.width - 1), overflow="ellipsis")
+            self._console.print(line, no_wrap=True, crop=True)
+        self._shown = len(lines)
 
     def _print(self, text: Text) -> None:
-        self.close()
+        self.clear_line()
         self._console.print(text, soft_wrap=True)
 
 
-def describe(live: Live) -> str:
-    """`stage 1/3 under load · block 42 · faucet 12 ok 0 failed · 3:10 left`."""
-    parts = [f"stage {live.stage} (of 0 to {live.stages - 1}): {live.doing}"]
-    if live.block is not None:
-        parts.append(f"block {live.block}")
-    for task, (succeeded, failed, active) in sorted(live.cycles.items()):
-        text = f"{task} {succeeded} ok"
-        if failed:
-            text += f" {failed} FAILED"
-        if active:
-            text += f" (+{active})"
-        parts.append(text)
-    if live.remaining is not None:
-        parts.append(f"{clock_text(live.remaining).strip()} left")
-    return " · ".join(parts)
+_SHORT = {"under load": "load", "chain alone": "chain only"}
+"""What a stage does for most of its time, in few words."""
+
+
+def describe(live: Live, width: int | None = None) -> str:
+    """`stage 1/2 load · 3:10 left · block 42 · faucet 12 ok, 1 running`.
+
+    What matters most comes first. Where `width` does not suffice, cycles in flight are left out,
+    then the cycles of all tasks are added up, then left out, and so on; time left stays.
+    """
+    stage = stage_of(live.stage, live.stages)
+    doing = [f"{stage} {_SHORT.get(live.doing, live.doing)}"]
+    left = [] if live.remaining is None else [f"{clock_text(live.remaining).strip()} left"]
+    block = [] if live.block is None else [f"block {live.block}"]
+    counts = sorted(live.cycles.items())
+    tasks = [_task_words(task, *numbers) for task, numbers in counts]
+    brief = [f"ok: {', '.join(f'{task} {good}' for task, (good, _, _) in counts)}"] * bool(counts)
+    total = [f"{sum(good for _, (good, _, _) in counts)} cycles ok"] * bool(counts)
+    failures = sum(failed for _, (_, failed, _) in counts)
+    failed = [f"{failures} FAILED"] * bool(failures)
+    line = ""
+    for parts in (
+        [*doing, *left, *block, *tasks],
+        [*doing, *left, *failed, *block, *brief],
+        [*doing, *left, *failed, *block, *total],
+        [*doing, *left, *failed, *block],
+        [*doing, *left, *failed],
+        [*doing, *left],
+        [stage, *left],
+    ):
+        line = " · ".join(parts)
+        if width is None or cell_len(line) <= width:
+            break
+    return line
+
+
+def _task_words(task: str, good: int, failed: int, active: int) -> str:
+    """`faucet 12 ok, 2 FAILED, 1 running`."""
+    words = f"{task} {good} ok"
+    words += f", {failed} FAILED" if failed else ""
+    return words + (f", {active} running" if active else "")
 
 
 def clock_text(seconds: float) -> str:
@@ -119,9 +201,14 @@ def clock_text(seconds: float) -> str:
 
 def show_error(console: Console, error: LoadgenError) -> None:
     """The error, its evidence and what to do, for a person."""
-    console.print(Text(f"error: {clean(error.message)}", style="bold red"), soft_wrap=True)
-    if error.detail:
-        for line in error.detail.splitlines()[-20:]:
-            console.print(Text(f"  | {clean(line)}", style="dim"), soft_wrap=True)
+    for line in error_lines(error):
+        console.print(line, soft_wrap=True)
+
+
+def error_lines(error: LoadgenError) -> Iterator[Text]:
+    """The same line by line."""
+    yield Text(f"error: {clean(error.message)}", style="bold red")
+    for line in (error.detail or "").splitlines()[-20:]:
+        yield Text(f"  | {clean(line)}", style="dim")
     if error.hint:
-        console.print(Text(f"hint: {clean(error.hint)}"), soft_wrap=True)
+        yield Text(f"hint: {clean(error.hint)}")

@@ -19,6 +19,7 @@ from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import DEFAULT_REPOSITORY, GitSource
 from loadgenctl.sources.giturl import check_revision, parse_repository
+from loadgenctl.sources.mirror import DEFAULT_BRANCH
 
 _HINT = "daily follows a branch: --branch, --sdk-repo; results go below the working directory"
 _MAX_DISK = Option("max-disk", "bytes", None, "room for all attempts", "")
@@ -28,11 +29,11 @@ _MAX_DISK = Option("max-disk", "bytes", None, "room for all attempts", "")
 class Limits:
     """The service's own options, as they were typed."""
 
-    poll: float
-    """Minutes."""
+    poll: str
+    """Minutes, or a time with units."""
     attempts: int
-    retry_after: float
-    """Minutes."""
+    retry_after: str
+    """The same."""
     keep: int
     max_disk: str | None
 
@@ -43,11 +44,18 @@ class Limits:
 
 
 def follow(
-    args: Sequence[str], config: Path | None, *, branch: str | None, limits: Limits, once: bool
+    args: Sequence[str],
+    config: Path | None,
+    *,
+    branch: str | None,
+    limits: Limits,
+    once: bool,
+    quiet: bool = False,
 ) -> int:
     """Follow the branch until stopped, or do what is due once; the exit code.
 
-    Raises `UsageError` for what was asked of the service, and with `once` what a look raises.
+    Raises `UsageError` for what was asked of the service, and with `once` what a look raises. With
+    `quiet` only what has gone wrong is reported.
     """
     given = read_for_many(args, config, hint=_HINT)
     plan = given.plan()
@@ -60,7 +68,7 @@ def follow(
         attempts=limits.attempts,
         retry_after=seconds(limits.retry_after, "--retry-after"),
     )
-    say, interrupts = Speaker(), Interrupts()
+    say, interrupts = Speaker(quiet), Interrupts()
     source = git_source(given.site(), say.unless_same)
     with many_runs("daily", config, say, interrupts) as attempts:
         service = Service(
@@ -86,7 +94,7 @@ def follow(
 
 
 def _followable(plan: RunPlan, branch: str | None) -> str:
-    """The repository's public address. Raises `UsageError` for what no waiting would mend."""
+    """The repository's public address. Raises `UsageError` for what waiting would not fix."""
     if branch is not None:
         check_revision(branch)
     if plan.sdk == "sim" and plan.repository is None:
@@ -101,6 +109,7 @@ def _followable(plan: RunPlan, branch: str | None) -> str:
 
 def _newest(source: GitSource, plan: RunPlan, branch: str | None) -> Callable[[], ResolvedRevision]:
     # By its full name: a tag, or a commit's beginning, may read the same.
-    name = branch if branch is None or branch.startswith("refs/") else f"refs/heads/{branch}"
+    plain = branch in DEFAULT_BRANCH or branch.startswith("refs/")
+    name = branch if plain else f"refs/heads/{branch}"
     request = SourceRequest(plan.sdk, name, plan.repository)
     return lambda: source.resolve(request)

@@ -1,34 +1,51 @@
-"""`loadgenctl run --dry-run`: what a run would do. Needs no engine."""
+"""`loadgenctl run --dry-run`: what a run would do. Needs no engine, and fetches nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.table import Table
 
 from loadgenctl.cli.console import clean
+from loadgenctl.cli.foresee import Foreseen
 from loadgenctl.cli.output import print_json
+from loadgenctl.cli.tables import print_list, width_for
 from loadgenctl.model import RunPlan, StageSpec
+from loadgenctl.plan.times import words
+from loadgenctl.reports.tables import Column, Table, flowing
+from loadgenctl.reports.text import print_lines
+from loadgenctl.reports.words import harmless
 from loadgenctl.run.resume import Resumption
 from loadgenctl.sources.giturl import without_credentials
 
 
-def print_plan(plan: RunPlan, *, as_json: bool, resumption: Resumption | None = None) -> None:
-    """The plan, stage by stage; of a run that is gone on with, what of it is left."""
+def print_plan(
+    plan: RunPlan,
+    *,
+    as_json: bool,
+    resumption: Resumption | None = None,
+    sdk: Foreseen | None = None,
+    variables: Sequence[str] = (),
+) -> None:
+    """The plan, stage by stage; of a resumed run, the stages that are left.
+
+    `sdk` is what is known of the SDK, `variables` are those of the environment that set options.
+    """
     if as_json:
         repository = plan.repository and without_credentials(plan.repository)
         document = asdict(plan) | {"repository": repository}
+        if sdk is not None:
+            document |= {"commit": sdk.commit}
         if resumption is not None:
             document |= {"attempt": resumption.attempt, "resumed_at_stage": resumption.stage}
         print_json(json.loads(json.dumps(document, default=str)))
         return
     console = Console()
-    what = plan.source_dir or plan.revision or ("bundled" if plan.sdk == "sim" else "HEAD")
-    head = f"SDK {plan.sdk}, {clean(str(what))}; results in {clean(str(plan.output_dir))}"
-    console.print(head, soft_wrap=True, markup=False)
+    for line in _head(plan, sdk, variables):
+        console.print(clean(line), soft_wrap=True, markup=False, highlight=False)
     if plan.origin is not None:
         node = "a node follows it" if plan.monitor else "no node runs"
         console.print(
@@ -38,21 +55,51 @@ def print_plan(plan: RunPlan, *, as_json: bool, resumption: Resumption | None = 
         console.print(clean(line), soft_wrap=True, markup=False)
     if resumption is not None:
         console.print(resumption.words(), soft_wrap=True, markup=False)
-    table = Table("stage", box=None)
-    table.add_column("runs", no_wrap=True)
-    for heading in ("minutes", "load", "cycles", "saved"):
-        table.add_column(heading)
-    for stage in plan.stages if resumption is None else resumption.left:
+    _print_stages(plan.stages if resumption is None else resumption.left, plan, console)
+
+
+def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) -> None:
+    """A table of the stages, and below it their loads, which are often alike."""
+    columns = [Column("stage", "whole"), Column("runs", "whole"), Column("minutes")]
+    columns += [Column("cycles"), Column("saved", "whole")]
+    rows, loads = [], defaultdict(list)
+    for stage in stages:
         minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
-        table.add_row(
-            str(stage.index),
-            _runs(stage, monitor=plan.monitor),
-            minutes,
-            clean(_load(stage)),
-            str(stage.cycles or ""),
-            "yes" if stage.save_storage else "no",
-        )
-    console.print(table)
+        if stage.load_duration_s is not None:
+            minutes = f"{minutes} under load"
+        saved = "yes" if stage.save_storage else "no"
+        runs = _runs(stage, monitor=plan.monitor)
+        rows.append((str(stage.index), runs, minutes, str(stage.cycles or "-"), saved))
+        loads[harmless(_load(stage))].append(str(stage.index))
+    print_list(Table("", columns, rows, rule=False, split=False), console)
+    width = width_for(console, None)
+    for load, indexes in loads.items():
+        if load:
+            of = f"stage {indexes[0]}" if len(indexes) == 1 else f"stages {', '.join(indexes)}"
+            print_lines(console, flowing(f"load of {of}: {load}".split(", "), width))
+    console.print(_total(stages), soft_wrap=True, markup=False, highlight=False)
+
+
+def _head(plan: RunPlan, sdk: Foreseen | None, variables: Sequence[str]) -> Iterator[str]:
+    what = sdk.where if sdk is not None else plan.source_dir or plan.revision or "HEAD"
+    yield f"SDK {plan.sdk}, {what}"
+    if sdk is not None and sdk.commit is not None:
+        yield f"commit {sdk.commit}"
+    if sdk is not None and sdk.note is not None:
+        yield f"note: {sdk.note}"
+    yield f"results in {plan.output_dir}"
+    if variables:
+        yield f"options from the environment: {', '.join(variables)}"
+
+
+def _total(stages: Sequence[StageSpec]) -> str:
+    """How long the stages take; the build and the starts of the roles come on top."""
+    count = f"{len(stages)} stage{'' if len(stages) == 1 else 's'}"
+    if any(stage.duration < 0 for stage in stages):
+        return f"{count}: until interrupted"
+    took = words(sum(stage.duration for stage in stages))
+    limit = "at most " if any(stage.cycles for stage in stages) else ""
+    return f"{count}: {limit}{took}, and the time for the build and for starts"
 
 
 def _commands(plan: RunPlan) -> Iterator[str]:

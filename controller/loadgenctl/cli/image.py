@@ -58,7 +58,7 @@ def show_images(images: Images, *, now: float, as_json: bool) -> None:
         table = [(info.tag, size(info.size_bytes), age(now - info.created)) for info in found]
         print_table(("tag", "size", "age"), table, right="size")
     else:
-        sys.stdout.write("no image of loadgenctl is on the engine\n")
+        sys.stdout.write("no loadgenctl images found\n")
 
 
 @dataclass(frozen=True, slots=True)

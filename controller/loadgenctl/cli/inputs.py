@@ -17,9 +17,11 @@ from loadgenctl.cli.console import clean
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
-from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS, find
+from loadgenctl.plan.lookup import find
+from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
+from loadgenctl.plan.times import with_seconds
 from loadgenctl.plan.trust import require_trust
 from loadgenctl.roles.loadconfig import validate_config
 from loadgenctl.site import SiteSettings, parse_site
@@ -41,6 +43,11 @@ class Inputs:
     tables: Mapping[str, Any]
     """Of the options file; empty without one."""
     config_file: Path | None
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether nobody has chosen the results folder."""
+        return self.settings.get("output-dir") is None
 
     def plan(self, *, only_build: bool = False) -> RunPlan:
         """The plan, checked as a whole; with `only_build`, as far as a build needs it.
@@ -164,7 +171,10 @@ def find_config(
             raise UsageError(f"no such file: {named}", hint="--config names a TOML file")
         return load_file(named), named
     for candidate in names:
-        path = candidate.expanduser()
+        try:
+            path = candidate.expanduser()
+        except RuntimeError:
+            continue  # a user without a home folder
         if path.is_file():
             found: list[os.stat_result] = []
             tables = load_file(path, found.append)
@@ -203,7 +213,7 @@ def check_files(plan: RunPlan) -> None:
 
 def _check_load(plan: RunPlan, settings: Settings) -> None:
     """Loads, which the planner does not know. Raises `UsageError`."""
-    shared = {**(settings.tree("stage.loadgen") or {})}
+    shared = with_seconds(settings.tree("stage.loadgen") or {})
     shared.pop("cycles", None)
     for load in (shared, *(stage.load or {} for stage in plan.stages)):
         validate_config(load)

@@ -1,19 +1,20 @@
-"""`loadgenctl load`: the load of a run that goes on."""
+"""`loadgenctl load`: the load of a running run."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from loadgenctl.cli.output import print_json
+from loadgenctl.cli.runs import RUN_ID, find_run
 from loadgenctl.cli.wiring import DOCKER, LOCAL, connect
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, ExecResult, Handle, Leftover
 from loadgenctl.errors import EngineUnavailable, UsageError
+from loadgenctl.plan.times import with_seconds
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.roles.loadclient import LoadClient
 from loadgenctl.roles.loadconfig import validate_config
@@ -21,7 +22,6 @@ from loadgenctl.roles.loadconfig import validate_config
 LOADGEN = "loadgen"
 TIMEOUT = 15.0
 """Seconds the service may take to answer."""
-_RUN_ID = re.compile(r"[0-9a-f]{10}")
 
 
 def get_config(run: str | None) -> None:
@@ -59,19 +59,19 @@ def parse(text: str) -> dict[str, Any]:
             f"the load config is not valid JSON: {error}",
             hint="""write e.g. '{"faucet": {"interval": 60}}', quoted for the shell""",
         ) from error
-    return dict(validate_config(config))
+    return dict(validate_config(with_seconds(config) if isinstance(config, dict) else config))
 
 
 @contextmanager
 def _engines() -> Iterator[list[Engine]]:
-    """Wherever runs may go on. Raises `EngineUnavailable`."""
+    """The engines that may have a run. Raises `EngineUnavailable`."""
     with ExitStack() as stack:
         local = stack.enter_context(connect(LOCAL))
         engines = [local]
         try:
             engines.append(stack.enter_context(connect(DOCKER)))
         except EngineUnavailable:
-            # No matter for somebody whose run goes on without it.
+            # It does not matter to a run that is in progress on the other one.
             if not any(_goes_on(item) for item in local.leftovers()):
                 raise
         yield engines
@@ -89,9 +89,9 @@ def client_of(engines: Sequence[Engine], run: str | None) -> LoadClient:
 
 def run_id(run: str) -> str:
     """The id of the run that a person named. Raises `UsageError`."""
-    if _RUN_ID.fullmatch(run) and not Path(run).exists():
+    if RUN_ID.fullmatch(run) and not Path(run).exists():
         return run
-    folder = RunFolder(Path(run))
+    folder = RunFolder(find_run(run))
     found = folder.run.get("run_id")
     if not isinstance(found, str):
         raise UsageError(f"{run} does not say which run it is of", hint="has it just begun?")
@@ -130,10 +130,10 @@ def _nothing(run: str | None, runs: set[str]) -> UsageError:
     hint = "a load generator runs in the stages with load, from the moment the client is ready"
     if run is not None and not runs:
         return UsageError(
-            f"no run {run} goes on", hint="is it the run's own id, or its results folder?"
+            f"the run {run} is not running", hint="`loadgenctl list` shows the runs in results/"
         )
     who = f"the run {run}" if run is not None else "no run" if runs else ""
     if not who:
-        return UsageError("nothing runs", hint="start a run: loadgenctl run")
+        return UsageError("no run is running", hint="start a run: loadgenctl run")
     verb = "has no load generator now" if run is not None else "has a load generator now"
     return UsageError(f"{who} {verb}", hint=hint)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.errors import UsageError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.model import Mount
 from loadgenctl.sdks.base import BUILD_HOME
 from loadgenctl.site import SiteSettings
@@ -25,10 +26,7 @@ def local_build_settings(
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / ".gitconfig").write_text(site.host_gitconfig(), encoding="utf-8")
     except OSError as error:
-        raise OutputFolderError(
-            f"the build's home {home} cannot be written: {error.strerror}",
-            hint="is there space left, and is the cache yours?",
-        ) from error
+        raise file_error(error) from error
     env = site.builder_env(str(site.ca_bundle))
     return env, (Mount(str(home), BUILD_HOME),)
 

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.inputs import Inputs
-from loadgenctl.cli.wiring import Wiring, at_work, cache_dir
-from loadgenctl.errors import BuildError, OutputFolderError
+from loadgenctl.cli.wiring import Wiring, at_work
+from loadgenctl.errors import BuildError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.model import RunPlan
 from loadgenctl.run.making import Made, make
 from loadgenctl.run.walk import Services
@@ -65,8 +67,5 @@ def new_log(folder: Path, name: str) -> Path:
         for old in sorted(folder.glob("build-*.log"))[: -KEPT_LOGS + 1]:
             old.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputFolderError(
-            f"the build logs in {folder} cannot be written: {error.strerror}",
-            hint="is there space left on the disk, and is the cache yours?",
-        ) from error
+        raise file_error(error) from error
     return folder / f"build-{name}.log"

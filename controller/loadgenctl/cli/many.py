@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +19,11 @@ from loadgenctl.daily.attempts import Attempts
 from loadgenctl.daily.child import ChildRuns
 from loadgenctl.daily.journal import Journal
 from loadgenctl.daily.lock import sole_instance
+from loadgenctl.daily.watch import Watched
 from loadgenctl.errors import UsageError
-from loadgenctl.process import Runner
+from loadgenctl.plan.arguments import parse_value
+from loadgenctl.plan.options import Option
+from loadgenctl.process import Runner, own_python
 from loadgenctl.run.interrupt import Interrupts
 
 _LONGEST_WAIT = 7 * 24 * 60.0
@@ -33,6 +34,8 @@ _LONGEST_WAIT = 7 * 24 * 60.0
 class Speaker:
     """Lines for people, on standard error, with the local time."""
 
+    quiet: bool = False
+    """Leave out what `unless_same` and the watch of a run would say."""
     _last: str = field(default="", init=False)
 
     def __call__(self, text: str) -> None:
@@ -42,8 +45,13 @@ class Speaker:
 
     def unless_same(self, text: str) -> None:
         """A line, but not again what was said last in this way."""
-        if text != self._last:
+        if text != self._last and not self.quiet:
             self._last = text
+            self(text)
+
+    def progress(self, text: str) -> None:
+        """A line about a run in progress."""
+        if not self.quiet:
             self(text)
 
 
@@ -56,18 +64,19 @@ def many_runs(
     Raises `UsageError` when another one is at work there.
     """
     folder, clock = Path.cwd(), SystemClock()
-    # -P: what lies in the folder and is named like a module is not loaded.
-    program = (sys.executable, "-P", "-m", "loadgenctl", "run")
+    program = own_python("loadgenctl", "run")
     named = () if config is None else ("--config", str(config))
     with interrupts.installed(), sole_instance(folder, command, clock, say) as lock:
-        runs = ChildRuns(Runner(), interrupts, (*program, *named), (lock,))
-        journal = Journal(folder / f"{command}.jsonl", clock, say)
+        child = ChildRuns(Runner(), interrupts, (*program, *named), (lock,))
+        runs = Watched(child, clock, say.progress)
+        journal = Journal(folder / f"{command}.jsonl", clock, say, quiet=say.quiet)
         yield Attempts(folder, clock, runs, journal, sweep_engine)
 
 
-def seconds(minutes: float, option: str) -> float:
-    """A time to wait. Raises `UsageError` for what is none."""
-    if not math.isfinite(minutes) or not 0.01 <= minutes <= _LONGEST_WAIT:
+def seconds(text: str, option: str) -> float:
+    """A time to wait: minutes, or with units. Raises `UsageError` for another text."""
+    minutes: float = parse_value(Option(option, "number", None, "", "", unit="min"), text, option)
+    if not 0.01 <= minutes <= _LONGEST_WAIT:
         raise UsageError(f"{option} takes minutes, from 0.01 to {_LONGEST_WAIT:g} (a week)")
     return minutes * 60
 

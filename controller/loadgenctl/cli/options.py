@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from loadgenctl.cli.console import clean
 from loadgenctl.cli.output import print_json
+from loadgenctl.cli.tables import print_list
 from loadgenctl.plan.settings import Row, Settings, rows
+from loadgenctl.reports.tables import Column, Table
+from loadgenctl.reports.words import harmless
 from loadgenctl.sources.giturl import without_credentials
 
 
@@ -30,12 +30,13 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
         ]
         print_json(document)
         return
-    table = Table("option", "value", "from", box=None)
+    shown = []
     for row in found:
         style = "dim" if row.source == "default" else ""
-        # Text, not markup: values come from anywhere.
-        table.add_row(Text(clean(row.key)), Text(_shown(row)), Text(_where(row)), style=style)
-    Console().print(table)
+        cells = (harmless(row.key), _shown(row), _where(row))
+        shown.append([Text(cell, style) for cell in cells])
+    columns = [Column(head, "whole") for head in ("option", "value", "from")]
+    print_list(Table("", columns, shown, rule=False, split=False))
 
 
 def _plain(row: Row) -> object:
@@ -46,10 +47,10 @@ def _plain(row: Row) -> object:
 
 def _shown(row: Row) -> str:
     value = _plain(row)
-    return clean(value if isinstance(value, str) else json.dumps(value))
+    return harmless(value if isinstance(value, str) else json.dumps(value))
 
 
 def _where(row: Row) -> str:
     if row.source in {"default", "file"}:
-        return clean(row.origin)
-    return f"{row.source} ({clean(row.origin)})"
+        return harmless(row.origin)
+    return f"{row.source} ({harmless(row.origin)})"

@@ -30,6 +30,8 @@ def _flag(option: Option) -> str:
         key = key.replace("*", "N", 1)
     elif ".*" in key and option.kind != "tree":
         key = key.replace("*", "ROLE", 1)
+    if option.unit is not None:
+        return f"--{key} TIME"
     kinds = {"bool": "", "int": " N", "number": " X", "bytes": " SIZE", "path": " PATH"}
     if option.kind == "text":
         return f"--{key} {'|'.join(option.choices) or 'TEXT'}"
@@ -40,4 +42,6 @@ def _about(option: Option) -> str:
     if option.default is None or (option.kind == "bool" and not option.default):
         return option.help
     default = "on" if option.default is True else option.default
+    if option.kind == "bytes":
+        default = f"{option.default / 1024**2:g} MiB"
     return f"{option.help} [dim](default {default})[/dim]"

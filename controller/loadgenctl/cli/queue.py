@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,11 +25,18 @@ _MOST_BYTES = 1024 * 1024
 
 
 def work_off(
-    file: Path, args: Sequence[str], config: Path | None, *, limit: int, retry_after: float
+    file: Path,
+    args: Sequence[str],
+    config: Path | None,
+    *,
+    limit: int,
+    retry_after: str,
+    quiet: bool = False,
 ) -> int:
     """Run the list, show what came out; the exit code. Raises `UsageError` for a bad list.
 
-    `limit` is how often a line may fail, `retry_after` in minutes.
+    `limit` is how often a line may fail, `retry_after` minutes or a time with units. With `quiet`
+    only what has gone wrong is reported before the table.
     """
     if str(file).startswith("--"):
         raise UsageError(
@@ -38,7 +46,7 @@ def work_off(
     given = read_for_many(args, config, hint=_HINT)
     lines = parse(read_list(file))
     common = run_options(given, args, PREFIX.rstrip("-"))
-    say, interrupts = Speaker(), Interrupts()
+    say, interrupts = Speaker(quiet), Interrupts()
     plans = _Plans(git_source(given.site(), say.unless_same), config)
     with many_runs("queue", config, say, interrupts) as attempts:
         entries = prepare(lines, common, plans.check, plans.resolve)
@@ -73,23 +81,32 @@ def read_list(file: Path) -> str:
         else:
             with file.open("rb") as stream:
                 content = stream.read(_MOST_BYTES + 1)
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(
             f"cannot read the list {file}: {error.strerror}",
             hint="loadgenctl queue FILE; - reads standard input",
         ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"the list {file} is no text", hint="one revision per line") from error
+        raise UsageError(
+            f"the list {file} is not UTF-8 text", hint="one revision per line"
+        ) from error
     if len(content) > _MOST_BYTES:
         raise UsageError(f"the list {file} is longer than 1 MiB", hint="one revision per line")
     return text
 
 
 def show_results(results: Sequence[Result]) -> None:
-    """A table with a row per line."""
-    heads = ("line", "revision", "commit", "outcome", "attempts", "minutes", "folder")
-    print_table(heads, [_row(result) for result in results], right="minutes")
+    """A table with a row per line; with the lines' own options, if any has them."""
+    heads = ["line", "revision", "commit", "outcome", "attempts", "minutes", "folder"]
+    rows = [_row(result) for result in results]
+    if any(result.entry.line.options for result in results):
+        heads.append("options")
+        rows = [
+            (*row, shlex.join(result.entry.line.options))
+            for row, result in zip(rows, results, strict=True)
+        ]
+    print_table(heads, rows, right="minutes")
 
 
 def _row(result: Result) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def _document(run: Path, made: Regenerated, written: list[str]) -> Mapping[str, 
         "changed": list(made.sections),
         "written": schema.SUMMARY in written,
     }
-    return {"folder": str(run), "files": files}
+    return {"folder": str(run), "files": files, "refused": dict(made.refused)}
 
 
 def _lines(run: Path, made: Regenerated, written: list[str]) -> list[str]:
@@ -58,7 +58,10 @@ def _lines(run: Path, made: Regenerated, written: list[str]) -> list[str]:
         lines.append(f"  {name:<13} {_words(change, written=name in written)}")
     parts = ", ".join(made.sections)
     summary = f"changed: {parts}" if schema.SUMMARY in written else "as it was"
-    return [*lines, f"  {schema.SUMMARY:<13} {summary}"]
+    refused = [
+        f"  {clean(name)} was not read: it {clean(why)}" for name, why in made.refused.items()
+    ]
+    return [*lines, f"  {schema.SUMMARY:<13} {summary}", *refused]
 
 
 def _words(change: RowChange, *, written: bool) -> str:

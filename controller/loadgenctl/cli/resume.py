@@ -12,9 +12,9 @@ from loadgenctl.run.resume import Resumption, examine
 
 
 def to_resume(folder: Path, args: Sequence[str]) -> Resumption:
-    """How the run in `folder` can be gone on with. `args` are the other arguments.
+    """How the run in `folder` can be resumed. `args` are the other arguments.
 
-    What stands in the options file and the environment is not looked at: the run is planned.
+    Options file and environment are not read: the plan is the recorded one.
     Raises `UsageError`.
     """
     given = changes(args)

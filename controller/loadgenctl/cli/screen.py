@@ -8,6 +8,7 @@ import signal
 import termios
 import time
 import tty
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -132,7 +133,9 @@ class TerminalKeys:
         trace: TracebackType | None,
     ) -> None:
         """See `Keys`; keys that nobody has read are not left to the shell."""
-        termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, self._before)  # type: ignore[arg-type]
+        # A terminal that was closed cannot be given back.
+        with suppress(termios.error):
+            termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, self._before)  # type: ignore[arg-type]
 
     def quit_within(self, seconds: float) -> bool:
         """See `Keys.quit_within`; that the terminal is gone counts as well."""
@@ -140,7 +143,10 @@ class TerminalKeys:
         while (left := end - time.monotonic()) > 0:
             ready, _, _ = select.select([self._descriptor], [], [], left)
             if ready:
-                pressed = os.read(self._descriptor, 64)
+                try:
+                    pressed = os.read(self._descriptor, 64)
+                except OSError:
+                    return True
                 if not pressed or QUIT & set(pressed):
                     return True
         return False

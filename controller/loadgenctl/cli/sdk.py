@@ -31,7 +31,7 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
         print_json([_document(entry, tags) for entry in entries])
         return
     if not entries:
-        sys.stdout.write(f"no SDK is built in {cache.root}\n")
+        sys.stdout.write(f"no built SDKs in {cache.root}\n")
         return
     heads = ("key", "family", "revision", "commit time", "built", "size", "image")
     print_table(heads, [_row(entry, tags) for entry in entries], right="size")
@@ -125,7 +125,7 @@ def _row(entry: CacheEntry, tags: Tags | None) -> tuple[str, ...]:
 
 
 def _image(image: str, tags: Tags | None) -> str:
-    """Its tag; a build whose image is gone is never used again, so that is told."""
+    """Its tag; of a build that is never used again, because its image is gone, that it is."""
     short = image.removeprefix("sha256:")[:12]
     if tags is None:
         return short

@@ -8,13 +8,16 @@ from functools import cache
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from loadgenctl.cli.output import print_csv, print_json
 from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.tables import width_for
 from loadgenctl.errors import UsageError
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.parquet import load_polars, write_tables
-from loadgenctl.reports.text import print_summary
+from loadgenctl.reports.tables import marks_for
+from loadgenctl.reports.text import WIDTH, evidence, print_lines, summary_lines
 from loadgenctl.stats.table import run_row, table
 from loadgenctl.stats.tables import tables
 
@@ -39,10 +42,12 @@ def show_stats(
         )
     files.check()
     facts = cache(lambda: [read_facts(run) for run in runs])
+    # Before anything is printed: the reader of the output may be gone.
+    troubles = files.write(facts)
     if as_csv:
         print_csv(*table(run_row(run) for run in runs))
     elif parquet is not None:
-        # Missing polars is told at once, not after the folders were read.
+        # Missing polars is reported at once, not after the folders were read.
         polars = load_polars()
         for file in write_tables(parquet, tables(runs), polars):
             sys.stdout.write(f"{file}\n")
@@ -51,9 +56,10 @@ def show_stats(
         print_json(summaries[0] if len(summaries) == 1 else summaries)
     elif not files.prints:
         console = Console()
+        marks = marks_for(console.encoding)
+        width = width_for(console, WIDTH)
         for place, run in enumerate(facts()):
-            if place:
-                console.print()
-            print_summary(console, run.summary)
-    for trouble in files.write(facts):
+            lines = [*summary_lines(run.summary, width, marks), *evidence(run, width)]
+            print_lines(console, [*([Text()] if place else []), *lines])
+    for trouble in troubles:
         raise trouble

@@ -1,18 +1,17 @@
-"""Sizes, times and tables of what is kept, as a person reads them."""
+"""Sizes, times, tables, and how wide they may be, as a person reads them."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from loadgenctl.cli.console import clean
+from loadgenctl.reports.tables import Column, Table, marks_for, table_lines
+from loadgenctl.reports.text import print_lines
+from loadgenctl.reports.words import harmless
 
-_WIDTH = 160
-"""Columns where the output is no terminal: room for whole lines, which scripts may cut."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _AGES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
@@ -44,15 +43,29 @@ def age(seconds: float) -> str:
     return "just now"
 
 
+def width_for(
+    console: Console, otherwise: int | None, environment: Mapping[str, str] | None = None
+) -> int | None:
+    """The columns that tables on `console` may use: of the terminal, else as COLUMNS says.
+
+    `otherwise` is for a pipe or a file without COLUMNS in the environment; None: any number.
+    """
+    if console.is_terminal and console.width > 0:
+        return console.width
+    told = (os.environ if environment is None else environment).get("COLUMNS", "")
+    columns = int(told) if told.isascii() and told.isdigit() and len(told) < 6 else 0
+    return columns or otherwise
+
+
+def print_list(table: Table, console: Console | None = None) -> None:
+    """A table whose rows other programs may cut: in a pipe each is one line, of any length."""
+    console = console or Console()
+    lines = table_lines(table, width_for(console, None), marks_for(console.encoding))
+    print_lines(console, lines)
+
+
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: str = "") -> None:
-    """A table on standard output; the column `right` is aligned that way."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
-    table = Table(box=None, pad_edge=False)
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if head == right else "left", no_wrap=number == 0)
-    for row in rows:
-        # Text, not markup: names come from outside.
-        table.add_row(*(Text(clean(cell)) for cell in row))
-    console.print(table)
+    """A list of words on standard output; the column `right` is aligned that way."""
+    columns = [Column(head, "number" if head == right else "whole") for head in heads]
+    shown = [[harmless(cell) for cell in row] for row in rows]
+    print_list(Table("", columns, shown, rule=False, split=False))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,13 +13,17 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from loadgenctl.cli.slogfile import not_slog, nothing_found, shown, unreadable
 from loadgenctl.cli.tailview import JsonView, LinesView, TableView, View
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import UsageError
 from loadgenctl.records.reader import RunFolder
+from loadgenctl.reports.words import clean
 from loadgenctl.slog.blocks import Row
-from loadgenctl.slog.compress import is_packed
-from loadgenctl.slog.tail import BACKLOG, FileTail, Tail, WholeTail
+from loadgenctl.slog.kinds import NotSlogError
+from loadgenctl.slog.odd import may_begin_slog
+from loadgenctl.slog.reader import STANDARD_INPUT, SlogReader, open_slog
+from loadgenctl.slog.tail import BACKLOG, FileTail, Lacking, StreamTail, Tail, WholeTail
 from loadgenctl.stats.source import slog_files
 
 PACE: Final = 1.0
@@ -43,6 +49,11 @@ class RunTail:
         """See `Tail.title`."""
         where = "no chain yet" if self._stage is None else f"stage {self._stage}"
         return f"{self._folder.path}: {where}"
+
+    @property
+    def lacking(self) -> Lacking | None:
+        """See `Tail.lacking`. A chain that has only begun has no events yet."""
+        return None
 
     @property
     def over(self) -> bool:
@@ -98,10 +109,35 @@ def open_tail(path: Path) -> Tail:
         stage = max(files)
         return WholeTail(files[stage], stage=stage)
     try:
-        # Who names a link to a slog means the slog.
-        return WholeTail(path) if is_packed(path) else FileTail(path.resolve())
+        return _tail_of(path)
+    except NotSlogError as error:
+        raise not_slog(path, error) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
+
+
+def _tail_of(path: Path) -> Tail:
+    """Of a file or pipe. Raises `UsageError`, `OSError`."""
+    file = open_slog(path)
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        return StreamTail(file, shown(path))
+    # Who names a link to a slog means the slog.
+    named = Path("/proc/self/fd/0") if str(path) in STANDARD_INPUT else path
+    with SlogReader(file) as reader:
+        reader.begin()
+        followed = named.resolve()
+        if reader.packed_by is not None:
+            return WholeTail(followed)
+        if followed.exists() and os.path.samestat(followed.stat(), found):
+            reader.refuse_others()
+            if not may_begin_slog(reader.beginning):
+                size = found.st_size
+                raise nothing_found(path, size, reader.beginning, None)
+            return FileTail(followed)
+        reader.rewind()
+    # Of standard input, a file that has no name any more.
+    return StreamTail(open_slog(path), shown(path))
 
 
 def show_tail(
@@ -127,13 +163,17 @@ def show_tail(
         pass
     except BrokenPipeError:
         raise
+    except NotSlogError as error:
+        raise not_slog(path, error) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     finally:
         tail.close()
+    if tail.lacking is not None:
+        raise nothing_found(path, *tail.lacking)
     if tail.anomalies:
         words = ", ".join(f"{kind} {count}" for kind, count in sorted(tail.anomalies.items()))
-        sys.stderr.write(f"{path}: {words}\n")
+        sys.stderr.write(f"{clean(shown(path))}: {words}\n")
 
 
 def follow(tail: Tail, view: View, clock: Clock, *, blocks: int | None = None) -> None:
@@ -161,7 +201,3 @@ def _view(console: Console, *, as_json: bool) -> View:
     if as_json:
         return JsonView(console.file)
     return TableView(console) if console.is_terminal else LinesView(console.file)
-
-
-def _unreadable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be read: {error.strerror or error}")

@@ -9,20 +9,21 @@ from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self
 
 from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
 
+from loadgenctl.cli.output import charset_of, escaped
 from loadgenctl.cli.screen import Screen
 from loadgenctl.records.encode import row_bytes
-from loadgenctl.reports.slogs import tail_head, tail_line, tail_table
+from loadgenctl.reports.slogs import tail_head, tail_line, tail_lines
+from loadgenctl.reports.tables import marks_for
 from loadgenctl.reports.words import clean, duration
 
 Row = Mapping[str, Any]
 
 _IDLE: Final = 5.0
-"""Seconds after which the table is drawn anew although no block came, to tell for how long."""
-_FRAME: Final = 6
-"""Lines of the terminal that are not blocks: title, head, rule, the line below, some air."""
+"""Seconds after which the table is drawn again although no block came, to show for how long."""
+_FRAME: Final = 7
+"""Lines of the terminal that are not blocks: title, heads, rule, the line below, an empty one."""
 
 
 class View(Protocol):
@@ -65,7 +66,7 @@ class _Plain:
 
 
 class LinesView(_Plain):
-    """A head, then a line per block; what is being read is told on standard error."""
+    """A head, then a line per block; what is being read is printed on standard error."""
 
     def __init__(self, out: IO[str]) -> None:
         """Lines go to `out`."""
@@ -84,8 +85,8 @@ class LinesView(_Plain):
         lines += map(tail_line, rows)
         if lines:
             self._out.write("\n".join(lines) + "\n")
-            # Somebody may be waiting at the other end of a pipe.
-            self._out.flush()
+        # Somebody may be waiting at the other end of a pipe, or be gone.
+        self._out.flush()
 
 
 class JsonView(_Plain):
@@ -95,8 +96,9 @@ class JsonView(_Plain):
         """See `View.show`."""
         del title, now
         if rows:
-            self._out.write(b"".join(map(row_bytes, rows)).decode())
-            self._out.flush()
+            text = b"".join(map(row_bytes, rows)).decode()
+            self._out.write(escaped(text, charset_of(self._out)))
+        self._out.flush()
 
 
 class TableView(Screen):
@@ -131,9 +133,11 @@ class TableView(Screen):
     def _picture(self, now: float) -> Group:
         return Group(self._table(), Text(f"{self._age(now)}; Ctrl-C ends this", style="dim"))
 
-    def _table(self) -> Table:
-        room = max(3, self.console.height - _FRAME)
-        return tail_table(self._title, list(self._rows)[-room:])
+    def _table(self) -> Text:
+        shown = list(self._rows)[-max(3, self.console.height - _FRAME) :]
+        marks = marks_for(self.console.encoding)
+        lines = tail_lines(self._title, shown, self.console.width, marks)
+        return Text("\n", no_wrap=True, overflow="ignore").join(lines)
 
     def _age(self, now: float) -> str:
         ended = self._rows[-1].get("endFinishAt") if self._rows else None

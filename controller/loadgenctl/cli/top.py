@@ -1,4 +1,4 @@
-"""`loadgenctl top`: how a run stands, from its results folder alone, once or until it ends."""
+"""`loadgenctl top`: the state of a run, from its results folder alone, once or until it ends."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from loadgenctl.cli.output import print_json
 from loadgenctl.cli.screen import Keys, NoKeys, Screen, TerminalKeys
+from loadgenctl.cli.tables import width_for
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import UsageError
 from loadgenctl.records.running import find_running
@@ -37,15 +38,15 @@ def show_top(
     keys: Keys | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Show how a run stands: on a terminal until it has ended or a person ends it, else once.
+    """Show the state of a run: on a terminal until it has ended or a person ends it, else once.
 
     `run` is a results folder or `live`. Raises `UsageError`, also when the folder goes away.
     """
     console, clock = console or Console(), clock or SystemClock()
     if run != LIVE and results is not None:
         raise UsageError(
-            "--results tells where the running one is looked for, and you have named a run",
-            hint="give one of both",
+            "--results says where to look for the running run, but a run is named too",
+            hint="give only one of them",
         )
     path = find_live(results or RESULTS) if run == LIVE else Path(run)
     with _reading(path):
@@ -63,29 +64,31 @@ def show_top(
 
 
 def find_live(results: Path) -> Path:
-    """The folder of the one run that goes on. Raises `UsageError` for none, and for several."""
+    """The folder of the only run in progress. Raises `UsageError` for none, and for several."""
     with _reading(results):
         found = find_running(results)
     if len(found.here) == 1:
         return found.here[0]
     if found.here:
         raise UsageError(
-            f"{len(found.here)} runs go on: {', '.join(map(str, found.here))}",
+            f"{len(found.here)} runs are in progress: {', '.join(map(str, found.here))}",
             hint=f"name one of them, e.g. loadgenctl top {found.here[0]}",
         )
     if found.elsewhere:
         raise UsageError(
-            f"no run of this machine goes on in {results}",
-            hint=f"of another machine, it seems, is {found.elsewhere[0]}: name it to see it",
+            f"no run of this machine is in progress in {results}",
+            hint=f"{found.elsewhere[0]} seems to belong to another machine; name it to view it",
         )
     raise UsageError(
-        f"no run goes on in {results}" if results.is_dir() else f"there is no folder {results}",
+        f"no run is in progress in {results}"
+        if results.is_dir()
+        else f"there is no folder {results}",
         hint="name the folder of a run, or with --results the folder that holds it",
     )
 
 
 def watch(source: LiveRun, screen: Screen, keys: Keys, clock: Clock) -> dict[str, Any] | None:
-    """Draw until the run has ended, and return how it then stands; None if a person ended it."""
+    """Draw until the run has ended, and return its last state; None if a person ended it."""
     try:
         # The keys go first and come back last: what is typed must not be seen on either screen.
         with keys, screen:
@@ -112,7 +115,7 @@ def _full(console: Console, standing: dict[str, Any], keys: str) -> Text:
 def _print(console: Console, standing: dict[str, Any]) -> None:
     """One picture; without any escape code where the output is not a terminal."""
     terminal = console.file.isatty()
-    width = console.width if terminal else PLAIN_WIDTH
+    width = width_for(console, PLAIN_WIDTH) or PLAIN_WIDTH
     whole = page([*picture(standing, width), Text(), foot(standing)], width)
     if terminal:
         console.print(whole)

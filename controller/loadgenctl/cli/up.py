@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,41 +13,44 @@ from loadgenctl.model import RunPlan
 from loadgenctl.site import SiteSettings
 
 CHAIN = """\
-ready; chain: http://127.0.0.1:{rpc}{others}
-
+ready
+  chain:  http://127.0.0.1:{rpc}
+{others}
 ask the chain:
   curl http://127.0.0.1:{rpc}/status
 """
-OTHERS = ", client: http://127.0.0.1:{solo}, load: http://127.0.0.1:{load}"
+OTHERS = """\
+  client: http://127.0.0.1:{solo}
+  load:   http://127.0.0.1:{load}
+"""
 LOAD = """\
-see and set the load, which is {config} at first:
+read and set the load (now: {config}):
   curl http://127.0.0.1:{load}/config
   curl -X PUT --data '{{"faucet":{{"interval":60}}}}' http://127.0.0.1:{load}/config
   curl -X PUT --data '{{}}' http://127.0.0.1:{load}/config
   curl http://127.0.0.1:{load}/status
 """
 RECORDS = """\
-watch the blocks, and what is written to {folder}:
+watch the blocks and the records in {folder}:
   loadgenctl slog tail {quoted}
 """
 CYCLES = """\
   tail -F {cycles}
 """
 END = """\
-end it well by Ctrl-C, which shows the summary; twice stops at once
+press Ctrl-C to end it and see the summary; press it twice to stop immediately
 
 """
 
 
-def bring_up(plan: RunPlan, site: SiteSettings, *, quiet: bool) -> int:
-    """Bring up what the plan says, tell when it is ready, wait for Ctrl-C; the exit code."""
+def bring_up(plan: RunPlan, site: SiteSettings, *, quiet: bool, unnamed: bool = False) -> int:
+    """Bring up what the plan says, tell when it is ready, wait for Ctrl-C; the exit code.
 
-    def ready() -> None:
-        # The step that was told before has taken the changing line off the terminal.
-        sys.stdout.write(next_steps(plan))
-        sys.stdout.flush()
-
-    return run_plan(plan, site, files=ReportFiles(), quiet=quiet, on_ready=ready)
+    `unnamed`: see `run_plan`.
+    """
+    return run_plan(
+        plan, site, files=ReportFiles(), quiet=quiet, on_ready=next_steps, unnamed=unnamed
+    )
 
 
 def next_steps(plan: RunPlan) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import site
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,16 +15,18 @@ import docker
 from rich.console import Console
 
 from loadgenctl import resources
+from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.console import ConsoleProgress
 from loadgenctl.cli.localsite import local_build_settings
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine
 from loadgenctl.engines.docker import DockerEngine
-from loadgenctl.engines.docker_errors import connect as connect_docker
+from loadgenctl.engines.docker_connect import connect as connect_docker
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
-from loadgenctl.errors import LoadgenError, OutputFolderError
+from loadgenctl.errors import LoadgenError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.images import ImageStore
 from loadgenctl.images.allinone import AllInOne
 from loadgenctl.images.own import OwnImage, load_toolchain
@@ -33,7 +34,7 @@ from loadgenctl.model import Mount, RunPlan
 from loadgenctl.networks.fetch import HttpFetch
 from loadgenctl.networks.origin import OriginReader
 from loadgenctl.owner import Owner
-from loadgenctl.process import Runner
+from loadgenctl.process import INTERPRETER, Runner, own_environment
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.run import host
@@ -53,19 +54,9 @@ from loadgenctl.sources.git import GitSource
 from loadgenctl.stats.finish import perf_finish_stats
 from loadgenctl.stats.run import summarize
 
-CACHE_VARIABLE = "LOADGENCTL_CACHE"
 DOCKER, LOCAL = "docker", "local"
 ENGINES = (LOCAL, DOCKER)
 FACTORIES: Mapping[str, SdkFactory] = {"agoric": agoric.make, "sim": sim.make}
-
-
-def cache_dir() -> Path:
-    """Where clones, built SDKs and package caches are kept between runs."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser().resolve()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "loadgenctl"
 
 
 @contextmanager
@@ -75,11 +66,7 @@ def connect(kind: str) -> Iterator[Engine]:
     Raises `EngineUnavailable`.
     """
     clock = SystemClock()
-    engine: Engine = (
-        local_engine(clock)
-        if kind == LOCAL
-        else DockerEngine(connect_docker(docker.from_env), clock)
-    )
+    engine: Engine = local_engine(clock) if kind == LOCAL else DockerEngine(connect_docker(), clock)
     try:
         yield engine
     finally:
@@ -88,20 +75,27 @@ def connect(kind: str) -> Iterator[Engine]:
 
 def local_engine(clock: Clock) -> LocalEngine:
     """The processes of this machine, as the caller."""
-    caller = dict(os.environ)
+    # Keepers and the roles that are Python programs of ours inherit it.
+    caller = own_environment(os.environ)
     if site.ENABLE_USER_SITE:
         # What was installed for the person alone is found below their home, and roles have another.
         caller["PYTHONUSERBASE"] = site.getuserbase()
-    return LocalEngine(Registry(cache_dir() / "local", python=sys.executable), clock, caller)
+    return LocalEngine(Registry(cache_dir() / "local", python=INTERPRETER), clock, caller)
 
 
 @contextmanager
-def at_work(settings: SiteSettings, *, quiet: bool, engine: str = DOCKER) -> Iterator[Wiring]:
+def at_work(
+    settings: SiteSettings,
+    *,
+    quiet: bool,
+    engine: str = DOCKER,
+    progress: ConsoleProgress | None = None,
+) -> Iterator[Wiring]:
     """For what takes its time: the engine, progress on standard error, signals taken over.
 
-    Raises `EngineUnavailable`.
+    `view` is as in `ConsoleProgress`. Raises `EngineUnavailable`.
     """
-    progress = ConsoleProgress(Console(stderr=True), quiet=quiet)
+    progress = progress or ConsoleProgress(Console(stderr=True), quiet=quiet)
     interrupts = Interrupts()
     with interrupts.installed(), Wiring(settings, progress, interrupts, engine) as wiring:
         try:
@@ -156,7 +150,7 @@ class Wiring:
         if self.engine == LOCAL:
             self._engine = local_engine(self._clock)
         else:
-            self._client = connect_docker(docker.from_env)
+            self._client = connect_docker()
             self._engine = DockerEngine(self._client, self._clock)
         return self
 
@@ -258,10 +252,7 @@ class Wiring:
             gitconfig.write_text(settings.builder_gitconfig(), encoding="utf-8")
             gitconfig.chmod(0o644)
         except OSError as error:
-            raise OutputFolderError(
-                f"the cache {cache} cannot be written: {error.strerror}",
-                hint=f"name another folder with {CACHE_VARIABLE}",
-            ) from error
+            raise file_error(error) from error
         return settings.builder_env(), settings.builder_mounts(gitconfig=gitconfig)
 
     def _finish(self, plan: RunPlan) -> Callable[[RunStore], None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -17,10 +19,12 @@ from loadgenctl.daily.history import (
     read_history,
 )
 from loadgenctl.daily.journal import Journal
-from loadgenctl.errors import Interrupted, LoadgenError, OutputFolderError
+from loadgenctl.errors import Interrupted, LoadgenError, OutputFolderError, UsageError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.files import replace_file
+from loadgenctl.records.reader import holds_run
 from loadgenctl.records.status import Status
 from loadgenctl.run.leftovers import Swept
 from loadgenctl.sources.giturl import without_credentials
@@ -75,11 +79,11 @@ class Attempts:
     """Removes what dead runs left on the engine; what that was. Raises `LoadgenError`."""
 
     def clear_away(self) -> None:
-        """Sweep, and tell of it: the containers of a killed run would go on meanwhile."""
+        """Sweep, and report it: the containers of a killed run would run meanwhile."""
         try:
             swept = self.sweep()
             for left in swept.removed:
-                self.journal.tell("swept", f"removed {left}, left by a run that is gone", name=left)
+                self.journal.tell("swept", f"removed {left}, left behind by a dead run", name=left)
             for line in swept.told:
                 self.journal.tell("swept", line, name=line)
             swept.check()
@@ -102,7 +106,7 @@ class Attempts:
         where = folder.relative_to(self.root)
         self.journal.tell(
             "attempt-started",
-            f"running {job.commit[:12]}: {where}, what it says is in {where / CONSOLE}",
+            f"running {where}",
             commit=job.commit,
             attempt=about["attempt"],
             folder=str(where),
@@ -114,6 +118,8 @@ class Attempts:
                 self._write_status(folder, about, trouble)
             replace_file(folder / ATTEMPT, document_bytes(about))
         except OSError as error:
+            if not holds_run(folder):
+                _discard(folder)
             raise _cannot(folder, error) from error
         attempt = read_attempt(folder)
         if attempt is None:
@@ -130,15 +136,19 @@ class Attempts:
             number = next_number(parent)
             folder = parent / f"attempt-{number}"
             folder.mkdir()
-            about = {
-                "commit": job.commit,
-                "attempt": number,
-                "started_at": round(self.clock.wall(), 3),
-                "options": shown(job.options),
-                **job.about,
-            }
+        except OSError as error:
+            raise _cannot(parent, error) from error
+        about = {
+            "commit": job.commit,
+            "attempt": number,
+            "started_at": round(self.clock.wall(), 3),
+            "options": shown(job.options),
+            **job.about,
+        }
+        try:
             replace_file(folder / ATTEMPT, document_bytes(about))
         except OSError as error:
+            _discard(folder)
             raise _cannot(parent, error) from error
         return folder, about
 
@@ -149,6 +159,8 @@ class Attempts:
             raise
         except LoadgenError as error:
             return error.exit_code, error.message
+        except OSError as error:
+            return UsageError.exit_code, file_error(error).message
         except Exception as error:  # noqa: BLE001 - no run may end the service, whatever it does
             return LoadgenError.exit_code, f"internal error: {type(error).__name__}: {error}"
 
@@ -197,6 +209,15 @@ def _outcome(code: int) -> schema.Outcome:
     return "error" if code in {0, LoadgenError.exit_code} or code > 128 else "failed"
 
 
+def _discard(folder: Path) -> None:
+    """Remove the folder of an attempt that left nothing: on a full disk every turn would leave
+    another one.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()  # unless there are other attempts in it
+
+
 def _last_lines(path: Path) -> list[str]:
     try:
         text = path.read_bytes()[-16384:].decode("utf-8", "replace")
@@ -206,7 +227,7 @@ def _last_lines(path: Path) -> list[str]:
 
 
 def _cannot(folder: Path, error: OSError) -> OutputFolderError:
+    trouble = file_error(error)
     return OutputFolderError(
-        f"the attempt cannot be kept in {folder}: {error.strerror}",
-        hint="check the room on the disk and the folder's owner; see --keep and --max-disk",
+        f"the attempt cannot be kept in {folder}: {trouble.message}", hint=trouble.hint
     )

@@ -10,13 +10,14 @@ Attempts are read while nobody runs one (see `daily.lock`), so one that says `ru
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from loadgenctl.records import schema
-from loadgenctl.records.reader import parse_row
+from loadgenctl.records.documents import read_document
+from loadgenctl.records.shape import Shape, without_damage
 from loadgenctl.records.status import Status
 
 ATTEMPT: Final = "attempt.json"
@@ -26,6 +27,7 @@ made by us and is left alone.
 LONGEST_PAUSE: Final = 60 * 60.0
 """Seconds from a failure to the next attempt, unless the first pause is longer."""
 
+_SHAPE: Final = Shape({"commit": "text", "started_at": "time", "ended_at": "time"})
 _NAME: Final = re.compile(r"attempt-([1-9]\d{0,5})")
 _FAILURES: Final[frozenset[schema.Outcome]] = frozenset(
     {"failed", "died", "out-of-memory", "timeout", "stalled", "error", "killed"}
@@ -112,15 +114,18 @@ def read_history(folder: Path) -> History:
 
 
 def read_attempt(folder: Path) -> Attempt | None:
-    """The attempt in a folder; None if we did not make it. Raises `OSError`."""
+    """The attempt in a folder; None if we did not make it. Fields of attempt.json that are of a
+    wrong kind count as missing. Raises `OSError`.
+    """
     match = _NAME.fullmatch(folder.name)
-    about = _document(folder / ATTEMPT)
-    if match is None or about is None:
+    written = read_document(folder / ATTEMPT)
+    if match is None or written is None:
         return None
-    commit = str(about.get("commit") or "")
-    started_at = float(about.get("started_at") or 0.0)
-    ended_at = float(about.get("ended_at") or 0.0)
-    found = _document(folder / schema.STATUS)
+    about, _ = without_damage(written, _SHAPE)
+    commit = about.get("commit") or ""
+    started_at = about.get("started_at") or 0.0
+    ended_at = about.get("ended_at") or 0.0
+    found = read_document(folder / schema.STATUS)
     status = Status.from_json(found) if found is not None else None
     if status is None:
         return Attempt(int(match[1]), folder, commit, started_at, None, ended_at or started_at)
@@ -159,10 +164,3 @@ def _outcome(status: Status) -> schema.Outcome:
         return status.outcome
     alive = status.owner is not None and status.owner.alive() is True
     return "running" if alive else "killed"
-
-
-def _document(path: Path) -> Mapping[str, Any] | None:
-    try:
-        return parse_row(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.clock import Clock
-from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.errors import UsageError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.owner import Owner
+from loadgenctl.records.documents import read_as
 from loadgenctl.records.encode import row_bytes
+from loadgenctl.records.shape import is_time
 from loadgenctl.sources.locks import exclusive
 
 LOCK: Final = "loadgenctl.lock"
@@ -42,9 +44,7 @@ def sole_instance(
     try:
         path.touch()
     except OSError as error:
-        raise OutputFolderError(
-            f"cannot write to {folder}: {error.strerror}", hint="start it in a folder of your own"
-        ) from error
+        raise file_error(error) from error
 
     def check() -> None:
         holder = read_holder(path)
@@ -53,7 +53,7 @@ def sole_instance(
 
     def wait() -> None:
         check()
-        say("a run of a service that was killed still goes on; waiting for its end")
+        say("a run of a killed service is still in progress; waiting for its end")
 
     with exclusive(path, clock, on_wait=wait, check=check) as descriptor:
         # In place: another file of that name would be another lock.
@@ -64,14 +64,14 @@ def sole_instance(
 def read_holder(path: Path) -> Holder | None:
     """Who took the lock last; None if nobody can tell."""
     try:
-        document = json.loads(path.read_bytes())
-        return Holder(document["command"], document["since"], Owner(**document["owner"]))
-    except (OSError, ValueError, TypeError, KeyError):
+        holder = read_as(Holder, path)
+    except (OSError, ValueError):
         return None
+    return holder if holder is not None and is_time(holder.since) else None
 
 
 def _in_use(folder: Path, holder: Holder | None) -> UsageError:
-    hint = "one at a time works in a folder: stop that one, or start this one in another folder"
+    hint = "only one can work in a folder: stop that one, or start this one in another folder"
     if holder is None:
         return UsageError(f"{folder} is in use by another loadgenctl", hint=hint)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))

@@ -145,7 +145,7 @@ class Queue:
         since, left = self.clock.wall(), len(entries) - len(self.done(entries))
         self.journal.tell(
             "started",
-            f"{len(entries)} revisions, {left} to be run",
+            f"{len(entries)} lines, {left} to run",
             lines=len(entries),
             left=left,
         )
@@ -169,7 +169,7 @@ class Queue:
         job = entry.job
         if self._settled(entry):
             passed = self.attempts.history(job).passed
-            how = "passed before" if passed else "failed before; more --attempts try it again"
+            how = "passed before" if passed else "failed before; raise --attempts to try it again"
             self.journal.tell(
                 "skipped",
                 f"line {entry.line.number}: {job.commit[:12]} {how} ({job.name})",
@@ -226,7 +226,7 @@ def _refuse(wrong: Sequence[tuple[int, str]]) -> None:
     numbers = ", ".join(str(number) for number, _ in wrong)
     raise UsageError(
         f"the list's line{'s' if len(wrong) > 1 else ''} {numbers} cannot be run; nothing was run",
-        hint="mend the list and start again",
+        hint="fix the list and try again",
         detail="\n".join(told),
     )
 

@@ -1,7 +1,7 @@
 """The service that follows a branch: the newest revision is measured, the next one is waited for.
 
 What is done is not remembered but read from the folders (`daily.history`), so a service that starts
-again goes on where the last one ended.
+again continues where the last one ended.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Service:
             except (Interrupted, RevisionNotFound):
                 raise
             except (LoadgenError, OSError) as error:
-                pause = self._trouble("trouble", "cannot go on now", error)
+                pause = self._trouble("trouble", "cannot continue now", error)
             self.clock.sleep(pause)
 
     def once(self) -> int:

@@ -16,7 +16,7 @@ from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, Ro
 from loadgenctl.engines.docker_errors import is_conflict, retrying, translated
 from loadgenctl.engines.docker_logs import LogPump
 from loadgenctl.engines.docker_spec import container_arguments, host_config_arguments, role_state
-from loadgenctl.engines.docker_streams import log_stream, payloads, within
+from loadgenctl.engines.docker_streams import exec_stream, log_stream, payloads, whole
 from loadgenctl.engines.docker_watch import StateWatch
 from loadgenctl.engines.logs import PumpedFollower, clean_lines
 from loadgenctl.errors import EngineError
@@ -105,14 +105,16 @@ class DockerEngine:
         began = self._clock.monotonic()
         with translated(f"run {argv[0]} in the container {handle.name}"):
             exec_id = str(self._api.exec_create(handle.id, bounded)["Id"])
-            output = within(timeout + _EXEC_GRACE, lambda: self._api.exec_start(exec_id))
+            patience = timeout + _EXEC_GRACE
+            with exec_stream(self._client, exec_id, silence=patience) as stream:
+                output, ended = whole(stream, patience)
             document = retrying(self._clock, lambda: self._api.exec_inspect(exec_id))
         took = self._clock.monotonic() - began
         exit_code = document.get("ExitCode")
-        if output is None or exit_code is None or (exit_code == 137 and took >= timeout):
+        if not ended or exit_code is None or (exit_code == 137 and took >= timeout):
             raise EngineError(
                 f"{argv[0]} did not finish within {timeout:g} s in the container {handle.name}",
-                detail="\n".join(clean_lines(output or b"")[-20:]) or None,
+                detail="\n".join(clean_lines(output)[-20:]) or None,
             )
         return ExecResult(int(exit_code), output)
 

@@ -1,27 +1,20 @@
-"""Docker's failures in our words, retries of what may be repeated, and the first connection."""
+"""Docker's failures in our words, and retries of what may be repeated."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import requests
 import tenacity
 import urllib3
-from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from loadgenctl.clock import Clock
 from loadgenctl.errors import EngineError, EngineUnavailable
 
 T = TypeVar("T")
-
-CONNECT_TIMEOUT = 8
-"""Seconds the first call may take; an engine that is slower is not there for a person who waits."""
-CALL_TIMEOUT = 60
-"""Seconds any later call may take: a loaded machine creates containers slowly."""
 
 TRANSPORT_ERRORS: tuple[type[Exception], ...] = (
     requests.exceptions.RequestException,
@@ -35,32 +28,7 @@ BROKEN_STREAM: tuple[type[Exception], ...] = (*ENGINE_FAILURES, ValueError, Attr
 """What reading a stream may raise when another thread closes it."""
 
 
-class ClientFactory(Protocol):
-    """`docker.from_env`, or a test's own."""
-
-    def __call__(self, *, timeout: int) -> DockerClient:
-        """A client; `timeout` in seconds for each call."""
-        ...
-
-
-def connect(factory: ClientFactory) -> DockerClient:
-    """A client of an engine that answers; `EngineUnavailable` within about 10 s otherwise."""
-    try:
-        client = factory(timeout=CONNECT_TIMEOUT)
-        client.ping()
-    except ENGINE_FAILURES as error:
-        raise EngineUnavailable(
-            f"no Docker engine answers at {_address()}: {_reason(error)}", hint=_hint(error)
-        ) from error
-    client.api.timeout = CALL_TIMEOUT
-    return client
-
-
-def _address() -> str:
-    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-
-
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The innermost cause in a few words: requests wraps a refused connection four times."""
     text = str(error)
     for phrase in (
@@ -73,18 +41,6 @@ def _reason(error: BaseException) -> str:
         if phrase in text:
             return phrase.lower()
     return text.splitlines()[0][:200] if text else type(error).__name__
-
-
-def _hint(error: BaseException) -> str:
-    if "Permission denied" in str(error):
-        return (
-            "your user may not use the engine: add it to the group `docker` "
-            "(`sudo usermod -aG docker $USER`, then log in again), or run as root"
-        )
-    return (
-        "start the engine (`sudo systemctl start docker`), install one "
-        "(`apt-get install docker.io`), or point DOCKER_HOST at one"
-    )
 
 
 @contextmanager
@@ -101,11 +57,11 @@ def translated(doing: str) -> Iterator[None]:
         raise EngineError(f"cannot {doing}: {explanation(error)}") from error
     except TRANSPORT_ERRORS as error:
         raise EngineUnavailable(
-            f"cannot {doing}: the Docker engine does not answer ({_reason(error)})",
+            f"cannot {doing}: the Docker engine does not answer ({reason(error)})",
             hint="see whether the engine still runs (`docker info`) and why it stopped",
         ) from error
     except DockerException as error:
-        raise EngineError(f"cannot {doing}: {_reason(error)}") from error
+        raise EngineError(f"cannot {doing}: {reason(error)}") from error
 
 
 def explanation(error: BaseException) -> str:
@@ -113,7 +69,7 @@ def explanation(error: BaseException) -> str:
     if isinstance(error, APIError):
         text = str(error.explanation or error).strip()
         return text or f"HTTP status {error.status_code}"
-    return _reason(error)
+    return reason(error)
 
 
 def is_conflict(error: APIError) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import requests
 from docker import DockerClient
@@ -19,23 +19,34 @@ from docker.types.daemon import CancellableStream
 
 from loadgenctl.engines.docker_errors import BROKEN_STREAM
 
-T = TypeVar("T")
-
 _HEADER = struct.Struct(">BxxxL")
 _READ_SIZE = 64 * 1024
 
 
 class EngineStream:
-    """The body of one GET of the engine's API that may never end."""
+    """The body of one answer of the engine's API that may never end."""
 
-    def __init__(self, client: DockerClient, path: str, params: Mapping[str, object]) -> None:
-        """Ask; raises what docker-py raises."""
+    def __init__(
+        self,
+        client: DockerClient,
+        path: str,
+        params: Mapping[str, object],
+        *,
+        post: Mapping[str, object] | None = None,
+        silence: float | None = None,
+    ) -> None:
+        """Ask by GET, or POST the document `post`; raises what docker-py raises.
+
+        An engine that sends nothing for `silence` seconds is an error; None: it may.
+        """
         api = client.api
-        self._response = api.get(
+        self._response = api.request(
+            "GET" if post is None else "POST",
             f"{api.base_url}/v{api.api_version}{path}",
             params={name: str(value) for name, value in params.items()},
+            json=post,
             stream=True,
-            timeout=(api.timeout, None),
+            timeout=(api.timeout, silence),
         )
         try:
             self._response.raise_for_status()
@@ -80,6 +91,12 @@ def event_stream(
     return EngineStream(client, "/events", {"since": since, "filters": json.dumps(filters)})
 
 
+def exec_stream(client: DockerClient, exec_id: str, *, silence: float) -> EngineStream:
+    """Start an execution that was made; its output, see `payloads`."""
+    body = {"Detach": False, "Tty": False}
+    return EngineStream(client, f"/exec/{exec_id}/start", {}, post=body, silence=silence)
+
+
 def payloads(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The log's bytes out of the frames that the engine wraps stdout and stderr in."""
     pending = b""
@@ -115,23 +132,37 @@ def documents(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def within(seconds: float, call: Callable[[], T]) -> T | None:
-    """What the call returns, if it returns in time; else None, and the call is left to itself."""
-    results: list[T] = []
-    failures: list[Exception] = []
-    ended = threading.Event()
+class Wakeable(Protocol):
+    """An `EngineStream`, or a test's own."""
 
-    def run() -> None:
-        try:
-            results.append(call())
-        except BROKEN_STREAM as error:
-            failures.append(error)
-        finally:
-            ended.set()
+    def chunks(self) -> Iterator[bytes]:
+        """See `EngineStream.chunks`."""
+        ...
 
-    threading.Thread(target=run, name="engine-call", daemon=True).start()
-    if not ended.wait(seconds):
-        return None
-    if failures:
-        raise failures[0]
-    return results[0]
+    def wake(self) -> None:
+        """See `EngineStream.wake`."""
+        ...
+
+
+def whole(stream: Wakeable, seconds: float) -> tuple[bytes, bool]:
+    """What the frames of a stream hold, and True if it ended by itself within `seconds`; else what
+    came until then. Raises what reading raises. No thread outlives the call.
+    """
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        stream.wake()
+
+    taken: list[bytes] = []
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        taken.extend(payloads(stream.chunks()))
+    except BROKEN_STREAM:
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+        timer.join()
+    return b"".join(taken), not late.is_set()

@@ -18,6 +18,8 @@ HOST = f"{NAMESPACE}.host"
 RESULTS = f"{NAMESPACE}.results"
 """The run's results folder, by its absolute path."""
 
+_LONGEST_PID = 10
+"""Digits; anybody may write labels, and Python refuses to read a number of thousands."""
 _SWEEP_ORDER = {"container": 0, "network": 1, "volume": 2}
 
 
@@ -37,7 +39,7 @@ def owner_of(labels: Mapping[str, str]) -> Owner | None:
     """Whom the labels name; None if they name nobody whole."""
     pid, start = labels.get(OWNER_PID, ""), labels.get(OWNER_START, "")
     host = labels.get(HOST, "")
-    if not (pid.isascii() and pid.isdecimal() and start and host):
+    if not (pid.isascii() and pid.isdecimal() and len(pid) <= _LONGEST_PID and start and host):
         return None
     return Owner(int(pid), start, host)
 
@@ -52,11 +54,6 @@ def owned_by_dead_process(
     """
     owner = owner_of(labels)
     return owner is not None and owner.alive(host=host, start_of=start_of) is False
-
-
-def owned_by(labels: Mapping[str, str], owner: Owner) -> bool:
-    """True if exactly this process owns it."""
-    return owner_of(labels) == owner
 
 
 def left_by_the_dead(

@@ -28,12 +28,10 @@ from loadgenctl.engines.local_registry import Container, Folder, Process, Regist
 from loadgenctl.engines.logs import clean_lines
 from loadgenctl.errors import EngineError
 from loadgenctl.model import Limits, RoleSpec
-from loadgenctl.process import reap, spawn_session
+from loadgenctl.process import own_python, reap, spawn_session
 from loadgenctl.version import VERSION
 
 _KEEPER = "loadgenctl.engines.local_keeper"
-_START_WITHIN = 30.0
-"""Seconds a keeper may take to say that the main process runs."""
 _REMOVAL_TIMEOUT = 30.0
 _LOOK_EVERY = 0.02
 """Seconds between looks while an end is awaited."""
@@ -49,6 +47,8 @@ class LocalEngine:
     clock: Clock
     caller: Mapping[str, str] = field(default_factory=dict)
     """The environment that roles inherit."""
+    start_within: float = 30.0
+    """Seconds a keeper may take to say that a process runs."""
     _keepers: set[int] = field(default_factory=set, init=False)
     """Children of this process, to be reaped."""
     _glance: local_processes.Glance = field(default_factory=local_processes.Glance, init=False)
@@ -91,23 +91,22 @@ class LocalEngine:
             first=str(folder.programs),
             container=container.id,
         )
-        # -P: the folder that the caller stands in is none of the keeper's libraries.
-        argv = [self.registry.python, "-P", "-m", _KEEPER, str(folder.path)]
+        argv = own_python(_KEEPER, str(folder.path), interpreter=self.registry.python)
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             pid = spawn_session(argv, env=env, output=writing, errors=folder.keeper_log)
         except OSError as error:
             os.close(reading)
-            raise EngineError(f"cannot start the container {handle.name}: {error}") from error
+            raise EngineError(f"cannot start the process {handle.name}: {error}") from error
         finally:
             os.close(writing)
         self._keepers.add(pid)
         with os.fdopen(reading, "rb") as stream:
-            ready, _, _ = select.select([stream], [], [], _START_WITHIN)
+            ready, _, _ = select.select([stream], [], [], self.start_within)
             said = stream.readline().decode("utf-8", "replace").strip() if ready else ""
         if said != STARTED:
             raise EngineError(
-                f"cannot start the container {handle.name}: {said or 'its keeper says nothing'}",
+                f"cannot start the process {handle.name}: {said or 'its keeper does not answer'}",
                 detail="\n".join(local_log.last_lines(folder.keeper_log, 20)) or None,
             )
 
@@ -151,15 +150,13 @@ class LocalEngine:
         """See `Engine.exec`. A command that takes longer is killed, and `EngineError` raised."""
         output = os.memfd_create("output", os.MFD_CLOEXEC)
         try:
-            code = self._execute(handle, argv, output, timeout=timeout, detach=False)
-            size = os.fstat(output).st_size
-            said = os.pread(output, size, 0)
-            if code is None:
-                raise EngineError(
-                    f"{argv[0]} did not finish within {timeout:g} s in the container {handle.name}",
-                    detail="\n".join(clean_lines(said)[-20:]) or None,
-                )
-            return ExecResult(code, said)
+            code = self._execute(handle, argv, output, timeout=timeout)
+            return ExecResult(code, _written(output))
+        except TimeoutError as error:
+            raise EngineError(
+                f"{argv[0]} did not finish within {timeout:g} s in the process {handle.name}",
+                detail=_end_of(output),
+            ) from error
         finally:
             os.close(output)
 
@@ -167,15 +164,24 @@ class LocalEngine:
         """See `Engine.exec_detached`. Its output is lost."""
         output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            self._execute(handle, argv, output, timeout=_START_WITHIN, detach=True)
+            code = self._execute(handle, argv, output, timeout=self.start_within, detach=True)
+        except TimeoutError as error:
+            raise EngineError(
+                f"{argv[0]} did not start within {self.start_within:g} s"
+                f" in the process {handle.name}"
+            ) from error
         finally:
             os.close(output)
+        if code != 0:
+            raise EngineError(
+                f"cannot start {argv[0]} in the process {handle.name}: exit code {code}"
+            )
 
     def root_pid(self, handle: Handle) -> int:
         """See `Engine.root_pid`: the main process's."""
         state = self._state(handle)
         if state is None or state.main is None:
-            raise EngineError(f"the container {handle.name} was not started")
+            raise EngineError(f"the process {handle.name} was not started")
         return state.main.pid
 
     def logs(self, handle: Handle) -> Iterator[bytes]:
@@ -226,16 +232,22 @@ class LocalEngine:
         found = self.registry.find(handle.name, handle.id)
         container = None if found is None else found[0].container()
         if found is None or container is None:
-            raise EngineError(f"no such container: {handle.name}")
+            raise EngineError(f"no such process: {handle.name}")
         return found[0], container
 
     def _execute(
-        self, handle: Handle, argv: Sequence[str], output: int, *, timeout: float, detach: bool
-    ) -> int | None:
-        """The exit code; None if it took too long (or is not waited for)."""
+        self,
+        handle: Handle,
+        argv: Sequence[str],
+        output: int,
+        *,
+        timeout: float,
+        detach: bool = False,
+    ) -> int:
+        """The exit code; with `detach` that of the start: 0 once it runs. Raises `TimeoutError`."""
         folder, container = self._get(handle)
         if not self.state(handle).running:
-            raise EngineError(f"the container {handle.name} is not running")
+            raise EngineError(f"the process {handle.name} is not running")
         paths = Paths(container.mounts)
         words = [paths.here(word) for word in argv]
         request = json.dumps({"argv": words, "detach": detach}).encode() + b"\n"
@@ -246,14 +258,14 @@ class LocalEngine:
                 channel.sendall(request[sent:])
                 answer = channel.recv(4096)
         except TimeoutError:
-            return None
+            raise
         except OSError as error:
             raise EngineError(
-                f"cannot run {argv[0]} in the container {handle.name}: {error.strerror}"
+                f"cannot run {argv[0]} in the process {handle.name}: {error.strerror}"
             ) from error
         if not answer:
-            raise EngineError(f"the container {handle.name} ended while {argv[0]} ran in it")
-        code: int | None = json.loads(answer)["exit_code"]
+            raise EngineError(f"the process {handle.name} ended while {argv[0]} ran in it")
+        code: int = json.loads(answer)["exit_code"]
         return code
 
     def _end(self, handle: Handle, keeper: Process | None) -> None:
@@ -278,7 +290,7 @@ class LocalEngine:
         if not local_processes.kill_all(members, late):
             left = ", ".join(str(seen.pid) for seen in members())
             raise EngineError(
-                f"the container {handle.name} is still there {_REMOVAL_TIMEOUT:g} s after its"
+                f"the process {handle.name} is still there {_REMOVAL_TIMEOUT:g} s after its"
                 f" removal began: processes {left}"
             )
         self.close()
@@ -286,7 +298,7 @@ class LocalEngine:
 
 def _check(spec: RoleSpec) -> None:
     """Raises `EngineError` for what this engine cannot keep."""
-    who = f"cannot create the container {spec.name}"
+    who = f"cannot start the process {spec.name}"
     if spec.limits != Limits():
         raise EngineError(
             f"{who}: local processes cannot be limited",
@@ -313,6 +325,14 @@ def _role_state(state: State | None) -> RoleState:
 
 def _keeper_is_gone(state: State) -> bool:
     return state.keeper is not None and not state.keeper.lives
+
+
+def _written(output: int) -> bytes:
+    return os.pread(output, os.fstat(output).st_size, 0)
+
+
+def _end_of(output: int) -> str | None:
+    return "\n".join(clean_lines(_written(output))[-20:]) or None
 
 
 @contextmanager

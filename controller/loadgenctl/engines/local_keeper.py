@@ -197,7 +197,7 @@ class Keeper:
         finally:
             os.close(output)
         if request["detach"]:
-            self._answer(visitor, {"exit_code": None})
+            self._answer(visitor, {"exit_code": 0})
         else:
             visitor.pid = job.pid
 

@@ -22,12 +22,14 @@ import signal
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from loadgenctl.errors import EngineError, EngineUnavailable
+from loadgenctl.filetrouble import file_error, hint_for, user_name
 from loadgenctl.owner import process_start
+from loadgenctl.records.documents import read_as
 
 T = TypeVar("T", "Container", "State")
 
@@ -110,15 +112,11 @@ class Folder:
 
     def container(self) -> Container | None:
         """What was made there; None if nothing is."""
-        found = _load(self.path / "container.json", Container)
-        return found and replace(found, argv=tuple(found.argv))
+        return _load(self.path / "container.json", Container)
 
     def state(self) -> State | None:
         """How it is doing; None once it is gone."""
-        found = _load(self.path / "state.json", State)
-        if found is None:
-            return None
-        return replace(found, keeper=_process(found.keeper), main=_process(found.main))
+        return _load(self.path / "state.json", State)
 
     def write_state(self, state: State) -> None:
         """Replace the state. Raises `OSError`."""
@@ -142,7 +140,7 @@ class Registry:
     def add(self, container: Container) -> Folder:
         """Make a container's folder. Raises `EngineError` when the name is taken."""
         if not _NAME.fullmatch(container.name):
-            raise EngineError(f"{container.name!r} is no name for a container")
+            raise EngineError(f"{container.name!r} is no name for a process")
         self.prepare()
         draft = self.root / f".new-{os.getpid()}-{next(_SERIAL)}"
         draft.mkdir(mode=0o700)
@@ -156,11 +154,12 @@ class Registry:
             shutil.rmtree(draft, ignore_errors=True)
             if folder.path.exists():
                 raise EngineError(
-                    f"cannot create the container {container.name}: the name is in use"
+                    f"cannot start the process {container.name}: the name is in use"
                 ) from error
+            trouble = file_error(error)
             raise EngineError(
-                f"cannot create the container {container.name}: {error.strerror}",
-                hint=f"is there space left on the disk of {self.root}?",
+                f"cannot start the process {container.name}: {trouble.message}",
+                hint=trouble.hint,
             ) from error
         return folder
 
@@ -205,13 +204,18 @@ class Registry:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self.root.stat()
         except OSError as error:
+            trouble = file_error(error)
             raise EngineUnavailable(
-                f"the local engine cannot use {self.root}: {error.strerror}",
-                hint="is there space left, and is the cache yours? (LOADGENCTL_CACHE)",
+                f"the local engine {trouble.message}", hint=trouble.hint
             ) from error
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        if found.st_uid != os.geteuid():
             raise EngineUnavailable(
-                f"others than you may enter {self.root}",
+                f"the local engine cannot use {self.root}: it belongs to {user_name(found.st_uid)}",
+                hint=hint_for(self.root, cause=self.root),
+            )
+        if found.st_mode & 0o077:
+            raise EngineUnavailable(
+                f"other users may enter {self.root}",
                 hint=f"make it yours alone: chmod 700 {shlex.quote(str(self.root))}",
             )
 
@@ -225,10 +229,8 @@ class Registry:
 
 def _load(path: Path, kind: type[T]) -> T | None:
     try:
-        return kind(**json.loads(path.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, TypeError) as error:
+        return read_as(kind, path)
+    except ValueError as error:
         raise EngineError(
             f"{path} is not what the local engine wrote: {error}",
             hint=f"end what runs there by hand and remove {path.parent}",
@@ -239,7 +241,3 @@ def _store(path: Path, document: Mapping[str, Any]) -> None:
     draft = path.with_name(f".{path.name}.tmp")
     draft.write_text(json.dumps(document), encoding="utf-8")
     draft.replace(path)
-
-
-def _process(document: Any) -> Process | None:
-    return None if document is None else Process(**document)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from loadgenctl.engines.logs import clean
-from loadgenctl.errors import BuildError, LoadgenError
+from loadgenctl.errors import BuildError, LoadgenError, cleaned_up
 from loadgenctl.images import apt
 from loadgenctl.process import Runner
 from loadgenctl.site import SiteSettings
@@ -82,7 +82,12 @@ class Bootstrap:
         self._require(image)
         self._workspace.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"bootstrap-{suite}-", dir=self._workspace))
-        try:
+
+        def clean() -> None:
+            with self._cleaning():
+                self._remove(folder)
+
+        with cleaned_up(clean):
             root = folder / "root"
             root.mkdir()
             mirror = self.mirror()
@@ -92,9 +97,6 @@ class Bootstrap:
             if mirror is not None and mirror == self._site.apt_mirror:
                 self._forget_site_mirror(root)
             yield self._tar(root, folder / "root.tar")
-        finally:
-            with self._cleaning():
-                self._remove(folder)
 
     def mirror(self) -> str | None:
         """The site's mirror, else the one that this machine's apt uses; None: debootstrap's own."""

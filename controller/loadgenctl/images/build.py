@@ -13,7 +13,7 @@ from docker.errors import APIError, ImageNotFound
 
 from loadgenctl.engines.docker_errors import translated
 from loadgenctl.engines.logs import clean
-from loadgenctl.errors import BuildError
+from loadgenctl.errors import BuildError, cleaned_up
 from loadgenctl.images.context import BuildContext
 from loadgenctl.masking import Mask
 
@@ -101,7 +101,7 @@ def build_image(
     However it ends, no container and no untagged layer of it stays. An interrupt ends the build.
     """
     output = BuildOutput(on_line, mask)
-    try:
+    with cleaned_up(lambda: _remove_untagged(client, output.stage_layers)):
         with translated(f"build the image {tag}"):
             stream = client.api.build(
                 fileobj=context.tar(),
@@ -126,8 +126,6 @@ def build_image(
         if document is None:
             raise BuildError(f"the engine built the image {tag} but does not have it")
         return str(document["Id"])
-    finally:
-        _remove_untagged(client, output.stage_layers)
 
 
 def image_document(client: DockerClient, image: str) -> Mapping[str, Any] | None:

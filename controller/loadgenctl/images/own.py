@@ -14,6 +14,7 @@ from typing import Any
 from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.images.store import ImageRef
 from loadgenctl.model import ResolvedRevision
+from loadgenctl.records.documents import read_as
 from loadgenctl.sdks.base import ImageRecipe, SdkFactory, SdkFamily, SourceTree
 
 _TOLD = {"suite": "Debian", "node": "Node", "go_package": "Go package", "yarn": "yarn"}
@@ -47,12 +48,14 @@ def plain(recipe: ImageRecipe) -> dict[str, Any]:
 
 def load_toolchain(path: Path) -> Toolchain:
     """Read image.json. Raises `LoadgenError` when it is damaged."""
+    hint = "build the one-container image again"
     try:
-        return Toolchain(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        raise LoadgenError(
-            f"{path} cannot be read: {error}", hint="build the one-container image anew"
-        ) from error
+        toolchain = read_as(Toolchain, path)
+    except (OSError, ValueError) as error:
+        raise LoadgenError(f"{path} cannot be read: {error}", hint=hint) from error
+    if toolchain is None:
+        raise LoadgenError(f"there is no {path}", hint=hint)
+    return toolchain
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from loadgenctl.errors import BuildError, LoadgenError
-from loadgenctl.process import Runner
+from loadgenctl.process import Runner, own_python
 from loadgenctl.site import SiteSettings
 
 PYTHON = "3.11"
@@ -18,7 +17,7 @@ PYTHON = "3.11"
 _GLIBC = range(36, 4, -1)
 """Minor versions of glibc that wheels may ask for: bookworm has 2.36."""
 _TIMEOUT = 900.0
-_PIPS = ((sys.executable, "-m", "pip"), ("pip3",), ("pip",))
+_PIPS = (own_python("pip"), ("pip3",), ("pip",))
 
 
 def fetch_wheels(

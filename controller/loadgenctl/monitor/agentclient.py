@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.errors import EngineError, OutputFolderError
-from loadgenctl.plainfile import RolePath, write_plain
+from loadgenctl.plainfile import RolePath
 from loadgenctl.records.reader import Row, RowFollower
 from loadgenctl.sdks.base import OUT, STATE, TOOLS
 
@@ -71,11 +71,16 @@ class AgentClient:
         self._spec = spec
         self._out = f"{OUT}/{name}"
         self._follower = RowFollower(RolePath(shared, PurePosixPath(name)), last=0)
-        self._request_path = self.path.with_name(f"{name}.request")
+        self._request_path = RolePath(shared, PurePosixPath(f"{name}.request"))
         self._requests = 0
         self._starts = 0
         self._unreadable = 0
         self._heard = clock.monotonic()
+
+    @property
+    def full_interval(self) -> float:
+        """Seconds between full samples; 0: only on request."""
+        return self._spec.full
 
     def start(self) -> list[Row]:
         """Start the agent; a gap if the engine refuses, which `poll` tries to mend later."""
@@ -116,8 +121,7 @@ class AgentClient:
         word = f"{self.path.stem}-{self._requests}-{self._clock.monotonic():.3f}"
         try:
             # The folder is the roles', who may put a link there.
-            with write_plain(self._request_path) as stream:
-                stream.write(word.encode())
+            self._request_path.write(word.encode())
         except OSError as error:
             raise OutputFolderError(
                 f"{self._request_path} cannot be written: {error.strerror}",

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UnknownOption, UsageError
-from loadgenctl.plan.options import Match, Option, find, names
+from loadgenctl.plan.lookup import Match, find, names
+from loadgenctl.plan.options import Option
+from loadgenctl.plan.times import EXAMPLES, NAMES, in_unit, seconds_of
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -30,6 +32,9 @@ _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _NAME_MAX = 255
 MAX_DEPTH = 8
+PREFIX = "LOADGENCTL_"
+VARIABLE = "environment variable"
+"""What `unknown` calls a variable; it then suggests another one."""
 MAX_ARGUMENT = 64 * 1024
 
 
@@ -115,17 +120,32 @@ def unknown(
     known: Sequence[str] | None = None,
     command: str = "loadgenctl run",
 ) -> UsageError:
-    """The error for a name nobody knows, with the nearest one of `known` (all plan options).
+    """The error for an unknown name, with the nearest one of `known` (all plan options).
 
     Of an argument it is an `UnknownOption`.
     """
-    typed = re.sub(r"\.\d+\.", ".N.", kebab(name))
-    near = difflib.get_close_matches(typed, names() if known is None else known, n=1, cutoff=0.5)
     typed_here = origin == "option"
+    variable = origin == VARIABLE
+    typed = of_variable(name) if variable else name
+    typed = re.sub(r"\.\d+\.", ".N.", kebab(typed))
+    near = difflib.get_close_matches(typed, names() if known is None else known, n=1, cutoff=0.5)
     flag = "--" if typed_here else ""
     message = f"unknown {origin} {_shown(flag + name)}"
-    hint = f"did you mean {flag}{near[0]}?" if near else f"see {command} --help"
+    hint = f"see {command} --help"
+    if near:
+        meant = as_variable(near[0]) if variable else flag + near[0]
+        hint = f"did you mean {meant}?"
     return UnknownOption(name, message, hint=hint) if typed_here else UsageError(message, hint=hint)
+
+
+def of_variable(name: str) -> str:
+    """`LOADGENCTL_STAGE__SAVE_STORAGE` → `stage.save-storage`."""
+    return name.removeprefix(PREFIX).lower().replace("__", ".").replace("_", "-")
+
+
+def as_variable(key: str) -> str:
+    """`stage.save-storage` → `LOADGENCTL_STAGE__SAVE_STORAGE`."""
+    return PREFIX + key.replace(".", "__").replace("-", "_").upper()
 
 
 def _shown(text: str) -> str:
@@ -175,7 +195,7 @@ def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one ca
         case "int" | "number":
             return _check_number(option, value, shown)
         case "bytes":
-            return _check_bytes(value, shown)
+            return _check_bytes(option, value, shown)
         case "path":
             if not isinstance(value, str) or not value:
                 raise UsageError(f"{shown} takes a path")
@@ -185,7 +205,11 @@ def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one ca
                 raise UsageError(f"{shown} needs a value")
             if option.choices and value not in option.choices:
                 known = ", ".join(option.choices)
-                raise UsageError(f"{shown} is one of {known}, not {_shown(str(value))!r}")
+                near = difflib.get_close_matches(str(value), option.choices, n=1, cutoff=0.5)
+                raise UsageError(
+                    f"{shown} is one of {known}, not {_shown(str(value))!r}",
+                    hint=f"did you mean {near[0]}?" if near else None,
+                )
             return str(value)
         case "tree":
             if not recordable(value):
@@ -227,8 +251,11 @@ def _path(text: str, shown: str) -> Path:
 def _check_number(option: Option, value: Any, shown: str) -> float | int:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
+    elif isinstance(value, str) and option.unit is not None:
+        seconds = seconds_of(value)
+        value = value if seconds is None else in_unit(seconds, option.unit)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UsageError(f"{shown} takes a number, not {_shown(str(value))!r}")
+        raise UsageError(f"{shown} takes {_number_words(option)}, not {_shown(str(value))!r}")
     if option.kind == "int" and value != int(value):
         raise UsageError(f"{shown} takes a whole number, not {_shown(str(value))!r}")
     if option.minimum is not None and value < option.minimum:
@@ -238,13 +265,24 @@ def _check_number(option: Option, value: Any, shown: str) -> float | int:
     return int(value) if option.kind == "int" or value == int(value) else float(value)
 
 
-def _check_bytes(value: Any, shown: str) -> int:
+def _number_words(option: Option) -> str:
+    if option.unit is None:
+        return "a number"
+    return f"{NAMES[option.unit]}, or a time with units such as {EXAMPLES}"
+
+
+def _check_bytes(option: Option, value: Any, shown: str) -> int:
     found = _BYTES.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
     if found is None:
         raise UsageError(f"{shown} takes a size such as 512m or 4g, not {_shown(str(value))!r}")
     size = float(found.group(1)) * _UNITS[found.group(2).lower()]
     if size > _SAFE:
         raise UsageError(f"{shown} is too large")
+    if option.minimum is not None and size < option.minimum:
+        raise UsageError(
+            f"{shown} must be at least {option.minimum / 1024**2:g}m, not {_shown(str(value))!r}",
+            hint="a plain number is bytes; write e.g. 512m or 4g",
+        )
     return int(size)
 
 

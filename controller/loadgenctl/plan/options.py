@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from loadgenctl.plan.times import Unit
+
 Kind = Literal["bool", "int", "number", "text", "path", "bytes", "tree"]
 
 ROLES = ("chain", "solo", "loadgen")
@@ -35,6 +37,8 @@ class Option:
     group: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    unit: Unit | None = None
+    """Of a number that is a time: what a plain number means. Units may be written, too."""
     bare: str | None = None
     """What a text option means that stands alone; None: it needs a value."""
 
@@ -56,7 +60,8 @@ OPTIONS: tuple[Option, ...] = (
         "revision",
         "text",
         None,
-        "commit (any prefix), tag or branch of the SDK; the repository's HEAD if not given",
+        "commit id (at least 4 digits), tag or branch of the SDK; HEAD, the repository's default"
+        " branch, if not given",
         WHAT,
     ),
     Option("sdk-repo", "text", None, "git repository of the SDK (URL or path)", WHAT),
@@ -65,7 +70,7 @@ OPTIONS: tuple[Option, ...] = (
         "profile",
         "text",
         "local",
-        "network the chain node is part of; `local` makes a chain of its own",
+        "network that the chain node joins; `local` makes a new chain",
         WHAT,
         choices=("local", *ORIGINS),
     ),
@@ -73,16 +78,16 @@ OPTIONS: tuple[Option, ...] = (
         "testnet-origin",
         "text",
         None,
-        "where a network's network-config and genesis.json are: a URL, or a folder; with a profile"
-        " that is not local",
+        "URL or folder of a network's network-config and genesis.json; with a profile that is not"
+        " local",
         WHAT,
     ),
     Option(
         "monitor",
         "bool",
         True,
-        "--no-monitor: no chain node, only client and load on the network; there are no blocks,"
-        " slogs and chain's samples in the records then",
+        "--no-monitor: no chain node, only client and load on the network; the results then contain"
+        " no blocks, slogs or chain samples",
         WHAT,
     ),
     Option(
@@ -96,8 +101,8 @@ OPTIONS: tuple[Option, ...] = (
         "provision-command",
         "text",
         None,
-        "shell command that has the network provision the client, whose address is in"
-        " $LOADGENCTL_ADDRESS; without one a person is asked to",
+        "shell command that makes the network provision the client, whose address is in"
+        " $LOADGENCTL_ADDRESS; without one, provision it by hand",
         WHAT,
     ),
     Option(
@@ -117,7 +122,23 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "stages", "int", 6, "number of stages; the chain restarts between them", STAGES, minimum=1
     ),
-    Option("stage.duration", "number", 360, "minutes of a stage with load, from its start", STAGES),
+    Option(
+        "stage.duration",
+        "number",
+        360,
+        "minutes of a stage with load, from its start; or a time with units: 90s, 10m, 1h30m",
+        STAGES,
+        unit="min",
+    ),
+    Option(
+        "stage.load-duration",
+        "number",
+        None,
+        "minutes under load, from the moment the load begins, so that stages get equal load however"
+        " long their start takes; instead of --stage.duration",
+        STAGES,
+        minimum=0.01,
+    ),
     Option(
         "stage.loadgen.*",
         "tree",
@@ -140,6 +161,15 @@ OPTIONS: tuple[Option, ...] = (
         None,
         "minutes of stage N; 0 if chain-only; negative: until interrupted",
         STAGES,
+        unit="min",
+    ),
+    Option(
+        "stage.*.load-duration",
+        "number",
+        None,
+        "minutes under load of stage N; instead of --stage.N.duration",
+        STAGES,
+        minimum=0.01,
     ),
     Option(
         "stage.*.loadgen.*",
@@ -168,11 +198,19 @@ OPTIONS: tuple[Option, ...] = (
         "reset",
         "bool",
         True,
-        "start from a fresh chain; --no-reset goes on with the state folder as it is",
+        "start from a fresh chain; --no-reset continues with the state folder as it is",
         STAGES,
     ),
     Option("fail-fast", "bool", False, "end the run at the first failed cycle", STAGES),
-    Option("monitor-interval", "number", 5, "minutes between full samples", WATCH, minimum=0.01),
+    Option(
+        "monitor-interval",
+        "number",
+        5,
+        "minutes between full samples",
+        WATCH,
+        minimum=0.01,
+        unit="min",
+    ),
     Option(
         "sample-interval",
         "number",
@@ -180,6 +218,7 @@ OPTIONS: tuple[Option, ...] = (
         "seconds between light samples (containers, kernel)",
         WATCH,
         minimum=1,
+        unit="s",
     ),
     Option(
         "trace",
@@ -205,7 +244,7 @@ OPTIONS: tuple[Option, ...] = (
         "disk.needed",
         "bytes",
         None,
-        "room that must be free before a run begins, e.g. 20g; 0: any; estimated from the stages if"
+        "free space that a run needs to begin, e.g. 20g; 0: no check; estimated from the stages if"
         " not given",
         RESULTS,
     ),
@@ -213,8 +252,8 @@ OPTIONS: tuple[Option, ...] = (
         "disk.reserve",
         "bytes",
         256 * 1024 * 1024,
-        "room kept free on the disks of results and state: a stage that comes to it is ended (exit"
-        " code 4)",
+        "space kept free on the disks of results and state: a stage is ended (exit code 4) before"
+        " it uses it",
         RESULTS,
     ),
     Option("test-data.*", "tree", None, "free metadata recorded with the run", RESULTS),
@@ -222,8 +261,8 @@ OPTIONS: tuple[Option, ...] = (
         "engine",
         "text",
         "docker",
-        "where roles run: in Docker's containers, or as processes of this machine with the SDK that"
-        " is installed on it",
+        "where roles run: in Docker containers, or as processes of this machine with the SDK"
+        " installed on it",
         CONTAINERS,
         choices=("docker", "local"),
     ),
@@ -245,7 +284,7 @@ OPTIONS: tuple[Option, ...] = (
         "port.*",
         "int",
         None,
-        "another port of a role: of loadgen; with --sdk sim also of chain (RPC) and solo",
+        "port of loadgen; with --sdk sim also of chain (RPC) and solo",
         CONTAINERS,
         minimum=1,
     ),
@@ -257,20 +296,56 @@ OPTIONS: tuple[Option, ...] = (
         CONTAINERS,
         minimum=0.01,
     ),
-    Option("limit.*.memory", "bytes", None, "memory of a role, e.g. 4g", CONTAINERS),
+    Option(
+        "limit.*.memory",
+        "bytes",
+        None,
+        "memory of a role, e.g. 4g",
+        CONTAINERS,
+        minimum=6 * 1024 * 1024,
+    ),
     Option("limit.*.pids", "int", 4096, "processes of a role", CONTAINERS, minimum=16),
     Option(
         "timeout.*",
         "number",
         None,
-        "seconds a role may take to be ready; of `block` (180 if not given) and `cycle` (600):"
-        " without one, when it is due, before the run has stalled; of `provision` (600): until a"
-        " network knows the client",
+        "seconds that a role (chain, solo, loadgen) may take to start",
         CONTAINERS,
         minimum=1,
+        unit="s",
+    ),
+    Option(
+        "timeout.block",
+        "number",
+        None,
+        "the run fails as stalled after so many seconds without a block; 180 if not given",
+        CONTAINERS,
+        minimum=1,
+        unit="s",
+    ),
+    Option(
+        "timeout.cycle",
+        "number",
+        None,
+        "the run fails as stalled if no cycle finishes for so many seconds, although one was due;"
+        " 600 if not given",
+        CONTAINERS,
+        minimum=1,
+        unit="s",
+    ),
+    Option(
+        "timeout.provision",
+        "number",
+        None,
+        "seconds that a network may take to provision the client; 600 if not given",
+        CONTAINERS,
+        minimum=1,
+        unit="s",
     ),
 )
 
+TIMEOUTS = ("timeout.*", *(f"timeout.{wait}" for wait in WAITS))
+"""All time limits."""
 BUILD_KEYS = ("sdk", "revision", "sdk-repo", "src")
 """The options that say what is built, for the commands that only build."""
 BY_HAND_KEYS = (
@@ -280,10 +355,10 @@ BY_HAND_KEYS = (
     "limit.*.cpus",
     "limit.*.memory",
     "limit.*.pids",
-    "timeout.*",
+    *TIMEOUTS,
 )
 """The options that mean something for roles that are driven by hand."""
-RESUME_KEYS = ("disk.needed", "disk.reserve", "timeout.*")
+RESUME_KEYS = ("disk.needed", "disk.reserve", *TIMEOUTS)
 """The options that may be given beside `--resume`: they change nothing of what is measured."""
 ONE_RUN_KEYS = ("revision", "src", "output-dir")
 """The options of one single run, which commands that make many of them choose themselves."""
@@ -321,65 +396,3 @@ SYNONYMS: Mapping[str, str] = {
     "SDK_REPO": "sdk-repo",
 }
 """Environment variables that the original's users set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A typed path, matched to its option."""
-
-    option: Option
-    path: tuple[str, ...]
-    """With the stage number, role or free-form keys filled in."""
-
-
-def find(path: tuple[str, ...]) -> Match | None:
-    """The option that a path names; None if there is none.
-
-    The most literal option wins: `stage.loadgen.x` is the shared load config, not stage "loadgen".
-    """
-    hits = [option for option in OPTIONS if _fits(option.path, path)]
-    if not hits:
-        return None
-    best = max(hits, key=lambda option: sum(word != "*" for word in option.path))
-    return Match(best, path)
-
-
-def _fits(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
-    if pattern[-1] == "*" and pattern[0] in {"stage", "test-data"}:
-        head = pattern[:-1]
-        return len(path) >= len(head) and _fits_words(head, path[: len(head)])
-    return len(pattern) == len(path) and _fits_words(pattern, path)
-
-
-def _fits_words(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
-    for want, word in zip(pattern, path, strict=True):
-        if want == "*":
-            if not _wild(pattern[0], word):
-                return False
-        elif want != word:
-            return False
-    return True
-
-
-def _wild(group: str, word: str) -> bool:
-    if group == "stage":
-        return word.isdecimal() and word.isascii() and len(word) < 5
-    return word in _wild_words(group)
-
-
-def _wild_words(group: str) -> tuple[str, ...]:
-    return (*ROLES, *WAITS) if group == "timeout" else ROLES
-
-
-def names() -> list[str]:
-    """All keys as a person would type them, for suggestions."""
-    return [name for option in OPTIONS for name in _names(option)]
-
-
-def _names(option: Option) -> list[str]:
-    key, group = option.key, option.path[0]
-    if key.startswith("stage.*."):
-        return [key.replace("*", "N", 1)]
-    if group in {"limit", "timeout", "port"}:
-        return [key.replace("*", word, 1) for word in _wild_words(group)]
-    return [key]

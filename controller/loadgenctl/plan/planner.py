@@ -12,6 +12,7 @@ from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, Stag
 from loadgenctl.plan.networks import LOCAL, network_options, require_local
 from loadgenctl.plan.options import ROLES, WAITS
 from loadgenctl.plan.settings import Settings
+from loadgenctl.plan.times import with_seconds
 
 DEFAULT_LOAD: Mapping[str, Any] = {"faucet": {"interval": 60}}
 MAX_STAGES = 1000
@@ -153,6 +154,8 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
             "--stage.duration cannot be negative",
             hint="only a stage of its own runs until interrupted: --stage.N.duration -1",
         )
+    if settings.get("stage.load-duration") is not None and settings.given("stage.duration"):
+        raise _two_ends(settings, "stage")
     if settings.switch("stage.loadgen") is not None:
         raise UsageError(
             "--stage.loadgen takes options below it, such as --stage.loadgen.faucet.interval 10",
@@ -173,7 +176,7 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
 def _stage_by_hand(settings: Settings) -> StageSpec:
     """Until interrupted, under the load that was given, or none."""
     chain_only = bool(settings.get("chain-only"))
-    load = dict(settings.tree("stage.loadgen") or {})
+    load = with_seconds(settings.tree("stage.loadgen") or {})
     load.pop("cycles", None)
     return StageSpec(
         index=0,
@@ -188,11 +191,13 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
     own_load = settings.tree(f"stage.{index}.loadgen")
     loaded = True if own_load else settings.switch(f"stage.{index}.loadgen")
     chain_only = _chain_only(settings, index, count, loaded=loaded)
-    duration = settings.get(f"stage.{index}.duration")
+    under_load = _load_duration(settings, index, chain_only=chain_only)
+    duration = settings.get(f"stage.{index}.duration") if under_load is None else under_load
     if duration is None:
         # A local chain alone has nothing to wait for; a network goes on making blocks.
         alone = chain_only and settings.get("profile") == LOCAL
-        duration = 0 if alone else settings.get("stage.duration")
+        shared = settings.get("stage.load-duration") or settings.get("stage.duration")
+        duration = 0 if alone else shared
     save = settings.get(f"stage.{index}.save-storage")
     if save is None:
         save = settings.get("stage.save-storage")
@@ -204,6 +209,32 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
         save_storage=(not chain_only or index == 0) if save is None else save,
         load=None if chain_only else load,
         cycles=None if chain_only else cycles,
+        load_duration_s=None if under_load is None else float(under_load) * 60,
+    )
+
+
+def _load_duration(settings: Settings, index: int, *, chain_only: bool) -> float | None:
+    """Minutes under load of a stage; None where its own duration, or the shared one, ends it."""
+    own: float | None = settings.get(f"stage.{index}.load-duration")
+    if own is not None and settings.get(f"stage.{index}.duration") is not None:
+        raise _two_ends(settings, f"stage.{index}")
+    if own is not None and chain_only:
+        raise UsageError(
+            f"--stage.{index}.load-duration: stage {index} runs the chain alone",
+            hint=f"give it a load (--stage.{index}.loadgen), or --stage.{index}.duration",
+        )
+    if own is not None or chain_only or settings.get(f"stage.{index}.duration") is not None:
+        return own
+    shared: float | None = settings.get("stage.load-duration")
+    return shared
+
+
+def _two_ends(settings: Settings, group: str) -> UsageError:
+    names = [f"--{group}.{name}" for name in ("duration", "load-duration")]
+    told = [f"{name}{settings.given_by(name)}" for name in names]
+    return UsageError(
+        f"{told[0]} and {told[1]} both say when a stage ends",
+        hint="drop one: the first counts from the stage's start, the second from the load's",
     )
 
 
@@ -235,7 +266,7 @@ def _load(
     own: dict[str, Any] | None, shared: dict[str, Any] | None, index: int
 ) -> tuple[dict[str, Any], int | None]:
     """Tasks and cycle limit; a stage's own tasks replace the shared ones."""
-    own_tasks, shared_tasks = dict(own or {}), dict(shared or {})
+    own_tasks, shared_tasks = with_seconds(own or {}), with_seconds(shared or {})
     own_cycles = own_tasks.pop("cycles", None)
     shared_cycles = shared_tasks.pop("cycles", None)
     cycles = shared_cycles if own_cycles is None and not own_tasks else own_cycles

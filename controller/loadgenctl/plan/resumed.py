@@ -9,7 +9,8 @@ from typing import Any
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
-from loadgenctl.plan.options import RESUME_KEYS, find
+from loadgenctl.plan.lookup import find
+from loadgenctl.plan.options import RESUME_KEYS
 
 
 def changes(args: Sequence[str]) -> dict[str, Any]:

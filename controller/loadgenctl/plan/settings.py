@@ -12,16 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loadgenctl import program
 from loadgenctl.errors import UsageError
-from loadgenctl.plan.arguments import Setting, canonical, check, parse, parse_value, unknown
-from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option, find
+from loadgenctl.plan.arguments import (
+    PREFIX,
+    VARIABLE,
+    Setting,
+    canonical,
+    check,
+    of_variable,
+    parse,
+    parse_value,
+    unknown,
+)
+from loadgenctl.plan.lookup import find
+from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option
 
 DEFAULT = "default"
 """The origin of what nobody set."""
-PREFIX = "LOADGENCTL_"
 CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
 NOT_OPTIONS = frozenset(
-    {CONFIG_VARIABLE, "LOADGENCTL_CACHE", "LOADGENCTL_REAL_SDK", "LOADGENCTL_WITHOUT_DOCKER"}
+    {
+        CONFIG_VARIABLE,
+        program.VARIABLE,
+        "LOADGENCTL_CACHE",
+        "LOADGENCTL_REAL_SDK",
+        "LOADGENCTL_WITHOUT_DOCKER",
+    }
 )
 """Variables that serve something else: where things are, and which tests run."""
 
@@ -41,6 +58,15 @@ class Settings:
         match = find(path)
         return match.option.default if match else None
 
+    def given(self, key: str) -> bool:
+        """Whether somebody set a plain option, and not its default."""
+        return self.origins.get(tuple(key.split(".")), DEFAULT) != DEFAULT
+
+    def given_by(self, flag: str) -> str:
+        """` (loadgenctl.toml)` behind an option that was not given as this flag; else nothing."""
+        origin = self.origins[tuple(flag.removeprefix("--").split("."))]
+        return "" if _source(origin) == "flag" else f" ({origin})"
+
     def tree(self, key: str) -> dict[str, Any] | None:
         """A free-form subtree as nested dicts; None when nobody set it."""
         found: dict[str, Any] = {}
@@ -56,6 +82,11 @@ class Settings:
         for path, value in self._below(key):
             last = value if not path and isinstance(value, bool) else None
         return last
+
+    def variables(self) -> tuple[str, ...]:
+        """The environment's variables that set what is in force."""
+        named = {origin[1:] for origin in self.origins.values() if origin.startswith("$")}
+        return tuple(sorted(named))
 
     def _below(self, key: str) -> Iterator[tuple[tuple[str, ...], Any]]:
         """What was set at a path and below it, in that order: the rest of the path, the value."""
@@ -187,12 +218,12 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
         if name in SYNONYMS and text:
             key = SYNONYMS[name]
         elif name.startswith(PREFIX) and name not in NOT_OPTIONS:
-            key = name[len(PREFIX) :].lower().replace("__", ".").replace("_", "-")
+            key = of_variable(name)
         else:
             continue
         match = find(canonical(key))
         if match is None:
-            raise unknown(name, "environment variable")
+            raise unknown(name, VARIABLE)
         yield Setting(match.path, parse_value(match.option, text, name), f"${name}")
 
 
@@ -216,7 +247,7 @@ def load_file(path: Path, seen: Callable[[os.stat_result], None] | None = None) 
 def load_toml(
     path: Path, *, hint: str, seen: Callable[[os.stat_result], None] | None = None
 ) -> dict[str, Any]:
-    """A TOML file's content. Raises `UsageError` when it cannot be read or is no TOML.
+    """A TOML file's content. Raises `UsageError` when it cannot be read or is not TOML.
 
     `seen` as in `load_file`.
     """
@@ -224,10 +255,11 @@ def load_toml(
         with path.open("rb") as stream:
             if seen is not None:
                 seen(os.fstat(stream.fileno()))
-            return tomllib.load(stream)
+            # Some editors begin a file with a byte order mark, which is not TOML.
+            return tomllib.loads(stream.read().decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
     except (ValueError, RecursionError) as error:
         # Among them: numbers with too many digits, tables nested without end.
-        raise UsageError(f"{path} is no TOML: {error}", hint=hint) from error
+        raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from error

@@ -24,9 +24,11 @@ HARMLESS = frozenset(
         "monitor",
         "stages",
         "stage.duration",
+        "stage.load-duration",
         "stage.loadgen.*",
         "stage.save-storage",
         "stage.*.duration",
+        "stage.*.load-duration",
         "stage.*.loadgen.*",
         "stage.*.chain-only",
         "stage.*.save-storage",
@@ -46,6 +48,9 @@ HARMLESS = frozenset(
         "limit.*.memory",
         "limit.*.pids",
         "timeout.*",
+        "timeout.block",
+        "timeout.cycle",
+        "timeout.provision",
     }
 )
 WITHIN = frozenset({"output-dir", "state-dir", "sim-config", "custom-bootstrap"})

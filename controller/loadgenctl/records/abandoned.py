@@ -6,7 +6,6 @@ folder that is gone, cannot be written or holds something else by now is told of
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,11 +44,11 @@ def mark_interrupted(
         return None
     if dry_run:
         return f"would mark {folder} as interrupted"
+    # `updated_at` stays: it is when the run itself was last heard of.
     marked = replace(
         status,
         outcome="interrupted",
         reason=status.reason or f"{GONE}: it was killed, or the machine went down",
-        updated_at=time.time(),
     )
     try:
         replace_file(folder / schema.STATUS, document_bytes(marked.to_json()))

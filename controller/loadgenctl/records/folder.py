@@ -43,6 +43,30 @@ class Place:
             raise FileNotFoundError(errno.ENOENT, "another folder is there now", str(self.folder))
 
 
+def new_folder(wanted: Path) -> Path:
+    """Make a folder of that name, or of the name with -2, -3, … where that is taken.
+
+    Two callers never get the same one. Raises `OutputFolderError`.
+    """
+    number = 1
+    while True:
+        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileNotFoundError:
+            # A caller that had made the parent, and did not need it, has removed it in between.
+            continue
+        except FileExistsError as error:
+            if not folder.parent.is_dir():
+                raise folder_error(folder, error, starting=True) from error
+            number += 1
+        except OSError as error:
+            raise folder_error(folder, error, starting=True) from error
+        else:
+            return folder
+
+
 def require_writable(folder: Path) -> None:
     """Raise `OSError` if nothing can be written there.
 

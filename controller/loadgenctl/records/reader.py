@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Literal
 import orjson
 
 from loadgenctl.errors import OutputFolderError
+from loadgenctl.filetrouble import file_error
 from loadgenctl.plainfile import RolePath, open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.counting import ATTEMPT, MARKS, Counting
@@ -331,6 +332,8 @@ def parse_row(line: bytes, shape: Shape | None = None) -> Row | None:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
+    except PermissionError as error:
+        raise _unreadable(path, error) from error
     except OSError:
         return False  # a name longer than any
 
@@ -343,5 +346,5 @@ def _skip_line(stream: BinaryIO) -> None:
 
 def _unreadable(path: Path | RolePath, error: OSError) -> OutputFolderError:
     return OutputFolderError(
-        f"{path} cannot be read: {error.strerror or error}", hint="check its owner and permissions"
+        f"{path} cannot be read: {error.strerror or error}", hint=file_error(error).hint
     )

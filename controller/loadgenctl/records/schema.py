@@ -27,6 +27,7 @@ BLOCKS = "blocks.jsonl"
 CYCLES = "cycles.jsonl"
 SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
+LOG = "loadgenctl.log"
 ROWS = (PERF, EVENTS, BLOCKS, CYCLES, SAMPLES)
 """The files of rows."""
 

@@ -58,7 +58,8 @@ def is_number(value: object) -> bool:
     return (type(value) is int or type(value) is float) and -MOST < value < MOST
 
 
-def _is_time(value: object) -> bool:
+def is_time(value: object) -> bool:
+    """True for a number of seconds that a clock can show."""
     return (type(value) is int or type(value) is float) and -LATEST < value < LATEST
 
 
@@ -111,7 +112,7 @@ _CHECKS: Final[Mapping[Kind, Callable[[object], bool]]] = {
     "text": _is_text,
     "whole": _is_whole,
     "number": is_number,
-    "time": _is_time,
+    "time": is_time,
     "stage": is_stage,
     "truth": _is_truth,
     "object": _is_object,

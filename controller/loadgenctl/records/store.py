@@ -38,20 +38,6 @@ _MINIMUM_FREE = 16 * 1024 * 1024
 _OUTSIDE = -1
 """The stage of rows that belong to none, as the original writes it."""
 
-_LEFT_BY_A_RUN = (
-    schema.RUN,
-    schema.STATUS,
-    schema.PERF,
-    schema.EVENTS,
-    schema.BLOCKS,
-    schema.CYCLES,
-    schema.SAMPLES,
-    schema.SUMMARY,
-    "*-stage-*.slog",
-    "*-stage-*.slog.*",
-    "*-storage-stage-*.tar.*",
-)
-
 
 class RunStore:
     """The only writer of one results folder; safe to be called from several threads."""
@@ -76,18 +62,17 @@ class RunStore:
         self._place = Place.of(folder)
 
     @classmethod
-    def create(cls, folder: Path, clock: Clock, *, replace_run: bool = False) -> RunStore:
+    def create(cls, folder: Path, clock: Clock) -> RunStore:
         """Make `folder` (parents too) ready for a new run, whose time starts now.
 
-        Raises `OutputFolderError` when it cannot be made or written, has no room, or holds a run;
-        with `replace_run` the records of a finished run there are removed first.
+        Raises `OutputFolderError` when it cannot be made or written, has no room, or holds a run.
         """
         folder = folder.absolute()
         there = folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if holds_run(folder):
-                _make_way(folder, replace_run=replace_run)
+                raise _in_use(folder)
             _probe(folder)
             return cls(folder, clock)
         except OSError as error:
@@ -364,22 +349,16 @@ def _end_line(path: Path) -> None:
         file.write(b"\n")
 
 
-def _make_way(folder: Path, *, replace_run: bool) -> None:
+def _in_use(folder: Path) -> OutputFolderError:
     status = RunFolder(folder).status
     if status is not None and status.as_found().outcome == "running":
-        raise OutputFolderError(
+        return OutputFolderError(
             f"{folder} is being written by a run that is still going on",
             hint="give another --output-dir, or wait for that run",
         )
-    if not replace_run:
-        raise OutputFolderError(
-            f"{folder} already holds a run",
-            hint="give another --output-dir, or remove the folder",
-        )
-    for pattern in _LEFT_BY_A_RUN:
-        for left in folder.glob(pattern):
-            left.unlink()
-    shutil.rmtree(folder / "logs", ignore_errors=True)
+    return OutputFolderError(
+        f"{folder} already holds a run", hint="give another --output-dir, or remove the folder"
+    )
 
 
 def _probe(folder: Path) -> None:

@@ -23,7 +23,7 @@ _LINES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run as reports see it. Strings are as found: whoever shows them makes them harmless."""
+    """A run as reports see it. Strings are as found: to be made harmless where they are shown."""
 
     summary: Summary
     """As `stats.run.summarize` makes it."""
@@ -51,7 +51,7 @@ class RunFacts:
 
     @property
     def simulated(self) -> bool:
-        """True where the numbers tell nothing about a real chain."""
+        """True where the numbers say nothing about a real chain."""
         return self.run.get("simulated") is True
 
     @property

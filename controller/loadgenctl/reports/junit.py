@@ -4,14 +4,14 @@
         testsuite                    a run; its properties tell what was run, with what and where
             build and set-up         everything before the first stage
             chain start, restart     per stage: until the chain was ready
-            load, chain alone        per stage: what was to be done then, to its end
+            load, chain only         per stage: what was to be done then, to its end
             cycles TASK              per stage with a load and task; its time is their average
             outcome                  how the run as a whole ended
 
 The names say nothing of one run alone, so that CI systems recognise a test from run to run. Of a
 run that went wrong either `build and set-up` or `outcome` has the reason and the last lines. A
 `failure` is a load that did not come through; whatever else went wrong is an `error`. What was not
-come to is skipped.
+reached is skipped.
 
 Elements and attributes are those of the XML schemas of both Ant and Jenkins, but for a test case's
 `system-out`, which Ant's does not know.
@@ -25,15 +25,16 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
-from rich.console import Console
-
 from loadgenctl.reports.facts import RunFacts, moment, tasks_of
 from loadgenctl.reports.summary import Summary, part
-from loadgenctl.reports.text import WIDTH, print_summary
+from loadgenctl.reports.text import summary_lines, times
 from loadgenctl.reports.words import MISSING, clean, log_line, number, percent, seconds
+from loadgenctl.stats.run import measured_blocks
 
 NAME: Final = "loadgenctl"
 RUN: Final = "run"
+_WIDTH: Final = 100
+"""Columns of the summary's tables."""
 _FAILED_RUN: Final = 4
 """The exit code of a run that failed: see `errors`."""
 
@@ -128,7 +129,7 @@ def cases_of(facts: RunFacts) -> Iterator[Case]:
     yield Case(RUN, "outcome", None, _ending(facts) if begun or not facts.went_wrong else _NO_STAGE)
 
 
-_NO_STAGE: Final = Verdict("skipped", "no stage was come to")
+_NO_STAGE: Final = Verdict("skipped", "no stage was reached")
 
 
 def _build_case(facts: RunFacts) -> Case:
@@ -142,14 +143,14 @@ def _chain_case(facts: RunFacts, index: int, stage: Summary) -> Case:
     spans = part(stage, "durations")
     took = _seconds(spans, "chain_ready_s")
     verdict = None if took is not None else _not_come_to(facts, index, stage, "the chain was ready")
-    # A chain that went on from a kept state starts again in the first stage, too; that is not told.
+    # A chain with a kept state starts again in the first stage, too; that is not shown.
     name = "chain restart" if index else "chain start"
     return Case(f"stage-{index}", name, took, verdict)
 
 
 def _hold_case(facts: RunFacts, index: int, stage: Summary, plan: Summary) -> Case:
     loaded = plan.get("chain_only") is False or stage.get("kind") == "load"
-    name = "load" if loaded else "chain alone"
+    name = "load" if loaded else "chain only"
     times = part(stage, "times")
     verdict = None
     if "shutdown_at" not in times:
@@ -163,7 +164,7 @@ def _hold_case(facts: RunFacts, index: int, stage: Summary, plan: Summary) -> Ca
 def _not_come_to(
     facts: RunFacts, index: int, stage: Summary, what: str, *, begun: bool = True
 ) -> Verdict:
-    """Of something that the records do not tell of: it failed, or nobody came to it.
+    """Of something that the records do not tell of: it failed, or it was not reached.
 
     `begun`: what comes before it in the stage went well.
     """
@@ -171,7 +172,7 @@ def _not_come_to(
         return Verdict("skipped", f"the run ended before stage {index}")
     if not facts.went_wrong:
         going_on = facts.outcome == "running"
-        return Verdict("skipped", "the run is going on" if going_on else "not in the records")
+        return Verdict("skipped", "the run is still running" if going_on else "not in the records")
     ending = _ending(facts)
     if begun and ending is not None and facts.status.stage in (index, None):
         return ending
@@ -194,12 +195,14 @@ def _too_little(facts: RunFacts, stage: Summary, plan: Summary) -> Verdict | Non
 def _cycles_case(index: int, task: str, stage: Summary) -> Case:
     cycles = part(part(stage, "cycles"), task)
     finished, failed = _count(cycles, "cycle_count"), _count(cycles, "failed")
+    unfinished = _count(cycles, "unfinished")
     verdict = None
     if not finished:
-        verdict = Verdict("skipped", "no cycle finished")
+        told = f"no cycle finished, {unfinished} unfinished" if unfinished else "no cycle finished"
+        verdict = Verdict("skipped", told)
     elif failed:
         errors = part(stage, "cycle_errors").items()
-        text = "\n".join(f"{times} times: {error}" for error, times in errors)
+        text = "\n".join(f"{error} ({times(count)})" for error, count in errors)
         message = f"{failed} of {finished} cycles failed"
         title = f"{message}; errors of all tasks of stage {index}:\n{text}"
         verdict = Verdict("failure", message, type="failed", text=title)
@@ -207,6 +210,7 @@ def _cycles_case(index: int, task: str, stage: Summary) -> Case:
     output = _words(
         cycles=number(finished),
         failed=number(failed),
+        unfinished=number(unfinished),
         missed=number(cycles.get("missed")),
         ok=f"{percent(cycles.get('success_percentage'))} %",
         **{name: f"{seconds(spread.get(name))} s" for name in ("avg", "p50", "p95", "max")},
@@ -242,7 +246,7 @@ def _evidence(facts: RunFacts) -> str:
 
 def _block_words(stage: Summary) -> str:
     blocks = part(stage, "blocks")
-    live = part(blocks, "live")
+    live = measured_blocks(stage)
     if not live:
         return ""
     swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")
@@ -262,9 +266,7 @@ def _words(**values: str) -> str:
 
 def _summary_text(facts: RunFacts) -> str:
     """The summary as a person sees it after a run."""
-    out = io.StringIO()
-    print_summary(Console(file=out, width=WIDTH, force_terminal=False), facts.summary)
-    return _lines(out.getvalue())
+    return _lines("\n".join(line.plain for line in summary_lines(facts.summary, _WIDTH)))
 
 
 def _lines(text: str) -> str:

@@ -1,6 +1,7 @@
 """Tables as lines of text, for what is drawn every second: rich's own cost several times more.
 
-Nothing here wraps. What is too long for its column or line is cut, and the cut is seen.
+Nothing here wraps. Words that are too long for their column are shortened, which is seen; numbers
+never are: where there is no space, columns are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Row = tuple[str | Text, ...]
 """A row's cells; a `Text` has one style, its own."""
 
 GAP: Final = 3
-"""Columns between what stands side by side."""
+"""Columns between two lists side by side."""
 _HEAD: Final = "bold underline"
 
 
@@ -26,21 +27,35 @@ class Column:
 
     head: str
     width: int
-    """At least so wide, so that it stands still while its cells change."""
+    """At least so wide, so that it does not move while its cells change."""
     most: int | None = None
     """Words, at the left and at most so wide; None: numbers, at the right and never cut."""
+    rank: int = 0
+    """Columns that are left out where there is no space, the highest rank first; 0: never."""
 
 
-def lines_of(columns: Sequence[Column], rows: Sequence[Row]) -> list[Text]:
-    """The line of the heads, and one for each row."""
-    plain = [[str(cell) for cell in row] for row in rows]
+def lines_of(
+    columns: Sequence[Column], rows: Sequence[Row], width: int | None = None
+) -> list[Text]:
+    """The line of the heads, and one for each row; of at most `width` columns, if ranks allow."""
+    places, widths = list(range(len(columns))), _widths(columns, rows)
+    while width is not None and sum(widths[place] + 1 for place in places) - 1 > width:
+        least = max(places, key=lambda place: columns[place].rank)
+        if columns[least].rank == 0:
+            break
+        places.remove(least)
+    heads = tuple(Text(column.head, _HEAD) for column in columns)
+    shown = [(columns[place], widths[place], place) for place in places]
+    return [_line(shown, row) for row in (heads, *rows)]
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
     widths = []
     for place, column in enumerate(columns):
-        widest = max([cell_len(column.head), *(cell_len(cells[place]) for cells in plain)])
+        widest = max([cell_len(column.head), *(cell_len(str(row[place])) for row in rows)])
         wanted = max(column.width, widest)
         widths.append(wanted if column.most is None else min(wanted, column.most))
-    heads = tuple(Text(column.head, _HEAD) for column in columns)
-    return [_line(columns, widths, row) for row in (heads, *rows)]
+    return widths
 
 
 def beside(left: Sequence[Text], right: Sequence[Text], width: int) -> list[Text]:
@@ -63,11 +78,13 @@ def page(lines: Sequence[Text], width: int) -> Text:
     return Text("\n").join(lines)
 
 
-def _line(columns: Sequence[Column], widths: Sequence[int], row: Row) -> Text:
+def _line(shown: Sequence[tuple[Column, int, int]], row: Row) -> Text:
+    """The cells of a row; of each column that is shown, its width and its place in the row."""
     line = Text()
-    for place, (column, width, cell) in enumerate(zip(columns, widths, row, strict=True)):
-        if place:
+    for column, width, place in shown:
+        if line:
             line.append(" ")
+        cell = row[place]
         text, style = (cell.plain, cell.style) if isinstance(cell, Text) else (cell, "")
         line.append(_cut(text, width) if column.most else _right(text, width), style)
     return line

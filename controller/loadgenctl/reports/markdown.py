@@ -1,6 +1,6 @@
 """A run as a compact page in Markdown, for the job pages of CI systems.
 
-What comes from outside (names, revisions, log lines) stands in code spans and fenced blocks only.
+What comes from outside (names, revisions, log lines) is in code spans and fenced blocks only.
 There Markdown knows no markup, and GitHub and GitLab look for no mentions, links or references: no
 escaping of single characters could promise that, since they look for these in the finished page.
 """
@@ -16,6 +16,7 @@ from loadgenctl.reports.facts import UNTOLD, RunFacts
 from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
 from loadgenctl.reports.text import notes
 from loadgenctl.reports.words import MISSING, clean, duration, mebibytes, number, percent, seconds
+from loadgenctl.stats.run import measured_blocks
 
 ROWS: Final = 100
 """Rows of a table; the page of a run of 1000 stages must stay below GitHub's limit of 1 MiB."""
@@ -27,7 +28,7 @@ _TOO_MANY: Final = re.compile(f"`{{{_MOST + 1},}}")
 _BAR: Final = "¦"
 """Stands for `|` in tables, where not all renderers agree on how to escape it in code."""
 _SIGNS: Final = {"passed": "✅", "running": "⏳", UNTOLD: "❔", "interrupted": "⚠️"}
-_KINDS: Final = {"load": "load", "chain-only": "chain alone"}
+_KINDS: Final = {"load": "load", "chain-only": "chain only"}
 _SUBJECTS: Final = (
     *(("chain", subject) for subject in ("kernel", "vats")),
     *(("measuring", subject) for subject in MEASURING),
@@ -85,7 +86,7 @@ def _heading(facts: RunFacts) -> list[str]:
 def _simulated(facts: RunFacts) -> list[str]:
     if not facts.simulated:
         return []
-    return ["> **SIMULATED SDK: these numbers tell nothing about a real chain.**"]
+    return ["> **SIMULATED SDK: these numbers say nothing about a real chain.**"]
 
 
 def _head(facts: RunFacts) -> list[str]:
@@ -95,7 +96,7 @@ def _head(facts: RunFacts) -> list[str]:
         reason = why.pop("reason", "no reason was recorded")
         lines.append(", ".join([f"- **Why:** {code(reason, 400)}", *_named(why)]))
     where = facts.where
-    # As long as a line, and the tag tells the same on this machine.
+    # As long as a line, and the tag says the same on this machine.
     where.pop("image id", None)
     for name, told in (("SDK", facts.what), ("Run", where)):
         if told:
@@ -111,15 +112,17 @@ def _stage_table(stages: Sequence[Summary]) -> list[str]:
     rows = []
     for stage in stages:
         spans, blocks = part(stage, "durations"), part(stage, "blocks")
-        live = part(blocks, "live")
+        live = measured_blocks(stage)
         swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")
         rows.append(
             (
                 number(stage.get("stage")),
                 _KINDS.get(str(stage.get("kind")), MISSING),
-                duration(spans.get("duration_s")),
+                seconds(spans.get("duration_s")),
                 seconds(spans.get("stage_ready_s")),
                 seconds(spans.get("restart_s")),
+                seconds(spans.get("loaded_s")),
+                seconds(spans.get("chain_stop_s")),
                 number(part(blocks, "all").get("block_count")),
                 seconds(swingset.get("avg")),
                 seconds(swingset.get("p95")),
@@ -127,9 +130,15 @@ def _stage_table(stages: Sequence[Summary]) -> list[str]:
                 percent(share.get("p95")),
             )
         )
-    heads = ["stage", "kind", "duration", "ready s", "restart s", "blocks"]
+    heads = ["stage", "kind", "duration s", "ready s", "restart s", "load s", "chain stop s"]
+    heads += ["blocks"]
     heads += ["swingset s", "p95", "swingset %", "p95"]
-    return _table("Stages; swingset: averages of live blocks", heads, rows, left=2)
+    return _table(
+        "Stages; swingset: average and p95 of blocks under load, else of live blocks",
+        heads,
+        rows,
+        left=2,
+    )
 
 
 def _cycle_table(stages: Sequence[Summary]) -> list[str]:
@@ -145,12 +154,13 @@ def _cycle_table(stages: Sequence[Summary]) -> list[str]:
                     _cell(task),
                     number(cycles.get("cycle_count")),
                     percent(cycles.get("success_percentage")),
+                    number(cycles.get("unfinished")),
                     number(cycles.get("missed")),
                     *(seconds(spread.get(name)) for name in ("avg", "p50", "p95")),
                 )
             )
-    heads = ("stage", "task", "cycles", "ok %", "missed", "avg s", "p50 s", "p95 s")
-    return _table("Cycles; times of the successful ones", heads, rows, left=2)
+    heads = ("stage", "task", "cycles", "ok %", "unfinished", "missed", "avg s", "p50 s", "p95 s")
+    return _table("Cycles; times of successful cycles", heads, rows, left=2)
 
 
 def _resource_table(resources: Sequence[Summary]) -> list[str]:

@@ -5,85 +5,119 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
-from loadgenctl.reports.words import MISSING, clean, number, percent, seconds
+from loadgenctl.reports.tables import UNICODE, Column, Marks, Table, flowing, table_lines, wrapped
+from loadgenctl.reports.words import MISSING, clean, clock_step, count, number, percent, seconds
 
 Row = Mapping[str, Any]
 
 _SPREAD: Final = ("avg", "p50", "p95", "min", "max")
 _TYPES: Final = 12
 
-
-def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:
-    table = Table(
-        title=Text(clean(title)),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place < left else "right", no_wrap=True)
-    return table
+_STARTUP: Final[Mapping[str, str]] = {
+    "bootstrap_s": "bootstrap",
+    "bootstrap_deliveries": "deliveries",
+    "bootstrap_computrons": "computrons",
+    "replay_s": "replay",
+    "replayed_deliveries": "replayed deliveries",
+}
+"""Field of the startup → what it is, in the order of the fields."""
+_QUANTITIES: Final[Mapping[str, str]] = {
+    "lag_s": "lag s",
+    "block_duration_s": "block time s",
+    "chain_block_duration_s": "chain's block time s",
+    "idle_time_s": "idle s",
+    "cosmos_time_s": "cosmos s",
+    "swingset_time_s": "swingset s",
+    "processing_time_s": "processing s",
+    "deliveries": "deliveries",
+    "computrons": "computrons",
+    "slog_lines": "slog lines",
+    "swingset_percentage": "swingset %",
+    "processing_percentage": "processing %",
+}
+"""Quantity of a summary of blocks → its head, with the unit."""
+_COUNTS: Final = frozenset({"deliveries", "computrons", "slog_lines"})
+_GROUPS: Final[Mapping[str, str]] = {
+    "all": "all blocks",
+    "last100": "last 100 blocks before the shutdown",
+    "live": "live blocks",
+    "catch_up": "catch-up blocks",
+}
 
 
 def blocks_table(title: str, rows: Sequence[Row]) -> Table:
-    """One line per block; times in seconds."""
-    heads = (
-        "block",
-        "live",
-        "lag",
-        "duration",
-        "idle",
-        "cosmos",
-        "swingset",
-        "%",
-        "lines",
-        "deliveries",
-        "computrons",
+    """One row per block; times in seconds."""
+    columns = (
+        Column("block"),
+        Column("live", "whole"),
+        Column("lag s"),
+        Column("time s"),
+        Column("idle s"),
+        Column("cosmos s"),
+        Column("swingset s"),
+        Column("%"),
+        Column("lines", rank=1),
+        Column("deliveries"),
+        Column("computrons"),
     )
-    table = _table(title, heads)
     times = ("lag", "blockDuration", "idleTime", "cosmosTime", "swingsetTime")
-    for row in rows:
-        live = {True: "yes", False: "no"}.get(row.get("liveMode", None), MISSING)
-        table.add_row(
+    shown = [
+        (
             str(row["blockHeight"]),
-            live,
+            {True: "yes", False: "no"}.get(row.get("liveMode", None), MISSING),
             *(seconds(row.get(name)) for name in times),
             percent(row.get("swingsetPercentage"), 2),
             *(number(row.get(name)) for name in ("slogLines", "deliveries", "computrons")),
         )
-    return table
+        for row in rows
+    ]
+    return Table(clean(title), columns, shown)
 
 
-def stats_tables(document: Row) -> list[Table | Text]:
-    """Of one file: size and oddities, startup, a summary per group of blocks, event types."""
+def stats_lines(document: Row, width: int | None, marks: Marks = UNICODE) -> list[Text]:
+    """Of one file: size and oddities, startup, a table per group of blocks, event types."""
     size = f"{number(document['bytes'])} bytes, {number(document['lines'])} lines"
-    parts: list[Table | Text] = [Text(f"{clean(document['file'])}: {size}", "bold")]
-    startup = ", ".join(f"{name} {number(value, 2)}" for name, value in document["startup"].items())
-    if startup:
-        parts.append(Text(f"  {startup}"))
-    odd = ", ".join(f"{clean(kind)} {count}" for kind, count in document["anomalies"].items())
-    if odd:
-        parts.append(Text(f"  odd: {odd}", "yellow"))
-    for group, summary in document["blocks"].items():
-        heights = f"{summary['start_block_height']} to {summary['end_block_height']}"
-        title = f"Blocks {group}: {summary['block_count']}, {heights}"
-        table = _table(title, ("quantity", "count", *_SPREAD))
-        for name, spread in summary.items():
-            if isinstance(spread, Mapping):
-                values = (seconds(spread[field]) for field in _SPREAD)
-                table.add_row(name, number(spread["count"]), *values)
-        parts.append(table)
+    lines = [Text(f"{clean(document['file'])}: {size}", "bold")]
+    startup = [
+        _startup(name, document["startup"][name])
+        for name in _STARTUP
+        if name in document["startup"]
+    ]
+    lines += flowing(startup, width) if startup else []
+    odd = ", ".join(
+        f"{clean(kind)} {number(times)}" for kind, times in document["anomalies"].items()
+    )
+    lines += wrapped(f"odd: {odd}", width, "yellow") if odd else []
+    for step in document["clock_steps"]:
+        lines += wrapped(clock_step(step), width, "yellow")
+    made = [_group_table(group, summary) for group, summary in document["blocks"].items()]
     if document["types"]:
-        table = _table("Events", ("type", "lines"))
-        for name, count in list(document["types"].items())[:_TYPES]:
-            table.add_row(clean(name), number(count))
-        parts.append(table)
-    return parts
+        counts = list(document["types"].items())[:_TYPES]
+        rows = [(clean(name), number(lines)) for name, lines in counts]
+        made.append(Table("Events", (Column("type", "name"), Column("lines")), rows))
+    for table in made:
+        lines += [Text(), *table_lines(table, width, marks)]
+    return lines
+
+
+def _startup(name: str, value: object) -> str:
+    told = f"{seconds(value)} s" if name.endswith("_s") else number(value)
+    return f"{_STARTUP[name]} {told}"
+
+
+def _group_table(group: str, summary: Row) -> Table:
+    heights = f"{summary['start_block_height']} to {summary['end_block_height']}"
+    title = f"{_GROUPS.get(group, group)}: {number(summary['block_count'])}, heights {heights}"
+    columns = (Column("quantity", "whole"), Column("count"), *map(Column, _SPREAD))
+    rows = []
+    for name, spread in summary.items():
+        if isinstance(spread, Mapping):
+            shown = count if name in _COUNTS else seconds
+            cells = (shown(spread[field]) for field in _SPREAD)
+            rows.append((_QUANTITIES.get(name, clean(name)), number(spread["count"]), *cells))
+    return Table(title[:1].upper() + title[1:], columns, rows)
 
 
 _TAIL: Final = (
@@ -98,22 +132,35 @@ _TAIL: Final = (
 )
 """Of a chain that is followed: head, field, width of a plain line's column."""
 _TIMES: Final = frozenset({"lag", "duration", "cosmos", "swingset", "idle"})
+_TAIL_HEADS: Final[Mapping[str, str]] = {"duration": "time"}
+_TAIL_RANKS: Final[Mapping[str, int]] = {"idle": 4, "cosmos": 3, "deliveries": 2, "lag": 1}
+"""What is left out of a narrow table; the highest goes first."""
 
 
-def tail_table(title: str, rows: Sequence[Row]) -> Table:
-    """The blocks as they come, for a terminal of 80 columns; times in seconds."""
-    table = _table(title, [head for head, _, _ in _TAIL], left=0)
-    table.padding = (0, 1, 0, 0)
-    for column, (head, _, _) in zip(table.columns, _TAIL, strict=True):
-        # So that it stands still while numbers come and go.
-        column.min_width = max(len(head), 7)
-    for row in rows:
-        shown = [
+def tail_lines(title: str, rows: Sequence[Row], width: int, marks: Marks = UNICODE) -> list[Text]:
+    """The blocks as they come, for a terminal of that width: title, heads, a rule, a line each.
+
+    Where there is no space, the times that matter least are left out.
+    """
+    shown = [
+        [
             seconds(row.get(field)) if head in _TIMES else number(row.get(field))
             for head, field, _ in _TAIL
         ]
-        table.add_row(str(row["blockHeight"]), *shown[1:])
-    return table
+        for row in rows
+    ]
+    # At least so wide, so that columns do not move while numbers come and go.
+    columns = [
+        Column(
+            f"{_TAIL_HEADS.get(head, head)} s" if head in _TIMES else head,
+            rank=_TAIL_RANKS.get(head, 0),
+            width=7,
+        )
+        for head, _, _ in _TAIL
+    ]
+    for row, cells in zip(rows, shown, strict=True):
+        cells[0] = str(row["blockHeight"])
+    return table_lines(Table(clean(title), columns, list(shown), split=True), width, marks)
 
 
 def tail_head() -> str:
@@ -138,20 +185,19 @@ def _tail_line(words: Sequence[str]) -> str:
 
 
 def vats_table(title: str, rows: Sequence[Row]) -> Table:
-    """One line per vat, as they come."""
-    heads = (
-        "vat",
-        "name",
-        "deliveries",
-        "failed",
-        "computrons",
-        "time s",
-        "replayed",
-        "replay s",
+    """One row per vat, as they come."""
+    columns = (
+        Column("vat", "whole"),
+        Column("name", "name"),
+        Column("deliveries"),
+        Column("failed"),
+        Column("computrons"),
+        Column("time s"),
+        Column("replayed"),
+        Column("replay s", joined=True),
     )
-    table = _table(title, heads, left=2)
-    for row in rows:
-        table.add_row(
+    shown = [
+        (
             clean(row["vat_id"]),
             clean(row["name"] or MISSING),
             number(row["deliveries"]),
@@ -161,4 +207,6 @@ def vats_table(title: str, rows: Sequence[Row]) -> Table:
             number(row["replayed_deliveries"]),
             seconds(row["replay_s"]),
         )
-    return table
+        for row in rows
+    ]
+    return Table(clean(title), columns, shown, keys=2)

@@ -1,4 +1,4 @@
-"""How a run stands, as a picture for a terminal of 80 columns and more, or as plain text.
+"""The state of a run, as a picture for a terminal of 80 columns and more, or as plain text.
 
 Reads nothing but the document of `stats.standing`. Every string in it may come from outside and is
 shown without escapes and without markup.
@@ -22,6 +22,7 @@ from loadgenctl.reports.words import (
     number,
     percent,
     seconds,
+    stage_of,
 )
 from loadgenctl.stats.run import CHAIN_ONLY
 
@@ -32,12 +33,16 @@ PLAIN_WIDTH: Final = 80
 PLAIN_ROWS: Final = 10
 """Blocks, and processes, that are shown there."""
 WIDE: Final = 160
-"""Columns from which on the blocks stand beside the rest."""
+"""Columns from which on the blocks are beside the rest."""
 _NARROW: Final = 100
-"""Columns below which the ages of samples make room for bytes moved."""
+"""Columns below which the ages of samples make space for bytes moved."""
 _LOG_LINES: Final = 3
 _NOTES: Final = 3
 _RESOURCES_LEAST: Final = 3
+_BESIDE: Final = 76
+"""Columns that tasks and resources have beside the blocks."""
+_PROCESS_LEAST: Final = 26
+"""Columns of the processes without their age, names as short as they get."""
 _NAME: Final = 24
 """Columns of a vat's name, if there are so many."""
 
@@ -74,34 +79,34 @@ _BLOCK_TIMES: Final = (
 _BLOCK_COUNTS: Final = ("deliveries", "computrons")
 _BLOCK_COLUMNS: Final = (
     Column("block", 9),
-    Column("lag s", 8),
-    Column("duration", 8),
-    Column("cosmos", 8),
-    Column("swingset", 8),
-    Column("idle", 8),
-    Column("deliveries", 10),
-    Column("computrons", 12),
+    Column("lag s", 8, rank=1),
+    Column("time s", 8),
+    Column("cosmos s", 8, rank=3),
+    Column("swingset s", 10),
+    Column("idle s", 8, rank=4),
+    Column("deliveries", 10, rank=2),
+    Column("computrons", 12, rank=1),
 )
 _TASK_COLUMNS: Final = (
-    Column("state", 9, most=9),
+    Column("state", 9, most=9, rank=3),
     Column("ok", 6),
     Column("failed", 6),
-    Column("in flight", 9),
-    Column("missed", 6),
-    Column("avg s", 7),
+    Column("in flight", 9, rank=1),
+    Column("missed", 6, rank=2),
+    Column("avg s", 7, rank=4),
     Column("p95 s", 7),
-    Column("ok/min", 6),
+    Column("ok/min", 6, rank=1),
 )
 _MOVED: Final[Mapping[str, tuple[str, str, str]]] = {
-    "network": ("net in/out", "network_rx_bytes", "network_tx_bytes"),
-    "block": ("disk r/w", "block_read_bytes", "block_write_bytes"),
+    "network": ("net MiB", "network_rx_bytes", "network_tx_bytes"),
+    "block": ("disk MiB", "block_read_bytes", "block_write_bytes"),
 }
 """What containers move: head of the column, quantity in, quantity out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many rows of what there is room for."""
+    """How many rows of what there is space for."""
 
     blocks: int
     resources: int
@@ -110,20 +115,25 @@ class Room:
 def picture(standing: Standing, width: int, height: int | None = None) -> list[Text]:
     """The lines of everything but the last one, for `width` columns; the columns fit from 80 on.
 
-    With `height`, lists are as long as so many lines have room for; what is left over is cut.
+    With `height`, lists are as long as so many lines have space for; what is left over is cut.
     """
     head = [*_head(standing), *_notes(standing), Text()]
-    cycles = _cycles(standing.get("cycles"), _dict(standing, "stage"))
+    wide = width >= WIDE
+    blocks_width = width - GAP - _BESIDE if wide else width
+    tasks, stage = standing.get("cycles"), _dict(standing, "stage")
+    count = len(_dict(tasks, "tasks")) + 1
     rest = None if height is None else height - len(head)
-    room = _room(standing, width, rest, len(cycles))
-    blocks = _blocks(standing.get("blocks"), room.blocks)
-    if width < WIDE:
-        resources = _resources(standing, room.resources, width)
-        lines = [*head, *blocks, Text(), *cycles, Text(), *resources]
+    room = _room(standing, width, rest, count)
+    blocks = _blocks(standing.get("blocks"), room.blocks, blocks_width)
+    left_width = max(line.cell_len for line in blocks)
+    right_width = width - left_width - GAP if wide else width
+    cycles = _cycles(tasks, stage, right_width)
+    resources = _resources(standing, room.resources, right_width)
+    below = [*cycles, Text(), *resources]
+    if wide:
+        lines = [*head, *beside(blocks, below, left_width)]
     else:
-        left_width = max(line.cell_len for line in blocks)
-        resources = _resources(standing, room.resources, width - left_width - GAP)
-        lines = [*head, *beside(blocks, [*cycles, Text(), *resources], left_width)]
+        lines = [*head, *blocks, Text(), *below]
     return lines if height is None else lines[:height]
 
 
@@ -134,7 +144,7 @@ def foot(standing: Standing, keys: str = "") -> Text:
     if blocks:
         running = _dict(standing, "run").get("outcome") == "running"
         age = blocks.get("age_s")
-        parts = [f"last block {duration(age)} {'ago' if running else 'before the end'}"]
+        parts = [_last_block(blocks, running=running)]
         if blocks.get("stage") != _dict(standing, "stage").get("stage"):
             parts[0] += f" (stage {clean(blocks.get('stage'))})"
         usual = _dict(blocks, "average").get("block_duration_s")
@@ -151,7 +161,7 @@ def foot(standing: Standing, keys: str = "") -> Text:
 
 
 def _head(standing: Standing) -> list[Text]:
-    """What runs, on what, how it stands and what it does."""
+    """What runs, on what, its state and what it does."""
     run, stage = _dict(standing, "run"), _dict(standing, "stage")
     first = _line(clean(run.get("folder")), "bold")
     first.append(": ", "not bold").append_text(outcome_text(run.get("outcome") or "not begun"))
@@ -159,13 +169,15 @@ def _head(standing: Standing) -> list[Text]:
         first.append(f" {duration(run['elapsed_s'])}", "not bold")
     if (run.get("attempt") or 1) > 1:
         first.append(f", attempt {run['attempt']}", "not bold")
-    second = _line(f"SDK {sdk_words(run)}" if run.get("sdk") else "SDK not told yet")
+    second = _line(f"SDK {sdk_words(run)}" if run.get("sdk") else "SDK not known yet")
     if run.get("simulated"):
-        second.append(", ").append("simulated: tells nothing about a real chain", "bold yellow")
+        second.append(", ").append("simulated: not a real chain", "bold yellow")
     lines = [first, second, _line(_doing(run, stage))]
     if run.get("outcome") == "running":
         if run.get("owner_alive") is None:
-            unknown = "not a run of this machine, it seems: nobody here knows whether it goes on"
+            unknown = (
+                "seems to be a run of another machine: whether it still runs is not known here"
+            )
             lines.append(_line(unknown, "yellow"))
         return lines
     why = ": ".join(clean(run[name], 200) for name in ("role", "reason") if run.get(name))
@@ -187,13 +199,27 @@ def _doing(run: Standing, stage: Standing) -> str:
         return f"{clean(words)}{stages}"
     words = DOING.get(str(mark)) or clean(run.get("step") or MISSING)
     if mark == "perf-stage-ready":
-        words = "chain alone" if stage.get("kind") == CHAIN_ONLY else "under load"
-    of = "" if count is None else f" (of 0 to {count - 1})"
-    line = f"stage {clean(index)}{of}: {words}, {duration(stage.get('elapsed_s'))}"
-    planned = stage.get("planned_s")
+        words = "chain only" if stage.get("kind") == CHAIN_ONLY else "under load"
+    name = stage_of(clean(index), count)
+    line = name if words == f"stage {index}" else f"{name}: {words}"
+    if run.get("outcome") not in {None, "running"}:
+        line = f"ended in {line}"
+    elapsed, planned = stage.get("elapsed_s"), stage.get("planned_s")
+    if elapsed is None:
+        return line
+    line += f", {duration(elapsed)}"
     if planned is None or planned == 0:
         return line
     return f"{line} of {duration(planned)}" if planned > 0 else f"{line}, until interrupted"
+
+
+def _last_block(blocks: Standing, *, running: bool) -> str:
+    age, last = blocks.get("age_s"), _list(blocks, "last")
+    if age is not None:
+        return f"last block {duration(age)} {'ago' if running else 'before the end'}"
+    return (
+        f"last block {number(last[-1].get('block_height')) if last else MISSING}, its end unknown"
+    )
 
 
 def _notes(standing: Standing) -> list[Text]:
@@ -226,7 +252,7 @@ def _room(standing: Standing, width: int, height: int | None, cycle_lines: int) 
     return Room(max(1, left - resources), resources)
 
 
-def _blocks(blocks: Standing | None, count: int) -> list[Text]:
+def _blocks(blocks: Standing | None, count: int, width: int) -> list[Text]:
     if not blocks:
         return [_line("no block yet", "dim")]
     rows = _list(blocks, "last")
@@ -235,7 +261,7 @@ def _blocks(blocks: Standing | None, count: int) -> list[Text]:
     ]
     average = _block_cells(_dict(blocks, "average"))
     cells.append(tuple(Text(cell, "dim") for cell in (f"avg {len(rows)}", *average)))
-    return lines_of(_BLOCK_COLUMNS, cells)
+    return lines_of(_BLOCK_COLUMNS, cells, width)
 
 
 def _block_cells(row: Standing) -> list[str]:
@@ -243,7 +269,7 @@ def _block_cells(row: Standing) -> list[str]:
     return times + [number(row.get(name)) for name in _BLOCK_COUNTS]
 
 
-def _cycles(cycles: Standing | None, stage: Standing) -> list[Text]:
+def _cycles(cycles: Standing | None, stage: Standing, width: int) -> list[Text]:
     if not cycles:
         alone = stage.get("kind") == CHAIN_ONLY
         return [_line("no load in this stage" if alone else "no load yet", "dim")]
@@ -252,6 +278,7 @@ def _cycles(cycles: Standing | None, stage: Standing) -> list[Text]:
     return lines_of(
         (first, *_TASK_COLUMNS),
         [_task_cells(name, task) for name, task in _dict(cycles, "tasks").items()],
+        width,
     )
 
 
@@ -277,7 +304,7 @@ def _resources(standing: Standing, count: int, width: int) -> list[Text]:
         return [_line("no sample yet", "dim")]
     moved = [name for name in _MOVED if any(_moved(row, name) for row in containers)]
     ages = width >= _NARROW or not moved
-    right = _containers(containers[:count], moved, ages=ages)
+    right = _containers(containers[:count], moved, width - GAP - _PROCESS_LEAST, ages=ages)
     room = width - GAP - max(line.cell_len for line in right)
     left = _processes(processes[:count], room, ages=ages)
     return beside(left, right, max(line.cell_len for line in left))
@@ -285,14 +312,14 @@ def _resources(standing: Standing, count: int, width: int) -> list[Text]:
 
 def _processes(rows: Sequence[Standing], width: int, *, ages: bool) -> list[Text]:
     """Names have what the numbers leave of `width`."""
-    numbers = [Column("CPU %", 6), Column("MiB", 6)] + [Column("age", 6)] * ages
+    numbers = [Column("CPU %", 6, rank=1), Column("MiB", 6)] + [Column("age", 6, rank=2)] * ages
     name_width = width - 7 - sum(column.width for column in numbers) - len(numbers) - 1
     columns = (
         Column("process", 7, most=7),
         Column("name", 4, most=max(4, min(_NAME, name_width))),
         *numbers,
     )
-    return lines_of(columns, [_process_cells(row)[: len(columns)] for row in rows])
+    return lines_of(columns, [_process_cells(row)[: len(columns)] for row in rows], width)
 
 
 def _process_cells(row: Standing) -> Row:
@@ -308,9 +335,12 @@ def _process_cells(row: Standing) -> Row:
     )
 
 
-def _containers(rows: Sequence[Standing], moved: Sequence[str], *, ages: bool) -> list[Text]:
-    columns = [Column("container", 9, most=9), Column("CPU %", 6), Column("MiB", 6)]
-    columns += [Column(_MOVED[name][0], 9) for name in moved] + [Column("age", 6)] * ages
+def _containers(
+    rows: Sequence[Standing], moved: Sequence[str], width: int, *, ages: bool
+) -> list[Text]:
+    columns = [Column("container", 9, most=9), Column("CPU %", 6, rank=1), Column("MiB", 6)]
+    columns += [Column(_MOVED[name][0], 9, rank=3) for name in moved]
+    columns += [Column("age", 6, rank=2)] * ages
     cells: list[Row] = []
     for row in rows:
         memory = row.get("memory_bytes")
@@ -323,7 +353,7 @@ def _containers(rows: Sequence[Standing], moved: Sequence[str], *, ages: bool) -
                 *([duration(row.get("age_s"))] * ages),
             )
         )
-    return lines_of(columns, cells)
+    return lines_of(columns, cells, width)
 
 
 def _moved(row: Standing, what: str) -> str:

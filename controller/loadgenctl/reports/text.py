@@ -1,7 +1,8 @@
-"""The summary of a run as tables for a person; plain text where the output is not a terminal.
+"""The summary of a run as text for a person; plain where the output is not a terminal.
 
-Reads nothing but the summary (`stats.run.summarize`, or summary.json read back). Every string in
-it may come from outside and is shown without escapes and without markup.
+The first lines say how the run ended and give the numbers that matter most; tables follow. Reads
+only the summary (`stats.run.summarize`, or summary.json read back). Every string in it may come
+from outside and is shown without escapes and without markup.
 """
 
 from __future__ import annotations
@@ -10,64 +11,49 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
-from loadgenctl.reports.words import (
-    MISSING,
-    clean,
-    duration,
-    mebibytes,
-    number,
-    percent,
-    seconds,
-)
+from loadgenctl.reports.facts import RunFacts
+from loadgenctl.reports.runtables import growth_notes, tables
+from loadgenctl.reports.summary import Summary, part, parts
+from loadgenctl.reports.tables import UNICODE, Marks, flowing, marks_for, table_lines, wrapped
+from loadgenctl.reports.words import clean, clock_step, duration, number, seconds
 
-WIDTH: Final = 100
-"""Columns of a table where the output is not a terminal."""
-_VATS: Final = 6
-"""Vats that get a line of their own."""
+WIDTH: Final = 80
+"""Columns of a summary where the width is not known: as in a terminal of the usual size."""
+_TASKS: Final = 6
+"""Tasks that the first lines name."""
 _GOOD: Final = "passed"
 
 
-def print_summary(console: Console, summary: Summary) -> None:
-    """Print header, stages, cycles, live blocks and resources, as far as there are any."""
-    width = console.width
-    if not console.is_terminal:
-        # Nothing wraps a file: rich would assume 80 columns there.
-        console.width = WIDTH
-    try:
-        for line in header(summary):
-            console.print(line)
-        for table in tables(summary):
-            console.print()
-            console.print(table)
-        told = notes(summary)
-        for line in [Text(), *told] if told else []:
-            console.print(line)
-    finally:
-        console.width = width
+def print_summary(console: Console, summary: Summary, width: int | None = WIDTH) -> None:
+    """Print all lines of the summary, on a terminal in color; None: tables of any width."""
+    print_lines(console, summary_lines(summary, width, marks_for(console.encoding)))
 
 
-def tables(summary: Summary) -> list[Table]:
-    """The tables that have rows."""
-    stages = parts(summary, "stages")
-    made = (
-        _stage_table(stages),
-        _cycle_table(stages, part(summary, "totals")),
-        _block_table(stages),
-        _vat_table(stages),
-        _resource_table(parts(summary, "resources")),
-        _growth_table(parts(summary, "growth")),
-    )
-    return [table for table in made if table.row_count]
+def print_lines(console: Console, lines: Sequence[Text]) -> None:
+    """Print lines as they are; elsewhere than on a terminal without any escape code."""
+    if console.is_terminal:
+        console.print(Text("\n").join(lines), soft_wrap=True)
+    else:
+        console.file.write("".join(f"{line.plain}\n" for line in lines))
 
 
-def header(summary: Summary) -> list[Text]:
-    """What ran, on what, and how it ended."""
+def summary_lines(summary: Summary, width: int | None, marks: Marks = UNICODE) -> list[Text]:
+    """The first lines, the tables that have rows, and notes."""
+    lines = header(summary, width)
+    for table in tables(summary):
+        lines += [Text(), *table_lines(table, width, marks)]
+    told = [
+        line for note in notes(summary) for line in wrapped(note.plain.strip(), width, note.style)
+    ]
+    told += [line for note in growth_notes(summary) for line in wrapped(note, width)]
+    return [*lines, *([Text(), *told] if told else [])]
+
+
+def header(summary: Summary, width: int | None = None) -> list[Text]:
+    """How the run ended and why, the numbers that matter most, what ran."""
     run = part(summary, "run")
     outcome = run.get("outcome") or ("original's folder" if run.get("original") else "?")
     first = Text("Run ").append(clean(run.get("run_id") or run.get("folder") or "?"), "bold")
@@ -77,15 +63,74 @@ def header(summary: Summary) -> list[Text]:
     lines = [first]
     why = [clean(run[name]) for name in ("role", "step", "reason") if run.get(name)]
     if outcome != _GOOD and why:
-        lines.append(Text("  " + ": ".join(why)))
-    if run.get("attempt"):
-        lines.append(Text(f"  {attempt_words(run)}"))
+        lines += wrapped(": ".join(why), width, "" if outcome == "running" else "red")
+    for phrases in (_block_phrases(summary), _cycle_phrases(summary), _start_phrases(summary)):
+        lines += flowing(phrases, width) if phrases else []
     if run.get("sdk"):
-        lines.append(Text(f"  SDK {sdk_words(run)}"))
+        lines += wrapped(f"SDK {sdk_words(run)}", width)
     if run.get("simulated"):
-        warning = "  simulated: these numbers tell nothing about a real chain"
-        lines.append(Text(warning, "bold yellow"))
+        lines += wrapped(SIMULATED, width, "bold yellow")
+    if run.get("attempt"):
+        lines += wrapped(attempt_words(run), width)
     return lines
+
+
+SIMULATED: Final = "simulated SDK: these numbers say nothing about a real chain"
+
+
+def _block_phrases(summary: Summary) -> list[str]:
+    totals = part(summary, "totals")
+    loaded = part(totals, "loaded_blocks")
+    live = loaded or part(totals, "live_blocks")
+    if not live:
+        return []
+    phrases = []
+    for what, name in (("block time", "block_duration_s"), ("swingset", "swingset_time_s")):
+        spread = part(live, name)
+        if spread:
+            average, high = seconds(spread.get("avg")), seconds(spread.get("p95"))
+            phrases.append(f"{what} {average} s (p95 {high})")
+    return [
+        *phrases,
+        f"{number(live.get('block_count'))} {'blocks under load' if loaded else 'live blocks'}",
+    ]
+
+
+def _cycle_phrases(summary: Summary) -> list[str]:
+    cycles = part(part(summary, "totals"), "cycles")
+    everything = part(cycles, "all")
+    if not everything:
+        loaded = any(stage.get("kind") == "load" for stage in parts(summary, "stages"))
+        return ["no cycle of the load"] if loaded else []
+    good, finished = number(everything.get("succeeded")), number(everything.get("cycle_count"))
+    phrases = [f"cycles {good} of {finished} ok"]
+    phrases += [
+        f"{number(everything[name])} {name}"
+        for name in ("unfinished", "missed")
+        if everything.get(name)
+    ]
+    highs = [
+        f"{clean(task, 30)} {seconds(part(row, 'duration_s').get('p95'))} s"
+        for task, row in cycles.items()
+        if task != "all" and part(row, "duration_s")
+    ][:_TASKS]
+    return [*phrases, *([f"p95 {highs[0]}", *highs[1:]] if highs else [])]
+
+
+def _start_phrases(summary: Summary) -> list[str]:
+    spans = [part(stage, "durations") for stage in parts(summary, "stages")]
+    restarts = [
+        span["restart_s"] for span in spans if isinstance(span.get("restart_s"), int | float)
+    ]
+    ready = spans[0].get("chain_ready_s") if spans else None
+    phrases = (
+        [] if ready is None or "restart_s" in spans[0] else [f"chain start {seconds(ready)} s"]
+    )
+    if restarts:
+        average = seconds(sum(restarts) / len(restarts))
+        many = f" (average of {len(restarts)}, longest {seconds(max(restarts))})"
+        phrases.append(f"restart {average} s{many if len(restarts) > 1 else ''}")
+    return phrases
 
 
 def attempt_words(run: Mapping[str, Any]) -> str:
@@ -97,7 +142,7 @@ def attempt_words(run: Mapping[str, Any]) -> str:
 
 
 def outcome_text(outcome: object) -> Text:
-    """How a run stands or ended, in the colour that tells."""
+    """The outcome, in a color that shows whether it is good."""
     word = clean(outcome)
     style = "bold green" if word == _GOOD else "bold yellow"
     if word not in {_GOOD, "running", "interrupted"}:
@@ -126,229 +171,46 @@ def notes(summary: Summary) -> list[Text]:
     lines: list[Text] = []
     for stage in parts(summary, "stages"):
         index = stage.get("stage")
+        unfinished = part(part(stage, "cycles"), "all").get("unfinished")
+        if unfinished:
+            words = f"  stage {index}: cycles without an end in the records: {number(unfinished)}"
+            lines.append(Text(words, "yellow"))
         for error, count in part(stage, "cycle_errors").items():
-            lines.append(Text(f"  stage {index}: {count} times: {clean(error, 160)}", "red"))
+            lines.append(Text(f"  stage {index}: {clean(error, 160)} ({times(count)})", "red"))
         odd = part(stage, "anomalies")
         if odd:
             words = ", ".join(f"{clean(kind)} {count}" for kind, count in odd.items())
             lines.append(Text(f"  stage {index}: slog: {words}", "yellow"))
+        lines += [
+            Text(f"  stage {index}: slog: {clock_step(step)}", "yellow")
+            for step in parts(stage, "clock_steps")
+        ]
         if not stage.get("finished", True):
             lines.append(Text(f"  stage {index} did not finish", "yellow"))
     for name, found in part(summary, "damage").items():
+        if "refused" in found:
+            lines.append(
+                Text(f"  {clean(name)} was not read: it {clean(found['refused'])}", "yellow")
+            )
+            continue
         words = f"torn {found.get('torn', 0)}, unreadable {found.get('unreadable', 0)}"
         what = "fields" if str(name).endswith(".json") else "lines"
         lines.append(Text(f"  {clean(name)}: {what} {words}", "yellow"))
     return lines
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    for place, name in enumerate(columns):
-        table.add_column(
-            name,
-            justify="left" if place < left else "right",
-            overflow="ellipsis" if place < left else "fold",
-            no_wrap=place < left,
-        )
-    return table
+def evidence(facts: RunFacts, width: int | None = None) -> list[Text]:
+    """Of a run that did not pass: the last lines of the role's log as recorded, and a hint."""
+    if not facts.went_wrong:
+        return []
+    hint = facts.ending.get("hint")
+    lines = [Text(f"  | {line}", "dim") for line in facts.last_lines]
+    if lines:
+        role = facts.ending.get("role")
+        lines = [Text(), Text(f"last lines of {role}:" if role else "last lines:"), *lines]
+    return [*lines, *(wrapped(f"hint: {hint}", width) if hint else [])]
 
 
-def _stage_table(stages: Sequence[Summary]) -> Table:
-    table = _table(
-        "Stages (times in seconds)",
-        "stage",
-        "kind",
-        "duration",
-        "blocks",
-        "chain ready",
-        "first empty",
-        "client ready",
-        "load ready",
-        "cycles ok",
-        "failed",
-        left=2,
-    )
-    for stage in stages:
-        spans, cycles = part(stage, "durations"), part(part(stage, "cycles"), "all")
-        failed = cycles.get("failed")
-        table.add_row(
-            str(stage.get("stage")),
-            clean(stage.get("kind")),
-            duration(spans.get("duration_s")),
-            number(part(part(stage, "blocks"), "all").get("block_count")),
-            seconds(spans.get("chain_ready_s")),
-            seconds(spans.get("first_empty_block_s")),
-            seconds(spans.get("client_ready_s")),
-            seconds(spans.get("loadgen_ready_s")),
-            number(cycles.get("succeeded")),
-            Text(number(failed), "bold red" if failed else ""),
-        )
-    return table
-
-
-def _cycle_table(stages: Sequence[Summary], totals: Summary) -> Table:
-    table = _table(
-        "Cycles (seconds of the successful ones)",
-        "stage",
-        "task",
-        "cycles",
-        "ok %",
-        "missed",
-        "avg",
-        "p50",
-        "p95",
-        "max",
-        "latency p95",
-        left=2,
-    )
-    loaded = [(str(stage.get("stage")), part(stage, "cycles")) for stage in stages]
-    loaded = [(index, cycles) for index, cycles in loaded if cycles]
-    for index, cycles in loaded:
-        tasks = {name: value for name, value in cycles.items() if name != "all" or len(cycles) > 2}
-        for task, cycle in tasks.items():
-            _cycle_row(table, index, task, cycle)
-    if len(loaded) > 1:
-        for task, cycle in part(totals, "cycles").items():
-            _cycle_row(table, "run", task, cycle)
-    return table
-
-
-def _cycle_row(table: Table, index: str, task: str, cycle: Summary) -> None:
-    spread, latency = part(cycle, "duration_s"), part(cycle, "latency_s")
-    share = cycle.get("success_percentage")
-    table.add_row(
-        index,
-        clean(task),
-        number(cycle.get("cycle_count")),
-        Text(percent(share), "bold red" if share is not None and share < 100 else ""),
-        number(cycle.get("missed")),
-        *(seconds(spread.get(name)) for name in ("avg", "p50", "p95", "max")),
-        seconds(latency.get("p95")),
-    )
-
-
-def _block_table(stages: Sequence[Summary]) -> Table:
-    table = _table(
-        "Live blocks (averages and p95)",
-        "stage",
-        "blocks",
-        "swingset s",
-        "p95",
-        "swingset %",
-        "p95",
-        "lag s",
-        "p95",
-        "deliveries",
-        "computrons",
-    )
-    for stage in stages:
-        live = part(part(stage, "blocks"), "live")
-        if not live:
-            continue
-        swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")
-        lag = part(live, "lag_s")
-        table.add_row(
-            str(stage.get("stage")),
-            number(live.get("block_count")),
-            seconds(swingset.get("avg")),
-            seconds(swingset.get("p95")),
-            percent(share.get("avg")),
-            percent(share.get("p95")),
-            seconds(lag.get("avg")),
-            seconds(lag.get("p95")),
-            number(part(live, "deliveries").get("avg"), 1),
-            number(part(live, "computrons").get("avg")),
-        )
-    return table
-
-
-def _vat_table(stages: Sequence[Summary]) -> Table:
-    """The vats that the kernel spent most time in, over all stages."""
-    table = _table(
-        "Busiest vats", "vat", "name", "deliveries", "computrons", "time s", "ms each", left=2
-    )
-    vats: dict[str, dict[str, Any]] = {}
-    for stage in stages:
-        for row in parts(stage, "vats"):
-            vat = vats.setdefault(str(row.get("vat_id")), {"name": None, "count": 0, "work": 0})
-            vat["name"] = row.get("name") or vat["name"]
-            vat["count"] += row.get("deliveries") or 0
-            vat["work"] += row.get("computrons") or 0
-            vat["time"] = vat.get("time", 0.0) + (row.get("delivery_time_s") or 0.0)
-    busiest = sorted(vats.items(), key=lambda item: item[1]["time"], reverse=True)
-    for vat_id, vat in busiest[:_VATS]:
-        if not vat["count"]:
-            continue
-        table.add_row(
-            clean(vat_id),
-            clean(vat["name"] or MISSING),
-            number(vat["count"]),
-            number(vat["work"]),
-            seconds(vat["time"]),
-            number(1000.0 * vat["time"] / vat["count"], 2),
-        )
-    return table
-
-
-def _resource_table(resources: Sequence[Summary]) -> Table:
-    table = _table(
-        "Resources", "what", "name", "max MiB", "avg MiB", "CPU %", "samples", "lost", left=2
-    )
-    processes = [row for row in resources if row.get("kind") == "process"]
-    whole = [row for row in processes if row.get("subject") in {"kernel", "vats"}]
-    measuring = [row for row in processes if row.get("subject") in MEASURING]
-    vats = [row for row in processes if row not in whole and row not in measuring]
-    vats.sort(key=lambda row: memory(row)[0] or 0.0, reverse=True)
-    containers = [row for row in resources if row.get("kind") == "container"]
-    for row in containers:
-        _resource_row(table, row, f"container {clean(row.get('role'))}", "")
-    for row in whole:
-        _resource_row(table, row, f"chain: {clean(row.get('subject'))}", "")
-    for row in vats[:_VATS]:
-        _resource_row(table, row, f"chain: {clean(row.get('subject'))}", clean(row.get("name")))
-    for row in resources:
-        if row.get("kind") == "storage" and row.get("subject") == ".":
-            _resource_row(table, row, f"{clean(row.get('role'))}: storage", "")
-    for row in measuring:
-        _resource_row(table, row, f"measuring: {clean(row.get('subject'))}", "")
-    return table
-
-
-def _growth_table(growth: Sequence[Summary]) -> Table:
-    """Slopes per 1000 blocks or cycles; only those that are not zero with 95 % confidence."""
-    title = "Growth per 1000 (slope of Theil and Sen, 95 % band)"
-    table = _table(title, "stage", "quantity", "per", "slope", "low", "high", "points", left=3)
-    for row in growth:
-        slopes = [row.get(name) for name in ("slope", "low", "high")]
-        known = [value for value in slopes if isinstance(value, int | float)]
-        if len(known) < len(slopes) or known[1] <= 0 <= known[2]:
-            continue
-        stage = row.get("stage")
-        table.add_row(
-            "run" if stage is None else str(stage),
-            clean(row.get("quantity")),
-            clean(row.get("per")),
-            *(seconds(1000 * value) for value in known),
-            number(row.get("points")),
-        )
-    return table
-
-
-def _resource_row(table: Table, row: Summary, what: str, name: str) -> None:
-    highest, average = memory(row)
-    table.add_row(
-        what,
-        MISSING if name == "None" else name,
-        mebibytes(highest),
-        mebibytes(average),
-        percent(row.get("cpu_percentage")),
-        number(row.get("samples")),
-        number(row.get("missing")),
-    )
+def times(count: object) -> str:
+    """`once`, `5 times`."""
+    return "once" if count == 1 else f"{number(count)} times"

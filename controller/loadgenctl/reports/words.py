@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 MISSING: Final = "-"
 
@@ -23,7 +24,7 @@ def clean(text: object, limit: int = 400) -> str:
 
 
 def log_line(text: object, limit: int = 400) -> str:
-    """The same for a line of a log, whose indentation tells something."""
+    """The same for a line of a log, whose indentation has a meaning."""
     return _cut(harmless(str(text).expandtabs(4)).rstrip(), limit)
 
 
@@ -42,6 +43,13 @@ def number(value: object, digits: int = 0) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return MISSING
     return f"{value:,.{digits}f}".replace(",", " ")
+
+
+def count(value: object) -> str:
+    """`12 345`, and of averages below 1000 one decimal digit: `16.6`."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    small = isinstance(value, int | float) and abs(value) < 1000
+    return number(value, 1 if small and not whole else 0)
 
 
 def seconds(value: object) -> str:
@@ -65,6 +73,11 @@ def duration(value: object) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
 
 
+def stage_of(stage: object, count: int | None) -> str:
+    """`stage 1/3`: its number, of which the last one is 3; of a single stage only its number."""
+    return f"stage {stage}" if count is None or count < 2 else f"stage {stage}/{count - 1}"
+
+
 def mebibytes(kib: object) -> str:
     """KiB as MiB: `612`, `48.2`."""
     if isinstance(kib, bool) or not isinstance(kib, int | float):
@@ -76,3 +89,12 @@ def mebibytes(kib: object) -> str:
 def percent(value: object, digits: int = 1) -> str:
     """`5.9`, without a sign: the column's head has it."""
     return number(value, digits)
+
+
+def clock_step(step: Mapping[str, Any]) -> str:
+    """A row of `clock_steps`: `the clock was set forward by 3 600.0 s in block 3`."""
+    moved, height = step.get("seconds"), step.get("block")
+    moved = moved if isinstance(moved, int | float) else 0.0
+    way = "forward" if moved > 0 else "back"
+    where = "" if height is None else f" in block {clean(height)}"
+    return f"the clock was set {way} by {number(abs(moved), 1)} s{where}"

@@ -26,8 +26,14 @@ RECENT = 3
 
 _CHUNK = 1024 * 1024
 _CLIENT = f"{TOOLS}/service/client.py"
+_REFUSED = 3
+"""The exit code of a client whose request the service refused for good."""
 
 Event = dict[str, Any]
+
+
+class LoadUnreachable(LoadFailed):
+    """No load service answered, or it could not take a request yet: asking again may help."""
 
 
 class LoadClient:
@@ -41,7 +47,9 @@ class LoadClient:
         self._execute = execute
 
     def put(self, config: Mapping[str, Any]) -> None:
-        """Set the config; {} turns all off. Raises `LoadFailed` when it is refused."""
+        """Set the config; {} turns all off. Raises `LoadFailed` when it is refused, and
+        `LoadUnreachable` when nobody can say.
+        """
         self._ask("put", json.dumps(config))
 
     def get(self) -> dict[str, Any]:
@@ -55,8 +63,11 @@ class LoadClient:
     def _ask(self, *words: str) -> bytes:
         done = self._execute(["python3", _CLIENT, *words])
         if done.exit_code != 0:
-            raise LoadFailed(
-                f"the load service did not take the request {words[0]!r}",
+            refused = done.exit_code == _REFUSED
+            kind = LoadFailed if refused else LoadUnreachable
+            raise kind(
+                f"the load service {'refused' if refused else 'did not take'} the request"
+                f" {words[0]!r}",
                 role="loadgen",
                 step="config",
                 detail=done.output.decode("utf-8", "replace").strip(),
@@ -108,6 +119,19 @@ class TaskCounts:
     failed_preparations: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What failed of the load in one stage."""
+
+    cycles: int = 0
+    preparations: int = 0
+
+    @property
+    def count(self) -> int:
+        """All of it."""
+        return self.cycles + self.preparations
+
+
 class LoadEvents:
     """Reads the events of one stage while the load service appends them."""
 
@@ -148,7 +172,16 @@ class LoadEvents:
     @property
     def failed(self) -> int:
         """Failed cycles and failed preparations: either means that a task failed."""
-        return sum(counts.failed + counts.failed_preparations for counts in self.tasks.values())
+        return self.failures.count
+
+    @property
+    def failures(self) -> Failures:
+        """The same, told apart."""
+        tasks = self.tasks.values()
+        return Failures(
+            sum(counts.failed for counts in tasks),
+            sum(counts.failed_preparations for counts in tasks),
+        )
 
     @property
     def missed(self) -> int:
@@ -202,7 +235,7 @@ class LoadEvents:
             with open_plain(self._path) as file:
                 if file.seek(0, 2) < self._offset:
                     # Begun anew by someone: what is there now was never read.
-                    self._offset, self._partial = 0, b""
+                    self._offset, self._partial, self._skipping = 0, b"", False
                 file.seek(self._offset)
                 lines: list[bytes] = []
                 while chunk := file.read(_CHUNK):

@@ -12,12 +12,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from loadgenctl.clock import Clock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine, Handle, RoleState
-from loadgenctl.errors import DeadlineExceeded, EngineError, RoleDied, RunError, UsageError
+from loadgenctl.errors import (
+    DeadlineExceeded,
+    EngineError,
+    RoleDied,
+    RunError,
+    UsageError,
+    cleaned_up,
+)
 from loadgenctl.model import NAMED, RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
-from loadgenctl.roles.ports import require_free
+from loadgenctl.roles.ports import by, require_free
 from loadgenctl.sdks.base import (
     HOME,
     OUT,
@@ -168,9 +176,12 @@ def _labels(options: PodOptions, role: str) -> dict[str, str]:
 class Pod:
     """Makes and removes the containers of one run."""
 
-    def __init__(self, engine: Engine, options: PodOptions, folders: PodFolders) -> None:
+    def __init__(
+        self, engine: Engine, options: PodOptions, folders: PodFolders, clock: Clock
+    ) -> None:
         """Nothing is made yet; see `open`."""
         self.engine = engine
+        self._clock = clock
         self.folders = folders
         self.options = options
         self._holder: Handle | None = None
@@ -250,13 +261,15 @@ class Pod:
         what = command.label or command.argv[0]
         timeout = command.timeout or 300.0
         handle = self.engine.create(self.spec(role, command))
-        try:
+
+        def keep_logs() -> None:
+            for chunk in self.engine.logs(handle):
+                keep_log(chunk)
+
+        with cleaned_up(lambda: self.engine.remove(handle)):
             self.engine.start(handle)
-            try:
+            with cleaned_up(keep_logs):
                 state = self._await_end(handle, timeout, meanwhile or (lambda: None))
-            finally:
-                for chunk in self.engine.logs(handle):
-                    keep_log(chunk)
             last = "\n".join(self.engine.tail(handle, tail))
             if state.running:
                 raise DeadlineExceeded(
@@ -285,17 +298,14 @@ class Pod:
                     step=what,
                     detail=last,
                 )
-        finally:
-            self.engine.remove(handle)
 
     def _await_end(
         self, handle: Handle, timeout: float, meanwhile: Callable[[], None]
     ) -> RoleState:
-        left = timeout
+        deadline = self._clock.monotonic() + timeout
         while True:
-            look = min(left, _LOOK)
-            state = self.engine.wait(handle, look)
-            left -= look
+            left = deadline - self._clock.monotonic()
+            state = self.engine.wait(handle, max(0.0, min(left, _LOOK)))
             # Also after the end: what made the command fail is the better reason.
             meanwhile()
             if not state.running or left <= 0:
@@ -323,6 +333,7 @@ def _taken_port(error: EngineError) -> UsageError | None:
     if found is None:
         return None
     return UsageError(
-        f"the port {found[1]} of 127.0.0.1 is in use",
-        hint="end what listens there, perhaps another run; without --publish a run needs no port",
+        f"the port {found[1]} of 127.0.0.1 is in use{by(int(found[1]))}",
+        hint="end what listens there, or choose other ports with --port.loadgen and, for --sdk sim,"
+        " --port.chain and --port.solo",
     )

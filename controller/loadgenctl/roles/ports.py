@@ -28,7 +28,8 @@ def require_free(listening: Mapping[int, str]) -> None:
     what = "the port" if len(taken) == 1 else "the ports"
     raise UsageError(
         f"{what} {', '.join(whose)} {'is' if len(taken) == 1 else 'are'} in use",
-        hint="end what listens there: roles without containers use the machine's own ports",
+        hint="end what listens there, or choose other ports with --port.loadgen and, for --sdk sim,"
+        " --port.chain and --port.solo",
     )
 
 
@@ -41,6 +42,12 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def by(port: int) -> str:
+    """` by python3, pid 12`: who listens at a port; empty where the caller may not know it."""
+    owner = _owners().get(port)
+    return f" by {owner}" if owner else ""
 
 
 def _owners() -> dict[int, str]:

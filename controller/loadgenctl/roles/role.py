@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
-from loadgenctl.errors import RoleDied, RunError
+from loadgenctl.errors import LoadgenError, RoleDied, RunError, cleaned_up
 from loadgenctl.roles.pod import Pod
 from loadgenctl.sdks.base import RoleRecipe
 
@@ -16,6 +17,9 @@ MAX_LINE = 256 * 1024
 TAIL_LINES = 20
 PATIENCE_LOOK = 1.0
 """Seconds between looks at whether somebody has lost patience with a role that is to stop."""
+
+STOP = "stop"
+"""The step of a role that ended otherwise than it should when it was asked to stop."""
 
 Patience = Callable[[], float]
 """Seconds that a role may take to stop, from its signal on."""
@@ -45,6 +49,10 @@ class Role:
         self.started_at: float | None = None
         self.ended: RoleState | None = None
         """How the container ended, once that was seen."""
+        self._signalled = False
+        """True once it was asked to stop while it ran."""
+        self._killed_after: float | None = None
+        """Seconds from the stop signal to our SIGKILL; None unless one was needed."""
 
     @property
     def handle(self) -> Handle:
@@ -130,7 +138,7 @@ class Role:
             role=self.name,
             exit_code_of_role=state.exit_code,
             oom_killed=state.oom_killed,
-            hint=f"give it more: --limit.{self.name}.memory" if state.oom_killed else None,
+            hint=self._more_memory() if state.oom_killed else None,
             detail=self.last_lines(),
         )
 
@@ -145,49 +153,108 @@ class Role:
         reached = ", ".join(self.reached) or "nothing yet"
         return f"{self.last_lines()}\n[{self.name} is {how}; it has reached: {reached}]"
 
-    def stop(self, patience: Patience = _endless) -> RoleState:
+    def stop(self, patience: Patience = _endless, *, hurry: bool = False) -> RoleState:
         """Send the stop signal, wait, kill if need be; the final state.
 
         It has the seconds that its recipe gives, and no more than `patience` says, which is asked
-        all the while.
+        all the while. With `hurry` the recipe's second signal is sent too: for what was started and
+        is of no use any more. `require_orderly` says whether it ended as it should.
         """
         self.stop_following()
-        self.ended = self._stop(patience)
+        self.ended = self._stop(patience, hurry=hurry)
         return self.ended
 
-    def _stop(self, patience: Patience) -> RoleState:
+    def _stop(self, patience: Patience, *, hurry: bool) -> RoleState:
         handle = self.handle
         state = self._engine.state(handle)
         if not state.running:
             return state
+        self._signalled = True
         self._engine.signal(handle, self.recipe.stop_signal)
+        if hurry and self.recipe.hurry_signal is not None:
+            self._engine.signal(handle, self.recipe.hurry_signal)
         began = self._clock.monotonic()
         while state.running:
             grace = min(self.recipe.stop_grace, patience())
-            left = began + grace - self._clock.monotonic()
-            if left <= 0:
+            waited = self._clock.monotonic() - began
+            if waited >= grace:
+                self._killed_after = waited
                 self._engine.signal(handle, "SIGKILL")
                 return self._engine.wait(handle, 10.0)
-            state = self._engine.wait(handle, min(left, PATIENCE_LOOK))
+            state = self._engine.wait(handle, min(grace - waited, PATIENCE_LOOK))
         return state
+
+    @property
+    def disorder(self) -> str | None:
+        """How it ended otherwise than it should after the stop signal, in words; else None."""
+        state, recipe = self.ended, self.recipe
+        if state is None or not self._signalled:
+            return None
+        if state.exit_code in recipe.stop_codes and not state.oom_killed:
+            return None
+        how = f"{how_ended(replace(state, oom_killed=False))} after {recipe.stop_signal}"
+        if state.oom_killed:
+            return f"{self.name} ran out of memory while it stopped: {how}"
+        if self._killed_after is not None:
+            within = f"within {self._killed_after:.0f} s of {recipe.stop_signal}"
+            return f"{self.name} did not stop {within} and was killed"
+        if signal_of(state) == "SIGKILL":
+            return f"{self.name} was killed while it stopped, and not by loadgenctl: {how}"
+        return f"{self.name} crashed while it stopped: {how}"
+
+    def require_orderly(self) -> None:
+        """After `stop`: raise unless it ran until then and ended with one of its stop codes.
+
+        Raises `RoleDied` for a crash or an end by itself, `RunError` where it had to be killed, and
+        `EngineError` where the whole pod has ended.
+        """
+        state, what = self.ended, self.disorder
+        if state is None or (self._signalled and what is None):
+            return
+        self._pod.require_whole(f"{self.name}: {how_ended(state)}")
+        if what is None:
+            raise self.death(state)
+        if self._killed_after is not None and not state.oom_killed:
+            raise RunError(what, role=self.name, step=STOP, detail=self.last_lines())
+        hint = None
+        if state.oom_killed:
+            hint = self._more_memory()
+        elif signal_of(state) == "SIGKILL":
+            hint = "the machine may be out of memory: its kernel's log says (dmesg)"
+        raise RoleDied(
+            what,
+            role=self.name,
+            exit_code_of_role=state.exit_code,
+            oom_killed=state.oom_killed,
+            step=STOP,
+            hint=hint,
+            detail=self.last_lines(),
+        )
+
+    def _more_memory(self) -> str:
+        return f"give it more: --limit.{self.name}.memory"
 
     def save_log(self, keep: Callable[[bytes], None]) -> None:
         """Hand over the whole log, chunk by chunk."""
         for chunk in self._engine.logs(self.handle):
             keep(chunk)
 
-    def end(self, keep: Callable[[bytes], None], patience: Patience = _endless) -> None:
-        """Stop, keep the log, remove; does nothing unless started.
+    def end(
+        self,
+        keep: Callable[[bytes], None],
+        patience: Patience = _endless,
+        *,
+        hurry: bool = False,
+    ) -> None:
+        """Stop, keep the log, remove; does nothing unless started. See `stop`.
 
         A log that cannot be kept does not keep the container.
         """
         if not self.started:
             return
-        try:
-            self.stop(patience)
+        with cleaned_up(self.remove):
+            self.stop(patience, hurry=hurry)
             self.save_log(keep)
-        finally:
-            self.remove()
 
     def remove(self) -> None:
         """Remove the container; idempotent."""
@@ -195,6 +262,17 @@ class Role:
         if self._handle is not None:
             self._engine.remove(self._handle)
             self._handle = None
+
+
+def stop_troubles(roles: Iterable[Role]) -> list[LoadgenError]:
+    """What was wrong with how roles that were stopped ended; see `Role.require_orderly`."""
+    troubles: list[LoadgenError] = []
+    for role in roles:
+        try:
+            role.require_orderly()
+        except LoadgenError as error:
+            troubles.append(error)
+    return troubles
 
 
 def signal_of(state: RoleState) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadgenctl.errors import LoadgenError
 from loadgenctl.run.chain import ChainSide
 
 
@@ -14,9 +15,13 @@ class AbsentChain(ChainSide):
     def shutdown_begins(self) -> None:
         """No block is told apart by it."""
 
-    def stop(self) -> bool:
+    def height_now(self) -> int | None:
+        """No slog tells of blocks."""
+        return None
+
+    def stop(self) -> list[LoadgenError]:
         """No node."""
-        return False
+        return []
 
     def close(self) -> None:
         """No node, and no slog."""

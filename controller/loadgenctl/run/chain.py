@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
 
-from loadgenctl.errors import STALLED, DeadlineExceeded, EngineError, RunError
+from loadgenctl.errors import (
+    STALLED,
+    DeadlineExceeded,
+    EngineError,
+    LoadgenError,
+    RunError,
+)
 from loadgenctl.records import schema
 from loadgenctl.roles import probes
-from loadgenctl.roles.role import Role, how_ended
+from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
+from loadgenctl.run.catchup import CatchUp
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.watch import Watch
 from loadgenctl.slog.blocks import BlockRows
@@ -27,8 +35,6 @@ a chain that has failed for good may live on.
 HEALTH_TIMEOUT = 60.0
 """Seconds a chain that makes blocks may take to answer by RPC."""
 FIRST_EMPTY_TIMEOUT = 300.0
-CATCH_UP_LOOK = 1.0
-"""Seconds between two questions to a node whether it has caught up with its network."""
 FIRST_EMPTY_TRIES = 10
 
 
@@ -102,18 +108,9 @@ class ChainSide:
         ctx = self._ctx
         self._following, self._last_progress = True, ctx.clock.monotonic()
         ctx.progress.step(f"stage {self._stage}: catching up with {chain_id}")
-        asked = float("-inf")
-
-        def caught_up() -> bool:
-            nonlocal asked
-            now = ctx.clock.monotonic()
-            if now - asked < CATCH_UP_LOOK:
-                return False
-            asked = now
-            sync = (self.rpc("status") or {}).get("sync_info")
-            return isinstance(sync, dict) and sync.get("catching_up") is False
-
-        self._watch.until(caught_up, timeout=float("inf"), role="chain", what="catching up")
+        catch_up = CatchUp(lambda: self._ask("status"), ctx.clock, ctx.make_reader)
+        with closing(catch_up):
+            self._watch.until(catch_up.done, timeout=float("inf"), role="chain", what="catching up")
         self.poll()
         now, began = ctx.clock.monotonic(), self.role.reached.get(LAUNCHED)
         seconds, blocks = now - (now if began is None else began), self._blocks_since
@@ -170,14 +167,18 @@ class ChainSide:
 
     def rpc(self, path: str) -> dict[str, object] | None:
         """The result of an RPC GET by the node's own loopback; None when it does not answer."""
-        ctx, question = self._ctx, probes.get(self._ctx.plan.ports.chain, path)
         try:
-            answer = ctx.engine.exec(self.role.handle, question, timeout=10.0)
+            return self._ask(path)
         except EngineError:
             # A node that has just ended cannot be asked, and that is what there is to tell. One
             # whose container is paused gives no answer. An engine that is gone is met by the look.
             self.role.poll()
             return None
+
+    def _ask(self, path: str) -> dict[str, object] | None:
+        """`rpc` as it is, for every thread. Raises `EngineError` if the node cannot be asked."""
+        question = probes.get(self._ctx.plan.ports.chain, path)
+        answer = self._ctx.engine.exec(self.role.handle, question, timeout=10.0)
         if answer.exit_code != 0:
             return None
         try:
@@ -189,10 +190,15 @@ class ChainSide:
 
     def poll(self) -> None:
         """Follow the slog, write rows of finished blocks, see that blocks still come."""
-        ctx = self._ctx
-        if self._follower is None:
+        if self._follower is None or self._take(self._follower):
             return
-        self._follower.poll()
+        if (self._ready_at is not None or self._following) and self._shutdown_at is None:
+            self._check_stall()
+
+    def _take(self, follower: SlogFollower) -> bool:
+        """Follow the slog and write rows of finished blocks; whether there were any."""
+        ctx = self._ctx
+        follower.poll()
         self._tell_bootstrap()
         finished = self.scanner.take_blocks()
         if finished:
@@ -200,8 +206,7 @@ class ChainSide:
             self._last_progress = ctx.clock.monotonic()
             self._next_look, self._made_before = FATAL_LOOK, None
             self._write(finished)
-        elif (self._ready_at is not None or self._following) and self._shutdown_at is None:
-            self._check_stall()
+        return bool(finished)
 
     def _tell_bootstrap(self) -> None:
         seen = self.scanner.startup
@@ -285,6 +290,12 @@ class ChainSide:
         height = str(sync.get("latest_block_height")) if isinstance(sync, dict) else ""
         return int(height) if height.isascii() and height.isdecimal() else None
 
+    def height_now(self) -> int | None:
+        """The height of the last finished block, by what the slog has now; None without any."""
+        if self._follower is not None:
+            self._take(self._follower)
+        return self.height
+
     def count_anew(self) -> None:
         """Blocks and vats' work are told from now on by a diagnosis."""
         self._activity.reset()
@@ -334,28 +345,16 @@ class ChainSide:
         """From now on blocks are not `beforeShutdown`."""
         self._shutdown_at = self._ctx.clock.wall()
 
-    def stop(self) -> bool:
-        """Stop the node and take the rest of its slog; whether it ended as it should.
-
-        Raises `RunError` if it had to be killed.
-        """
-        ctx = self._ctx
+    def stop(self) -> list[LoadgenError]:
+        """Stop the node and take the rest of its slog; what was wrong with how it ended."""
         self._watch.roles = [role for role in self._watch.roles if role is not self.role]
-        state = self.role.stop()
-        ctx.store.perf("chain-stopped")
+        self.role.stop_following()
+        # From the signal on, so that `chain_stop_s` is the chain's own.
+        self._ctx.store.perf("chain-stopping")
+        self.role.stop()
+        self._ctx.store.perf("chain-stopped")
         self.poll()
-        if state.exit_code == 137:
-            raise RunError(
-                f"the chain did not stop within {self.recipe.stop_grace:.0f} s of"
-                f" {self.recipe.stop_signal} and was killed",
-                role="chain",
-                step="stop",
-                detail=self.role.last_lines(),
-            )
-        if state.exit_code not in self.recipe.stop_codes:
-            ctx.progress.warn(f"stage {self._stage}: the chain stopped with {how_ended(state)}")
-            return False
-        return True
+        return stop_troubles([self.role])
 
     def close(self) -> None:
         """Finish the slog, keep the log, remove the container; works from every state."""

@@ -11,7 +11,7 @@ from isal import igzip_lib
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, RoleState
 from loadgenctl.model import ChainNetwork, RunPlan
-from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.monitor.sampler import ReaderFactory, Sampler
 from loadgenctl.plainfile import RolePath, write_plain
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
@@ -48,6 +48,8 @@ class StageContext:
     on_ready: Callable[[], None]
     """See `Services.on_ready`."""
     processes: Runner
+    make_reader: ReaderFactory
+    """See `Services.make_reader`."""
     network: ChainNetwork | None = None
     """The network that others run, if the chain is not our own."""
 
@@ -77,14 +79,18 @@ class StageContext:
     def close_role(self, role: Role, name: str) -> None:
         """Stop a role, keep its log as logs/NAME.log.gz, remove it; note how it ended.
 
-        Nothing happens unless it was started.
+        Nothing happens unless it was started. One that still runs by now is of no use any more: why
+        is known, and that it does not stop as it should is only warned of.
         """
         keep = self.log_keeper(name)
         if not role.started:
             return
+        stopped_before = role.ended is not None
         try:
-            role.end(keep, self.patience)
+            role.end(keep, self.patience, hurry=True)
         finally:
+            if role.disorder is not None and not stopped_before and not self.interrupts.at_once:
+                self.progress.warn(role.disorder)
             end = role.ended or RoleState("gone")
             self.store.container_ended(
                 role.name,

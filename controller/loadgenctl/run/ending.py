@@ -36,6 +36,17 @@ def failure(error: LoadgenError) -> dict[str, Any]:
     return changes
 
 
+def failure_document(error: LoadgenError) -> dict[str, Any]:
+    """What `--json` prints where there is nothing else to print: `outcome` and `exit_code` as in
+    status.json, `error` with `message`, `hint` and `detail`, which are null if not known.
+    """
+    return {
+        "outcome": _outcome(error),
+        "exit_code": error.exit_code,
+        "error": {"message": error.message, "hint": error.hint, "detail": error.detail},
+    }
+
+
 def _outcome(error: LoadgenError) -> schema.Outcome:
     if isinstance(error, Interrupted):
         return "interrupted"

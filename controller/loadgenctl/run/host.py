@@ -22,10 +22,11 @@ from loadgenctl.errors import (
     OutputFolderError,
     RunError,
 )
+from loadgenctl.filetrouble import behind, file_error, path_of
 from loadgenctl.plainfile import NotPlainError, require_inside, write_plain
 from loadgenctl.records.folder import folder_error, require_writable
 from loadgenctl.roles.pod import PodFolders
-from loadgenctl.run.statemark import remove_mark
+from loadgenctl.run.statemark import mark_of
 from loadgenctl.sources.locks import try_exclusive
 
 UNPRIVILEGED = 1000
@@ -52,16 +53,44 @@ def role_user() -> tuple[int, int]:
 def reset_state(state: Path) -> None:
     """Remove what an earlier run kept there, and nothing that loadgenctl did not make.
 
-    Raises `OutputFolderError` for a folder with somebody else's `project` or `home` in it.
+    Raises `OutputFolderError` for a folder with somebody else's `project` or `home` in it, and
+    where something cannot be removed: what stays would be taken for the state of a fresh chain.
     """
     parts = [part for name in STATE_PARTS if os.path.lexists(part := state / name)]
-    if parts:
-        require_ours(state, parts[0])
-        remove_mark(state)
-    for part in parts:
-        if part.is_symlink():
-            part.unlink()
-        shutil.rmtree(part, ignore_errors=True)
+    if not parts:
+        return
+    require_ours(state, parts[0])
+    hint = "remove it as its owner, or choose another --state-dir"
+    for part in (mark_of(state), *parts):
+        remove_whole(part, hint=hint)
+
+
+def remove_whole(path: Path, *, hint: str) -> None:
+    """Remove a folder with all that is in it, a file or a link; nothing need be there.
+
+    Raises `OutputFolderError` if any of it stays, naming the first such path and its owner.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        stays = Path(os.fsdecode(error.filename)) if error.filename else path
+        if not stays.is_absolute():
+            # Known by its name alone: the folder was opened before.
+            stays = next(path.rglob(stays.name), path)
+        raise OutputFolderError(
+            f"{path} cannot be removed: {stays}{_owned(stays)}: {error.strerror}", hint=hint
+        ) from error
+
+
+def _owned(path: Path) -> str:
+    """` of the user 1000`; nothing where that cannot be told."""
+    try:
+        return f" of the user {path.lstat().st_uid}"
+    except OSError:
+        return ""
 
 
 def require_ours(state: Path, part: Path) -> None:
@@ -116,9 +145,7 @@ def make_folders(folders: PodFolders, user: tuple[int, int]) -> None:
 
 def copy_tools(tools: Mapping[str, Path], into: Path, **files: Path | None) -> None:
     """Copy what roles run beside the SDK to where they find it, readable for every user."""
-    if into.is_symlink():
-        into.unlink()
-    shutil.rmtree(into, ignore_errors=True)
+    remove_whole(into, hint="choose another --output-dir")
     # Made anew, and not there before: what is copied goes here and nowhere else.
     into.mkdir()
     for name, folder in tools.items():
@@ -150,6 +177,9 @@ def as_error(error: Exception, results: Path) -> LoadgenError:
             step="read what the roles wrote",
             hint="the SDK has put it in the place of its own file",
         )
+    trouble = behind(error)
+    if trouble is not None:
+        return file_error(trouble)
     return LoadgenError(
         f"internal error: {type(error).__name__}: {error}",
         hint="please report it with the lines above",
@@ -165,6 +195,11 @@ def _lost(error: Exception, results: Path) -> OSError | None:
     """
     if isinstance(error, OSError) and error.errno in _DISK:
         return error
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        # Also where another folder has the name by now, which can be written.
+        path = path_of(error)
+        if path.is_relative_to(results.absolute()) and not path.parent.exists():
+            return error
     if isinstance(error, NotPlainError) or not isinstance(error, OSError | RunError | EngineError):
         return None
     try:

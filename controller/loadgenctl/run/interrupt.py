@@ -1,5 +1,6 @@
 """Ctrl-C once ends the run gracefully, twice stops at once; SIGTERM and SIGHUP count as Ctrl-C.
-A SIGHUP that is ignored when the program starts (`nohup`) stays ignored.
+A SIGHUP that is ignored when the program starts (`nohup`) stays ignored, and one after another
+request is none: a terminal that is closed sends several, and asks for no haste.
 
 While something long is built or fetched nothing is worth finishing, so the first signal raises at
 once; inside `graceful()` it only sets a flag that the run's loop looks at.
@@ -103,4 +104,5 @@ class Interrupts:
         return Interrupted(f"interrupted by {self.name}")
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self.request(signal.Signals(number).name)
+        if number != signal.SIGHUP or not self.requested:
+            self.request(signal.Signals(number).name)

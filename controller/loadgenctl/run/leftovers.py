@@ -18,7 +18,7 @@ class Swept:
     """What a sweep did."""
 
     removed: tuple[str, ...] = ()
-    """Kinds and names: `container loadgenctl-…`."""
+    """Kinds and names: `container loadgenctl-…`, `processes loadgenctl-…`."""
     told: tuple[str, ...] = ()
     """What became of the dead runs' results folders, a line each."""
     error: EngineError | None = None
@@ -52,10 +52,15 @@ def sweep(
         for folder, owner in _dead_runs(items)
     )
     return Swept(
-        removed=tuple(f"{item.kind} {item.name}" for item in removed),
+        removed=tuple(f"{_kind(item, engine)} {item.name}" for item in removed),
         told=tuple(line for line in marks if line is not None),
         error=error,
     )
+
+
+def _kind(item: Leftover, engine: Engine) -> str:
+    """What a person calls it: without containers a role is its processes."""
+    return item.kind if engine.own_network else "processes"
 
 
 def _dead_runs(items: Iterable[Leftover]) -> list[tuple[Path, Owner]]:

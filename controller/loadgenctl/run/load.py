@@ -9,11 +9,11 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from loadgenctl.engines.base import ExecResult
-from loadgenctl.errors import STALLED, EngineError, LoadFailed
+from loadgenctl.errors import STALLED, EngineError, LoadFailed, LoadgenError
 from loadgenctl.records import schema
-from loadgenctl.roles.loadclient import LoadClient, LoadEvents
+from loadgenctl.roles.loadclient import LoadClient, LoadEvents, LoadUnreachable
 from loadgenctl.roles.loadconfig import MAX_SECONDS
-from loadgenctl.roles.role import Role
+from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.setup import prepare, run_all
@@ -29,7 +29,11 @@ starts, after which the load is called stalled.
 PREPARATION = 600.0
 """Seconds the first preparation of all tasks may take."""
 WIND_DOWN_LEAST = 120.0
+"""Seconds without a finished cycle, after the load's end, in which one in flight may finish, unless
+`--timeout.cycle` gives another number; twice the stage's longest cycle if that is more.
+"""
 WIND_DOWN_INTERRUPTED = 20.0
+"""Seconds for all cycles in flight of a stage that was interrupted."""
 
 
 class LoadSide:
@@ -43,14 +47,16 @@ class LoadSide:
         *,
         on_progress: Callable[[], None],
         diagnose: Callable[[], str],
+        height: Callable[[], int | None],
     ) -> None:
         """Nothing is started yet.
 
         `on_progress` is called when the load begins and when cycles finished, `diagnose` when it
-        is given up.
+        is given up. `height` is that of the chain's last finished block.
         """
         self._on_progress = on_progress
         self._diagnose = diagnose
+        self._height = height
         self._ctx = ctx
         self._watch = watch
         self._stage = stage
@@ -60,6 +66,9 @@ class LoadSide:
         self.events = LoadEvents(ctx.on_host(events_path(stage)), stage)
         self._slog: SlogFollower | None = None
         self._loaded_since: float | None = None
+        self._load_over = False
+        self.load_began: float | None = None
+        """When the load was turned on, by the monotonic clock."""
 
     def provision_client(self) -> None:
         """Create the client, fund it and make it known to the running chain, unless that was done.
@@ -137,12 +146,25 @@ class LoadSide:
         """
         self._progressed()
         self._configure(config)
+        if config:
+            self._tell_load_start()
+
+    def _tell_load_start(self) -> None:
+        """The loaded window begins: what is measured under load is told by it (docs/slog.md)."""
+        self.load_began = self._ctx.clock.monotonic()
+        self._ctx.store.perf("load-start", block=self._height())
+
+    def _tell_load_finish(self) -> None:
+        if self.load_began is not None and not self._load_over:
+            self._load_over = True
+            self._ctx.store.perf("load-finish", block=self._height())
 
     def _configure(self, config: Mapping[str, Any]) -> None:
         poll = Retrying(
             stop=stop_after_attempt(3),
             wait=wait_fixed(1.0),
-            retry=retry_if_exception_type(LoadFailed),
+            # What was refused is refused again.
+            retry=retry_if_exception_type(LoadUnreachable),
             sleep=self._ctx.clock.sleep,
             reraise=True,
         )
@@ -172,6 +194,9 @@ class LoadSide:
             store.append_many(schema.CYCLES, [dict(row) for row in self.events.take_cycles()])
         if self._loaded_since is None:
             return
+        if self.load_began is None and self.events.config:
+            # A person turned it on, in a stage that began without load.
+            self._tell_load_start()
         changed = any(event["type"] == "config" for event in new)
         if changed or self.events.finished > cycles_before:
             self._progressed()
@@ -179,8 +204,10 @@ class LoadSide:
 
     def _check_progress(self, since: float) -> None:
         if self._ctx.plan.fail_fast and self.events.failed:
+            cycles = self.events.failures.cycles
             raise LoadFailed(
-                f"a cycle failed: {self.events.last_error or 'no reason given'}",
+                f"{'a cycle failed' if cycles else 'the load cannot be prepared'}:"
+                f" {self.events.last_error or 'no reason given'}",
                 role="loadgen",
                 step="load",
             )
@@ -190,13 +217,7 @@ class LoadSide:
         limit = self._ctx.timeout("cycle", CYCLE_STALL) + pause
         silent = self._ctx.clock.monotonic() - since
         if silent > limit:
-            raise LoadFailed(
-                f"the load is stalled: no cycle finished for {silent:.0f} s",
-                role="loadgen",
-                step=STALLED,
-                hint="slower cycles need a larger --timeout.cycle",
-                detail=f"{self.loadgen.last_lines()}\n{self._diagnose()}",
-            )
+            raise self._stalled(f"no cycle finished for {silent:.0f} s")
 
     def diagnosis(self) -> str:
         """The last cycles and those in flight."""
@@ -204,32 +225,77 @@ class LoadSide:
         lines = diagnosis.cycle_lines(list(events.recent), events.unfinished(), now)
         return diagnosis.section("cycles", lines)
 
-    def wind_down(self, *, interrupted: bool) -> None:
-        """Turn the load off and let running cycles finish, up to a deadline."""
-        self._configure({})
-        self._loaded_since = None
-        longest = max(WIND_DOWN_LEAST, 2 * self.events.longest_cycle)
-        timeout = WIND_DOWN_INTERRUPTED if interrupted else longest
-        if not self._watch.reached(lambda: self.events.active == 0, timeout=timeout, pace=CALM):
-            self._ctx.progress.warn(
-                f"stage {self._stage}: {self.events.active} cycles did not finish within"
-                f" {timeout:.0f} s of the load's end"
-            )
+    def wind_down(self, *, interrupted: bool) -> LoadFailed | None:
+        """Turn the load off and let cycles in flight finish; the error if they do not.
 
-    def stop(self) -> None:
-        """Stop load generator and client, in that order, as far as they were started."""
-        for role, name in ((self.loadgen, "loadgen-stopped"), (self.solo, "client-stopped")):
+        They have time as long as some finish: see `WIND_DOWN_LEAST`. What is in flight then never
+        finishes, and the load had stalled before its end. An interrupted stage waits less, and says
+        nothing of a stall.
+        """
+        self._configure({})
+        self._tell_load_finish()
+        self._loaded_since = None
+        if interrupted:
+            patience = WIND_DOWN_INTERRUPTED
+            self._watch.reached(lambda: self.events.active == 0, timeout=patience, pace=CALM)
+        else:
+            patience = self._await_cycles()
+        if self.events.active == 0:
+            return None
+        what = "1 cycle" if self.events.active == 1 else f"{self.events.active} cycles"
+        after = f"{what} did not finish within {patience:.0f} s of the load's end"
+        if interrupted:
+            self._ctx.progress.warn(f"stage {self._stage}: {after}")
+            return None
+        if not self.events.finished:
+            return self._stalled(f"stage {self._stage} was meant to load but finished no cycle")
+        return self._stalled(after)
+
+    def _await_cycles(self) -> float:
+        """Wait while cycles finish; the seconds without one after which it is given up."""
+        events = self.events
+        least = self._ctx.timeout("cycle", WIND_DOWN_LEAST)
+        while True:
+            finished, patience = events.finished, max(least, 2 * events.longest_cycle)
+
+            def moved(before: int = finished) -> bool:
+                return events.active == 0 or events.finished > before
+
+            moving = self._watch.reached(moved, timeout=patience, pace=CALM)
+            if events.active == 0 or not moving:
+                return patience
+
+    def _stalled(self, how: str) -> LoadFailed:
+        return LoadFailed(
+            f"the load is stalled: {how}",
+            role="loadgen",
+            step=STALLED,
+            hint="slower cycles need a larger --timeout.cycle",
+            detail=f"{self.loadgen.last_lines()}\n{self._diagnose()}",
+        )
+
+    def stop(self) -> list[LoadgenError]:
+        """Stop load generator and client, in that order, as far as they were started; what was
+        wrong with how they ended.
+        """
+        running = [role for role in (self.loadgen, self.solo) if role.started]
+        names = {self.loadgen.name: "loadgen-stopped", self.solo.name: "client-stopped"}
+        # A driver waits for its cycles in flight, and these were given up.
+        hurry = self.events.active > 0
+        for role in running:
             self._watch.roles = [other for other in self._watch.roles if other is not role]
-            if role.started:
-                role.stop()
-                self._ctx.store.perf(name)
+            role.stop(hurry=hurry)
+            self._ctx.store.perf(names[role.name])
         self._loaded_since = None
         self.poll()
+        return stop_troubles(running)
 
     def close(self) -> None:
         """Keep logs, finish the slog, remove the containers; works from every state."""
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
         with ExitStack() as whatever_happens:
+            # A stage that failed under load never turned it off.
+            whatever_happens.callback(self._tell_load_finish)
             if self._slog is not None:
                 whatever_happens.callback(self._slog.close, delete_plain=True)
             for role, name in ((self.solo, "client"), (self.loadgen, "loadgen")):

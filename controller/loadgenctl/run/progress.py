@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -27,6 +27,10 @@ class Live:
 class Progress(Protocol):
     """Where a run reports to."""
 
+    def keep_in(self, log: Callable[[str], None]) -> None:
+        """From now on `log` gets every line too; at first those from before."""
+        ...
+
     def step(self, text: str) -> None:
         """A new step begins."""
         ...
@@ -50,6 +54,9 @@ class Progress(Protocol):
 
 class Silent:
     """Reports to nobody."""
+
+    def keep_in(self, log: Callable[[str], None]) -> None:
+        """See `Progress.keep_in`."""
 
     def step(self, text: str) -> None:
         """See `Progress.step`."""

@@ -23,6 +23,7 @@ from loadgenctl.records import schema
 from loadgenctl.records.archive import discard, unpack
 from loadgenctl.records.attempts import another
 from loadgenctl.records.counting import FIRST
+from loadgenctl.records.heard import last_heard
 from loadgenctl.records.raw import LOCK
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status
@@ -88,7 +89,7 @@ def open_records(
             hint="see how it stands: loadgenctl stats",
         )
     started, now = status.started_at or 0.0, hands.clock.wall()
-    heard = max(started + (resumption.latest or 0.0), status.updated_at or 0.0)
+    heard = max(started + (resumption.latest or 0.0), last_heard(resumption.folder) or 0.0)
     attempts = another(
         status,
         stage=resumption.stage,
@@ -128,7 +129,8 @@ def set_aside(resumption: Resumption, shared: Path, hands: Hands) -> None:
     for spec in resumption.left:
         attempt = FIRST if counting is None else counting.attempt(spec.index)
         _set_aside(resumption, spec.index, attempt, shared)
-    shutil.rmtree(shared, ignore_errors=True)
+    # Events and slogs that stayed would be taken for those of this attempt.
+    host.remove_whole(shared, hint="remove it as its owner, and resume again")
 
 
 def _set_aside(resumption: Resumption, stage: int, attempt: int, shared: Path) -> None:
@@ -191,7 +193,7 @@ def _put_back(source: Saved | None, target: Path, state: Path, hands: Hands) -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         host.require_ours(state, target)
-    discard(target)
+    host.remove_whole(target, hint="remove it as its owner, and resume again")
     if source is None:
         return
     hands.progress.step(f"unpacking {source.archive.name}")

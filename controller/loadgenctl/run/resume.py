@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from loadgenctl.errors import UsageError
+from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan, StageSpec
 from loadgenctl.owner import host_id
 from loadgenctl.records.counting import BEGINS
@@ -20,6 +20,7 @@ from loadgenctl.records.raw import PRUNED
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.recorded import ANEW, recorded_plan
 from loadgenctl.records.status import Status
+from loadgenctl.roles.loadclient import Failures
 from loadgenctl.run.host import STATE_PARTS
 from loadgenctl.run.statemark import StateMark, read_mark
 from loadgenctl.run.storage import saved
@@ -72,8 +73,8 @@ class Resumption:
     basis: Basis
     latest: float | None
     """The newest timestamp of perf.jsonl, s since the run's start; None if that was not begun."""
-    failed: Mapping[int, int] = field(default_factory=dict)
-    """Failed cycles by finished stage."""
+    failed: Mapping[int, Failures] = field(default_factory=dict)
+    """What of the load failed, by finished stage."""
     last_error: str | None = None
     """Of one of them."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -133,6 +134,15 @@ class Resumption:
                 f" loadgenctl makes {tag}",
                 hint=f"resume it with the loadgenctl that began it, or {ANEW}",
             )
+
+
+def resumable(folder: Path) -> bool:
+    """True for the folder of a run that `examine` lets resume."""
+    try:
+        examine(folder)
+    except (LoadgenError, OSError):
+        return False
+    return True
 
 
 def examine(folder: Path) -> Resumption:
@@ -292,22 +302,32 @@ def _basis(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None) -> B
     raise _cannot(folder, why, hint=hint)
 
 
-def _failed(records: RunFolder, stage: int) -> tuple[Mapping[int, int], str | None]:
-    failed: Counter[int] = Counter()
+def _failed(records: RunFolder, stage: int) -> tuple[Mapping[int, Failures], str | None]:
+    cycles, unprepared = Counter[int](), Counter[int]()
     last_error = None
+    for row in records.events():
+        number = row.get("stage")
+        if row.get("type") != "prepare" or row.get("success") is not False:
+            continue
+        if isinstance(number, int) and number < stage:
+            unprepared[number] += 1
+            last_error = f"preparing {row.get('task')}: {row.get('error')}"
     for row in records.cycles():
         number = row.get("stage")
         if row.get("success") is False and isinstance(number, int) and number < stage:
-            failed[number] += 1
+            cycles[number] += 1
             last_error = str(row.get("error"))
-    return failed, last_error
+    stages = sorted({*cycles, *unprepared})
+    return {each: Failures(cycles[each], unprepared[each]) for each in stages}, last_error
 
 
-def _require_end(folder: Path, plan: RunPlan, failed: Mapping[int, int]) -> None:
+def _require_end(folder: Path, plan: RunPlan, failed: Mapping[int, Failures]) -> None:
     """All stages were finished: the run can still pass unless something was wrong with them."""
     if failed:
-        count = sum(failed.values())
-        why = f"all its stages were finished, and it failed because {count} load cycles failed"
+        cycles = sum(each.cycles for each in failed.values())
+        unprepared = sum(each.preparations for each in failed.values())
+        told = f"{cycles} load cycles" if cycles else f"{unprepared} preparations of the load"
+        why = f"all its stages were finished, and it failed because {told} failed"
         raise _cannot(folder, why, hint=ANEW)
     for spec in plan.stages:
         if spec.save_storage and not saved(folder, "chain", spec.index).there:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from loadgenctl.errors import (
 )
 from loadgenctl.model import RunPlan
 from loadgenctl.owner import Owner
+from loadgenctl.program import program_name
+from loadgenctl.records.log import RunLog
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
 from loadgenctl.run import disk, ending, host, networks, restore, storage
@@ -28,7 +31,7 @@ from loadgenctl.run.making import (
     resolve,
     sweep,
 )
-from loadgenctl.run.resume import Resumption
+from loadgenctl.run.resume import Resumption, resumable
 from loadgenctl.run.stages import run_stages
 from loadgenctl.run.walk import Services, Walk, known
 
@@ -76,6 +79,7 @@ def execute(plan: RunPlan, services: Services, resumption: Resumption | None = N
             held=held,
             resumption=resumption,
         )
+        services.progress.keep_in(RunLog(walk.store.folder, services.clock).write)
         if resumption is not None:
             walk.run_id = str(resumption.document["run_id"])
         with walk.store:
@@ -127,18 +131,26 @@ def _close_pod(walk: Walk, error: LoadgenError | None) -> LoadgenError | None:
     """Remove the containers; what goes wrong with that is the run's error if it has no other."""
     if walk.pod is None:
         return error
-    walk.services.progress.step("removing the containers")
+    contained = walk.services.engine.own_network
+    walk.services.progress.step("removing the containers" if contained else "ending the processes")
     try:
         walk.pod.close()
     except LoadgenError as trouble:
         if error is None:
             return trouble
-        walk.services.progress.warn(f"containers may be left: {trouble}; try loadgenctl clean")
+        what = "containers" if contained else "processes"
+        walk.services.progress.warn(f"{what} may be left: {trouble}; run {program_name()} clean")
     return error
 
 
 def _open_records(plan: RunPlan, services: Services) -> RunStore:
-    store = RunStore.create(plan.output_dir, services.clock)
+    try:
+        store = RunStore.create(plan.output_dir, services.clock)
+    except OutputFolderError as error:
+        if resumable(plan.output_dir):
+            folder = shlex.quote(str(plan.output_dir))
+            error.hint = f"resume it with --resume {folder}, or {error.hint}"
+        raise
     services.progress.note(f"results in {plan.output_dir}")
     return store
 
@@ -210,7 +222,7 @@ def _open_pod(walk: Walk) -> None:
         network=plan.network,
         uplink=plan.origin is not None,
     )
-    walk.pod = Pod(services.engine, options, folders)
+    walk.pod = Pod(services.engine, options, folders, services.clock)
     walk.pod.open(_listening(walk))
 
 

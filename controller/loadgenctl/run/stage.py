@@ -49,6 +49,7 @@ class Stage:
             spec.index,
             on_progress=self.chain.count_anew,
             diagnose=self._diagnose,
+            height=self.chain.height_now,
         )
         self._too_little: LoadFailed | None = None
 
@@ -68,6 +69,7 @@ class Stage:
             # Now, not later: closing makes room, and a full disk would be told as its consequence.
             error = host.as_error(caught, store.folder)
             self._tell_failure(error)
+            self._do("stopping what still runs")
             raise error from caught
         finally:
             with self._ctx.interrupts.held():
@@ -170,8 +172,9 @@ class Stage:
         """
         self.load.prepare(tasks)
         self._unwatch(LOAD_ROLES)
-        self.load.stop()
+        troubles = self.load.stop()
         self.load.close()
+        self._require_orderly(troubles)
 
     def _hold(self) -> None:
         spec, by_hand = self._spec, self._ctx.plan.by_hand
@@ -180,7 +183,7 @@ class Stage:
             self._ctx.on_ready()
         else:
             self._do("under load" if not spec.chain_only else "chain alone")
-        left = FOREVER if spec.duration < 0 else spec.duration - self._elapsed()
+        left = self._left()
         try:
             if left > 0:
                 self._watch.reached(self._enough, timeout=left, pace=CALM)
@@ -200,10 +203,20 @@ class Stage:
 
     def _wind_down(self, *, interrupted: bool) -> None:
         self._do("winding down")
-        self.load.wind_down(interrupted=interrupted)
-        if not self._ctx.plan.by_hand:
-            # While all roles still live to tell why.
-            self._too_little = self._load_check()
+        stalled = self.load.wind_down(interrupted=interrupted)
+        if self._ctx.plan.by_hand:
+            return
+        # While all roles still live to tell why.
+        self._too_little = stalled or self._load_check()
+        if self._too_little is not None and not interrupted:
+            self._tell_failure(self._too_little)
+
+    def _left(self) -> float:
+        """Seconds until the hold is over, by the stage's duration or that of its load."""
+        spec = self._spec
+        if spec.load_duration_s is not None and self.load.load_began is not None:
+            return self.load.load_began + spec.load_duration_s - self._ctx.clock.monotonic()
+        return FOREVER if spec.duration < 0 else spec.duration - self._elapsed()
 
     def _enough(self) -> bool:
         cycles = self._spec.cycles
@@ -215,10 +228,22 @@ class Stage:
         self._watch.turn()
         self._ctx.sampler.snapshot_now()
         self._leave_all()
-        if not self._spec.chain_only:
-            self.load.stop()
-        if self.chain.stop():
+        troubles = [] if self._spec.chain_only else self.load.stop()
+        troubles += self.chain.stop()
+        if not troubles and self._ctx.plan.monitor:
             self._mark("stopped")
+        self._require_orderly(troubles)
+
+    def _require_orderly(self, troubles: Sequence[LoadgenError]) -> None:
+        """Raise the first of what was wrong with how roles stopped, and warn of the others.
+
+        Where a run was interrupted, that stays the reason: all of it is warned of.
+        """
+        told = troubles if self._interrupted else troubles[1:]
+        for trouble in told:
+            self._ctx.progress.warn(f"stage {self._spec.index}: {trouble.message}")
+        if troubles and not self._interrupted:
+            raise troubles[0]
 
     def _leave_all(self) -> None:
         self._ctx.sampler.stop_agent()
@@ -319,15 +344,15 @@ class Stage:
         if now - self._told < CALM:
             return
         self._told = now
-        spec, elapsed = self._spec, self._elapsed()
-        held = self._doing in {"under load", "chain alone"} and spec.duration >= 0
+        spec, elapsed, left = self._spec, self._elapsed(), self._left()
+        held = self._doing in {"under load", "chain alone"} and left < FOREVER
         self._ctx.progress.live(
             Live(
                 stage=spec.index,
                 stages=len(self._ctx.plan.stages),
                 doing=self._doing,
                 elapsed=elapsed,
-                remaining=max(0.0, spec.duration - elapsed) if held else None,
+                remaining=max(0.0, left) if held else None,
                 block=self.chain.height,
                 cycles=self.load.events.counts(),
             )

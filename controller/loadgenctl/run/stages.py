@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderLost
 from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.roles.loadclient import Failures
 from loadgenctl.roles.pod import HOLDER
 from loadgenctl.run import networks, restore
 from loadgenctl.run.context import StageContext
@@ -48,6 +49,7 @@ def run_stages(walk: Walk) -> None:
         vat_names=names,
         on_ready=services.on_ready,
         processes=services.processes,
+        make_reader=services.make_reader,
         network=walk.network,
     )
     if plan.publish or plan.network or plan.origin:
@@ -69,14 +71,14 @@ def run_stages(walk: Walk) -> None:
             sampler.close()
             for name in saver.abandon():
                 services.progress.warn(f"{name} is not there: its packing was ended")
-    _check_cycles(failed, last_error)
+    _check_load(failed, last_error)
 
 
 def _each_stage(
     ctx: StageContext, resumption: Resumption | None
-) -> tuple[dict[int, int], str | None]:
-    """How many cycles failed in each stage, and why the last one did."""
-    stages, failed, last_error = ctx.plan.stages, dict[int, int](), None
+) -> tuple[dict[int, Failures], str | None]:
+    """What of the load failed in each stage, and why the last of it did."""
+    stages, failed, last_error = ctx.plan.stages, dict[int, Failures](), None
     if resumption is not None:
         stages, last_error = resumption.left, resumption.last_error
         failed |= resumption.failed
@@ -86,28 +88,43 @@ def _each_stage(
         for spec in stages:
             stage = Stage(ctx, spec)
             stage.run()
-            failed[spec.index] = stage.load.events.failed
+            failed[spec.index] = stage.load.events.failures
             last_error = stage.load.events.last_error or last_error
     return failed, last_error
 
 
-def _check_cycles(failed: Mapping[int, int], last_error: str | None) -> None:
-    """Failed cycles fail the run, however well all else went. `failed` by stage."""
-    where = {stage: count for stage, count in failed.items() if count}
+def _check_load(failed: Mapping[int, Failures], last_error: str | None) -> None:
+    """Failed cycles and preparations fail the run, however well all else went; by stage."""
+    where = {stage: failures for stage, failures in failed.items() if failures.count}
     if not where:
         return
-    if len(where) == 1:
-        stages = f"in stage {min(where)}"
-    else:
-        stages = "in stages " + ", ".join(f"{stage} ({count})" for stage, count in where.items())
+    cycles = {stage: failures.cycles for stage, failures in where.items() if failures.cycles}
+    unprepared = {stage: found.preparations for stage, found in where.items() if found.preparations}
+    told = [
+        f"{_number(sum(counts.values()), what)} failed {_in_stages(counts)}"
+        for what, counts in (("load cycle", cycles), ("preparation", unprepared))
+        if counts
+    ]
     raise LoadFailed(
-        f"{sum(where.values())} load cycles failed {stages}",
+        ", and ".join(told),
         role="loadgen",
         step="load",
         stage=min(where),
-        hint="their errors stand in cycles.jsonl; this is the last one",
+        hint="their errors are in cycles.jsonl; this is the last one"
+        if cycles
+        else f"see logs/loadgen-stage-{min(where)}.log.gz; this is the last error",
         detail=last_error,
     )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _in_stages(counts: Mapping[int, int]) -> str:
+    if len(counts) == 1:
+        return f"in stage {min(counts)}"
+    return "in stages " + ", ".join(f"{stage} ({count})" for stage, count in counts.items())
 
 
 def _finish_packing(walk: Walk, saver: StorageSaver) -> None:

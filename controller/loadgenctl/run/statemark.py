@@ -36,9 +36,14 @@ def write_mark(state: Path, mark: StateMark) -> None:
     replace_file(state / FILE, document_bytes(asdict(mark)))
 
 
+def mark_of(state: Path) -> Path:
+    """Where the mark is."""
+    return state / FILE
+
+
 def remove_mark(state: Path) -> None:
     """From now on nobody goes on with the state as it is. Raises `OSError`."""
-    (state / FILE).unlink(missing_ok=True)
+    mark_of(state).unlink(missing_ok=True)
 
 
 def read_mark(state: Path) -> StateMark | None:

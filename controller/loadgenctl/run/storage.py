@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadgenctl.errors import OutputFolderLost, RunError
 from loadgenctl.plainfile import NotPlainError, RolePath
-from loadgenctl.process import Child, Runner
+from loadgenctl.process import Child, Runner, own_python
 from loadgenctl.records import schema
 from loadgenctl.records.archive import partial_of
 from loadgenctl.records.raw import COPIES, PARTIAL
@@ -112,7 +111,7 @@ class StorageSaver:
 
     def pack(self, copy: Path, target: Path) -> None:
         """Begin to pack a copy that is whole into `target`; the copy goes."""
-        argv = [sys.executable, "-m", "loadgenctl.records.archive", str(copy), str(target)]
+        argv = own_python("loadgenctl.records.archive", str(copy), str(target))
         self._packing.append(_Packing(target, self._runner.start(argv)))
 
     @property

@@ -51,6 +51,9 @@ PATH = ":".join(
 )
 """The SDK's programs where its build leaves them, so that nothing has to be linked or installed."""
 
+STOP_CODES = (0, 98, 130, 143)
+"""Exit codes of chain and client that a signal stopped; 98 since June 2021 (docs/eras.md)."""
+
 ALSO_LISTENS = (26656, 9090)
 """Ports of the chain node beside its RPC: to other nodes, and gRPC."""
 
@@ -234,8 +237,7 @@ class AgoricSdk:
             ),
             stop_signal="SIGINT",
             stop_grace=60.0,
-            # 98 since June 2021.
-            stop_codes=(0, 98, 130),
+            stop_codes=STOP_CODES,
             storage=CHAIN_HOME,
             ports=(ctx.ports.chain, *ALSO_LISTENS),
             slog=slog,
@@ -324,6 +326,7 @@ class AgoricSdk:
                 LogMark("ready", r"Deployed Wallet!|Don't need our provides: wallet"),
             ),
             fatal=(FatalMark("error running the client", r"error running ag-solo"),),
+            stop_codes=STOP_CODES,
             storage=SOLO_HOME,
             ports=(ctx.ports.solo,),
             slog=slog,
@@ -340,6 +343,7 @@ class AgoricSdk:
                 *driver,
             ),
             marks=(LogMark("ready", r"server running"),),
+            hurry_signal="SIGINT",
             ports=(ctx.ports.loadgen,),
         )
 

@@ -70,6 +70,10 @@ class RoleRecipe:
     """In order; the last one means ready."""
     fatal: tuple[FatalMark, ...] = ()
     stop_signal: str = "SIGTERM"
+    hurry_signal: str | None = None
+    """Sent after `stop_signal` where nothing that the role still does is worth waiting for; another
+    number, because two signals of one number may arrive as one.
+    """
     stop_grace: float = 30.0
     """Seconds between the stop signal and SIGKILL."""
     stop_codes: tuple[int, ...] = (0, 130, 143)

@@ -160,6 +160,7 @@ class SimSdk:
             role="loadgen",
             command=load_service(ctx, _env(ctx), *driver),
             marks=(LogMark("ready", r"server running"),),
+            hurry_signal="SIGINT",
             ready_timeout=300.0,
             ports=(ctx.ports.loadgen,),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from .scan import BlockRecord
+from .found import BlockRecord, Moment, seconds_between
 
 Row = dict[str, Any]
 """One row of blocks.jsonl; a quantity that is not known is absent."""
@@ -71,7 +71,7 @@ class BlockRows:
     def __init__(self, stage: int | None = None) -> None:
         """`stage` goes first into every row unless None."""
         self._stage = stage
-        self._ends: dict[int, tuple[float, float | None]] = {}
+        self._ends: dict[int, tuple[float, Moment | None]] = {}
 
     def row(
         self,
@@ -107,7 +107,7 @@ class BlockRows:
         return row
 
     def _remember(self, block: BlockRecord) -> None:
-        self._ends[block.block_height] = (block.block_time, block.end_finish_at)
+        self._ends[block.block_height] = (block.block_time, block.end_finish)
         if len(self._ends) > _REMEMBERED:
             del self._ends[next(iter(self._ends))]
 
@@ -123,18 +123,20 @@ def _put_seconds(row: Row, name: str, value: float | None) -> None:
 
 
 def _put_durations(
-    row: Row, block: BlockRecord, previous: tuple[float, float | None] | None
+    row: Row, block: BlockRecord, previous: tuple[float, Moment | None] | None
 ) -> None:
     previous_time, previous_end = (None, None) if previous is None else previous
-    duration = _minus(block.end_finish_at, previous_end)
-    swingset = _minus(block.end_finish_at, block.end_start_at)
-    processing = _minus(block.end_finish_at, block.begin_at)
+    begin, end_start, end_finish = block.begin, block.end_start, block.end_finish
+    duration = seconds_between(previous_end, end_finish)
+    swingset = seconds_between(end_start, end_finish)
+    processing = seconds_between(begin, end_finish)
+    # Of two machines' clocks: no other clock than `time` can be compared with the block's.
     _put_seconds(row, "lag", block.begin_at - block.block_time)
     _put_seconds(row, "blockDuration", duration)
     if previous_time is not None:
         row["chainBlockDuration"] = tidy(block.block_time - previous_time)
-    _put_seconds(row, "idleTime", _minus(block.begin_at, previous_end))
-    _put_seconds(row, "cosmosTime", _minus(block.end_start_at, block.begin_at))
+    _put_seconds(row, "idleTime", seconds_between(previous_end, begin))
+    _put_seconds(row, "cosmosTime", seconds_between(begin, end_start))
     _put_seconds(row, "swingsetTime", swingset)
     _put_seconds(row, "processingTime", processing)
     if duration is not None:
@@ -144,10 +146,3 @@ def _put_durations(
         for name, part in (("swingsetPercentage", swingset), ("processingPercentage", processing)):
             if part is not None:
                 row[name] = tidy(percentage(part / duration)) if moved else 0
-
-
-def _minus(later: float | None, earlier: float | None) -> float | None:
-    """Seconds between; None where the clock was set back, and so nobody knows."""
-    if later is None or earlier is None or later < earlier:
-        return None
-    return later - earlier

@@ -6,6 +6,9 @@ Lines come in three shapes (docs/slog.md), told by what stands before the type:
     {"type":"…",…,"time":S,"monotime":M}             since then; some have `"seconds":D` behind that
     {"time":S,"monotime":M,"type":"…",…}
 
+Lines that are no program's own but were written again by another one have spaces, their fields in
+another order, a byte order mark: they are parsed as a whole (`slog.odd`).
+
 A byte search runs over whole chunks; a hit counts only where it stands in its line's head. A
 payload that quotes an event cannot pass: inside a JSON string its quotation marks are escaped, and
 it is not at the head.
@@ -14,13 +17,17 @@ it is not at the head.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 from .lines import Span
+
+if TYPE_CHECKING:
+    from .odd import OddLines
 
 CREATE_VAT: Final = "create-vat"
 VAT_STARTUP_FINISH: Final = "vat-startup-finish"
@@ -101,16 +108,20 @@ OTHER_TYPES: Final = frozenset(
 # Possessive, as nothing can be found by giving back: a head is matched some percent faster.
 _TIME = rb"\d++(?:\.\d++)?+"
 _NUMBER = rb"[\d.eE+-]++"
-_HEAD = re.compile(rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"([^"\n]++)"' % (_TIME, _NUMBER))
-"""A line's head: its time if that stands first, its type."""
+_HEAD = re.compile(
+    rb'\{(?:"time":(%s),(?:"monotime":(%s),)?)?"type":"([^"\n]++)"' % (_TIME, _NUMBER)
+)
+"""A line's head: its times if they stand first, its type."""
 DELIVERY_HEAD: Final = re.compile(
-    rb'\{(?:"time":(%s),(?:"monotime":%s,)?)?"type":"deliver'
+    rb'\{(?:"time":(%s),(?:"monotime":(%s),)?)?"type":"deliver'
     rb'(?:"(?:,"crankNum":\d++)?,"vatID":"([^"\\\n]{1,64}+)"|-result")' % (_TIME, _NUMBER)
 )
-"""The head of a delivery: its time if that stands first, its vat; or that of a result, without."""
+"""The head of a delivery: its times if they stand first, its vat; or that of a result, without."""
 HEAD_LIMIT: Final = 96
 """A wanted type begins within this many bytes of its line's start."""
-_TAIL = re.compile(rb',"time":(%s),"monotime":%s(?:,"seconds":%s)?\}\Z' % (_TIME, _NUMBER, _NUMBER))
+_TAIL = re.compile(
+    rb',"time":(%s),"monotime":(%s)(?:,"seconds":%s)?\}\r?\Z' % (_TIME, _NUMBER, _NUMBER)
+)
 _TAIL_LIMIT: Final = 128
 """The times at a line's end take fewer bytes than this."""
 _QUOTED = re.compile(rb'"type":"([a-z-]+)"')
@@ -152,38 +163,69 @@ class EventFinder:
     is rare in slogs, are searched together from their hyphen on, and the others alone.
     """
 
-    def __init__(self) -> None:
-        """Compile the searches; cheap (microseconds), no state is kept between buffers."""
+    def __init__(self, *, thorough: bool = False) -> None:
+        """Compile the searches; cheap (microseconds), no state is kept between buffers.
+
+        If `thorough`, deliveries with spaces before their type are found, too, which costs one
+        more search.
+        """
         behind = {
             name[name.index(b"-") :] + b'"'
             for name in _NAMES
             if b"-" in name and name != DELIVER_RESULT.encode()
         }
-        alone = (DELIVER, TERMINATE)
-        self._searches = [
-            *(_search([b'ype":"' + name.encode()]) for name in alone),
-            _search(sorted(behind)),
-        ]
+        deliveries = [b'ype":"deliver']
+        terminate = b'ype":"terminate'
+        if thorough:
+            deliveries, terminate = [b'"deliver"', b'"deliver-result"'], b'"terminate"'
+        self._deliveries = [_search([pattern]) for pattern in deliveries]
+        self._others = [_search([terminate]), _search(sorted(behind))]
 
-    def find(self, span: Span) -> Found:
-        """Find them all.
+    def find(self, span: Span, odd: OddLines) -> Found:
+        """Find them all; `odd` is of the same span.
 
         Offsets are in the span's buffer, as are the hits in it: outside of it there are none.
         """
-        buffer, begin, end = span
-        deliveries, *others = (
-            [start for _, start, _ in found if begin <= start < end]
-            for found in (search.find_matches_as_indexes(buffer) for search in self._searches)
-        )
+        deliveries = _hits(self._deliveries, span)
         events: list[Event] = []
         stray = 0
-        for hit in sorted(chain(*others)):
-            event = event_at(span, hit)
-            if event is not None:
-                events.append(event)
-            else:
+        for hit in _hits(self._others, span):
+            head = head_at(span, hit)
+            if head is not None:
+                event = event_of_head(head, hit)
+                if event is not None:
+                    events.append(event)
+                else:
+                    stray += is_stray(span, hit)
+                continue
+            line = odd.at(hit)
+            if line is None or line.event is None:
                 stray += is_stray(span, hit)
+            elif line.event[TYPE] not in DELIVERIES and not line.found:
+                line.found = True
+                again = head_of(line.rewritten())
+                if again is not None:
+                    events.append((again[0], line.start, again[1]))
         return Found(events, deliveries, stray)
+
+
+TYPE: Final = "type"
+DELIVERIES: Final = frozenset({DELIVER, DELIVER_RESULT})
+
+
+def is_usual(buffer: bytes, start: int = 0, end: int | None = None) -> bool:
+    """True if the line at `start` begins as the chain writes it."""
+    return _HEAD.match(buffer, start, len(buffer) if end is None else end) is not None
+
+
+def _hits(searches: Sequence[BytesAhoCorasick], span: Span) -> list[int]:
+    """Where the patterns are, in order."""
+    buffer, begin, end = span
+    found = [
+        [start for _, start, _ in search.find_matches_as_indexes(buffer) if begin <= start < end]
+        for search in searches
+    ]
+    return found[0] if len(found) == 1 else sorted(chain(*found))
 
 
 def line_at(span: Span, hit: int) -> int:
@@ -196,14 +238,15 @@ def line_at(span: Span, hit: int) -> int:
     return buffer.rfind(b"\n", begin, hit) + 1 or begin
 
 
-def event_at(span: Span, hit: int) -> Event | None:
-    """The event that has `hit` in its line's head."""
-    line = line_at(span, hit)
-    head = _HEAD.match(span.buffer, line, span.end)
-    if head is None or head.end(2) < hit:
-        return None
-    kind = _NAMES.get(head[2])
-    return None if kind is None else (kind, line, head)
+def head_at(span: Span, hit: int) -> Head | None:
+    """The head of the line that has `hit` near its beginning, if it is a usual one."""
+    return _HEAD.match(span.buffer, line_at(span, hit), span.end)
+
+
+def event_of_head(head: Head, hit: int) -> Event | None:
+    """The event of a line that has `hit` in its head."""
+    kind = _NAMES.get(head[3]) if head.end(3) >= hit else None
+    return None if kind is None else (kind, head.start(), head)
 
 
 def is_stray(span: Span, hit: int) -> bool:
@@ -213,7 +256,10 @@ def is_stray(span: Span, hit: int) -> bool:
     low = max(begin, hit - HEAD_LIMIT)
     low = max(low, buffer.rfind(b"\n", low, hit) + 1)
     # The patterns that begin within a type stand behind its opening quotation mark.
-    quote = hit + 5 if buffer.startswith(b"ype", hit) else buffer.rfind(b'"', low, hit)
+    if buffer.startswith(b"ype", hit):
+        quote = hit + 5
+    else:
+        quote = hit if buffer.startswith(b'"', hit) else buffer.rfind(b'"', low, hit)
     quoted = None if quote - 7 < low else _QUOTED.match(buffer, quote - 7)
     return quoted is not None and quoted[1] in _NAMES
 
@@ -233,16 +279,30 @@ def types_of(span: Span) -> list[bytes]:
     return rest if first is None else [first[1], *rest]
 
 
+def is_counted(line: bytes) -> bool:
+    """True if `types_of` finds the type of this line."""
+    return _ANY_TYPE.match(b"\n" + line[:256]) is not None
+
+
+def line_of(head: Head) -> bytes:
+    """The line that a head is of, without its newline."""
+    return head.string[head.start() :].partition(b"\n")[0]
+
+
 def head_of(line: bytes) -> tuple[str, Head] | None:
     """The wanted type and the head of one line; None for all other lines."""
     head = _HEAD.match(line)
-    kind = None if head is None else _NAMES.get(head[2])
+    kind = None if head is None else _NAMES.get(head[3])
     return None if head is None or kind is None else (kind, head)
 
 
-def time_of(head: Head, tail: bytes | None = None) -> float | None:
-    """The line's time, from its head or else from its end; `tail` if the buffer has not that."""
-    digits = head[1]
+Stamp = tuple[float, float | None]
+"""A line's `time`, and its `monotime` if it has one."""
+
+
+def stamp_of(head: Head, tail: bytes | None = None) -> Stamp | None:
+    """The line's times, from its head or else from its end; `tail` if the buffer has not that."""
+    digits, mono = head[1], head[2]
     if digits is None:
         if tail is None:
             end = head.string.find(b"\n", head.end())
@@ -251,12 +311,16 @@ def time_of(head: Head, tail: bytes | None = None) -> float | None:
             found = _TAIL.search(tail)
         if found is None:
             return None
-        digits = found[1]
+        digits, mono = found[1], found[2]
     try:
         # Twice as fast as `float` alone, and None of what is no number in JSON.
-        return float(orjson.loads(digits))
+        time = float(orjson.loads(digits))
     except orjson.JSONDecodeError:
         return None
+    try:
+        return time, None if mono is None else float(orjson.loads(mono))
+    except orjson.JSONDecodeError:
+        return time, None
 
 
 def vat_of(head: Head) -> str | None:

@@ -82,7 +82,10 @@ class SlogFollower:
         Cheap when nothing is new (one `fstat`). What was taken can be read from the archive even if
         this process dies now. Raises `OSError` when the file cannot be read or the archive written.
         """
-        if self._result is not None or not self._open():
+        return 0 if self._result is not None else self._take_new(limit)
+
+    def _take_new(self, limit: int) -> int:
+        if not self._open():
             return 0
         taken = 0
         while taken < limit:
@@ -101,15 +104,14 @@ class SlogFollower:
         """
         if self._result is not None:
             return self._result
+        # What stays if something below fails: then there is nothing more to be had by another call.
+        self._result = FollowResult(self._taken, 0, complete=False, removed=False)
         try:
-            while self.poll() > 0:
+            while self._take_new(POLL_LIMIT) > 0:
                 pass
             torn = self._size() - self._position if self._file is not None else 0
-            if self._out is not None:
-                self._out.close()
         finally:
-            if self._file is not None:
-                self._file.close()
+            self._let_go()
         if self.scanner is not None:
             if torn:
                 self.scanner.anomalies["torn-line"] += 1
@@ -120,6 +122,22 @@ class SlogFollower:
             self._path.unlink(missing_ok=True)
         self._result = FollowResult(self._taken, torn, complete, removed)
         return self._result
+
+    def abandon(self) -> None:
+        """Let the files go, whatever is left in them; the scanner is not ended."""
+        if self._result is None:
+            self._result = FollowResult(self._taken, 0, complete=False, removed=False)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        file, out = self._file, self._out
+        self._file = self._out = None
+        try:
+            if out is not None:
+                out.close()
+        finally:
+            if file is not None:
+                file.close()
 
     def _open(self) -> bool:
         if self._file is None:

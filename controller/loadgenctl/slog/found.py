@@ -4,15 +4,60 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 TICKS: Final = 1 << 22
 """In a second: what a double can tell apart of the seconds since the epoch from 2004 to 2038."""
 
 
-def ticks_between(start: float, end: float) -> int:
-    """A duration in ticks: sums of them do not depend on the order, as those of seconds would."""
+STEP_S: Final = 0.1
+"""A difference between the two clocks of a line from which on `time` was set. Less also arises when
+the writer is suspended after it has read one of its clocks and not the other."""
+
+
+def ticks_between(
+    start: float, end: float, mono: float | None = None, end_mono: float | None = None
+) -> int:
+    """A duration in ticks: sums of them do not depend on the order, as those of seconds would.
+
+    By `monotime` if both lines have one of the same process, else by `time`.
+    """
+    if mono is not None and end_mono is not None and end_mono >= mono:
+        return round((end_mono - mono) * TICKS)
     return round((end - start) * TICKS)
+
+
+Steady = tuple[int, float]
+"""A time by the clock that is never set: the process by its number in the slog, and `monotime`."""
+
+
+class Moment(NamedTuple):
+    """When an event happened: epoch seconds as logged, and by the steady clock if it is known."""
+
+    at: float
+    steady: Steady | None = None
+
+
+def seconds_between(start: Moment | None, end: Moment | None) -> float | None:
+    """Seconds from `start` to `end`, by `monotime` if both are of one process, else by `time`.
+
+    None if one is missing, or if only `time` is known and it was set back between the two.
+    """
+    if start is None or end is None:
+        return None
+    if start.steady is not None and end.steady is not None and start.steady[0] == end.steady[0]:
+        return end.steady[1] - start.steady[1]
+    return end.at - start.at if end.at >= start.at else None
+
+
+class ClockStep(NamedTuple):
+    """`time` moved by so many seconds more (or, negative, fewer) than `monotime`."""
+
+    at: float
+    """`time` of the first line after it."""
+    seconds: float
+    block_height: int | None
+    """The block that was open; None between blocks."""
 
 
 @dataclass(slots=True)
@@ -30,6 +75,29 @@ class BlockRecord:
     first_crank_num: int | None = None
     last_crank_num: int | None = None
     computrons: int = 0
+    begin_steady: Steady | None = None
+    end_start_steady: Steady | None = None
+    end_finish_steady: Steady | None = None
+    """The same three times by the steady clock; None where lines have no `monotime`."""
+
+    @property
+    def begin(self) -> Moment:
+        """When the block began."""
+        return Moment(self.begin_at, self.begin_steady)
+
+    @property
+    def end_start(self) -> Moment | None:
+        """When its end-block began."""
+        return _moment(self.end_start_at, self.end_start_steady)
+
+    @property
+    def end_finish(self) -> Moment | None:
+        """When its end-block ended."""
+        return _moment(self.end_finish_at, self.end_finish_steady)
+
+
+def _moment(at: float | None, steady: Steady | None) -> Moment | None:
+    return None if at is None else Moment(at, steady)
 
 
 @dataclass(slots=True)
@@ -50,10 +118,11 @@ class VatRecord:
     replayed_deliveries: int = 0
     replay_started_at: float | None = None
     replay_finished_at: float | None = None
+    replay_s: float | None = None
 
     @property
     def delivery_time_s(self) -> float:
-        """Sum over deliveries of deliver-result's time minus deliver's time."""
+        """Sum over deliveries of deliver-result minus deliver, see `ticks_between`."""
         return self.delivery_ticks / TICKS
 
 
@@ -64,10 +133,12 @@ class Startup:
     kernel_import_at: float | None = None
     bootstrap_started_at: float | None = None
     bootstrap_finished_at: float | None = None
+    bootstrap_s: float | None = None
     bootstrap_deliveries: int = 0
     bootstrap_computrons: int = 0
     replay_started_at: float | None = None
     replay_finished_at: float | None = None
+    replay_s: float | None = None
     replayed_deliveries: int = 0
     first_event_at: float | None = None
     last_event_at: float | None = None

@@ -18,12 +18,10 @@ import select
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import BinaryIO, Final
 
 import orjson
 
-from .compress import is_packed
 from .read import EventReader, Fact
 
 CHUNK: Final = 1 << 20
@@ -41,20 +39,21 @@ _NUMBER: Final = 8
 
 
 def facts_in_parts(
-    path: Path, workers: int, reader: EventReader, stripe: int = STRIPE
+    file: int, workers: int, reader: EventReader, stripe: int = STRIPE
 ) -> Iterator[list[Fact]]:
     """Yield the facts of a plain slog, in order, read in stripes of so many bytes by workers.
 
+    `file` is the descriptor of an open file.
+
     The last stripe ends where the file does when it is read. Raises `OSError`.
     """
-    with path.open("rb", buffering=0) as file:
-        stripes = _Stripes(file.fileno(), stripe, reader)
-        with closing(_Team(stripes, workers)) as team:
-            team.hand_out(workers * _AHEAD)
-            for number in stripes.numbers:
-                sent = team.facts_of(number)
-                team.hand_out(1)
-                yield stripes.read(number) if sent is None else sent
+    stripes = _Stripes(file, stripe, reader)
+    with closing(_Team(stripes, workers)) as team:
+        team.hand_out(workers * _AHEAD)
+        for number in stripes.numbers:
+            sent = team.facts_of(number)
+            team.hand_out(1)
+            yield stripes.read(number) if sent is None else sent
 
 
 class _Stripes:
@@ -170,9 +169,12 @@ def _work(stripes: _Stripes, numbers: int, writing: int) -> None:
             pipe.flush()
 
 
-def workers_for(path: Path) -> int:
-    """How many processes should read a slog; 1: none but this one. Raises `OSError`."""
-    if path.stat().st_size < 4 * STRIPE or is_packed(path):
+def workers_for(size: int | None) -> int:
+    """How many processes should read a slog of so many bytes; 1: none but this one.
+
+    `size` as `SlogReader` has it.
+    """
+    if size is None or size < 4 * STRIPE:
         return 1
     if threading.active_count() > 1:
         # Not to be forked: a lock that another thread holds would be held for ever.

@@ -4,60 +4,74 @@ A fact is a plain tuple of what JSON has, its kind first; `SlogScanner` makes se
 needs nothing but the bytes, not what came before: the parts of a slog may be read anywhere
 (`slog.parts`), as long as their facts are told in the slog's order.
 
-    (RESULTS, first, last, back, vats, cranks, carried)     deliveries' results, one after the other
-    (OPENED, (time, vat) or None)                           the delivery without its result, so far
+    (RESULTS, times, marks, vats, cranks, carried)          deliveries' results, one after the other
+    (OPENED, (time, vat, mono) or None)                     the delivery without its result, so far
     (REPLAYED, vat)                                         a delivery of a replay
-    (CREATED, time, {"vatID": …, "name": …, …})             a vat
-    (EVENT, type, time, {"vatID": …, "blockHeight": …, …})  any other event, with the fields it has
+    (CREATED, stamp, {"vatID": …, "name": …, …})            a vat
+    (EVENT, type, stamp, {"vatID": …, "blockHeight": …, …}) any other event, with the fields it has
     (LINES, count)                                          whole lines since the last block event
     (ODD, anomaly, count)                                   what is not as it should be
-    (CENSUS, lines, {type: count}, with_nul)                all lines by type
+    (CENSUS, lines, {type: count}, with_nul, no_event)      all lines by type
+    (REWRITTEN,)                                            events in lines as of slog.odd
     (FED, bytes, events)                                    at the end of each chunk
 
-Of results: the first one's time and the last one's; how many had a time before that of the one
-before; per vat `[deliveries, failed, computrons, ticks]`, ticks from delivery to result; the first
-and the highest crank number, None if there is no result that counts; vat and time of the one whose
-delivery began in an earlier chunk, or None.
+A stamp is a line's `time` and `monotime`, the latter None where there is none. Of results: `times`
+are the first one's, the last one's, and how many had a time before that of the one before; `marks`,
+None if no line has a `monotime`, the first such line's stamp and the last one's, how often
+`monotime` began again, and `[time, seconds]` of the steps of the clock; per vat `[deliveries,
+failed, computrons, ticks]`, ticks from delivery to result; the first and the highest crank number,
+None if there is no result that counts; vat and stamp of the one whose delivery began in an earlier
+chunk, or None.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeGuard
 
 import orjson
 
 from . import events as ev
+from .clocks import Marks
 from .found import ticks_between
 from .lines import LineSplitter, LongLine, Span, count_lines
+from .odd import BOM, OddLines, event_of, is_json
+from .values import TIME_LIMIT, WHOLE_LIMIT, as_mono, as_time, stamp_in, vat_in
 
-LINES, RESULTS, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, FED = range(9)
+LINES, RESULTS, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, REWRITTEN, FED = range(10)
 
 Fact = tuple[Any, ...]
 
-_TIME_LIMIT: Final = 1e12
-"""No clock shows more seconds than this; what does is no time."""
-_WHOLE_LIMIT: Final = 1 << 53
-"""The chain writes its whole numbers as JavaScript does: they are exact up to this one."""
 _BY_HEAD: Final = frozenset({ev.CREATE_VAT, ev.DELIVER, ev.REPLAY_DELIVERY})
 """Their lines may be megabytes: head and time tell all that matters."""
 _COUNT_BOUNDARIES: Final = frozenset({ev.BEGIN_BLOCK, ev.END_BLOCK_START, ev.END_BLOCK_FINISH})
 _FIELDS: Final = ("vatID", "blockHeight", "blockTime")
+_VAT_FIELDS: Final = ("vatID", "name", "managerType")
+_OF_CRANKS: Final = b'ype":"delivery"'
+"""In newer slogs there are more `crankType`s of this name than deliveries."""
 _BAD: Final[Fact] = (ODD, "bad-json", 1)
 
 
 class EventReader:
     """See the module's docstring."""
 
-    def __init__(self, *, census: bool = False, lines: LineSplitter | None = None) -> None:
-        """With `census`, count every line by its type too; `lines` may have limits of its own."""
+    def __init__(
+        self, *, census: bool = False, thorough: bool = False, lines: LineSplitter | None = None
+    ) -> None:
+        """With `census`, count every line by its type too; `lines` may have limits of its own.
+
+        If not `thorough`, deliveries in lines with spaces are found only from the chunk on that
+        follows the first other event in such a line; `REWRITTEN` tells of it.
+        """
         self._census = census
         self._lines = lines or LineSplitter()
-        self._finder = ev.EventFinder()
+        self._thorough = thorough
+        self._finder = ev.EventFinder(thorough=thorough)
         self._facts: list[Fact] = []
         self._events = 0
-        self._opened: tuple[float, str | None] | Literal[False] | None = None
+        self._opened: Opened | Literal[False] | None = None
         """When the last delivery began, and in which vat; False: it has ended; None: see before."""
 
     def feed(self, chunk: bytes) -> list[Fact]:
@@ -71,6 +85,8 @@ class EventReader:
         if self._opened is not None:
             self._facts.append((OPENED, self._opened or None))
         self._facts.append((FED, len(chunk), self._events))
+        if not self._thorough and (REWRITTEN,) in self._facts:
+            self._thorough, self._finder = True, ev.EventFinder(thorough=True)
         return self._facts
 
     def finish(self) -> list[Fact]:
@@ -79,16 +95,17 @@ class EventReader:
 
     def _span(self, span: Span) -> None:
         buffer, counted, end = span
-        events, deliveries, stray = self._finder.find(span)
+        odd = OddLines(span)
+        events, deliveries, stray = self._finder.find(span, odd)
         facts, told, lines = self._facts, 0, 0
         if stray:
             facts.append((ODD, "unused-hits", stray))
         for kind, start, head in events:
             before = bisect_left(deliveries, start, told)
-            self._deliveries(span, deliveries[told:before])
+            self._deliveries(span, odd, deliveries[told:before])
             told = before
             if kind in _BY_HEAD:
-                self._by_head(kind, head, ev.time_of(head))
+                self._by_head(kind, head)
                 continue
             if kind in _COUNT_BOUNDARIES:
                 # The lines before a boundary belong to what was open.
@@ -96,14 +113,16 @@ class EventReader:
                 facts.append((LINES, count))
                 counted, lines = start, lines + count
             self._event(kind, buffer[start : buffer.find(b"\n", start)])
-        self._deliveries(span, deliveries[told:])
+        self._deliveries(span, odd, deliveries[told:])
         count = count_lines(buffer, counted, end)
         facts.append((LINES, count))
         self._events += len(events)
+        if odd.seen:
+            facts.append((REWRITTEN,))
         if self._census:
             self._take_census(span, lines + count)
 
-    def _deliveries(self, span: Span, hits: list[int]) -> None:
+    def _deliveries(self, span: Span, odd: OddLines, hits: list[int]) -> None:
         """What stands at these places between two other events: nearly all that is to be read."""
         # Written for speed: this is done with tens of thousands of lines.
         buffer, begin, end = span
@@ -121,64 +140,102 @@ class EventReader:
             else:
                 line = ev.line_at(span, hit)
             head = head_at(buffer, line, end)
+            event = None
             if head is None or head.end() < hit:
-                self._odd_delivery(span, hit)
+                event = self._odd_delivery(span, odd, hit)
+                if event is None:
+                    continue
+            elif head[3] is not None:
+                self._events += 1
+                self._open(_stamp_at(head), head[3].decode("utf-8", "replace"))
                 continue
             self._events += 1
-            if head[2] is not None:
-                self._open(ev.time_of(head), head[2].decode("utf-8", "replace"))
-                continue
             try:
-                event = loads(buffer[line : find(b"\n", hit)])
+                if event is None:
+                    event = loads(buffer[line : find(b"\n", hit)])
                 time = event["time"]
-                if type(time) is not float or not -_TIME_LIMIT < time < _TIME_LIMIT:
+                if type(time) is not float or not -TIME_LIMIT < time < TIME_LIMIT:
                     time = as_time(time)
             except (ValueError, KeyError, TypeError):
                 self._facts.append(_BAD)
                 continue
             opened, self._opened = self._opened, False
-            other = results.add(event, time, opened)
+            other = results.add(event, time, as_mono(event.get("monotime")), opened)
             if other is not None:
                 self._facts.append(other)
         if results.last is not None:
             self._facts.append(results.fact())
 
-    def _odd_delivery(self, span: Span, hit: int) -> None:
-        """A delivery with its fields in another order, or what is none."""
-        event = ev.event_at(span, hit)
-        if event is not None:
-            self._events += 1
-            self._by_head(event[0], event[2], ev.time_of(event[2]))
-        elif ev.is_stray(span, hit):
-            self._facts.append((ODD, "unused-hits", 1))
+    def _odd_delivery(self, span: Span, odd: OddLines, hit: int) -> dict[str, Any] | None:
+        """A delivery with its fields in another order, or what is none; a result is returned."""
+        if span.buffer.startswith(_OF_CRANKS, hit):
+            return None
+        head = ev.head_at(span, hit)
+        if head is not None:
+            event = ev.event_of_head(head, hit)
+            if event is not None:
+                self._events += 1
+                self._by_head(event[0], head)
+            elif ev.is_stray(span, hit):
+                self._facts.append((ODD, "unused-hits", 1))
+            return None
+        line = odd.at(hit)
+        if line is None or line.event is None:
+            if ev.is_stray(span, hit):
+                self._facts.append((ODD, "unused-hits", 1))
+            return None
+        if line.found or line.event[ev.TYPE] not in ev.DELIVERIES:
+            return None
+        line.found = True
+        if line.event[ev.TYPE] == ev.DELIVER_RESULT:
+            return line.event
+        self._events += 1
+        self._open(stamp_in(line.event), vat_in(line.event))
+        return None
 
-    def _open(self, time: float | None, vat_id: str | None) -> None:
-        if _known(time):
-            self._opened = (time, vat_id)
+    def _open(self, stamp: ev.Stamp | None, vat_id: str | None) -> None:
+        if _known(stamp):
+            self._opened = (stamp[0], vat_id, stamp[1])
         else:
             self._opened = False
             self._facts.append(_BAD)
 
-    def _by_head(self, kind: str, head: ev.Head, time: float | None) -> None:
+    def _by_head(self, kind: str, head: ev.Head, tail: bytes | None = None) -> None:
+        """Take an event of which head and times tell all; `tail` as in `ev.stamp_of`."""
+        fields: Mapping[str, Any]
+        if kind == ev.CREATE_VAT:
+            fields = ev.create_vat_fields(head)
+        else:
+            vat_id = ev.vat_of(head)
+            fields = {} if vat_id is None else {"vatID": vat_id}
+        stamp = _stamp_at(head, tail)
+        if tail is None and (stamp is None or not fields):
+            # Its fields are in another order.
+            fields = event_of(ev.line_of(head)) or {}
+            stamp = stamp_in(fields)
         if kind == ev.DELIVER:
-            self._open(time, ev.vat_of(head))
-        elif not _known(time):
+            self._open(stamp, vat_in(fields))
+        elif not _known(stamp):
             self._facts.append(_BAD)
         elif kind == ev.CREATE_VAT:
-            fields = ev.create_vat_fields(head)
-            self._facts.append((CREATED, time, fields) if "vatID" in fields else _BAD)
+            kept = {name: fields[name] for name in _VAT_FIELDS if type(fields.get(name)) is str}
+            if type(fields.get("dynamic")) is bool:
+                kept["dynamic"] = fields["dynamic"]
+            self._facts.append((CREATED, stamp, kept) if "vatID" in kept else _BAD)
         else:
-            self._facts.append((REPLAYED, ev.vat_of(head)))
+            self._facts.append((REPLAYED, vat_in(fields)))
 
     def _event(self, kind: str, line: bytes) -> None:
         try:
-            event = orjson.loads(line)
-            time = as_time(event["time"])
-        except (ValueError, KeyError, TypeError):
+            event = orjson.loads(line.removeprefix(BOM))
+        except ValueError:
+            event = {}
+        stamp = stamp_in(event)
+        if stamp is None:
             self._facts.append(_BAD)
             return
         fields = {name: event[name] for name in _FIELDS if name in event}
-        self._facts.append((EVENT, kind, time, fields))
+        self._facts.append((EVENT, kind, stamp, fields))
 
     def _long_line(self, line: LongLine) -> None:
         self._facts.append((LINES, 1))
@@ -190,50 +247,76 @@ class EventReader:
         kind, head = found
         self._events += 1
         if kind in _BY_HEAD:
-            self._by_head(kind, head, ev.time_of(head, line.tail))
+            self._by_head(kind, head, line.tail)
         else:
             self._facts.append((ODD, "long-line", 1))
 
     def _take_census(self, span: Span, lines: int) -> None:
-        with_nul = 0
+        with_nul = no_event = 0
         if span.buffer.find(b"\0", span.start, span.end) >= 0:
             with_nul = sum(b"\0" in line for line in span.content().split(b"\n"))
         types: Counter[str] = Counter()
         for name, count in Counter(ev.types_of(span)).items():
             types[name.decode("utf-8", "replace")] += count
-        self._facts.append((CENSUS, lines, types, with_nul))
+        if types.total() < lines:
+            for line in span.content().splitlines():
+                if ev.is_counted(line):
+                    continue
+                event = event_of(line)
+                if event is not None:
+                    types[event[ev.TYPE]] += 1
+                else:
+                    no_event += is_json(line)
+        self._facts.append((CENSUS, lines, types, with_nul, no_event))
+
+
+Opened = tuple[float, str | None, float | None]
+"""A delivery: `time`, vat and `monotime`."""
 
 
 class _Results:
     """Results of deliveries that follow one another; see the module's docstring."""
 
-    __slots__ = ("back", "carried", "crank", "first", "last", "top", "vats")
+    __slots__ = ("back", "carried", "crank", "first", "last", "marks", "top", "vats")
 
     def __init__(self) -> None:
         self.first: float | None = None
         self.last: float | None = None
         self.back = 0
+        self.marks: Marks | None = None
         self.vats: dict[str, list[int]] = {}
         self.crank: int | None = None
         self.top: int | None = None
-        self.carried: tuple[str, float] | None = None
+        self.carried: tuple[str, float, float | None] | None = None
 
     def fact(self) -> Fact:
         cranks = None if self.crank is None else (self.crank, self.top)
-        return (RESULTS, self.first, self.last, self.back, self.vats, cranks, self.carried)
+        times = (self.first, self.last, self.back)
+        marks = None if self.marks is None else self.marks.told()
+        return (RESULTS, times, marks, self.vats, cranks, self.carried)
 
-    def add(
-        self,
-        event: dict[str, Any],
-        time: float,
-        opened: tuple[float, str | None] | Literal[False] | None,
-    ) -> Fact | None:
-        """Add the next one; return what else is to be told."""
+    def _clock(self, time: float, mono: float | None) -> None:
         if self.last is None:
             self.first = time
         elif time < self.last:
             self.back += 1
         self.last = time
+        if mono is None:
+            return
+        if self.marks is None:
+            self.marks = Marks(time, mono)
+        else:
+            self.marks.add(time, mono)
+
+    def add(
+        self,
+        event: dict[str, Any],
+        time: float,
+        mono: float | None,
+        opened: Opened | Literal[False] | None,
+    ) -> Fact | None:
+        """Add the next one; return what else is to be told."""
+        self._clock(time, mono)
         if event.get("replay"):
             # Since September 2021; before that they have events of their own.
             vat_id = event.get("vatID")
@@ -252,9 +335,9 @@ class _Results:
         vat[2] += computrons
         if opened:
             if opened[1] == vat_id:
-                vat[3] += ticks_between(opened[0], time)
+                vat[3] += ticks_between(opened[0], time, opened[2], mono)
         elif opened is None:
-            self.carried = (vat_id, time)
+            self.carried = (vat_id, time, mono)
         if self.top is None:
             self.crank = self.top = crank
         elif crank > self.top:
@@ -272,28 +355,18 @@ def _counted(event: dict[str, Any]) -> tuple[str, int, bool, int]:
     if (
         type(crank) is not int
         or type(computrons) is not int
-        or not -_WHOLE_LIMIT < crank < _WHOLE_LIMIT
-        or not -_WHOLE_LIMIT < computrons < _WHOLE_LIMIT
+        or not -WHOLE_LIMIT < crank < WHOLE_LIMIT
+        or not -WHOLE_LIMIT < computrons < WHOLE_LIMIT
         or type(vat_id) is not str
     ):
         raise TypeError(event)
     return vat_id, crank, result[0] != "ok", computrons
 
 
-def _known(time: float | None) -> TypeGuard[float]:
-    return time is not None and -_TIME_LIMIT < time < _TIME_LIMIT
+def _known(stamp: ev.Stamp | None) -> TypeGuard[ev.Stamp]:
+    return stamp is not None and -TIME_LIMIT < stamp[0] < TIME_LIMIT
 
 
-def as_time(value: object) -> float:
-    """The value if it is one that a clock can show. Raises `TypeError`."""
-    # `isinstance` with two classes and without bool would cost more.
-    if (type(value) is float or type(value) is int) and -_TIME_LIMIT < value < _TIME_LIMIT:
-        return value
-    raise TypeError(value)
-
-
-def as_whole(value: object) -> int:
-    """The value if it is a whole number that JavaScript has. Raises `TypeError`."""
-    if type(value) is int and -_WHOLE_LIMIT < value < _WHOLE_LIMIT:
-        return value
-    raise TypeError(value)
+def _stamp_at(head: ev.Head, tail: bytes | None = None) -> ev.Stamp | None:
+    stamp = ev.stamp_of(head, tail)
+    return None if stamp is None else (stamp[0], as_mono(stamp[1]))

@@ -1,4 +1,4 @@
-"""Blocks of a slog as they come: of one that still grows, or of one that is complete.
+"""Blocks of a slog as they come: of one that still grows, of a pipe, or of one that is complete.
 
 tail = FileTail(Path("chain-stage-1.slog"))
 while True:
@@ -8,16 +8,33 @@ tail.close()
 
 from __future__ import annotations
 
+import select
 from collections import Counter
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from .blocks import BlockRows, Row
-from .follow import SlogFollower
+from .follow import CHUNK, POLL_LIMIT, SlogFollower
+from .found import BlockRecord
+from .kinds import SNIFFED, packed_by, refuse
+from .reader import SlogReader
 from .scan import SlogScanner, scan_file
 
 BACKLOG: Final = 32 << 20
 """Bytes of a growing slog's end that are read at first; earlier blocks are not looked for."""
+
+
+GRACE: Final = 0.05
+"""Seconds for which a pipe may have nothing to read before what came is shown."""
+
+
+class Lacking(NamedTuple):
+    """What was read instead of a slog."""
+
+    scanned: int
+    """Bytes."""
+    beginning: bytes
+    damage: str | None
 
 
 class Tail(Protocol):
@@ -38,8 +55,16 @@ class Tail(Protocol):
         """What was odd so far, by kind (slog.scan)."""
         ...
 
+    @property
+    def lacking(self) -> Lacking | None:
+        """What was read if no event of a slog was in it; None if one was, or is awaited still."""
+        ...
+
     def poll(self) -> list[Row]:
-        """The rows of the blocks that ended since the last call. Raises `OSError`."""
+        """The rows of the blocks that ended since the last call.
+
+        Raises `OSError`, `NotSlogError`.
+        """
         ...
 
     def close(self) -> None:
@@ -48,7 +73,7 @@ class Tail(Protocol):
 
 
 class WholeTail:
-    """A slog that does not grow any more, plain or compressed: everything at the first poll."""
+    """A slog that does not grow any more, plain or packed: everything at the first poll."""
 
     over = True
 
@@ -56,6 +81,7 @@ class WholeTail:
         """Nothing is read yet. `stage` goes into the rows unless None."""
         self.title = str(path)
         self.anomalies: Counter[str] = Counter()
+        self.lacking: Lacking | None = None
         self._path: Path | None = path
         self._stage = stage
 
@@ -63,14 +89,73 @@ class WholeTail:
         """See `Tail.poll`."""
         if self._path is None:
             return []
-        scanner, records = scan_file(self._path)
+        with SlogReader(self._path) as reader:
+            scanner, records = scan_file(reader)
         self._path, self.anomalies = None, scanner.anomalies
+        self.lacking = _lacking(scanner, reader.beginning, reader.damage)
         rows = BlockRows(self._stage)
         return [rows.row(record) for record in records]
 
     def close(self) -> None:
         """See `Tail.close`."""
         self._path = None
+
+
+class StreamTail:
+    """A pipe, plain or packed. What is packed is read to its end at the first poll."""
+
+    def __init__(self, file: BinaryIO, title: str) -> None:
+        """`file` is not buffered; it is closed at the end."""
+        self.title = title
+        self.over = False
+        self.anomalies: Counter[str] = Counter()
+        self.lacking: Lacking | None = None
+        self._file = file
+        self._reader: SlogReader | None = None
+        self._scanner: SlogScanner | None = None
+        self._rows = BlockRows()
+
+    def poll(self) -> list[Row]:
+        """See `Tail.poll`. Waits a moment for more while some comes."""
+        records: list[BlockRecord] = []
+        taken = 0
+        while not self.over and taken < POLL_LIMIT and self._ready():
+            chunk = self._file.read(CHUNK) or b""
+            taken += len(chunk)
+            records += self._take(chunk)
+        return [self._rows.row(record) for record in records]
+
+    def close(self) -> None:
+        """See `Tail.close`."""
+        self._file.close()
+
+    def _ready(self) -> bool:
+        return bool(select.select([self._file], [], [], GRACE)[0])
+
+    def _take(self, chunk: bytes) -> list[BlockRecord]:
+        if self._scanner is None:
+            self._reader = SlogReader(self._file, ahead=chunk)
+            self._reader.beginning = chunk[:SNIFFED]
+            if packed_by(chunk) is not None:
+                self._scanner, records = scan_file(self._reader)
+                self._end(self._scanner, self._reader)
+                return records
+            refuse(chunk)
+            self._scanner = SlogScanner(thorough=True)
+        self._scanner.feed(chunk)
+        self.anomalies = self._scanner.anomalies
+        if not chunk and self._reader is not None:
+            self._scanner.finish()
+            self._end(self._scanner, self._reader)
+        return self._scanner.take_blocks()
+
+    def _end(self, scanner: SlogScanner, reader: SlogReader) -> None:
+        self.over, self.anomalies = True, scanner.anomalies
+        self.lacking = _lacking(scanner, reader.beginning, reader.damage)
+
+
+def _lacking(scanner: SlogScanner, beginning: bytes, damage: str | None) -> Lacking | None:
+    return None if scanner.totals.events else Lacking(scanner.totals.bytes, beginning, damage)
 
 
 class FileTail:
@@ -83,12 +168,23 @@ class FileTail:
     ) -> None:
         """`path` need not be there yet. `backlog` in bytes; None: all that is there is read."""
         self.title = str(path)
-        self.anomalies: Counter[str] = Counter()
+        self._earlier: Counter[str] = Counter()
+        """What was odd in the files that were here before."""
         self._path = path
         self._stage = stage
         self._read: int | None = None
         """The inode of the file that is being read."""
         self._begin(backlog)
+
+    @property
+    def anomalies(self) -> Counter[str]:
+        """See `Tail.anomalies`. That the last line or block has no end yet is nothing odd."""
+        return self._earlier + self._scanner.anomalies
+
+    @property
+    def lacking(self) -> Lacking | None:
+        """See `Tail.lacking`. Of an empty file, events are awaited."""
+        return _lacking(self._scanner, b"", None) if self._scanner.totals.bytes else None
 
     def poll(self) -> list[Row]:
         """See `Tail.poll`."""
@@ -99,6 +195,7 @@ class FileTail:
         elif not taken and found not in {None, self._read}:
             # All of the file that was here is read, and its place has another one now.
             rows = self.end()
+            self._earlier += self._scanner.anomalies
             self._begin(None)
             return rows
         return self._take()
@@ -109,14 +206,11 @@ class FileTail:
         return self._take()
 
     def close(self) -> None:
-        """See `Tail.close`. That the last line or block has no end yet is nothing odd."""
-        anomalies = Counter(self.anomalies)
-        self._follower.close()
-        self.anomalies = anomalies
+        """See `Tail.close`."""
+        self._follower.abandon()
 
     def _begin(self, backlog: int | None) -> None:
-        self._scanner = SlogScanner()
-        self._scanner.anomalies = self.anomalies
+        self._scanner = SlogScanner(thorough=True)
         self._follower = SlogFollower(self._path, None, scanner=self._scanner, last=backlog)
         self._rows = BlockRows(self._stage)
         self._read = None

@@ -16,6 +16,8 @@ from pathlib import Path
 from loadgenctl.clock import Clock
 from loadgenctl.errors import UsageError
 from loadgenctl.model import ResolvedRevision
+from loadgenctl.plainfile import NotPlainError
+from loadgenctl.records.documents import read_as
 from loadgenctl.sources.locks import exclusive, shared, try_exclusive
 
 RECORD = "build.json"
@@ -173,10 +175,11 @@ class SdkCache:
     def _entry(self, key: str) -> CacheEntry | None:
         path = self.root / key
         try:
-            record = BuildRecord(**json.loads((path / RECORD).read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return None  # never finished, or by a version that kept other records
-        return CacheEntry(key, path, record) if (path / SOURCE).is_dir() else None
+            record = read_as(BuildRecord, path / RECORD)
+        except (NotPlainError, ValueError):
+            return None  # damaged, or by a version that kept other records
+        finished = record is not None and (path / SOURCE).is_dir()
+        return CacheEntry(key, path, record) if finished and record is not None else None
 
     def _lock(self, key: str) -> Path:
         return self.root / ".locks" / f"{key}.lock"

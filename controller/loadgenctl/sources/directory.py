@@ -148,7 +148,7 @@ def _check_revision(git: _FolderGit, folder: Path, commit: str | None, revision:
         return
     done = git.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     if commit is None or done.exit_code != 0 or done.text() != commit:
-        there = f"is at {commit[:12]}" if commit else "is no git checkout"
+        there = f"is at {commit[:12]}" if commit else "is not a git checkout"
         raise UsageError(
             f"the SDK in {folder} {there}, and {revision} was asked for",
             hint="leave the revision out to use it as it is, or name an empty folder",

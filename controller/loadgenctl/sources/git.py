@@ -60,6 +60,11 @@ class GitSource:
             repository=repository.public,
         )
 
+    def look(self, request: SourceRequest) -> str | None:
+        """The commit of a request without fetching anything; see `Mirror.look`."""
+        repository = parse_repository(request.repository or DEFAULT_REPOSITORY)
+        return self._mirror(repository).look(request.revision)
+
     def tree(self, resolved: ResolvedRevision) -> GitTree:
         """See `SdkSource.tree`."""
         return GitTree(self._mirror(self._repository(resolved)), _commit(resolved))

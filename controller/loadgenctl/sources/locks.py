@@ -30,10 +30,10 @@ def exclusive(
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_plain(path, append=True) as file:
         # Polled, not blocking: a person's Ctrl-C may only set a flag that `check` looks at.
-        if not _try(file.fileno(), fcntl.LOCK_EX):
+        if not _try(file.fileno(), fcntl.LOCK_EX, path):
             if on_wait is not None:
                 on_wait()
-            while not _try(file.fileno(), fcntl.LOCK_EX):
+            while not _try(file.fileno(), fcntl.LOCK_EX, path):
                 if check is not None:
                     check()
                 clock.sleep(_POLL_SECONDS)
@@ -45,7 +45,7 @@ def try_exclusive(path: Path) -> Iterator[bool]:
     """Hold the lock file alone if nobody else has it; yields whether that worked."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_plain(path, append=True) as file:
-        yield _try(file.fileno(), fcntl.LOCK_EX)
+        yield _try(file.fileno(), fcntl.LOCK_EX, path)
 
 
 @contextmanager
@@ -53,12 +53,15 @@ def shared(path: Path) -> Iterator[bool]:
     """Hold the lock file together with others; yields False when somebody holds it alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_plain(path, append=True) as file:
-        yield _try(file.fileno(), fcntl.LOCK_SH)
+        yield _try(file.fileno(), fcntl.LOCK_SH, path)
 
 
-def _try(descriptor: int, kind: int) -> bool:
+def _try(descriptor: int, kind: int, path: Path) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        # The call knows only a descriptor: a file system without locks must be named.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadgenctl.clock import Clock
-from loadgenctl.errors import RevisionNotFound, UsageError
+from loadgenctl.errors import DeadlineExceeded, RevisionNotFound, UsageError
 from loadgenctl.process import Completed, Runner
 from loadgenctl.sources.gitcli import PROMISOR, Git, require_git
 from loadgenctl.sources.giturl import Repository, check_revision
@@ -18,6 +19,10 @@ from loadgenctl.sources.locks import exclusive
 
 _FULL = re.compile(r"[0-9a-f]{40}")
 _PREFIX = re.compile(r"[0-9a-f]{4,39}")
+DEFAULT_BRANCH = (None, "HEAD")
+"""Revisions that mean the newest one of the repository's default branch."""
+LOOK_TIMEOUT = 15.0
+"""Seconds a repository may take to list its branches and tags."""
 _OURS = "refs/loadgenctl"
 """Refs that keep alive what no branch or tag of the mirror may reach."""
 _BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -58,8 +63,8 @@ class Mirror:
 
         Commits are looked for here first; names are fetched every time, because they move.
         """
-        if revision is None:
-            return self._fetch_one("HEAD", f"{_OURS}/HEAD", revision)
+        if revision in DEFAULT_BRANCH:
+            return self._fetch_one("HEAD", f"{_OURS}/HEAD", None)
         name = check_revision(revision)
         lowered = name.lower()
         if _FULL.fullmatch(lowered):
@@ -79,6 +84,39 @@ class Mirror:
         if not found:
             raise self._not_found(revision)
         return self._only(name, found)
+
+    def look(self, revision: str | None) -> str | None:
+        """The commit as `resolve` would find it now, without fetching or cloning anything.
+
+        None for a commit id that only a fetch could find. Raises `RevisionNotFound`, and
+        `UsageError` where the repository does not answer within `LOOK_TIMEOUT`.
+        """
+        if revision in DEFAULT_BRANCH:
+            newest = self._listed("HEAD").get("HEAD")
+            if newest is None:
+                raise self._not_found(None)
+            return newest
+        name = check_revision(revision)
+        prefix = name.lower() if _FULL.fullmatch(name.lower()) else None
+        if prefix is None and _PREFIX.fullmatch(name.lower()):
+            prefix = name.lower()
+        if prefix and (here := self.commits_by_prefix(prefix)):
+            return self._only(prefix, here)
+        short = [] if name.startswith("refs/") else [f"refs/tags/{name}", f"refs/heads/{name}"]
+        refs = self._listed(*(short or [name]))
+        if refs:
+            return self._only_ref(name, refs)
+        if prefix is None:
+            raise self._not_found(revision)
+        folder = self.remote.local
+        if folder is None:
+            return None
+        git_dir = folder / ".git"
+        there = replace(self, path=git_dir if git_dir.is_dir() else folder)
+        found = there.commits_by_prefix(prefix)
+        if not found:
+            raise self._not_found(revision)
+        return self._only(prefix, found)
 
     def ensure(self, commit: str) -> str:
         """See to it that a commit given by its full id is here. Raises `RevisionNotFound`."""
@@ -215,6 +253,34 @@ class Mirror:
             raise self.unreachable("cannot list branches and tags", done)
         return bool(done.text())
 
+    def _listed(self, *names: str) -> dict[str, str]:
+        """Those of the remote's refs that are called exactly so → commit."""
+        self._check_folder()
+        with tempfile.TemporaryDirectory(prefix="loadgenctl-look-") as folder:
+            git = self.online
+            if not self.exists:
+                git = Git(self.runner, Path(folder) / "look.git", remote=self.remote)
+                init_repository(git, bare=True)
+            # A tag's own commit is listed below its name.
+            wanted = [word for name in names for word in (name, f"{name}^{{}}")]
+            arguments = ("ls-remote", "--quiet", "--end-of-options", PROMISOR, *wanted)
+            try:
+                done = git.run(*arguments, timeout=LOOK_TIMEOUT)
+            except DeadlineExceeded as error:
+                raise UsageError(
+                    f"{self.remote.public} does not answer within {LOOK_TIMEOUT:g} s",
+                    hint="check the address, the network and the git mirrors in the site settings",
+                ) from error
+        if done.exit_code:
+            raise self.unreachable("cannot list branches and tags", done)
+        found: dict[str, str] = {}
+        for line in done.text().splitlines():
+            commit, _, ref = line.partition("\t")
+            name = ref.removesuffix("^{}")
+            if name in names and (name not in found or ref != name):
+                found[name] = commit
+        return found
+
     def _fetch(self, git: Git, refspecs: Sequence[str]) -> None:
         done = self._try_fetch(git, refspecs)
         if done.exit_code:
@@ -280,12 +346,17 @@ class Mirror:
     def _not_found(self, requested: str | None) -> RevisionNotFound:
         if requested is None:
             return RevisionNotFound(
-                f"{self.origin.public} names no default branch", hint="give --revision"
+                f"{self.origin.public} has no default branch",
+                hint="if it has no commits yet, make one; else name one with --revision (of daily:"
+                " --branch)",
             )
+        digits = re.fullmatch(r"[0-9a-f]{1,3}", requested.lower()) is not None
         return RevisionNotFound(
             f"no commit, tag or branch {requested!r} in {self.origin.public}",
-            hint="check the spelling; another repository is given with --sdk-repo, "
-            "and a commit that no branch or tag reaches only by its full id",
+            hint="give at least the first four digits of a commit id"
+            if digits
+            else "check the spelling; name another repository with --sdk-repo, and a commit that"
+            " no branch or tag reaches by its full id",
         )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadgenctl.stats.numbers import spread
+from loadgenctl.stats.numbers import finite, spread
 
 Row = Mapping[str, Any]
 Summary = dict[str, Any]
@@ -36,6 +36,14 @@ METRICS: Final[Mapping[str, str]] = {
 
 LAST: Final = 100
 
+_SHARES: Final[Mapping[str, str]] = {
+    "swingsetPercentage": "swingsetTime",
+    "processingPercentage": "processingTime",
+}
+"""Percentage of a block's duration → the time that it is the share of."""
+_HALF: Final = 0.005
+"""How much a row's percentage can differ from the exact one: it has 2 decimal digits."""
+
 
 def block_summary(rows: Iterable[Row]) -> Summary | None:
     """Summarize `rows`; None when there are none."""
@@ -49,11 +57,28 @@ def block_summary(rows: Iterable[Row]) -> Summary | None:
         "end_block_height": max(heights),
     }
     for field, name in METRICS.items():
-        digits = 2 if name.endswith("percentage") else 6
-        described = spread((row.get(field) for row in chosen), digits)
+        if field in _SHARES:
+            described = spread((_share(row, field) for row in chosen), digits=2)
+        else:
+            described = spread(row.get(field) for row in chosen)
         if described is not None:
             summary[name] = described
     return summary
+
+
+def _share(row: Row, field: str) -> object:
+    """A block's percentage before it was rounded, so that a percentile is rounded once.
+
+    It follows from the times of the row; where these are too short to tell more, what the row says.
+    """
+    numbers = [row.get(name) for name in (field, _SHARES[field], "blockDuration")]
+    if len(finite(numbers)) < len(numbers):
+        return numbers[0]
+    told, time, duration = (float(value) for value in numbers if value is not None)
+    if duration <= 0:
+        return told
+    exact = 100.0 * time / duration
+    return exact if abs(exact - told) <= _HALF else told
 
 
 def select(rows: Sequence[Row]) -> dict[str, list[Row]]:

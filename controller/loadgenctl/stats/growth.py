@@ -72,8 +72,9 @@ def _thin(ordered: Points) -> Points:
 
 
 def growth_rows(data: RunData) -> list[dict[str, Any]]:
-    """The slopes that the records allow, one row each: `stage`, `quantity`, `per`, then the slope.
+    """Slopes of what was recorded under load, one row each: `stage`, `quantity`, `per`, the slope.
 
+    Where there are too few points, `slope`, `low` and `high` are None and `points` says how many.
     `per` is `block` or `cycle` (finished, all tasks); the unit is the quantity's per one of them.
     Only of stages with cycles, where the chain is under load. Storage also over all of them
     (`stage` null), as it alone outlives a restart.
@@ -88,22 +89,24 @@ def growth_rows(data: RunData) -> list[dict[str, Any]]:
             continue
         for quantity, series in _series(stage, samples.get(number, {})).items():
             for per, points in _against(stage, finishes, series).items():
-                rows += _row(number, quantity, per, points)
+                rows.append(_row(number, quantity, per, points))
                 if quantity == "storage_kib":
                     shift = cycles_before if per == "cycle" else 0
                     over_all[per] += [(x + shift, y) for x, y in points]
         cycles_before += len(finishes)
     if len(samples) > 1:
         for per, points in over_all.items():
-            rows += _row(None, "storage_kib", per, points)
+            if not points:
+                continue
+            rows.append(_row(None, "storage_kib", per, points))
     return rows
 
 
-def _row(stage: int | None, quantity: str, per: str, points: Points) -> list[dict[str, Any]]:
-    found = theil_sen(points)
+def _row(stage: int | None, quantity: str, per: str, points: Points) -> dict[str, Any]:
+    found: dict[str, Any] | None = theil_sen(points)
     if found is None:
-        return []
-    return [{"stage": stage, "quantity": quantity, "per": per, **found}]
+        found = {"slope": None, "low": None, "high": None, "points": len(points)}
+    return {"stage": stage, "quantity": quantity, "per": per, **found}
 
 
 def _finishes(stage: StageData) -> list[float]:

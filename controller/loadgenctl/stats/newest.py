@@ -1,7 +1,7 @@
 """What the newest rows of a results folder tell: of each file only as much is kept as they need.
 
-Rows may be the end of a long file, and whatever stands in them may be missing or of another type.
-Each collector takes rows as they come (`add`) and says how things stand (`standing`), or None
+Rows may be the end of a long file, and whatever is in them may be missing or of another type.
+Each collector takes rows as they come (`add`) and gives their state (`standing`), or None
 while it has seen nothing. What is not known is null, never 0; times are epoch seconds.
 """
 
@@ -174,7 +174,7 @@ class Cycles:
                 task.finishes.append(finish)
 
     def standing(self, now: float, *, current: bool) -> Standing | None:
-        """Counts and durations (s) by task; the load goes on until `now` if the stage is current"""
+        """Counts and durations (s) by task; the load runs until `now` if the stage is current"""
         tasks = {name: task for name, task in sorted(self._tasks.items()) if not task.idle}
         if not tasks:
             return None

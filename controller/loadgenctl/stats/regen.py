@@ -50,6 +50,8 @@ class Regenerated:
     """By file of rows."""
     sections: tuple[str, ...]
     """The parts of summary.json that differ; all of them if there was none."""
+    refused: Mapping[str, str]
+    """Slogs that were not read, and why."""
 
 
 def regenerate(path: Path) -> Regenerated:
@@ -70,7 +72,9 @@ def regenerate(path: Path) -> Regenerated:
         if rows or (path / name).exists()
     }
     content[schema.SUMMARY] = document_bytes(summary)
-    return Regenerated(path, content, changes, _sections(data.folder.summary, summary))
+    return Regenerated(
+        path, content, changes, _sections(data.folder.summary, summary), data.refused
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class _Series:
         if not self.count:
             self.first = self.maximum = value
         elif self.counter:
-            # A counter that fell started anew with its process: what it shows has all grown since.
+            # A counter that fell started again with its process: what it shows has all grown since.
             self.increase += value - self.last if value >= self.last else value
         self.count += 1
         self.total += value
@@ -148,7 +148,7 @@ def resource_rows(samples: Iterable[Row], *, files: int = _FILES) -> list[dict[s
     """One row per container, process and storage file, over all the `samples` given.
 
     Values are by name: gauges have `max`, `avg` and `last`, counters `increase` (corrected where a
-    process began anew) and `last`. `cpu_percentage` (100 = one core) is over `watched_s` seconds.
+    process started again) and `last`. `cpu_percentage` (100: one core) is over `watched_s` seconds.
     `missing` counts samples that carry a reason for missing values. Of the storage's files only
     the largest `files` are told, besides their total.
     """

@@ -10,24 +10,28 @@ is absent (or null in tables of rows); units are in the names, block summaries a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records.counting import FIRST
+from loadgenctl.records.heard import last_heard
 from loadgenctl.stats import source
-from loadgenctl.stats.blocks import block_summaries, block_summary
+from loadgenctl.stats.blocks import block_summary, select
 from loadgenctl.stats.cycles import cycle_summaries
 from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
 from loadgenctl.stats.resources import resource_rows
-from loadgenctl.stats.vats import startup_row, vat_rows
+from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
 
 RunSummary = dict[str, Any]
 
 SUMMARY_SCHEMA: Final = 1
+_KILLED: Final = frozenset({"killed", "interrupted"})
 LOAD: Final = "load"
 CHAIN_ONLY: Final = "chain-only"
+LOADED: Final = "loaded"
+"""The group of blocks of the loaded window."""
 
 
 def summarize(folder: Path, *, regen: bool = False, slogs: bool = True) -> RunSummary:
@@ -50,11 +54,12 @@ def summarize_data(data: source.RunData) -> RunSummary:
         "resources": resource_rows(data.samples()),
         "growth": growth_rows(data),
     }
-    damage = {
+    damage: dict[str, Any] = {
         name: {"torn": found.torn, "unreadable": found.unreadable}
         for name, found in data.folder.damage.items()
         if found.torn or found.unreadable
     }
+    damage |= {name: {"refused": why} for name, why in sorted(data.refused.items())}
     if damage:
         summary["damage"] = damage
     return summary
@@ -83,7 +88,8 @@ def _run(data: source.RunData) -> dict[str, Any]:
     finished, paused = data.perf.finished_at, 0.0
     if status is not None:
         found = status.as_found()
-        finished = found.finished_at or finished
+        # Of a killed run, the last attempt's end: an earlier one may have told its own.
+        finished = found.finished_at or (None if found.outcome in _KILLED else finished)
         row |= {
             "reason": found.reason,
             "role": found.role,
@@ -97,6 +103,7 @@ def _run(data: source.RunData) -> dict[str, Any]:
                 "resumed_at_stage": status.attempts[-1].get("stage"),
                 "resumed_with": status.attempts[-1].get("state"),
             }
+        finished = finished or last_heard(data.folder.path)
     last = finished or data.perf.last_at
     if isinstance(started, int | float) and last is not None:
         row["duration_s"] = rounded(last - started - paused)
@@ -114,6 +121,16 @@ def stage_kind(data: source.RunData, stage: source.StageData) -> str:
     return LOAD if loaded else CHAIN_ONLY
 
 
+def measured_blocks(stage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The block summary that the numbers of a summary's stage are of: that of the loaded window, or
+    of live blocks in a stage without load; empty without such blocks.
+    """
+    groups, times = stage.get("blocks"), stage.get("times")
+    loaded = isinstance(times, Mapping) and "load_started_at" in times
+    found = groups.get(LOADED if loaded else "live") if isinstance(groups, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
 def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
     times = stage.times
     row: dict[str, Any] = {
@@ -126,7 +143,7 @@ def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
         "first_block_height": times.first_block_height,
         "first_empty_block_height": times.first_empty_block_height,
         "blocks_from": stage.blocks_from,
-        "blocks": block_summaries(stage.blocks),
+        "blocks": _blocks(stage),
         "cycles": cycle_summaries(
             stage.cycles, missed=stage.missed, block_begins=stage.block_begins
         ),
@@ -135,12 +152,21 @@ def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
         row["startup"] = startup_row(stage.scanned.startup)
         row["vats"] = vat_rows(stage.scanned.vats.values())
         row["anomalies"] = dict(sorted(stage.scanned.anomalies.items()))
+        row["clock_steps"] = step_rows(stage.scanned.clock_steps) or None
     errors = Counter(
         str(cycle.get("error")) for cycle in stage.cycles if cycle.get("success") is False
     )
     if errors:
         row["cycle_errors"] = dict(errors.most_common(10))
     return {name: value for name, value in row.items() if value is not None}
+
+
+def _blocks(stage: source.StageData) -> dict[str, dict[str, Any]]:
+    """The summaries by group, with `loaded` for the loaded window; absent without blocks."""
+    groups: dict[str, Sequence[Mapping[str, Any]]] = {**select(stage.blocks)}
+    groups |= {"live": stage.live_blocks, LOADED: stage.loaded_blocks}
+    summaries = {name: block_summary(rows) for name, rows in groups.items()}
+    return {name: summary for name, summary in summaries.items() if summary is not None}
 
 
 def _durations(data: source.RunData, stage: source.StageData) -> dict[str, float | int]:
@@ -169,7 +195,12 @@ def _totals(data: source.RunData) -> dict[str, Any]:
         "block_count": len(blocks),
         "cycles": cycle_summaries(cycles, missed=missed, block_begins=begins),
     }
-    live = block_summary(row for row in blocks if row.get("liveMode") is True)
-    if live is not None:
-        totals["live_blocks"] = live
+    stages = data.stages.values()
+    for name, rows in (
+        ("live_blocks", [row for stage in stages for row in stage.live_blocks]),
+        ("loaded_blocks", [row for stage in stages for row in stage.loaded_blocks]),
+    ):
+        described = block_summary(rows)
+        if described is not None:
+            totals[name] = described
     return totals

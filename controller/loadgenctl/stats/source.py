@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.plainfile import NotPlainError, kind_of, open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.counting import FIRST
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.shape import stage_number
 from loadgenctl.slog.blocks import BlockRows
+from loadgenctl.slog.kinds import NotSlogError
+from loadgenctl.slog.reader import SlogReader
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats import original
 from loadgenctl.stats.cycles import cycles_of_events
@@ -43,6 +46,19 @@ class StageData:
     """Vats, startup and anomalies; None when no slog was read."""
 
     @property
+    def loaded_blocks(self) -> list[Row]:
+        """The blocks of the loaded window (docs/slog.md); none where no load is known of."""
+        return [row for row in self.blocks if self.times.load_phase(row) == "loaded"]
+
+    @property
+    def live_blocks(self) -> list[Row]:
+        """The blocks since the chain was ready, without those after the load's end: in these the
+        stage only waits for its last cycles.
+        """
+        live = (row for row in self.blocks if row.get("liveMode") is True)
+        return [row for row in live if self.times.load_phase(row) != "after"]
+
+    @property
     def block_begins(self) -> list[float]:
         """When the blocks began, ascending."""
         return sorted(row["beginAt"] for row in self.blocks if "beginAt" in row)
@@ -57,6 +73,8 @@ class RunData:
     stages: dict[int, StageData]
     run: Row
     """run.json; empty for the original's folders."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Slogs that are not read, and why, in words that follow the file's name."""
 
     def stage_plan(self, stage: int) -> Mapping[str, Any]:
         """What the plan says of a stage; empty if unknown."""
@@ -89,15 +107,23 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     perf = read_perf(folder.perf())
     stages = {number: StageData(times) for number, times in perf.stages.items()}
     _add_blocks(folder, stages)
-    files = slog_files(path)
+    refused: dict[str, str] = {}
+    files = slog_files(path, refused)
     for number in files:
         stages.setdefault(number, StageData(perf.stage(number)))
     for number, stage in stages.items():
         whole = bool(stage.blocks) and stage.times.get("finished_at") is not None
         file = files.get(number)
         if file is not None and (slogs or regen or not whole):
-            _scan(stage, file, replace_blocks=regen or not whole)
-    _add_cycles(folder, stages, regen=regen)
+            try:
+                _scan(stage, file, replace_blocks=regen or not whole)
+            except NotSlogError as error:
+                refused[file.name] = error.message
+            except NotPlainError as error:
+                refused[file.name] = str(error.strerror).removeprefix("it ")
+    events = _events(folder)
+    _add_cycles(folder, stages, events, regen=regen)
+    _add_load_windows(folder, stages, events)
     if folder.original and perf.finish_stats is not None:
         lost = _add_finish_stats(perf.finish_stats, stages, regen=regen)
         if lost:
@@ -105,23 +131,28 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     counting = folder.counting()
     for number, stage in stages.items():
         stage.attempt = FIRST if counting is None else counting.attempt(number)
-    return RunData(folder, perf, dict(sorted(stages.items())), folder.run)
+    return RunData(folder, perf, dict(sorted(stages.items())), folder.run, refused)
 
 
-def slog_files(path: Path) -> dict[int, Path]:
-    """The chain's slog of each stage; a plain one, which is deleted once packed, goes first."""
+def slog_files(path: Path, refused: dict[str, str] | None = None) -> dict[int, Path]:
+    """The chain's slog of each stage; a plain one, which is deleted once packed, goes first.
+
+    What has the name of one and is no plain file goes into `refused`, with what it is.
+    """
     found: dict[int, tuple[bool, Path]] = {}
     for folder in (path, path / _SHARED):
         if not folder.is_dir():
             continue
         for entry in sorted(folder.iterdir()):
             match = _SLOG.match(entry.name)
-            if match is None or entry.is_symlink() or not entry.is_file():
+            stage = None if match is None else stage_number(match[1])
+            if match is None or stage is None:
+                continue
+            if entry.is_symlink() or not entry.is_file():
+                if refused is not None:
+                    refused[entry.name] = f"is {kind_of(entry)}, not a plain file"
                 continue
             packed = bool(match[2])
-            stage = stage_number(match[1])
-            if stage is None:
-                continue
             if stage not in found or (found[stage][0] and not packed):
                 found[stage] = (packed, entry)
     return {stage: entry for stage, (_, entry) in sorted(found.items())}
@@ -137,7 +168,8 @@ def _add_blocks(folder: RunFolder, stages: dict[int, StageData]) -> None:
 
 
 def _scan(stage: StageData, file: Path, *, replace_blocks: bool) -> None:
-    stage.scanned, records = scan_file(file, census=True)
+    with SlogReader(open_plain(file, buffering=0)) as reader:
+        stage.scanned, records = scan_file(reader, census=True)
     if not replace_blocks or not records:
         return
     rows = BlockRows(stage.times.stage)
@@ -174,8 +206,34 @@ def _events(folder: RunFolder) -> dict[int, list[Row]]:
     return events
 
 
-def _add_cycles(folder: RunFolder, stages: dict[int, StageData], *, regen: bool) -> None:
-    events = _events(folder)
+def _add_load_windows(
+    folder: RunFolder, stages: dict[int, StageData], events: Mapping[int, list[Row]]
+) -> None:
+    """When the load was on, of runs whose perf.jsonl does not tell: as the load service told it."""
+    alone = {spec.get("index") for spec in planned_stages(folder.run) if spec.get("chain_only")}
+    for number, told in events.items():
+        stage = stages.get(number)
+        if stage is None or number in alone or stage.times.get("load_started_at") is not None:
+            continue
+        changes = [
+            (event["time"], bool(event.get("config")))
+            for event in told
+            if event.get("type") == "config" and isinstance(event.get("time"), int | float)
+        ]
+        on = [at for at, loaded in changes if loaded]
+        if on:
+            stage.times.at["load_started_at"] = on[0]
+            if not changes[-1][1]:
+                stage.times.at["load_finished_at"] = changes[-1][0]
+
+
+def _add_cycles(
+    folder: RunFolder,
+    stages: dict[int, StageData],
+    events: Mapping[int, list[Row]],
+    *,
+    regen: bool,
+) -> None:
     rows: dict[int, list[Row]] = defaultdict(list)
     for row in folder.cycles():
         number = row.get("stage")

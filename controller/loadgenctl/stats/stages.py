@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from loadgenctl.stats.numbers import rounded
 
 Row = Mapping[str, Any]
+LoadPhase = Literal["before", "loaded", "after"]
 
 _MARKS: Final[Mapping[str, str]] = {
     "perf-stage-start": "started_at",
@@ -23,10 +24,13 @@ _MARKS: Final[Mapping[str, str]] = {
     "perf-client-ready": "client_ready_at",
     "perf-run-loadgen-start": "loadgen_started_at",
     "perf-loadgen-ready": "loadgen_ready_at",
+    "perf-load-start": "load_started_at",
     "perf-stage-ready": "ready_at",
+    "perf-load-finish": "load_finished_at",
     "perf-stage-shutdown": "shutdown_at",
     "perf-loadgen-stopped": "loadgen_stopped_at",
     "perf-client-stopped": "client_stopped_at",
+    "perf-chain-stopping": "chain_stopping_at",
     "perf-chain-stopped": "chain_stopped_at",
     "perf-stage-finish": "finished_at",
 }
@@ -40,7 +44,9 @@ _DURATIONS: Final = (
     ("loadgen_ready_s", "loadgen_started_at", "loadgen_ready_at"),
     ("stage_ready_s", "started_at", "ready_at"),
     ("held_s", "ready_at", "shutdown_at"),
-    ("chain_stop_s", "shutdown_at", "chain_stopped_at"),
+    ("loaded_s", "load_started_at", "load_finished_at"),
+    ("shutdown_s", "shutdown_at", "chain_stopped_at"),
+    ("chain_stop_s", "chain_stopping_at", "chain_stopped_at"),
 )
 """Name, from, to. `docs/slog.md` says what each means."""
 
@@ -55,10 +61,35 @@ class StageTimes:
     first_empty_block_height: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
     """What `perf-stage-start` said besides the time."""
+    loaded_blocks: dict[str, int] = field(default_factory=dict)
+    """Height of the last block that had ended when the load began (`load_started_at`), and when it
+    was turned off (`load_finished_at`), as far as they are known.
+    """
 
     def get(self, name: str) -> float | None:
         """When `name` (e.g. `chain_ready_at`) was; None if it was not."""
         return self.at.get(name)
+
+    def load_phase(self, row: Row) -> LoadPhase | None:
+        """Where a block lies by the loaded window (docs/slog.md); None where no load is known of.
+
+        By height where perf.jsonl tells it, which no clock that is set can change; else by when the
+        block began.
+        """
+        if "load_started_at" not in self.at:
+            return None
+        for marks, value in (
+            (self.loaded_blocks, row.get("blockHeight")),
+            (self.at, row.get("beginAt")),
+        ):
+            start, end = marks.get("load_started_at"), marks.get("load_finished_at")
+            if start is None or not isinstance(value, int | float):
+                continue
+            # A height is that of the last block before; a time is that of the change itself.
+            if value < start or (value == start and marks is self.loaded_blocks):
+                return "before"
+            return "after" if end is not None and value > end else "loaded"
+        return None
 
     def span(self, start: str, end: str) -> float | int | None:
         """Seconds between two of them; None if one is missing."""
@@ -122,6 +153,8 @@ def _note(times: StageTimes, kind: str, at: float, row: Row) -> None:
     # Of something that happened twice the first counts, as for a person who waits for it.
     times.at.setdefault(name, rounded(at))
     block = row.get("block")
+    if name.startswith("load_") and isinstance(block, int):
+        times.loaded_blocks.setdefault(name, block)
     if kind == "perf-stage-first-block" and isinstance(block, int):
         times.first_block_height = block
     elif kind == "perf-stage-first-empty-block" and isinstance(block, int):

@@ -1,4 +1,4 @@
-"""How a run stands now, from its results folder alone: the document that `loadgenctl top` shows.
+"""The state of a run, from its results folder alone: the document that `loadgenctl top` shows.
 
     as_of, run, stage, blocks, cycles, processes, containers, storage, damage
 
@@ -37,7 +37,7 @@ ENDS: Final[Mapping[str, int]] = {
 
 
 class LiveRun:
-    """A run that is looked at from time to time; it may begin, go on or have ended."""
+    """A run that is looked at from time to time; it may begin, be running or have ended."""
 
     def __init__(self, path: Path) -> None:
         """Raise `OutputFolderError` if no run can be there: an empty folder may get one yet."""
@@ -48,14 +48,14 @@ class LiveRun:
         self._begin()
 
     def poll(self, now: float) -> Standing:
-        """How the run stands; `now` in epoch seconds.
+        """The state of the run; `now` in epoch seconds.
 
         Raises `OutputFolderError` when the folder is gone or cannot be read.
         """
         if not self.path.is_dir():
             raise OutputFolderError(
                 f"the results folder {self.path} was removed while it was looked at",
-                hint="its run, if it still goes on, ends with that",
+                hint="if its run is still running, it ends with that",
             )
         # Before the rows: of a run that has ended all of them are there by then.
         status = self._status()
@@ -92,7 +92,7 @@ class LiveRun:
         changes = self._counting.changes
         rows = {name: follower.poll() for name, follower in self._followers.items()}
         if self._counting.changes != changes:
-            # A later attempt has begun a stage anew: what is known of the one before goes.
+            # A later attempt has started a stage again: what is known of the one before is dropped.
             self._begin()
             rows = {name: follower.poll() for name, follower in self._followers.items()}
         self._marks.add(rows[schema.PERF])
@@ -204,7 +204,7 @@ def _open(path: Path) -> RunFolder:
     folder = RunFolder(path)
     if folder.original:
         raise UsageError(
-            f"{path} is of the original load generator, which does not tell how a run stands",
+            f"{path} is of the original load generator, which does not record the state of a run",
             hint=f"see what it measured: loadgenctl stats {path}",
         )
     return folder

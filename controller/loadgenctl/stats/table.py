@@ -16,7 +16,7 @@ from loadgenctl.records.shape import stage_number
 from loadgenctl.stats import source
 from loadgenctl.stats.finish import Stats, finish_stats_of
 from loadgenctl.stats.numbers import rounded
-from loadgenctl.stats.run import summarize_data
+from loadgenctl.stats.run import LOADED, measured_blocks, summarize_data
 
 Row = dict[str, Any]
 
@@ -51,6 +51,8 @@ _STAGE_DURATIONS: Final = (
     "client_ready_s",
     "loadgen_ready_s",
     "chain_stop_s",
+    "loaded_s",
+    "shutdown_s",
 )
 
 
@@ -149,16 +151,18 @@ def _day_time(value: object) -> str:
 def _own(summary: Mapping[str, Any]) -> Row:
     run, totals = summary["run"], summary["totals"]
     row: Row = {name: run.get(name) for name in _RUN}
-    live = _dict(totals, "live_blocks")
+    live, loaded = _dict(totals, "live_blocks"), _dict(totals, "loaded_blocks")
     row |= {
         "stage_count": totals.get("stage_count"),
         "block_count": totals.get("block_count"),
         "live_block_count": live.get("block_count"),
+        "loaded_block_count": loaded.get("block_count"),
     }
-    row |= _blocks("", live)
-    row["swingset_percentage_avg"] = _dict(live, "swingset_percentage").get("avg")
-    row["deliveries_per_block_avg"] = _dict(live, "deliveries").get("avg")
-    row["computrons_per_block_avg"] = _dict(live, "computrons").get("avg")
+    measured = loaded or live
+    row |= _blocks("", measured)
+    row["swingset_percentage_avg"] = _dict(measured, "swingset_percentage").get("avg")
+    row["deliveries_per_block_avg"] = _dict(measured, "deliveries").get("avg")
+    row["computrons_per_block_avg"] = _dict(measured, "computrons").get("avg")
     row |= _cycles("cycle", _dict(_dict(totals, "cycles"), "all"))
     row |= _resources(summary["resources"])
     row |= _growth("", [found for found in summary["growth"] if found["stage"] is None])
@@ -177,9 +181,10 @@ def _detail(summary: Mapping[str, Any]) -> Row:
         prefix = f"stage{stage['stage']}_"
         durations = _dict(stage, "durations")
         row |= {f"{prefix}{name}": durations.get(name) for name in _STAGE_DURATIONS}
-        live = _dict(_dict(stage, "blocks"), "live")
-        row[f"{prefix}live_block_count"] = live.get("block_count")
-        row |= _blocks(prefix, live)
+        blocks = _dict(stage, "blocks")
+        row[f"{prefix}live_block_count"] = _dict(blocks, "live").get("block_count")
+        row[f"{prefix}loaded_block_count"] = _dict(blocks, LOADED).get("block_count")
+        row |= _blocks(prefix, measured_blocks(stage))
         cycles = _dict(_dict(stage, "cycles"), "all")
         if cycles:
             row |= _cycles(f"{prefix}cycle", cycles)
@@ -188,9 +193,9 @@ def _detail(summary: Mapping[str, Any]) -> Row:
     return row
 
 
-def _blocks(prefix: str, live: Mapping[str, Any]) -> Row:
+def _blocks(prefix: str, blocks: Mapping[str, Any]) -> Row:
     return {
-        f"{prefix}{name}_{part}_s": _dict(live, field).get(part)
+        f"{prefix}{name}_{part}_s": _dict(blocks, field).get(part)
         for name, field, parts in _SPREADS
         for part in parts
     }

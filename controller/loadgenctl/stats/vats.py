@@ -1,11 +1,11 @@
-"""Numbers per vat, and of the startup, from a scanned slog."""
+"""Numbers per vat, of the startup, and steps of the clock, from a scanned slog."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from loadgenctl.slog.scan import Startup, VatRecord
+from loadgenctl.slog.found import ClockStep, Startup, VatRecord
 from loadgenctl.stats.numbers import rounded
 
 
@@ -26,7 +26,7 @@ def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
             "computrons": vat.computrons,
             "delivery_time_s": rounded(vat.delivery_time_s),
             "replayed_deliveries": vat.replayed_deliveries,
-            "replay_s": _span(vat.replay_started_at, vat.replay_finished_at),
+            "replay_s": _seconds(vat.replay_s),
             "created_at": vat.created_at,
             "terminated_at": vat.terminated_at,
         }
@@ -39,17 +39,29 @@ def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
 def startup_row(startup: Startup) -> dict[str, Any]:
     """Bootstrap and replay of the kernel; what did not happen is absent."""
     row: dict[str, Any] = {}
-    bootstrap = _span(startup.bootstrap_started_at, startup.bootstrap_finished_at)
+    bootstrap = _seconds(startup.bootstrap_s)
     if bootstrap is not None:
         row["bootstrap_s"] = bootstrap
         row["bootstrap_deliveries"] = startup.bootstrap_deliveries
         row["bootstrap_computrons"] = startup.bootstrap_computrons
-    replay = _span(startup.replay_started_at, startup.replay_finished_at)
+    replay = _seconds(startup.replay_s)
     if replay is not None:
         row["replay_s"] = replay
         row["replayed_deliveries"] = startup.replayed_deliveries
     return row
 
 
-def _span(start: float | None, end: float | None) -> float | int | None:
-    return None if start is None or end is None else rounded(end - start)
+def step_rows(steps: Iterable[ClockStep]) -> list[dict[str, Any]]:
+    """One row per step of the machine's clock.
+
+    `at` is the log's `time` behind it, `seconds` how far the clock was set (back: negative),
+    `block` the height of the block that was open, None between blocks.
+    """
+    return [
+        {"at": step.at, "seconds": rounded(step.seconds), "block": step.block_height}
+        for step in steps
+    ]
+
+
+def _seconds(duration: float | None) -> float | int | None:
+    return None if duration is None else rounded(duration)

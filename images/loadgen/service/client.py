@@ -1,7 +1,8 @@
 """Talk to a running load service: `client.py put '<json>' | get | status`.
 
-The answer goes to standard output. Exit code 0 when the service took the request, 1 when it
-refused or does not answer (the reason on standard error), 2 on bad usage.
+The answer goes to standard output. Exit code 0 when the service took the request; with the reason
+on standard error 1 when it does not answer or cannot take it now, and 3 when it refused; 2 on bad
+usage.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 1
     if status != 200:
         print("the load service refused: " + reason(status, answer), file=sys.stderr)  # noqa: T201
-        return 1
+        return 3 if 400 <= status < 500 else 1
     sys.stdout.write(answer.decode("utf-8", "replace"))
     return 0
 

@@ -108,7 +108,7 @@ class Restart:
 class Slog:
     """The structured log."""
 
-    dialect: str = "2021"
+    dialect: str = "modern"
     """`2021`: as in spring 2021; `modern`: with monotime, bootstrap events and replay flags."""
     body_bytes: int = 200
     """Size of a delivery's message body."""

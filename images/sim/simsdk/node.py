@@ -19,6 +19,7 @@ from .kernel import Kernel, StoppedError
 from .mempool import Mempool
 from .rpc import NodeView, Rpc
 from .slog import SlogWriter
+from .stopping import spoil_stop
 from .store import Block, Store
 from .vats import VatDiedError
 from .web import UnreachableError, serve
@@ -95,6 +96,7 @@ class Node:
             return 1
         finally:
             self._close(server)
+        spoil_stop(self._faults, "chain")
         say("sim-chain", "stopped")
         return 0
 
@@ -280,6 +282,8 @@ class Node:
             self._slog.close()
         elif fault.kind == "slog-clock-back":
             self._slog.set_clock_back(fault["seconds"])
+        elif fault.kind == "slog-clock-forward":
+            self._slog.set_clock_back(-fault["seconds"])
         elif fault.kind == "slog-huge":
             self._slog.write(
                 "syscall", vatID="v1", ksc=["send", "ko33", "x" * (fault["mib"] * MIB)]

@@ -1,4 +1,8 @@
-"""The slog as the real kernel writes it: one JSON object a line, `time` and `type` first."""
+"""The slog as the real kernel writes it: one JSON object a line.
+
+`2021`: `time` and `type` first. `modern`: `type` first; last `time`, `monotime` (seconds since the
+process began) and, where an event ends what another one began, the `seconds` between the two.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,10 @@ class SlogWriter:
     """
 
     def __init__(self, path: str | None, *, monotime: bool = False) -> None:
-        """`monotime` adds the newer dialect's second clock."""
+        """`monotime` writes the newer dialect."""
         self._monotime = monotime
+        self._began = time.monotonic()
+        self._starts: dict[str, float] = {}
         self._back = 0.0
         self._file: BinaryIO | None = None
         if path:
@@ -29,11 +35,19 @@ class SlogWriter:
         """One event, stamped with the wall clock (s since the epoch)."""
         if self._file is None:
             return
-        self._file.write(
-            line(
-                kind, fields, time.time() - self._back, time.monotonic() if self._monotime else None
-            )
-        )
+        now = time.time() - self._back
+        if not self._monotime:
+            self._file.write(line(kind, fields, now))
+            return
+        mono = time.monotonic() - self._began
+        self._file.write(modern_line(kind, fields, now, mono, self._since_start(kind, mono)))
+
+    def _since_start(self, kind: str, mono: float) -> float | None:
+        """Seconds since the event that this one ends; None if it ends none."""
+        if kind in _BEGUN_BY.values():
+            self._starts[kind] = mono
+        begun = self._starts.pop(_BEGUN_BY.get(kind, ""), None)
+        return None if begun is None else mono - begun
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are, for faults."""
@@ -41,7 +55,7 @@ class SlogWriter:
             self._file.write(data)
 
     def set_clock_back(self, seconds: float) -> None:
-        """Stamp what follows as a clock does that was set back."""
+        """Stamp what follows as a clock does that was set back; forward if negative."""
         self._back += seconds
 
     def flush(self) -> None:
@@ -56,11 +70,35 @@ class SlogWriter:
             self._file = None
 
 
-def line(kind: str, fields: dict[str, Json], now: float, mono: float | None = None) -> bytes:
-    """The bytes of one event's line."""
-    record: dict[str, Json] = {"time": round(now, 6)}
-    if mono is not None:
-        record["monotime"] = round(mono, 6)
-    record["type"] = kind
-    record.update(fields)
+_BEGUN_BY = {
+    "bundle-kernel-finish": "bundle-kernel-start",
+    "cosmic-swingset-bootstrap-block-finish": "cosmic-swingset-bootstrap-block-start",
+    "cosmic-swingset-commit-block-finish": "cosmic-swingset-commit-block-start",
+    "cosmic-swingset-end-block-finish": "cosmic-swingset-end-block-start",
+    "deliver-result": "deliver",
+    "finish-replay": "start-replay",
+    "import-kernel-finish": "import-kernel-start",
+    "replay-transcript-finish": "replay-transcript-start",
+    "syscall-result": "syscall",
+    "vat-startup-finish": "vat-startup-start",
+}
+"""Event → the one that it ends."""
+
+
+def line(kind: str, fields: dict[str, Json], now: float) -> bytes:
+    """The bytes of one event's line, as in 2021."""
+    return _encoded({"time": round(now, 6), "type": kind, **fields})
+
+
+def modern_line(
+    kind: str, fields: dict[str, Json], now: float, mono: float, seconds: float | None
+) -> bytes:
+    """The bytes of one event's line, as since 2025."""
+    record = {"type": kind, **fields, "time": round(now, 6), "monotime": round(mono, 9)}
+    if seconds is not None:
+        record["seconds"] = round(seconds, 9)
+    return _encoded(record)
+
+
+def _encoded(record: dict[str, Json]) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"

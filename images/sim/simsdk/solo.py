@@ -14,6 +14,7 @@ from .faults import FaultBook
 from .follower import Follower
 from .slog import SlogWriter
 from .solo_state import SoloState
+from .stopping import spoil_stop
 from .web import Route, serve
 
 Json = Any
@@ -69,6 +70,7 @@ class Solo:
                 server.server_close()
             with self._slog_lock:
                 self._slog.close()
+        spoil_stop(self._faults, "solo")
         say("solo", "stopped")
         return self._exit_code
 

@@ -10,11 +10,17 @@ import typer
 from loadgenctl.cli.commands.run import Config, OptionsCommand
 
 RetryAfter = Annotated[
-    float,
+    str,
     typer.Option(
-        metavar="MINUTES",
-        help="Pause after a first failure; twice as long after every further one, at most 60.",
+        metavar="TIME",
+        help="Minutes to wait after a first failure, twice as long after each further one, at most"
+        " 60; or a time with units, such as 90s.",
     ),
+]
+
+
+QuietMany = Annotated[
+    bool, typer.Option("--quiet", help="Report only what has gone wrong, failed runs too.")
 ]
 
 
@@ -31,12 +37,15 @@ def daily_command(
         typer.Option(help="Branch to follow; the repository's default branch if not given."),
     ] = None,
     poll: Annotated[
-        float, typer.Option(metavar="MINUTES", help="Time between two looks at the branch.")
-    ] = 10.0,
+        str,
+        typer.Option(
+            metavar="TIME", help="Minutes between two looks at the branch, or a time with units."
+        ),
+    ] = "10",
     attempts: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Give a revision up when it failed so often.")
+        int, typer.Option(min=1, metavar="N", help="Failures after which a revision is given up.")
     ] = 3,
-    retry_after: RetryAfter = 5.0,
+    retry_after: RetryAfter = "5",
     keep: Annotated[
         int,
         typer.Option(
@@ -48,8 +57,10 @@ def daily_command(
         typer.Option(metavar="SIZE", help="Room for all attempts, e.g. 200g; no limit if not set."),
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="One run of the newest revision if it is due, then end.")
+        bool,
+        typer.Option("--once", help="Run the newest revision once if it is due, then end."),
     ] = False,
+    quiet: QuietMany = False,
     config: Config = None,
 ) -> None:
     """Follow a branch: measure its newest revision, wait for the next one, until stopped.
@@ -64,9 +75,11 @@ def daily_command(
     if nothing was due.
     """
     from loadgenctl.cli.daily import Limits, follow
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going(code_stays=True)
     limits = Limits(poll, attempts, retry_after, keep, max_disk)
-    raise typer.Exit(follow(ctx.args, config, branch=branch, limits=limits, once=once))
+    raise typer.Exit(follow(ctx.args, config, branch=branch, limits=limits, once=once, quiet=quiet))
 
 
 def queue_command(
@@ -75,16 +88,17 @@ def queue_command(
         Path, typer.Argument(metavar="FILE|-", help="The list; - reads standard input.")
     ],
     attempts: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Leave a line when it failed so often.")
+        int, typer.Option(min=1, metavar="N", help="Failures after which a line is given up.")
     ] = 1,
-    retry_after: RetryAfter = 5.0,
+    retry_after: RetryAfter = "5",
+    quiet: QuietMany = False,
     config: Config = None,
 ) -> None:
     """Run a list of revisions, one per line, in its order.
 
     After the revision a line may have options of its own (those of `loadgenctl run`, quoted as for
     a shell); `#` begins a comment. Results are in `queue-REVISION/attempt-N` below the working
-    directory. Started again, it goes on where it ended: lines that passed, or failed as often as
+    directory. Started again, it continues: lines that passed, or failed as often as
     `--attempts` says, are not run again. See docs/daily.md.
 
     Further options, after FILE, are for every run.
@@ -93,5 +107,9 @@ def queue_command(
     of which nothing is run; 130 interrupted.
     """
     from loadgenctl.cli.queue import work_off
+    from loadgenctl.cli.streams import keep_going
 
-    raise typer.Exit(work_off(file, ctx.args, config, limit=attempts, retry_after=retry_after))
+    keep_going(code_stays=True)
+    raise typer.Exit(
+        work_off(file, ctx.args, config, limit=attempts, retry_after=retry_after, quiet=quiet)
+    )

@@ -38,21 +38,25 @@ def build_sdk_command(
     """
     from loadgenctl.cli.inputs import read_for_build
     from loadgenctl.cli.sdk import build_sdk
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     build_sdk(read_for_build(ctx.args, config), as_json=json_output, quiet=quiet)
 
 
 @sdk_app.command("remove")
 def remove_sdks_command(
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY…", help="As `sdk list` shows them.")
+        list[str] | None, typer.Argument(metavar="KEY", help="As `sdk list` shows them.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
     """Remove built SDKs. One that a run uses stays."""
     from loadgenctl.cli.sdk import remove_sdks
+    from loadgenctl.cli.streams import keep_going
     from loadgenctl.cli.wiring import sdk_cache
 
+    keep_going()
     remove_sdks(sdk_cache(), keys or [], everything=everything)
 
 
@@ -95,18 +99,22 @@ def build_image_command(
     """
     from loadgenctl.cli.image import Asked, build_image
     from loadgenctl.cli.inputs import read_for_build
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     asked = Asked(all_in_one=all_in_one, era=era, name=name)
     build_image(read_for_build(ctx.args, config), asked, as_json=json_output, quiet=quiet)
 
 
 @image_app.command("remove")
 def remove_images_command(
-    tags: Annotated[list[str], typer.Argument(metavar="TAG…", help="As `image list` shows them.")],
+    tags: Annotated[list[str], typer.Argument(metavar="TAG", help="As `image list` shows them.")],
 ) -> None:
     """Remove images. One that a container uses stays."""
     from loadgenctl.cli.image import remove_images
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     remove_images(tags)
 
 
@@ -122,5 +130,7 @@ def clean_command(
     Their results folders are kept, and marked as interrupted.
     """
     from loadgenctl.cli.clean import clean_engines
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     clean_engines(engine, dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""`loadgenctl load`: the load of a run that goes on."""
+"""`loadgenctl load`: the load of a running run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from loadgenctl.cli.commands.group import QuickGroup
 
-load_app = typer.Typer(cls=QuickGroup, no_args_is_help=True, help="The load of a run that goes on.")
+load_app = typer.Typer(cls=QuickGroup, no_args_is_help=True, help="The load of a running run.")
 config_app = typer.Typer(
     cls=QuickGroup, no_args_is_help=True, help="What is loaded, and how often."
 )
@@ -19,7 +19,10 @@ load_app.add_typer(config_app, name="config")
 def get_command(
     run: Annotated[
         str | None,
-        typer.Argument(help="Results folder or id of the run; the only one that runs."),
+        typer.Argument(
+            metavar="RUN",
+            help="Results folder, name below results/ or id; the only running one if not given.",
+        ),
     ] = None,
 ) -> None:
     """Print the load config in force, as JSON."""
@@ -39,9 +42,11 @@ def set_command(
 ) -> None:
     """Set the load config of a running stage, and print what is then in force.
 
-    Tasks that are left out are turned off; {} turns all off. The stage's end and the next stages
-    are as planned.
+    Tasks that are left out are turned off; {} turns all off. Times may have units
+    (`"interval": "2m"`). The stage's end and the next stages are as planned.
     """
     from loadgenctl.cli.load import set_config
+    from loadgenctl.cli.streams import keep_going
 
+    keep_going()
     set_config(words)

@@ -16,17 +16,21 @@ slog_app = typer.Typer(
 )
 
 Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE…", help="Slogs; of stages, in their order.")
+    list[Path], typer.Argument(metavar="FILE", help="Slogs; of stages, in their order.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
 Perf = Annotated[
     Path | None,
-    typer.Option(help="The run's perf.jsonl: tells when the chain was ready and shut down."),
+    typer.Option(
+        metavar="FILE", help="The run's perf.jsonl: tells when the chain was ready and shut down."
+    ),
 ]
 Stage = Annotated[
     int | None,
-    typer.Option(help="Stage of the slog in perf.jsonl; by default by the file's name."),
+    typer.Option(
+        metavar="N", help="Stage of the slog in perf.jsonl; by default by the file's name."
+    ),
 ]
 Junit = Annotated[
     Path | None,
@@ -39,12 +43,33 @@ Markdown = Annotated[
     ),
 ]
 Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN…", help="Results folders, also of killed runs.")
+    list[Path] | None,
+    typer.Argument(
+        metavar="RUN",
+        help="Results folders, names below results/, or ids; the last run if not given.",
+    ),
 ]
 
 
+def list_command(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DIR", help="Folders that hold runs; results/ if not given."),
+    ] = None,
+    json_output: Json = False,
+    csv_output: Csv = False,
+) -> None:
+    """List runs, the newest first: SDK, outcome, duration, stages, cycles.
+
+    Attempts of `daily` and `queue` are found one level deeper.
+    """
+    from loadgenctl.cli.listing import show_list
+
+    show_list(folders or [], as_json=json_output, as_csv=csv_output)
+
+
 def stats_command(
-    runs: Runs,
+    runs: Runs = None,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print JSON; of several runs, a list.")
     ] = False,
@@ -63,37 +88,47 @@ def stats_command(
 ) -> None:
     """Show what runs measured, recomputed from their records.
 
-    Folders of the original load generator are read too.
+    Folders of the original load generator are read too. Of several paths, those that hold no
+    readable run are left out with a warning; the exit code is 2 only if no run is left.
     """
     from loadgenctl.cli.reporting import ReportFiles
+    from loadgenctl.cli.runs import find_runs
     from loadgenctl.cli.stats import show_stats
 
     files = ReportFiles(junit, markdown)
-    show_stats(runs, as_json=json_output, as_csv=csv_output, parquet=parquet, files=files)
+    show_stats(
+        find_runs(runs or []), as_json=json_output, as_csv=csv_output, parquet=parquet, files=files
+    )
 
 
 def regen_command(
-    runs: Runs,
+    runs: Runs = None,
     json_output: Json = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Also runs of other machines that say they still go on."),
+        typer.Option("--force", help="Also runs of other machines that say they are running."),
     ] = False,
 ) -> None:
-    """Make blocks.jsonl, cycles.jsonl and summary.json of ended runs anew; say what changed.
+    """Compute blocks.jsonl, cycles.jsonl and summary.json of ended runs again.
 
-    From slogs, events, samples and perf.jsonl, which stay as they are; also of
-    runs that were killed, and of the original load generator's folders.
+    Reads slogs, events, samples and perf.jsonl, which are not changed, and shows what
+    changed. Killed runs and folders of the original load generator are read too.
     """
     from loadgenctl.cli.regen import regenerate_folders
+    from loadgenctl.cli.runs import find_runs
+    from loadgenctl.cli.streams import keep_going
 
-    regenerate_folders(runs, as_json=json_output, force=force)
+    keep_going()
+    regenerate_folders(find_runs(runs or []), as_json=json_output, force=force)
 
 
 def top_command(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN|live", help="Results folder, or `live`: the run that goes on."),
+        typer.Argument(
+            metavar="RUN|live",
+            help="Results folder, name below results/ or id; `live`: the running one.",
+        ),
     ] = "live",
     results: Annotated[
         Path | None,
@@ -108,12 +143,14 @@ def top_command(
 ) -> None:
     """Watch a run: blocks, cycles, vats, containers, storage. Only its folder is read.
 
-    On a terminal it is drawn anew every second until the run ends, q or Ctrl-C; elsewhere, and of a
-    run that has ended, there is one picture.
+    On a terminal the picture is drawn every second until the run ends, or q or Ctrl-C is pressed;
+    elsewhere, and of a run that has ended, one picture is printed.
     """
-    from loadgenctl.cli.top import show_top
+    from loadgenctl.cli.runs import find_run
+    from loadgenctl.cli.top import LIVE, show_top
 
-    show_top(run, results, once=once, as_json=json_output)
+    named = run if run == LIVE else str(find_run(run))
+    show_top(named, results, once=once, as_json=json_output)
 
 
 @slog_app.command("blocks")
@@ -126,8 +163,8 @@ def slog_blocks_command(
 ) -> None:
     """Show the numbers of every block.
 
-    Without --perf nobody knows when the chain was ready: every block counts as catch-up
-    (liveMode false) and as before the shutdown, as in the original tool's own replay of a slog.
+    Without --perf the time when the chain was ready is not known: every block counts as catch-up
+    (liveMode false) and as before the shutdown, as in the original tool's replay of a slog.
     """
     from loadgenctl.cli.slog import show_blocks
 
@@ -155,7 +192,8 @@ def slog_vats_command(files: Files, json_output: Json = False, csv_output: Csv =
 @slog_app.command("tail")
 def slog_tail_command(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A slog that grows, or a run's results folder.")
+        Path,
+        typer.Argument(metavar="FILE|RUN", help="A slog that grows, or a run as for `stats`."),
     ],
     blocks: Annotated[
         int | None, typer.Option("--for", min=1, metavar="N", help="End after N blocks.")
@@ -167,9 +205,9 @@ def slog_tail_command(
     """Follow a running chain, block by block; Ctrl-C ends it.
 
     Shows the last 10 blocks, then every new one: a table on a terminal, lines
-    elsewhere. In a results folder it goes on from stage to stage and ends with
-    the run.
+    elsewhere. In a results folder it follows the run from stage to stage and ends with it.
     """
+    from loadgenctl.cli.runs import find_run
     from loadgenctl.cli.tail import show_tail
 
-    show_tail(file, blocks=blocks, as_json=json_output)
+    show_tail(find_run(file), blocks=blocks, as_json=json_output)

@@ -17,7 +17,11 @@ PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="Options and site settings; ./loadgenctl.toml if it is there."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Options and site settings; ./loadgenctl.toml if it is there.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only warnings.")]
 
@@ -35,13 +39,23 @@ class OptionsCommand(TyperCommand):
         super().format_help(ctx, formatter)
         print_options(self.purpose)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """What a shell may complete: the command's own options, and a run's."""
+        from typer._click.shell_completion import CompletionItem
+
+        from loadgenctl.cli.completion import complete_option
+
+        words = complete_option(ctx.args, incomplete, self.purpose)
+        found = [CompletionItem(word, help=about) for word, about in words]
+        return [*super().shell_complete(ctx, incomplete), *found]
+
     def invoke(self, ctx: Any) -> Any:
         """The command; for an unknown option the nearest one is sought among all that it takes."""
         try:
             return super().invoke(ctx)
         except UnknownOption as error:
             from loadgenctl.plan.arguments import unknown
-            from loadgenctl.plan.options import names
+            from loadgenctl.plan.lookup import names
 
             own = [
                 flag[2:] for param in self.get_params(ctx) for flag in param.opts if "--" in flag
@@ -71,12 +85,19 @@ class UpCommand(OptionsCommand):
 def run_command(
     ctx: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and do nothing.")
+        bool,
+        typer.Option("--dry-run", help="Resolve the revision, print the plan, run nothing."),
     ] = False,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print the plan or the summary as JSON.")
     ] = False,
     quiet: Quiet = False,
+    top: Annotated[
+        bool,
+        typer.Option(
+            "--top", help="Show the view of `loadgenctl top` while it runs, on a terminal."
+        ),
+    ] = False,
     junit: Junit = None,
     markdown: Markdown = None,
     config: Config = None,
@@ -84,9 +105,9 @@ def run_command(
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="Go on with a run that was killed, interrupted or failed, in its results folder,"
-            " at the first stage that was not finished. Its plan stands there: of the options below"
-            " only --timeout.* and --disk.* may be given.",
+            help="Resume a run that was killed, interrupted or failed, in its results folder, at"
+            " the first stage that was not finished, with the plan that is recorded there. Of the"
+            " options below only --timeout.* and --disk.* may be given.",
         ),
     ] = None,
 ) -> None:
@@ -94,29 +115,36 @@ def run_command(
 
     Builds the revision in a Debian image (cached), then runs stages: chain node, client and load
     generator in separate containers, the chain restarted between stages. Ctrl-C once ends the stage
-    and still writes the summary; twice stops at once. Reports are written of every run that left a
-    results folder, also of a failed one; in GitHub's jobs the page is shown on the job's page.
+    and still writes the summary; twice stops at once. Reports are written for every run that left a
+    results folder, failed ones too; in GitHub's jobs the page is added to the job's summary.
 
     Exit codes: 0 passed, 2 bad usage, 3 build failed, 4 the run failed, 130 interrupted.
     """
     from loadgenctl.cli.inputs import read
     from loadgenctl.cli.reporting import reports_of_run
+    from loadgenctl.cli.streams import keep_going
 
+    if not dry_run:
+        keep_going(code_stays=True)
     if resume is not None:
         from loadgenctl.cli.resume import to_resume
+        from loadgenctl.cli.runs import find_run
 
-        resumption = to_resume(resume, ctx.args)
-        plan, site = resumption.plan, read([], config).site()
+        given, resumption = None, to_resume(find_run(resume), ctx.args)
+        plan, site, unnamed = resumption.plan, read([], config).site(), False
     else:
         resumption, given = None, read(ctx.args, config)
-        plan, site = given.plan(), given.site()
+        plan, site, unnamed = given.plan(), given.site(), given.unnamed
     files = reports_of_run(
         junit, markdown, os.environ, prints_json=json_output, results=plan.output_dir
     )
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
+        from loadgenctl.cli.foresee import foresee
 
-        print_plan(plan, as_json=json_output, resumption=resumption)
+        sdk = None if resumption is not None else foresee(plan, site.rewrite_git)
+        variables = () if given is None else given.settings.variables()
+        print_plan(plan, as_json=json_output, resumption=resumption, sdk=sdk, variables=variables)
         return
     from loadgenctl.cli.run import run_plan
 
@@ -126,8 +154,10 @@ def run_command(
             site,
             files=files,
             quiet=quiet,
+            top=top,
             json_output=json_output,
             resumption=resumption,
+            unnamed=unnamed,
         )
     )
 

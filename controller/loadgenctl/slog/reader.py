@@ -1,0 +1,289 @@
+"""Reads a slog, plain or packed, from a file or a pipe; damaged ones as far as they go.
+
+gzip, zstd, xz and bzip2 are told by the first bytes, not by the name. All their files may have
+several parts, one behind the other, which are read as one: those of gzip are called members, of
+zstd frames, of xz and bzip2 streams. Zeros behind the last part are padding, anything else there is
+damage. The libraries are loaded only where they are needed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, NamedTuple, Protocol, Self, cast
+
+from .kinds import SNIFFED, packed_by, refuse
+
+STANDARD_INPUT: Final = frozenset({"-", "/dev/stdin"})
+_READ: Final = 256 << 10
+_READ_ZSTD: Final = 512
+"""Small: zstd's decompressor answers each read with all that is in it, which is at most 128 KiB for
+every 4 bytes, so here 16 MiB."""
+_MAGIC: Final = 8
+"""Bytes by which the beginning of another part is told."""
+_EARLY: Final = "the archive ends too early"
+
+
+class _Stream(Protocol):
+    """A decompressor of one part, as those of the standard library are."""
+
+    @property
+    def eof(self) -> bool:
+        """The part has ended."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows it, of the data that was given."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Take data; give no more than so many bytes at a time."""
+        ...
+
+
+class _Codec(NamedTuple):
+    begin: Callable[[], _Stream]
+    """Begin a part."""
+    broken: tuple[type[Exception], ...]
+    """What is raised by damage."""
+    read: int
+    """Bytes read from the file at a time."""
+
+
+def open_slog(path: Path) -> BinaryIO:
+    """Open a file that a person named, or a pipe; `-` is standard input.
+
+    A link to a file is followed. Raises `OSError`, also for a folder, a device or a terminal, which
+    might never end. A named pipe waits for its other end.
+    """
+    if str(path) in STANDARD_INPUT:
+        _require(os.fstat(0).st_mode, 0)
+        return open(0, "rb", buffering=0, closefd=False)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY
+    mode = path.stat().st_mode
+    _require(mode, None)
+    # What has taken its place meanwhile, and it may be a device, is not waited for.
+    descriptor = os.open(path, flags if stat.S_ISFIFO(mode) else flags | os.O_NONBLOCK)
+    try:
+        _require(os.fstat(descriptor).st_mode, descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _require(mode: int, descriptor: int | None) -> None:
+    """Raise `OSError` unless it is a file or a pipe, or a socket that is open."""
+    if stat.S_ISREG(mode) or stat.S_ISFIFO(mode):
+        return
+    if descriptor is not None and stat.S_ISSOCK(mode):
+        return
+    if stat.S_ISDIR(mode):
+        what = "a folder"
+    elif stat.S_ISSOCK(mode):
+        what = "a socket"
+    elif descriptor is not None and os.isatty(descriptor):
+        what = "a terminal"
+    else:
+        what = "a device"
+    raise OSError(errno.EINVAL, f"it is {what}, not a file or pipe")
+
+
+class SlogReader:
+    """Reads a file in bounded chunks, unpacked.
+
+    A file that ends too early or is damaged yields what can be read; `damage` then says why.
+    """
+
+    def __init__(
+        self, source: Path | BinaryIO, *, ahead: bytes = b"", read: int | None = None
+    ) -> None:
+        """Open `source` (see `open_slog`), or read an open file, which is closed at the end.
+
+        `ahead` is what was read of that already; `read`: bytes of a packed file to read at a time.
+        Raises `OSError`.
+        """
+        self._file = open_slog(source) if isinstance(source, Path) else source
+        self._read_size = read
+        self._head: bytes | None = None
+        self._ahead = ahead
+        self._begun_at = 0
+        self.beginning = b""
+        """The content's first bytes, unpacked; known once chunks are read."""
+        self.damage: str | None = None
+        self.packed_by: str | None = None
+        """What the file is packed with; known from `begin` on."""
+
+    def __enter__(self) -> Self:
+        """Enter."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of a plain file that can be read anywhere; None of what is packed, or of a pipe."""
+        self.begin()
+        found = os.fstat(self._file.fileno())
+        whole = stat.S_ISREG(found.st_mode) and self._begun_at == 0
+        return found.st_size if whole and self.packed_by is None else None
+
+    @property
+    def descriptor(self) -> int:
+        """The open file."""
+        return self._file.fileno()
+
+    def begin(self) -> bytes:
+        """Read the first bytes, which are read again by `chunks`; calling twice does nothing.
+
+        Raises `OSError`.
+        """
+        if self._head is None:
+            self._begun_at = self._file.tell() if self._file.seekable() else 0
+            head = self._ahead
+            while len(head) < SNIFFED:
+                more = self._file.read(SNIFFED - len(head))
+                if not more:
+                    break
+                head += more
+            self._head, self._ahead = head[:SNIFFED], head
+            self.beginning = self._head
+            self.packed_by = packed_by(head)
+        return self._head
+
+    def refuse_others(self) -> None:
+        """Raise `NotSlogError` if `beginning` is that of something else."""
+        refuse(self.beginning, self.packed_by)
+
+    def rewind(self) -> bool:
+        """Begin again; False if the file cannot be read twice."""
+        if not self._file.seekable():
+            return False
+        self._file.seek(self._begun_at)
+        self._head, self._ahead, self.damage = None, b"", None
+        return True
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the content in pieces of at most `size` bytes. Raises `OSError`."""
+        self.begin()
+        if self.packed_by is None:
+            yield from self._plain(size)
+            return
+        pieces, begin = self._unpacked(size, _codec(self.packed_by)), b""
+        for piece in pieces:
+            begin += piece
+            if len(begin) >= SNIFFED:
+                break
+        self.beginning = begin[:SNIFFED]
+        for start in range(0, len(begin), size):
+            yield begin[start : start + size]
+        yield from pieces
+
+    def _read(self, size: int) -> bytes:
+        if self._ahead:
+            ahead, self._ahead = self._ahead[:size], self._ahead[size:]
+            return ahead
+        return self._file.read(size) or b""
+
+    def _plain(self, size: int) -> Iterator[bytes]:
+        while chunk := self._read(size):
+            yield chunk
+
+    def _unpacked(self, size: int, codec: _Codec) -> Iterator[bytes]:
+        read = self._read_size or codec.read
+        data = self._read(read)
+        while data:
+            stream = codec.begin()
+            while not stream.eof:
+                try:
+                    chunk = stream.decompress(data, size)
+                except codec.broken as error:
+                    self.damage = str(error) or type(error).__name__
+                    return
+                for start in range(0, len(chunk), size):
+                    yield chunk[start : start + size]
+                data = b""
+                if not stream.eof and not chunk:
+                    data = self._read(read)
+                    if not data:
+                        self.damage = _EARLY
+                        return
+            data = self._behind(stream.unused_data, read)
+
+    def _behind(self, data: bytes, read: int) -> bytes:
+        """What follows a part: the beginning of another one, or nothing."""
+        while True:
+            data = data.lstrip(b"\0")
+            if len(data) >= _MAGIC:
+                break
+            more = self._read(read)
+            if not more:
+                break
+            data += more
+        if data and packed_by(data) != self.packed_by:
+            self.damage = "something else follows the archive's end"
+            return b""
+        return data
+
+
+def _codec(name: str) -> _Codec:
+    if name == "gzip":
+        return _gzip()
+    if name == "zstd":
+        return _zstd()
+    if name == "xz":
+        import lzma
+
+        return _Codec(lzma.LZMADecompressor, (lzma.LZMAError, EOFError), _READ)
+    import bz2
+
+    return _Codec(bz2.BZ2Decompressor, (OSError, EOFError, ValueError), _READ)
+
+
+def _gzip() -> _Codec:
+    from isal import igzip_lib
+
+    # The library's type stubs declare its exception as an instance.
+    broken = (cast("type[Exception]", igzip_lib.IsalError), EOFError)
+
+    def begin() -> _Stream:
+        return cast("_Stream", igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP))
+
+    return _Codec(begin, broken, _READ)
+
+
+def _zstd() -> _Codec:
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor()
+
+    class Frame:
+        """Gives all that is in the data at once: hence small reads."""
+
+        def __init__(self) -> None:
+            self._stream = decompressor.decompressobj()
+
+        @property
+        def eof(self) -> bool:
+            return self._stream.eof
+
+        @property
+        def unused_data(self) -> bytes:
+            return self._stream.unused_data
+
+        def decompress(self, data: bytes, _max_length: int, /) -> bytes:
+            return self._stream.decompress(data) if data else b""
+
+    return _Codec(Frame, (zstandard.ZstdError,), _READ_ZSTD)
