@@ -204,7 +204,7 @@ def test_a_dry_run_refuses_site_settings_that_a_run_would_refuse(shell: Shell) -
         ("run --sdk sim --qzx --json", "unknown option --qzx"),
         ("run --json --resume nowhere", "there is no results folder"),
         ("stats --json nowhere", "there is no results folder nowhere"),
-        ("slog blocks --json", "Missing argument 'FILE…'"),
+        ("slog blocks --json", "Missing argument 'FILE'"),
         ("slog tail --json --for many x", "Invalid value for '--for'"),
         ("regen --json nowhere", "nowhere"),
         ("top nowhere --json", "there is no results folder nowhere"),
