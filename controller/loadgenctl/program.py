@@ -18,7 +18,7 @@ NAME: Final = "loadgenctl"
 VARIABLE: Final = "LOADGENCTL_PROGRAM"
 """Set by the scripts in `bin/`: the program behind them is called by another path than they are."""
 COMMANDS: Final = (
-    *("clean", "compose", "daily", "image", "load", "options", "queue", "regen", "run"),
+    *("clean", "compose", "daily", "image", "list", "load", "options", "queue", "regen", "run"),
     *("sdk", "slog", "stats", "top", "up"),
 )
 """What can follow the name."""

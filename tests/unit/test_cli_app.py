@@ -62,12 +62,12 @@ def test_a_dry_run_prints_every_stage_and_does_nothing(shell: Shell) -> None:
     said = shell.run(*DRY, "--stages", "3", *load, "--stage.loadgen.cycles", "9")
     assert said.exit_code == 0, said.stderr
     lines = [line.split() for line in said.stdout.splitlines()]
-    assert ["0", "chain,", "load", "prepared", "0", "yes"] in lines
+    assert ["0", "chain,", "load", "prepared", "0", "-", "yes"] in lines
     (loaded,) = (line for line in lines if line[:1] == ["1"])
     assert loaded[:5] == ["1", "chain,", "client,", "load", "1.5"]
-    assert loaded[5:8] == ["amm", "interval", "7"]
-    assert "9" in loaded
-    assert ["2", "chain", "0", "no"] in lines
+    assert loaded[5:] == ["9", "yes"]
+    assert ["2", "chain", "0", "-", "no"] in lines
+    assert "load of stage 1: amm interval 7".split() in lines
     assert str(shell.folder / "results") in said.stdout
     assert list(shell.folder.iterdir()) == []
 
@@ -204,7 +204,7 @@ def test_a_dry_run_refuses_site_settings_that_a_run_would_refuse(shell: Shell) -
         ("run --sdk sim --qzx --json", "unknown option --qzx"),
         ("run --json --resume nowhere", "there is no results folder"),
         ("stats --json nowhere", "there is no results folder nowhere"),
-        ("stats --json", "Missing argument 'RUN…'"),
+        ("slog blocks --json", "Missing argument 'FILE'"),
         ("slog tail --json --for many x", "Invalid value for '--for'"),
         ("regen --json nowhere", "nowhere"),
         ("top nowhere --json", "there is no results folder nowhere"),

@@ -161,7 +161,7 @@ def test_everything_goes_to_the_log_too_also_what_is_not_shown() -> None:
     assert log == [
         "before there is a folder",
         "a note",
-        "stage 1 (of 0 to 2): under load",
+        "stage 1/2 load",
         "warning: look at this",
         "results in x",
     ]
@@ -172,7 +172,7 @@ def test_what_a_shell_or_a_key_writes_is_not_written_into_the_line_that_changes(
     screen, out = console(terminal=True)
     progress = ConsoleProgress(screen)
     progress.live(LIVE)
-    assert out.getvalue().endswith("under load\n"), "the cursor is at the start of a line"
+    assert out.getvalue().endswith("stage 1/2 load\n"), "the cursor is at the start of a line"
     out.truncate(0)
     progress.clear_line()
     # The line with a `^C` is erased, and then the one above.
