@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from loadgenctl.errors import UsageError
+from loadgenctl.masking import mask_address, userinfo_length
 
 HINT = "give an https URL, an http URL of this machine's loopback, or a folder"
 
@@ -35,7 +36,7 @@ def origin_of(text: str, cwd: Path) -> str:
 def require_allowed(url: str) -> None:
     """See that a URL may be asked: https, or http on loopback. Raises `UsageError`."""
     parts = _split(url)
-    if parts.username is not None or parts.password is not None:
+    if userinfo_length(url.partition("://")[2]):
         raise UsageError("a URL with a name and a password in it is not used", hint=HINT)
     host = parts.hostname or ""
     if parts.scheme == "https" and host:
@@ -61,12 +62,11 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises for what is no port
     except ValueError as error:
-        raise UsageError(f"{_shown(url)} is no URL: {error}", hint=HINT) from error
+        # Not why: that tells what stands where a port would, and it may be a password.
+        raise UsageError(f"{_shown(url)} is no URL", hint=HINT) from error
     return parts
 
 
 def _shown(text: str) -> str:
     """For a message: on one line, short, without what may be a password."""
-    head, at, tail = text.rpartition("@")
-    shown = f"{head.partition('://')[0]}://…@{tail}" if at else text
-    return ascii(shown[:120])[1:-1].replace("\\u2026", "…")
+    return ascii(mask_address(text)[:120])[1:-1]

@@ -21,6 +21,7 @@ from loadgenctl.roles.role import signal_of
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.cache import SOURCE, SdkCache, disk_usage, key_of, record_of
+from loadgenctl.sources.giturl import slug_of
 from loadgenctl.sources.inplace import filling
 from loadgenctl.sources.locks import exclusive
 
@@ -120,7 +121,7 @@ class Builder:
         """Run the steps in a person's own folder, as its owner. Raises `BuildError`."""
         owner = folder.stat()
         mine = replace(self, user=f"{owner.st_uid}:{owner.st_gid}")
-        mine.run_steps(recipe, image, folder, log)
+        mine.run_steps(recipe, image, folder, log, of=str(folder.resolve()))
         return folder
 
     def fill(
@@ -144,13 +145,19 @@ class Builder:
             mine._make(source, resolved, recipe, image, folder, log)
         return folder
 
-    def run_steps(self, recipe: BuildRecipe, image: str, tree: Path, log: Path) -> dict[str, float]:
-        """Run a recipe's steps, `tree` mounted at /src; step → seconds."""
+    def run_steps(
+        self, recipe: BuildRecipe, image: str, tree: Path, log: Path, *, of: str
+    ) -> dict[str, float]:
+        """Run a recipe's steps, `tree` mounted at /src; step → seconds.
+
+        `of` is the repository or folder that the tree is of: builds of one share the package
+        managers' caches.
+        """
         if not recipe.steps:
             return {}
         durations: dict[str, float] = {}
         log.parent.mkdir(parents=True, exist_ok=True)
-        with self._package_caches(recipe) as mounts, log.open("ab") as file:
+        with self._package_caches(recipe, of) as mounts, log.open("ab") as file:
             for number, step in enumerate(recipe.steps, 1):
                 label = step.label or " ".join(step.argv)
                 self.on_step(label)
@@ -175,7 +182,10 @@ class Builder:
         source.materialize(resolved, recipe, tree)
         hand_over(tree, self.user)
         checkout = round(self.clock.monotonic() - began, 3)
-        return {"checkout": checkout, **self.run_steps(recipe, image, tree, log)}
+        return {
+            "checkout": checkout,
+            **self.run_steps(recipe, image, tree, log, of=resolved.repository),
+        }
 
     def _spec(self, step: Command, number: int, image: str, mounts: Sequence[Mount]) -> RoleSpec:
         # HOME: most users of a container have no entry in its passwd, and tools refuse to run in /.
@@ -246,21 +256,25 @@ class Builder:
                 self.engine.remove_leftover(item)
 
     @contextmanager
-    def _package_caches(self, recipe: BuildRecipe) -> Iterator[list[Mount]]:
-        """Package managers corrupt a cache that two of them fill: one build at a time has it."""
-        mounts = []
+    def _package_caches(self, recipe: BuildRecipe, of: str) -> Iterator[list[Mount]]:
+        """Package managers corrupt a cache that two of them fill: one build at a time has it.
+
+        A build can write into its caches what later builds with them run, so a repository has its
+        own.
+        """
+        mounts, place = [], slug_of(of)
         with ExitStack() as held:
             for name, target in sorted(recipe.caches.items()):
                 waiting = f"waiting for another build, which uses the {name} cache"
                 held.enter_context(
                     exclusive(
-                        self.packages / ".locks" / f"{name}.lock",
+                        self.packages / ".locks" / f"{place}-{name}.lock",
                         self.clock,
                         on_wait=lambda text=waiting: self.on_step(text),  # type: ignore[misc]
                         check=self.check,
                     )
                 )
-                folder = self.packages / name
+                folder = self.packages / place / name
                 folder.mkdir(parents=True, exist_ok=True)
                 if not _owned(folder, self.user):
                     hand_over(folder, self.user)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
-from loadgenctl.masking import Mask, mask_of
+from loadgenctl.masking import Mask, mask_of, userinfo_length
 from loadgenctl.model import Mount
 
 CA_TARGET = "/etc/ssl/loadgenctl-site-ca.crt"
@@ -335,7 +335,7 @@ class _Table:
     def public_url(self, key: str) -> str | None:
         """One without credentials, as it becomes part of images."""
         value = self.url(key)
-        if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
+        if value is not None and userinfo_length(value.partition("://")[2]):
             raise UsageError(
                 f"{self.path(key)} may hold no credentials: images hold it, and show it",
                 hint="give them to the builder alone, by [site.builder.env], or use a proxy that"

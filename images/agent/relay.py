@@ -1,11 +1,16 @@
 """Carry connections from a pod's network interface to its loopback: `relay.py 36657=26657 …`.
 
-The roles listen on loopback, where a published port does not reach. Python 3.9, standard library.
+The roles listen on loopback, where a published port does not reach. What the engine forwards to a
+published port comes from the network's gateway; other containers of the network are refused, but
+for a port with `any:` before it. Python 3.9, standard library.
 """
 
 import asyncio
 import signal
+import socket
+import struct
 import sys
+from pathlib import Path
 
 CHUNK = 65536
 
@@ -25,10 +30,32 @@ async def pump(reader, writer):
         writer.close()
 
 
-def carrier(port):
-    """What is done with a connection that is meant for `port` on loopback."""
+def gateway_in(routes):
+    """The IPv4 gateway in the lines of /proc/net/route; None where there is none."""
+    for line in list(routes)[1:]:
+        fields = line.split()
+        # Destination 0 is the default route; flag 2 says that it has a gateway.
+        if len(fields) > 3 and fields[1] == "00000000" and int(fields[3], 16) & 2:
+            return socket.inet_ntoa(struct.pack("=L", int(fields[2], 16)))
+    return None
+
+
+def address_towards(gateway):
+    """The address of the interface at which the gateway is. Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((gateway, 9))
+        return probe.getsockname()[0]
+
+
+def carrier(port, only=None):
+    """What is done with a connection that is meant for `port` on loopback, and comes from `only`
+    that address; None: from any.
+    """
 
     async def carry(reader, writer):
+        if only is not None and writer.get_extra_info("peername")[0] != only:
+            writer.transport.abort()
+            return
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
@@ -44,20 +71,34 @@ def carrier(port):
     return carry
 
 
-async def relay(pairs):
-    """Listen on the first port of every pair, until SIGTERM or SIGINT."""
+async def relay(pairs, gateway):
+    """Listen on the first port of every pair, until SIGTERM or SIGINT; a third item opens it to
+    all of the network.
+    """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    for outer, inner in pairs:
-        await asyncio.start_server(carrier(inner), "0.0.0.0", outer)  # noqa: S104
+    for outer, inner, opened in pairs:
+        address = "0.0.0.0" if opened else address_towards(gateway)  # noqa: S104
+        await asyncio.start_server(carrier(inner, None if opened else gateway), address, outer)
     await stopped.wait()
 
 
+def pair_of(word):
+    """`[any:]OUTER=INNER` → outer, inner, whether it is open to all."""
+    opened = word.startswith("any:")
+    outer, inner = (word[4:] if opened else word).split("=")
+    return int(outer), int(inner), opened
+
+
 def main():
-    pairs = [tuple(int(port) for port in word.split("=")) for word in sys.argv[1:]]
-    asyncio.run(relay(pairs))
+    pairs = [pair_of(word) for word in sys.argv[1:]]
+    with Path("/proc/net/route").open() as routes:
+        gateway = gateway_in(routes)
+    if gateway is None and not all(opened for _, _, opened in pairs):
+        return "the network has no gateway, from which published ports are reached"
+    asyncio.run(relay(pairs, gateway))
     return 0
 
 

@@ -11,8 +11,10 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
+from tests.docker_support import DockerUnderTest
 from tests.integration.loadgenctl_process import (
     CHAIN_STOPPED,
     PROMPT,
@@ -23,10 +25,25 @@ from tests.integration.loadgenctl_process import (
 )
 from tests.integration.published import LOAD, PUBLISHED, RPC, ask, free
 
+from loadgenctl.model import RELAYED
+
 pytestmark = pytest.mark.docker
 
 READY = "press Ctrl-C to end it"
 EVERY_SECOND = '{"faucet":{"interval":1}}'
+STRANGER = """
+import json, socket, sys
+said = []
+for port in sys.argv[2:]:
+    try:
+        with socket.create_connection((sys.argv[1], int(port)), 20) as link:
+            link.sendall(b"GET /status HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n")
+            said.append(link.recv(100).decode())
+    except OSError as error:
+        said.append(type(error).__name__)
+print(json.dumps(said))
+"""
+"""Asks each port of an address for something; prints the answers, or what kept it from one."""
 Up = Callable[..., tuple[Loadgenctl, Records]]
 
 
@@ -93,6 +110,29 @@ def test_the_load_is_driven_by_hand_until_ctrl_c(desk: Desk, up: Up) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_other_containers_do_not_reach_what_is_published_for_this_machine(
+    desk: Desk, up: Up, docker_under_test: DockerUnderTest
+) -> None:
+    command, _ = up("--chain-only")
+    assert ask(RPC, "/status").status == 200
+    with closing(docker_under_test.client()) as client:
+        (holder,) = client.containers.list(filters={"publish": str(RPC)})
+        address = holder.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        ports = [port + RELAYED for port in PUBLISHED]
+        said = client.containers.run(
+            holder.attrs["Config"]["Image"],
+            ["python3", "-c", STRANGER, address, *map(str, ports)],
+            remove=True,
+        )
+    # Closed or reset, by what is there first: the question or the refusal. No byte is answered.
+    assert len(json.loads(said)) == len(ports)
+    assert set(json.loads(said)) <= {"", "ConnectionResetError"}
+    assert ask(RPC, "/status").status == 200
+    command.ctrl_c()
+    assert command.end(timeout=PROMPT).exit_code == 0
+    assert desk.engine.left(command.pid) == []
+
+
 def test_the_lines_that_are_printed_work_in_a_shell(desk: Desk, up: Up) -> None:
     command, records = up("--stage.loadgen.amm.interval", "1")
     assert 'which is {"amm":{"interval":1}} at first' in command.stdout

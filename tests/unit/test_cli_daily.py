@@ -59,7 +59,7 @@ def test_numbers_are_checked(shell: Shell, options: str) -> None:
 def test_not_even_the_file_names_one_run_s_revision(shell: Shell, command: tuple[str]) -> None:
     (shell.folder / "list").write_text("v1\n")
     (shell.folder / "loadgenctl.toml").write_text('[run]\nrevision = "v1"\n')
-    said = shell.run(*command)
+    said = shell.run(*command, "--config", "loadgenctl.toml")
     assert said.exit_code == 2
     assert "loadgenctl.toml sets the revision of one run" in said.stderr
 

@@ -48,7 +48,7 @@ def told(ending: Ending, files: ReportFiles) -> int:
 
 
 def test_a_run_that_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page, step = tmp_path / "new" / "m.md", tmp_path / "step.md"
+    page, step = tmp_path / "m.md", tmp_path / "step.md"
     step.write_text("from a step before")
     files = ReportFiles(tmp_path / "j.xml", page, step)
     files.check()
@@ -139,6 +139,9 @@ def test_what_could_not_be_written_is_told_before_the_run(shell: Shell) -> None:
         (("--junit", ""), "--junit: . is a folder"),
         (("--junit=file/j.xml",), "file is no folder"),
         (("--markdown", "file/m.md"), "--markdown: file/m.md cannot be made"),
+        (("--junit", "new/j.xml"), "--junit: new/j.xml cannot be made: there is no folder"),
+        (("--markdown", "new/m.md"), "--markdown: new/m.md cannot be made: there is no folder"),
+        (("--output-dir", "out", "--junit", "out/new/j.xml"), "there is no folder"),
         (("--junit", "-"), "--junit takes a file"),
         (("--junit", "x", "--markdown", "x"), "two reports cannot be one file"),
         (("--json", "--markdown", "-"), "--json and --markdown - both print"),
@@ -150,7 +153,8 @@ def test_what_could_not_be_written_is_told_before_the_run(shell: Shell) -> None:
         else:
             assert said.stdout == "", option
         assert message in " ".join(said.stderr.split())
-    assert shell.run(*DRY, "--junit", "new/j.xml", "--markdown", "-").exit_code == 0
+    into = ("--output-dir", "out", "--junit", "out/j.xml")
+    assert shell.run(*DRY, *into, "--markdown", "-").exit_code == 0
     assert [entry.name for entry in shell.folder.iterdir()] == ["file"]
 
 

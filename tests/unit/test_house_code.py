@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,3 +56,14 @@ def test_what_runs_in_containers_needs_only_what_the_images_have(path: Path) -> 
     standard = set(sys.stdlib_module_names) - _NEWER_THAN_THE_IMAGES
     allowed = standard | own | _INSTALLED_IN_IMAGES.get(part, set())
     assert set(_imported(tree)) <= allowed
+
+
+@pytest.mark.parametrize("name", ["action.yml", ".github/workflows/ci.yml", "docs/ci.md"])
+def test_actions_of_others_are_named_by_commit(name: str) -> None:
+    used = re.findall(r"uses: +(\S+)(.*)", (ROOT / name).read_text("utf-8"))
+    assert used
+    for action, comment in used:
+        if action.startswith("OWNER/loadgenctl"):
+            continue
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{action} does not tell its version"

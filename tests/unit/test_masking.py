@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadgenctl.errors import BuildError, LoadgenError, RoleDied, UsageError
-from loadgenctl.masking import MASK, Mask, mask_addresses, mask_of
+from loadgenctl.masking import MASK, Mask, mask_address, mask_addresses, mask_of
+from loadgenctl.origins import origin_of
 from loadgenctl.site import parse_site
-from loadgenctl.sources.giturl import parse_repository
+from loadgenctl.sources.giturl import parse_repository, without_credentials
 
 SECRET = "s3cr3t-Value"
 
@@ -24,6 +29,14 @@ SECRET = "s3cr3t-Value"
         ),
         ("https://u:p@w@host/x and http://a@b", "https://***@host/x and http://***@b"),
         ("https://host/a@b", "https://host/a@b"),
+        ("https://proxy.golang.org/a.b/c@v1.2.3", "https://proxy.golang.org/a.b/c@v1.2.3"),
+        ("https://npm.example/@scope/name", "https://npm.example/@scope/name"),
+        ("https://u:p/w@host/x", "https://***@host/x"),
+        ("https://u:1/2@host/x", "https://***@host/x"),
+        ("https://u:p@a/b@host/x", "https://***@host/x"),
+        ("https://u:p?q#r@host.example/x", "https://***@host.example/x"),
+        ("https://tok/en@host.example/x", "https://***@host.example/x"),
+        ("https//u:p@host/x", "https//***@host/x"),
         ("mail a@b", "mail a@b"),
         ("see https://host, or write to me@host", "see https://host, or write to me@host"),
     ],
@@ -107,3 +120,42 @@ def test_a_site_s_secrets(tmp_path: Path) -> None:
         tmp_path,
     )
     assert SECRET not in site.mask()(" ".join(words))
+
+
+SAFE_HOSTS = ("git.example.com", "localhost:8080", "10.1.2.3", "[::1]:8443", "git.example.com:443")
+PASSWORD = st.text("abcXYZ019/@#?:%&=+._~-", min_size=1, max_size=20)
+
+
+def _told_of(made: Callable[[], str]) -> str:
+    """What is made of an address, or what its refusal says."""
+    try:
+        return made()
+    except UsageError as refused:
+        return f"{refused.message} {refused.hint}"
+
+
+@given(
+    user=st.text("abz09_-", max_size=6),
+    password=PASSWORD,
+    host=st.sampled_from(SAFE_HOSTS),
+    path=st.sampled_from(["", "/", "/org/sdk.git", "/a/b?c=d#e"]),
+    scheme=st.sampled_from(["https://", "http://", "ssh://", "https//"]),
+    alone=st.booleans(),
+)
+def test_whatever_is_in_a_password_it_is_shown_nowhere(
+    user: str, password: str, host: str, path: str, scheme: str, *, alone: bool
+) -> None:
+    secret = f"QQ{password}QQ"
+    userinfo = secret if alone else f"{user}:{secret}"
+    address = f"{scheme}{userinfo}@{host}{path}"
+    shown = f"{scheme}{MASK}@{host}{path}"
+    assert mask_addresses(f"fatal: '{address}' is gone") == f"fatal: '{shown}' is gone"
+    assert without_credentials(f"--sdk-repo={address}") == f"--sdk-repo={scheme}{host}{path}"
+    assert mask_address(address) == shown
+    assert "QQ" not in _told_of(lambda: parse_repository(address).public)
+    if "://" in scheme:
+        assert "QQ" not in _told_of(lambda: origin_of(address, Path("/")))
+    # With a colon in it what stands alone is a user and a password.
+    if "://" in scheme and len(secret) >= 6 and not (alone and ":" in secret):
+        told = f"{secret} {unquote(secret)} {quote(unquote(secret), safe='')}"
+        assert "QQ" not in mask_of([address], {})(told)

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from loadgenctl.networks.document import parse_config
 from loadgenctl.networks.fetch import HttpFetch, Limit, read_file
 from loadgenctl.networks.offer import network_config, node_id
 from loadgenctl.networks.origin import OriginReader
+from loadgenctl.plainfile import RolePath
 
 ORIGIN = "https://net.example.org"
 BLOCK_HASH = "AB" * 32
@@ -202,7 +203,7 @@ def test_what_a_chain_of_ours_offers_can_be_followed(tmp_path: Path) -> None:
     public = b"p" * 32
     key = {"priv_key": {"type": "x", "value": base64.b64encode(b"s" * 32 + public).decode()}}
     (tmp_path / "node_key.json").write_text(json.dumps(key))
-    node = node_id(tmp_path / "node_key.json")
+    node = node_id(RolePath(tmp_path, PurePosixPath("node_key.json")))
     assert node == hashlib.sha256(public).hexdigest()[:40]
     config = parse_config(network_config(RAW, node, "a-holder-0", 36657), "ours")
     assert config.chain_id == "net-1"
@@ -212,4 +213,4 @@ def test_what_a_chain_of_ours_offers_can_be_followed(tmp_path: Path) -> None:
     for spoilt in ("", "{}", '{"priv_key": {"value": "AAAA"}}', '{"priv_key": {"value": "?"}}'):
         (tmp_path / "node_key.json").write_text(spoilt)
         with pytest.raises(RunError, match="key"):
-            node_id(tmp_path / "node_key.json")
+            node_id(RolePath(tmp_path, PurePosixPath("node_key.json")))

@@ -39,6 +39,7 @@ def test_a_notebook_opens_them_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [run(tmp_path / "one"), run(tmp_path / "two")]
+    (tmp_path / "out").mkdir()
     show_stats(runs, parquet=tmp_path / "out" / "tables")
     out = tmp_path / "out" / "tables"
     assert capsys.readouterr().out.splitlines() == [

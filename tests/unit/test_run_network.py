@@ -255,7 +255,7 @@ def test_on_a_docker_network_the_chain_is_reached_and_nothing_is_published(
     assert ending.error is None, ending.error
     holder = world.engine.latest("holder").spec
     assert (holder.network, holder.publish) == (f"{NAMED}net", {})
-    assert "36657=26657" in world.engine.latest("relay").spec.command.argv
+    assert "any:36657=26657" in world.engine.latest("relay").spec.command.argv
     assert "18000=8000" not in world.engine.latest("relay").spec.command.argv
     config = json.loads((ending.folder / "origin" / "network-config").read_text())
     assert config["rpcAddrs"] == [f"{holder.name}:36657"]

@@ -14,7 +14,9 @@ import zstandard
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.process import Runner
 from loadgenctl.records.archive import pack, unpack
+from loadgenctl.records.raw import LOCK
 from loadgenctl.run.storage import StorageSaver, clear, saved
+from loadgenctl.sources.locks import try_exclusive
 
 
 def members(archive: Path) -> dict[str, bytes]:
@@ -34,7 +36,9 @@ def test_what_is_saved_is_what_was_there_at_the_copy(tmp_path: Path) -> None:
     (state / "data" / "blocks").write_bytes(b"two")
     assert saver.finish() == []
     assert members(target) == {"./data/blocks": b"one"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == [target.name, "state"]
+    # The lock is removed with the folder of the copies, when nothing can wait on it.
+    left = {target.name, "state", f"copy{LOCK}"}
+    assert {path.name for path in tmp_path.iterdir()} == left
     assert saver.pending == 0
 
 
@@ -105,6 +109,15 @@ def _link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarI
         [_link("out", "@"), _link("out/escaped", "/etc")],
         [_link("out", "@"), _link("out/escaped/below", "/etc")],
         [_link("out", "@/a.tar.zst", tarfile.LNKTYPE)],
+        [_link("out", "../a.tar.zst", tarfile.LNKTYPE)],
+        [_link("out", "missing", tarfile.LNKTYPE)],
+        [_link("in", "@"), _link("out", "in/a.tar.zst", tarfile.LNKTYPE)],
+        [tarfile.TarInfo("/tmp/escaped")],
+        [tarfile.TarInfo("a/../../escaped")],
+        [_link("pipe", "", tarfile.FIFOTYPE)],
+        [_link("device", "", tarfile.CHRTYPE)],
+        [_link("disk", "", tarfile.BLKTYPE)],
+        [tarfile.TarInfo("twice"), tarfile.TarInfo("twice")],
     ],
     ids=lambda members: " ".join(f"{member.name}>{member.linkname}" for member in members),
 )
@@ -117,12 +130,53 @@ def test_an_archive_that_leads_outside_is_refused(
     with tarfile.open(fileobj=raw, mode="w") as tar:
         for member in members:
             target = member.linkname.replace("@", str(tmp_path))
-            tar.addfile(member.replace(linkname=target, deep=False))
+            tar.addfile(_link(member.name, target, member.type))
     archive.write_bytes(zstandard.ZstdCompressor().compress(raw.getvalue()))
     with pytest.raises(OSError, match=r"cannot be unpacked|symbolic link|File exists"):
         unpack(archive, made)
     assert not os.path.lexists(tmp_path / "escaped")
     assert not os.path.lexists("/etc/escaped")
+
+
+def test_permissions_of_an_archive_give_nobody_more_than_its_owner(tmp_path: Path) -> None:
+    raw, modes = io.BytesIO(), {"setuid": 0o6755, "everybody": 0o777, "none": 0, "odd": 0o011}
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for name, mode in modes.items():
+            member = tarfile.TarInfo(name)
+            member.mode, member.uid, member.uname = mode, 0, "root"
+            tar.addfile(member)
+    archive, made = tmp_path / "a.tar.zst", tmp_path / "made"
+    archive.write_bytes(zstandard.ZstdCompressor().compress(raw.getvalue()))
+    made.mkdir()
+    unpack(archive, made)
+    found = {path.name: path.stat().st_mode & 0o7777 for path in made.iterdir()}
+    assert found == {"setuid": 0o755, "everybody": 0o755, "none": 0o600, "odd": 0o600}
+
+
+def test_pipes_and_sockets_of_a_role_are_left_out_of_its_saved_storage(tmp_path: Path) -> None:
+    folder, made = tmp_path / "copy", tmp_path / "made"
+    folder.mkdir()
+    (folder / "first").write_bytes(b"x")
+    (folder / "second").hardlink_to(folder / "first")
+    os.mkfifo(folder / "pipe")
+    os.mknod(folder / "socket", 0o140600)
+    pack(folder, tmp_path / "a.tar.zst")
+    made.mkdir()
+    unpack(tmp_path / "a.tar.zst", made)
+    assert sorted(path.name for path in made.iterdir()) == ["first", "second"]
+    assert (made / "first").samefile(made / "second")
+
+
+def test_who_waits_for_a_packing_and_who_comes_later_have_one_lock(tmp_path: Path) -> None:
+    copy, target = tmp_path / "x.copy", tmp_path / "x.tar.zst"
+    copy.mkdir()
+    lock = copy.with_name(copy.name + LOCK)
+    with try_exclusive(lock):
+        before = lock.stat().st_ino
+    saver = StorageSaver(Runner())
+    saver.pack(copy, target)
+    assert saver.finish() == []
+    assert lock.stat().st_ino == before
 
 
 def test_an_interrupted_packing_leaves_the_copy_and_it_is_packed_later(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from loadgenctl.sdkbuild import Builder, _Output, hand_over, owner_ids, recipe_i
 from loadgenctl.sdks.base import BuildRecipe, SourceTree
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.cache import SdkCache
+from loadgenctl.sources.giturl import slug_of
 
 ME = f"{os.getuid()}:{os.getgid()}"
 IMAGE = "sha256:" + "12" * 32
@@ -108,6 +109,31 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+def cache_of(repository: str, world: World) -> Path:
+    return world.root / "pkg" / slug_of(repository)
+
+
+def test_a_build_writes_into_no_cache_of_another_repository_s_builds(world: World) -> None:
+    world.build()
+    fork = replace(REVISION, repository="https://example.com/fork", content_id="cd" * 20)
+    world.builder().build(world.source, fork, RECIPE, IMAGE, world.log)
+    again = replace(REVISION, content_id="ef" * 20)
+    world.builder().build(world.source, again, RECIPE, IMAGE, world.log)
+    mine = world.root / "mine"
+    mine.mkdir()
+    world.builder().build_in_place(mine, RECIPE, IMAGE, world.log)
+    used = [
+        {Path(mount.source).parent for mount in made.spec.mounts if mount.target != "/src"}
+        - {Path("/")}
+        for made in world.engine.made("builder")[::2]
+    ]
+    first, of_fork, next_of_first, in_place = used
+    assert first == next_of_first == {cache_of(REVISION.repository, world)}
+    assert of_fork == {cache_of(fork.repository, world)}
+    assert in_place == {cache_of(str(mine), world)}
+    assert len({*first, *of_fork, *in_place}) == 3
+
+
 def test_every_step_runs_in_a_container_of_its_own(world: World) -> None:
     tree = world.build()
     assert tree == world.root / "sdk" / "agoric-abababababab-121212121212" / "src"
@@ -126,7 +152,7 @@ def test_every_step_runs_in_a_container_of_its_own(world: World) -> None:
     targets = {mount.target: mount for mount in first.mounts}
     assert set(targets) == {"/src", "/cache/yarn", "/cache/go", "/site"}
     assert not targets["/src"].read_only
-    assert Path(targets["/cache/yarn"].source) == world.root / "pkg" / "yarn"
+    assert Path(targets["/cache/yarn"].source) == cache_of(REVISION.repository, world) / "yarn"
     assert world.engine.leftovers() == []
 
 

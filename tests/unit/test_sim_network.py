@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.unit.test_sim_processes import Program, World, free_port
 from tests.waiting import eventually
 
 from loadgenctl.networks.offer import node_id
+from loadgenctl.plainfile import RolePath
 
 
 class Follower:
@@ -130,5 +131,5 @@ def test_a_block_that_comes_out_otherwise_is_a_consensus_failure(world: World) -
 
 def test_the_nodes_key_gives_the_id_that_it_tells(world: World) -> None:
     world.chain()
-    key = world.folder / "chain" / "config" / "node_key.json"
+    key = RolePath(world.folder, PurePosixPath("chain/config/node_key.json"))
     assert world.rpc("/status")["node_info"]["id"] == node_id(key)

@@ -51,6 +51,8 @@ def print_plan(
         console.print(
             f"network described at {clean(plan.origin)}; {node}", soft_wrap=True, markup=False
         )
+    for line in _commands(plan):
+        console.print(clean(line), soft_wrap=True, markup=False)
     if resumption is not None:
         console.print(resumption.words(), soft_wrap=True, markup=False)
     _print_stages(plan.stages if resumption is None else resumption.left, plan, console)
@@ -98,6 +100,18 @@ def _total(stages: Sequence[StageSpec]) -> str:
     took = words(sum(stage.duration for stage in stages))
     limit = "at most " if any(stage.cycles for stage in stages) else ""
     return f"{count}: {limit}{took}, and the time for the build and for starts"
+
+
+def _commands(plan: RunPlan) -> Iterator[str]:
+    """What would run beside the roles in their containers."""
+    if plan.provision_command is not None:
+        yield f"runs on this machine, by /bin/sh: {plan.provision_command}"
+    if plan.engine == "local":
+        yield "runs the SDK on this machine, without containers"
+    elif plan.source_dir is not None:
+        yield f"builds {plan.source_dir} in place, by the SDK's own steps in a container"
+    elif plan.sdk != "sim":
+        yield "builds the revision, unless it is cached, by the SDK's own steps in a container"
 
 
 def _load(stage: StageSpec) -> str:

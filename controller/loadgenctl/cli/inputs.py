@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from loadgenctl.cli.console import clean
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
@@ -21,6 +22,7 @@ from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_K
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
 from loadgenctl.plan.times import with_seconds
+from loadgenctl.plan.trust import require_trust
 from loadgenctl.roles.loadconfig import validate_config
 from loadgenctl.site import SiteSettings, parse_site
 from loadgenctl.sources.inplace import is_blank
@@ -70,12 +72,15 @@ class Inputs:
         return parse_site(self.tables, self.config_file.parent if self.config_file else Path.cwd())
 
 
-def read(args: Sequence[str], config: Path | None) -> Inputs:
+def read(args: Sequence[str], config: Path | None, *, told: bool = True) -> Inputs:
     """Everything that was given, merged; `config` is the options file if one was named.
 
-    Raises `UsageError`.
+    The file that options came from is `told` on standard error. Raises `UsageError`.
     """
     tables, config_file = find_config(config, os.environ)
+    if told and config_file is not None:
+        line = Text(f"options from {clean(str(config_file.absolute()))}")
+        Console(stderr=True).print(line, soft_wrap=True)
     settings = merge(args, os.environ, tables.get("run"), str(config_file))
     return Inputs(settings, tables, config_file)
 
@@ -98,13 +103,15 @@ def read_by_hand(args: Sequence[str], config: Path | None) -> Inputs:
     return read([*args, *IN_CONTAINERS], config)
 
 
-def read_for_many(args: Sequence[str], config: Path | None, *, hint: str) -> Inputs:
+def read_for_many(
+    args: Sequence[str], config: Path | None, *, hint: str, told: bool = True
+) -> Inputs:
     """The same for a command that makes many runs, and so chooses what belongs to a single one.
 
     Not even file and environment may say that: it would not be heeded. `hint` says how the command
     chooses.
     """
-    given = read(args, config)
+    given = read(args, config, told=told)
     for path, origin in given.settings.origins.items():
         if ".".join(path) in ONE_RUN_KEYS and origin != DEFAULT:
             raise UsageError(
@@ -155,7 +162,8 @@ def find_config(
 ) -> tuple[dict[str, Any], Path | None]:
     """The options file's tables and the file: the one asked for, else the first of `names`.
 
-    Raises `UsageError` for one that is asked for and not there, or that cannot be read.
+    Raises `UsageError` for one that is asked for and not there, that cannot be read, or that sets
+    what it has to be asked for, see `plan.trust`.
     """
     named = given or (Path(text) if (text := environment.get(CONFIG_VARIABLE)) else None)
     if named is not None:
@@ -168,7 +176,10 @@ def find_config(
         except RuntimeError:
             continue  # a user without a home folder
         if path.is_file():
-            return load_file(path), path
+            found: list[os.stat_result] = []
+            tables = load_file(path, found.append)
+            require_trust(tables, path, found[0])
+            return tables, path
     return {}, None
 
 

@@ -134,8 +134,8 @@ class _Plans:
     def check(self, revision: str, options: tuple[str, ...]) -> None:
         """See `daily.queue.Check`."""
         check_revision(revision)
-        read_for_many(options, self.config, hint=_HINT)
-        plan = read((*options, "--revision", revision), self.config).plan()
+        read_for_many(options, self.config, hint=_HINT, told=False)
+        plan = read((*options, "--revision", revision), self.config, told=False).plan()
         self._made[revision, options] = plan
 
     def resolve(self, revision: str, options: tuple[str, ...]) -> ResolvedRevision:

@@ -44,15 +44,19 @@ class ReportFiles:
         """True if the page goes to standard output."""
         return self.markdown == STDOUT
 
-    def check(self) -> None:
-        """Raise `UsageError` for what could not be written: now, not hours into a run."""
+    def check(self, made: Path | None = None) -> None:
+        """Raise `UsageError` for what could not be written: now, not hours into a run.
+
+        `made` is a folder that will be there when the reports are written. No other is made: a
+        mistyped name would leave reports where nobody looks for them.
+        """
         if self.junit == STDOUT:
             raise UsageError("--junit takes a file", hint="only --markdown takes - for the output")
         files = [target.file.absolute() for target in self._targets()]
         if len(set(files)) < len(files):
             raise UsageError(f"two reports cannot be one file: {max(files, key=files.count)}")
         for target in self._targets():
-            reason = _why_not(target.file)
+            reason = _why_not(target.file, made)
             if reason is not None:
                 raise UsageError(f"{target.wanted_by}: {target.file} {reason}", hint=target.hint)
 
@@ -95,8 +99,11 @@ def reports_of_run(
     environment: Mapping[str, str],
     *,
     prints_json: bool = False,
+    results: Path | None = None,
 ) -> ReportFiles:
     """What a run is to write: as asked for, and to GitHub's job page where there is one.
+
+    `results` is the run's folder, which need not be there yet.
 
     Raises `UsageError` for what could not be written, or not beside the JSON that is printed.
     """
@@ -104,7 +111,7 @@ def reports_of_run(
     job_page = Path(named) if named else None
     # Who names it means the page of the job, and not to replace what other steps wrote to it.
     files = ReportFiles(junit, None if markdown == job_page else markdown, job_page)
-    files.check()
+    files.check(results)
     if prints_json and files.prints:
         raise UsageError("--json and --markdown - both print", hint="give --markdown a file")
     return files
@@ -116,7 +123,6 @@ def _pages(runs: Sequence[RunFacts]) -> bytes:
 
 def _put(target: _Target, content: bytes) -> None:
     file = target.file
-    file.parent.mkdir(parents=True, exist_ok=True)
     if target.append:
         with file.open("ab") as stream:
             # What stands there may end in the middle of a paragraph.
@@ -128,7 +134,7 @@ def _put(target: _Target, content: bytes) -> None:
         replace_file(file.resolve(), content)
 
 
-def _why_not(file: Path) -> str | None:
+def _why_not(file: Path, made: Path | None) -> str | None:
     """Why `file` cannot be written, as far as that shows without writing; None if it can."""
     try:
         if file.is_dir():
@@ -136,8 +142,10 @@ def _why_not(file: Path) -> str | None:
         if file.exists():
             return None if os.access(file, os.W_OK) else "cannot be written"
         folder = file.absolute().parent
-        while not folder.exists():
-            folder = folder.parent
+        if made is not None and folder == made.absolute() and not folder.exists():
+            return None
+        if not folder.exists():
+            return f"cannot be made: there is no folder {folder}"
     except OSError as error:
         # A folder on the way that is not to be looked into.
         return f"cannot be written: {error.strerror}"

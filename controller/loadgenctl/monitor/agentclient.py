@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.errors import EngineError, OutputFolderError
-from loadgenctl.plainfile import write_plain
+from loadgenctl.plainfile import RolePath
 from loadgenctl.records.reader import Row, RowFollower
 from loadgenctl.sdks.base import OUT, STATE, TOOLS
 
@@ -70,8 +70,8 @@ class AgentClient:
         self._clock = clock
         self._spec = spec
         self._out = f"{OUT}/{name}"
-        self._follower = RowFollower(self.path, last=0)
-        self._request_path = self.path.with_name(f"{name}.request")
+        self._follower = RowFollower(RolePath(shared, PurePosixPath(name)), last=0)
+        self._request_path = RolePath(shared, PurePosixPath(f"{name}.request"))
         self._requests = 0
         self._starts = 0
         self._unreadable = 0
@@ -121,8 +121,7 @@ class AgentClient:
         word = f"{self.path.stem}-{self._requests}-{self._clock.monotonic():.3f}"
         try:
             # The folder is the roles', who may put a link there.
-            with write_plain(self._request_path) as stream:
-                stream.write(word.encode())
+            self._request_path.write(word.encode())
         except OSError as error:
             raise OutputFolderError(
                 f"{self._request_path} cannot be written: {error.strerror}",

@@ -6,34 +6,49 @@ import base64
 import binascii
 import hashlib
 import json
-from pathlib import Path
 
 from loadgenctl.errors import RunError
+from loadgenctl.networks.document import CHAIN_ID
+from loadgenctl.plainfile import RolePath
 
 P2P_PORT = 26656
 """Where a node listens to others."""
+KEY_LIMIT = 64 * 1024
+"""Bytes of a node's key file."""
 
 
-def node_id(node_key: Path) -> str:
+def read_of_chain(path: RolePath, most: int) -> bytes:
+    """A file that the chain made, of at most so many bytes. Raises `RunError`, `NotPlainError`."""
+    try:
+        return path.read(most)
+    except FileNotFoundError as error:
+        raise RunError(f"the chain has made no {path}", role="chain") from error
+
+
+def node_id(node_key: RolePath) -> str:
     """The id of the node with this key file: 20 bytes of the SHA-256 of its public key, as its
-    peers compute it. Raises `RunError`.
+    peers compute it. Raises `RunError`, `NotPlainError`.
     """
     try:
-        document = json.loads(node_key.read_bytes())
+        document = json.loads(read_of_chain(node_key, KEY_LIMIT))
         private = base64.b64decode(document["priv_key"]["value"], validate=True)
-    except (OSError, ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise RunError(
-            f"the node's key {node_key} cannot be read: {error}", role="chain"
-        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
+        raise RunError(f"the node's key {node_key} is not a key file", role="chain") from error
     if len(private) != 64:
         raise RunError(f"the node's key {node_key} is no ed25519 key", role="chain")
     return hashlib.sha256(private[32:]).hexdigest()[:40]
 
 
 def network_config(genesis: bytes, node: str, host: str, rpc_port: int) -> bytes:
-    """The network-config of a chain whose only node is at `host`."""
+    """The network-config of a chain whose only node is at `host`. Raises `RunError`."""
+    try:
+        chain_id = json.loads(genesis)["chain_id"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError("the chain's genesis names no chain_id", role="chain") from error
+    if not isinstance(chain_id, str) or not CHAIN_ID.fullmatch(chain_id):
+        raise RunError(f"the chain's chain_id is {ascii(chain_id)[:80]}", role="chain")
     document = {
-        "chainName": str(json.loads(genesis)["chain_id"]),
+        "chainName": chain_id,
         "gci": hashlib.sha256(genesis).hexdigest(),
         "peers": [f"{node}@{host}:{P2P_PORT}"],
         "rpcAddrs": [f"{host}:{rpc_port}"],

@@ -5,8 +5,9 @@ Pure but for `load_file`.
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def merge(
     origins: dict[tuple[str, ...], str] = {}
     for setting in (
         *_defaults(),
-        *_from_table(file or {}, file_name),
+        *(setting for setting, _ in from_table(file or {}, file_name)),
         *_from_environment(environment),
         *parse(args),
     ):
@@ -194,21 +195,22 @@ def _defaults() -> Iterable[Setting]:
             yield Setting(option.path, option.default, DEFAULT)
 
 
-def _from_table(
+def from_table(
     table: Mapping[str, Any], file_name: str, prefix: tuple[str, ...] = ()
-) -> Iterable[Setting]:
+) -> Iterator[tuple[Setting, str]]:
+    """What the `[run]` of a file sets, each with its option's key. Raises `UsageError`."""
     for name, value in table.items():
         if not name:
             raise UsageError(f"{file_name}: an empty option name in [run]")
         path = (*prefix, name)
         match = find(canonical(".".join(path)))
         if isinstance(value, dict) and (match is None or match.option.kind == "tree"):
-            yield from _from_table(value, file_name, path)
+            yield from from_table(value, file_name, path)
             continue
         if match is None:
             raise unknown(".".join(path), f"option in {file_name}:")
         shown = f"{file_name}: {'.'.join(path)}"
-        yield Setting(match.path, check(match.option, value, shown), file_name)
+        yield Setting(match.path, check(match.option, value, shown), file_name), match.option.key
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
@@ -225,9 +227,12 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
         yield Setting(match.path, parse_value(match.option, text, name), f"${name}")
 
 
-def load_file(path: Path) -> dict[str, Any]:
-    """The tables of a loadgenctl.toml. Raises `UsageError` for one that cannot be read."""
-    tables = load_toml(path, hint="see docs/site-settings.md for an example")
+def load_file(path: Path, seen: Callable[[os.stat_result], None] | None = None) -> dict[str, Any]:
+    """The tables of a loadgenctl.toml. Raises `UsageError` when it cannot be read or is no TOML.
+
+    `seen` gets what the file was when it was opened.
+    """
+    tables = load_toml(path, hint="see docs/site-settings.md for an example", seen=seen)
     extra = set(tables) - {"run", "site"}
     if extra:
         raise UsageError(
@@ -239,11 +244,19 @@ def load_file(path: Path) -> dict[str, Any]:
     return tables
 
 
-def load_toml(path: Path, *, hint: str) -> dict[str, Any]:
-    """A TOML file's content. Raises `UsageError` when it cannot be read or is not TOML."""
+def load_toml(
+    path: Path, *, hint: str, seen: Callable[[os.stat_result], None] | None = None
+) -> dict[str, Any]:
+    """A TOML file's content. Raises `UsageError` when it cannot be read or is not TOML.
+
+    `seen` as in `load_file`.
+    """
     try:
-        # Some editors begin a file with a byte order mark, which is not TOML.
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        with path.open("rb") as stream:
+            if seen is not None:
+                seen(os.fstat(stream.fileno()))
+            # Some editors begin a file with a byte order mark, which is not TOML.
+            return tomllib.loads(stream.read().decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error

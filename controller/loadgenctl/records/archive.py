@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import zstandard
 
@@ -41,7 +41,7 @@ def pack(folder: Path, target: Path) -> None:
             zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as packed,
         ):
             with tarfile.open(fileobj=packed, mode="w|") as tar:
-                tar.add(folder, arcname=".")
+                tar.add(folder, arcname=".", filter=_storable)
             packed.flush(zstandard.FLUSH_FRAME)
             raw.flush()
             os.fsync(raw.fileno())
@@ -67,36 +67,71 @@ def discard(folder: Path) -> None:
 def unpack(archive: Path, folder: Path) -> None:
     """Write what `pack` packed into `folder`, which is there and empty, as files of the caller.
 
-    What would lie outside of it, or is no file, folder or link, is refused. Symbolic links that
-    lead out of it (a client has one into `/src`) are made last: nothing is written through them.
+    Refused is what would lie outside of it, and what is no file, folder or link. Links are made
+    when all else is there, so that nothing is written through them; they may lead out of the folder
+    (a client has one into `/src`). Modes lose setuid, setgid and the write permission of others.
     Raises `OSError`, also for an archive that is cut off or damaged.
     """
-    outward: dict[Path, str] = {}
-
-    def keep(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo | None:
-        try:
-            return tarfile.data_filter(member, place)
-        except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
-            if not member.issym():
-                raise
-            # The name is checked as that of any other link.
-            inward = tarfile.data_filter(member.replace(linkname=".", deep=False), place)
-            outward[folder / inward.name] = member.linkname
-            return None
-
+    # Not by `extractall(filter="data")`, which Python has only since 3.11.4.
+    links: list[tarfile.TarInfo] = []
     try:
         with (
             open_plain(archive) as raw,
             zstandard.ZstdDecompressor().stream_reader(raw) as packed,
             tarfile.open(fileobj=packed, mode="r|") as tar,
         ):
-            tar.extractall(folder, filter=keep)  # noqa: S202 - by the filter for data
-        for link, target in outward.items():
-            require_inside(link.parent, folder)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(target)
-    except (tarfile.TarError, zstandard.ZstdError) as error:
+            for member in tar:
+                if member.issym():
+                    links.append(member)
+                else:
+                    _unpack_member(tar, member, folder)
+        for link in links:
+            path = _inside(folder, link.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(link.linkname)
+    except (tarfile.TarError, zstandard.ZstdError, ValueError) as error:
         raise OSError(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    path = _inside(folder, member.name)
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if member.islnk():
+        target = _inside(folder, member.linkname)
+        if not target.is_file():
+            raise tarfile.TarError(f"{member.name} is a link to {member.linkname}, no file of it")
+        path.hardlink_to(target)
+        return
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None:
+        raise tarfile.TarError(f"{member.name} is no file, folder or link")
+    with content, path.open("xb") as file:
+        shutil.copyfileobj(content, file)
+        # Readable to its owner, whatever the mode was; executable as a whole or not at all.
+        mode = (member.mode & 0o755 | 0o600) & (0o777 if member.mode & 0o100 else 0o666)
+        os.fchmod(file.fileno(), mode)
+    os.utime(path, (member.mtime, member.mtime))
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Where a member lies; there are no links below the folder but those made last.
+
+    Raises `TarError` for a name that leads out of the folder.
+    """
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts or "\0" in name:
+        raise tarfile.TarError(f"{name!r} lies outside of the folder")
+    path = folder.joinpath(*parts)
+    require_inside(path.parent if path != folder else path, folder)
+    return path
+
+
+def _storable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Pipes and devices are left out: nothing is in them, and `unpack` takes none."""
+    return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
 
 
 if __name__ == "__main__":
@@ -108,4 +143,4 @@ if __name__ == "__main__":
         # Unless whoever held it before has packed it.
         if packed_folder.exists() or not packed_file.exists():
             pack(packed_folder, packed_file)
-        held.unlink(missing_ok=True)
+        # The lock file stays: another may wait on it, and a third would make itself a new one.

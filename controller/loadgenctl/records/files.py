@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from loadgenctl.plainfile import write_plain
+from loadgenctl.plainfile import NotPlainError, write_plain
 
 
 def replace_file(target: Path, content: bytes) -> None:
@@ -19,14 +19,17 @@ def replace_file(target: Path, content: bytes) -> None:
         with stream as file:
             file.write(content)
             file.flush()
+            # By the descriptor: in a folder of roles the name may lead elsewhere by now.
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), target.lstat().st_mode & 0o777)
             os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o777)
         temporary.replace(target)
         _sync_folder(target.parent)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, IsADirectoryError):
+            raise NotPlainError(target, "a folder") from error
         raise
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.filetrouble import file_error
-from loadgenctl.plainfile import open_plain
+from loadgenctl.plainfile import RolePath, open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.counting import ATTEMPT, MARKS, Counting
 from loadgenctl.records.shape import (
@@ -235,7 +235,7 @@ class RowFollower:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | RolePath,
         *,
         most: int = 4 * 1024 * 1024,
         last: int | None = None,
@@ -344,7 +344,7 @@ def _skip_line(stream: BinaryIO) -> None:
         pass
 
 
-def _unreadable(path: Path, error: OSError) -> OutputFolderError:
+def _unreadable(path: Path | RolePath, error: OSError) -> OutputFolderError:
     return OutputFolderError(
         f"{path} cannot be read: {error.strerror or error}", hint=file_error(error).hint
     )

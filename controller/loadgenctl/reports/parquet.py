@@ -38,11 +38,11 @@ def load_polars(find: Find = importlib.import_module) -> ModuleType:
 def write_tables(folder: Path, tables: Iterable[Table], polars: ModuleType) -> list[Path]:
     """Write each table to `folder`/NAME.parquet, replacing what is there; return the files.
 
-    The folder is made if it is not there. Raises `OutputFolderError`.
+    The folder is made if it is not there, and that around it is. Raises `OutputFolderError`.
     """
     written = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         for table in tables:
             target = folder / f"{table.name}.parquet"
             _write(target, table, polars)

@@ -13,7 +13,7 @@ import orjson
 
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
-from loadgenctl.plainfile import open_plain
+from loadgenctl.plainfile import RolePath, open_plain
 from loadgenctl.records.reader import parse_row
 from loadgenctl.records.shape import shape_of
 from loadgenctl.sdks.base import TOOLS
@@ -135,7 +135,7 @@ class Failures:
 class LoadEvents:
     """Reads the events of one stage while the load service appends them."""
 
-    def __init__(self, path: Path, stage: int) -> None:
+    def __init__(self, path: Path | RolePath, stage: int) -> None:
         """`path` need not exist yet; `stage` goes into the cycle rows."""
         self._path = path
         self._shape = shape_of(path.name)

@@ -103,8 +103,15 @@ def holder_spec(options: PodOptions, name: str) -> RoleSpec:
 
 
 def relay_spec(options: PodOptions, folders: PodFolders, name: str, holder: str) -> RoleSpec:
-    """What carries published ports on: the roles listen on loopback, where those do not reach."""
-    pairs = (f"{outer}={inner}" for outer, inner in options.relayed.items())
+    """What carries published ports on: the roles listen on loopback, where those do not reach.
+
+    Containers of a network that was named may ask the chain; all else comes by published ports.
+    """
+    opened = {options.ports.chain} if options.network else set()
+    pairs = (
+        f"{'any:' if inner in opened else ''}{outer}={inner}"
+        for outer, inner in options.relayed.items()
+    )
     command = Command(argv=("python3", f"{TOOLS}/agent/relay.py", *pairs), workdir="/")
     spec = role_spec(options, folders, name, holder, RELAY, command)
     return replace(spec, limits=HOLDER_LIMITS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from isal import igzip_lib
 
@@ -12,7 +12,7 @@ from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, RoleState
 from loadgenctl.model import ChainNetwork, RunPlan
 from loadgenctl.monitor.sampler import ReaderFactory, Sampler
-from loadgenctl.plainfile import write_plain
+from loadgenctl.plainfile import RolePath, write_plain
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
@@ -57,11 +57,11 @@ class StageContext:
         """What the SDK's recipes depend on."""
         return role_context(self.plan, stage, self.network)
 
-    def on_host(self, path: str) -> Path:
-        """The host's path of one below /out or /state in the containers."""
+    def on_host(self, path: str) -> RolePath:
+        """A path below /out or /state in the containers, on the host."""
         for prefix, folder in ((OUT, self.pod.folders.shared), (STATE, self.pod.folders.state)):
-            if path == prefix or path.startswith(prefix + "/"):
-                return folder / path[len(prefix) :].lstrip("/")
+            if path.startswith(prefix + "/"):
+                return RolePath(folder, PurePosixPath(path[len(prefix) :].lstrip("/")))
         raise ValueError(f"{path} is not shared with the host")
 
     def packed_slog(self, role: str, stage: int) -> Path:

@@ -8,8 +8,9 @@ from pathlib import Path
 from loadgenctl.errors import RunError, UsageError
 from loadgenctl.model import RELAYED, RunPlan
 from loadgenctl.networks.document import CONFIG, GENESIS, require_reachable
-from loadgenctl.networks.offer import network_config, node_id
-from loadgenctl.networks.origin import Found, OriginReader
+from loadgenctl.networks.offer import network_config, node_id, read_of_chain
+from loadgenctl.networks.origin import GENESIS_LIMIT, Found, OriginReader
+from loadgenctl.plainfile import require_inside, write_plain
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.progress import Progress
@@ -54,7 +55,7 @@ def keep(plan: RunPlan, found: Found | None, store: RunStore, progress: Progress
     """Put what was read of a network beside the results."""
     if found is None:
         return
-    store.path(CONFIG).write_bytes(found.config)
+    _write(store.path(CONFIG), found.config)
     if not plan.monitor:
         progress.note(
             "no chain node runs: the records will have no blocks, no chain's slog, log, storage"
@@ -68,7 +69,7 @@ def lay_out(found: Found | None, shared: Path) -> None:
         return
     into = shared / NETWORK.removeprefix(f"{OUT}/")
     into.mkdir()
-    (into / GENESIS).write_bytes(found.genesis)
+    _write(into / GENESIS, found.genesis)
 
 
 def offer(ctx: StageContext) -> None:
@@ -81,14 +82,20 @@ def offer(ctx: StageContext) -> None:
         return
     if recipe.genesis is None or recipe.node_key is None:
         raise RunError("this SDK's chain cannot be followed", role="chain", step=ORIGIN)
-    genesis = ctx.on_host(recipe.genesis).read_bytes()
+    genesis = read_of_chain(ctx.on_host(recipe.genesis), GENESIS_LIMIT.size)
     node = node_id(ctx.on_host(recipe.node_key))
     folder = ctx.store.path(ORIGIN)
     folder.mkdir(exist_ok=True)
-    (folder / GENESIS).write_bytes(genesis)
+    require_inside(folder, ctx.store.folder)
     config = network_config(genesis, node, ctx.pod.holder.name, plan.ports.chain + RELAYED)
-    (folder / CONFIG).write_bytes(config)
+    _write(folder / GENESIS, genesis)
+    _write(folder / CONFIG, config)
     ctx.progress.note(
         f"others follow this chain by --profile testnet --testnet-origin {folder}"
         f" --network {plan.network}"
     )
+
+
+def _write(path: Path, content: bytes) -> None:
+    with write_plain(path) as stream:
+        stream.write(content)

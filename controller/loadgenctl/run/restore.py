@@ -4,6 +4,7 @@ run anew is set aside, and the state becomes what that stage begins with.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from loadgenctl.clock import Clock
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.monitor.docker_stats import COUNTERS
-from loadgenctl.plainfile import require_inside
+from loadgenctl.plainfile import NotPlainError, RolePath, require_inside
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
 from loadgenctl.records.archive import discard, unpack
@@ -139,9 +140,10 @@ def _set_aside(resumption: Resumption, stage: int, attempt: int, shared: Path) -
         found = (results.glob(each.format(role=role, stage=stage)) for each in LEFT)
         for path in (*logs, *(path for paths in found for path in paths)):
             path.replace(path.with_name(schema.set_aside(path.name, attempt)))
-        plain = shared / f"{role}-stage-{stage}.slog"
-        if plain.exists():
-            name = schema.set_aside(schema.slog_name(role, stage, codec), attempt)
+        plain = RolePath(shared, PurePosixPath(f"{role}-stage-{stage}.slog"))
+        name = schema.set_aside(schema.slog_name(role, stage, codec), attempt)
+        with contextlib.suppress(NotPlainError):
+            # What is no file is no slog; it goes with the folder.
             SlogFollower(plain, results / name, codec=codec).close()
         of_stage = saved(results, role, stage)
         of_stage.archive.unlink(missing_ok=True)
@@ -172,23 +174,23 @@ def restore(
         ):
             source = None if stage is None else saved(resumption.folder, role, stage)
             if recipe.storage is not None:
-                target = _on_host(recipe.storage, state)
-                _put_back(source, target, state, hands)
+                target = PurePosixPath(recipe.storage).relative_to(STATE)
+                _put_back(source, state / target, state, hands)
         run_id = str(resumption.document.get("run_id"))
         write_mark(state, StateMark(run_id, resumption.stage - 1, "finished"))
     if chain.state_probe is not None and not _on_host(chain.state_probe, state).exists():
         raise UsageError(f"{state} does not hold the chain's state any more", hint="run anew")
 
 
-def _on_host(path: str, state: Path) -> Path:
-    return state / PurePosixPath(path).relative_to(STATE)
+def _on_host(path: str, state: Path) -> RolePath:
+    return RolePath(state, PurePosixPath(path).relative_to(STATE))
 
 
 def _put_back(source: Saved | None, target: Path, state: Path, hands: Hands) -> None:
     """Replace a role's storage by what was saved; without a source there was none yet."""
     # Roles had these folders: a link would be theirs.
-    target.parent.mkdir(parents=True, exist_ok=True)
     require_inside(target, state)
+    target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         host.require_ours(state, target)
     host.remove_whole(target, hint="remove it as its owner, and resume again")

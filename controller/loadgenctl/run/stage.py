@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError
 from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
-from loadgenctl.plainfile import require_inside
+from loadgenctl.plainfile import NotPlainError
 from loadgenctl.records.raw import COPIES
 from loadgenctl.run import host
 from loadgenctl.run.absent import AbsentChain
@@ -260,10 +260,8 @@ class Stage:
             wanted.append(("client", self.load.solo.recipe.storage))
         for role, path in wanted:
             if path is not None:
-                folder = ctx.on_host(path)
-                require_inside(folder, ctx.pod.folders.state)
                 to = saved(ctx.store.folder, role, self._spec.index)
-                ctx.saver.save(folder, to.archive, ctx.store.path(COPIES, to.copy.name))
+                ctx.saver.save(ctx.on_host(path), to.archive, ctx.store.path(COPIES, to.copy.name))
 
     def _close(self) -> LoadgenError | None:
         """Stop and keep whatever is still there; the first trouble, which must not lose the rest.
@@ -291,11 +289,24 @@ class Stage:
 
     def _keep_traces(self) -> None:
         """Move what roles traced to where it stays."""
+        refused: list[NotPlainError] = []
         for recipe in (self.chain.recipe, self.load.solo.recipe):
             for path in recipe.traces.values():
                 left = self._ctx.on_host(path)
-                if left.exists():
-                    left.replace(self._ctx.store.path(left.name))
+                try:
+                    removed = left.move(self._ctx.store.path(left.name))
+                except FileNotFoundError:
+                    continue
+                except NotPlainError as error:
+                    refused.append(error)
+                    continue
+                if removed:
+                    self._ctx.progress.warn(
+                        f"{left.name}: {len(removed)} links, pipes or devices are left out,"
+                        f" {removed[0]} among them"
+                    )
+        if refused:
+            raise refused[0]
 
     def _load_check(self) -> LoadFailed | None:
         """A stage that was meant to load must have loaded; what to say of it if it has not."""

@@ -6,7 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgenctl.errors import OutputFolderLost
+from loadgenctl.errors import OutputFolderLost, RunError
+from loadgenctl.plainfile import NotPlainError, RolePath
 from loadgenctl.process import Child, Runner, own_python
 from loadgenctl.records import schema
 from loadgenctl.records.archive import partial_of
@@ -51,9 +52,27 @@ def clear(results: Path, *, keep: bool) -> None:
         shutil.rmtree(results / COPIES, ignore_errors=True)
 
 
-def copy_folder(runner: Runner, folder: Path, copy: Path) -> None:
-    """Copy all of a folder, owners and times too. Raises `OutputFolderLost`."""
-    done = runner.run(["cp", "-aT", "--reflink=auto", "--", str(folder), str(copy)])
+def copy_folder(runner: Runner, folder: Path | RolePath, copy: Path) -> None:
+    """Copy all of a folder, owners and times too; links in it are copied as links.
+
+    Raises `OutputFolderLost`; `NotPlainError` and `RunError` for the folder of a role that is
+    reached through a link, or is missing.
+    """
+    program = ["cp", "-aT", "--reflink=auto", "--"]
+    if isinstance(folder, RolePath):
+        try:
+            with folder.opened_folder() as descriptor:
+                # By its descriptor: the name may lead elsewhere by the time cp opens it.
+                here = Path(f"/proc/self/fd/{descriptor}")
+                done = runner.run([*program, ".", str(copy.absolute())], cwd=here)
+        except NotPlainError:
+            raise
+        except OSError as error:
+            raise RunError(
+                f"cannot save {folder}: {error.strerror}", step="save storage"
+            ) from error
+    else:
+        done = runner.run([*program, str(folder), str(copy)])
     if done.exit_code != 0:
         raise OutputFolderLost(
             f"cannot copy {folder}", hint="is there space left?", detail=done.last_lines()
@@ -82,7 +101,7 @@ class StorageSaver:
         self._runner = runner
         self._packing: list[_Packing] = []
 
-    def save(self, folder: Path, target: Path, copy: Path) -> None:
+    def save(self, folder: Path | RolePath, target: Path, copy: Path) -> None:
         """Copy `folder` (its role is stopped) to `copy`; begin to pack that into `target`.
 
         `copy` lies where no role can write: with a link in its place the copy would go elsewhere.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from loadgenctl.plainfile import open_plain
+from loadgenctl.plainfile import RolePath, open_plain
 
 from .compress import Codec, LogWriter, open_writer
 from .scan import SlogScanner
@@ -43,7 +43,7 @@ class SlogFollower:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | RolePath,
         out_path: Path | None,
         codec: Codec = "gzip",
         scanner: SlogScanner | None = None,

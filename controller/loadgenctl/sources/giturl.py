@@ -10,14 +10,13 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from loadgenctl.errors import UsageError
-from loadgenctl.masking import mask_addresses
+from loadgenctl.masking import mask_address, mask_addresses, userinfo_length
 
 RewriteGit = Callable[[str], str]
 """The site's rule: a repository's address → the address (or local path) to use in its place."""
 
 _SCHEMES = frozenset({"https", "http", "ssh", "git", "file"})
 _SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9._-]+):(?P<path>(?!//).+)")
-_CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 _MAX_LENGTH = 1000
 
 
@@ -38,9 +37,14 @@ class Repository:
     @property
     def slug(self) -> str:
         """A folder name for its mirror: a readable part and a hash of the public address."""
-        stem = re.sub(r"[^A-Za-z0-9]+", "-", self.public.removesuffix(".git"))[-40:].strip("-")
-        digest = hashlib.sha256(self.public.encode()).hexdigest()[:12]
-        return f"{stem or 'repository'}-{digest}"
+        return slug_of(self.public)
+
+
+def slug_of(public: str) -> str:
+    """A folder name for what belongs to a repository, by its address without credentials."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", public.removesuffix(".git"))[-40:].strip("-")
+    digest = hashlib.sha256(public.encode()).hexdigest()[:12]
+    return f"{stem or 'repository'}-{digest}"
 
 
 def local_path(url: str) -> Path | None:
@@ -52,7 +56,7 @@ def local_path(url: str) -> Path | None:
 
 def without_credentials(text: str) -> str:
     """An address as it was typed, fit to be shown, whether or not it is one that is accepted."""
-    return _CREDENTIALS.sub("", text)
+    return mask_addresses(text, "")
 
 
 def parse_repository(text: str) -> Repository:
@@ -84,6 +88,9 @@ def _parse_url(text: str) -> Repository:
     if parts.scheme not in _SCHEMES or not host or host.startswith("-") or not parts.path:
         raise _refused(text)
     if parts.netloc.startswith("-"):
+        raise _refused(text)
+    if userinfo_length(text.partition("://")[2]) > len(parts.netloc):
+        # The password has a `/`: git would take it for a path, and so would who shows the address.
         raise _refused(text)
     netloc = parts.netloc.rpartition("@")[2]
     public = urlunsplit((parts.scheme, netloc, parts.path, "", ""))
@@ -144,7 +151,7 @@ def check_revision(text: str) -> str:
 def refuse_unprintable(text: str, what: str) -> None:
     """`UsageError` when a person could not have meant this text."""
     if not text or len(text) > _MAX_LENGTH or not text.isprintable():
-        shown = mask_addresses(text)[:60]
+        shown = mask_address(text)[:60]
         raise UsageError(
             f"the {what} {shown!r} is empty, too long or contains control characters",
             hint=f"check how the {what} was given",
@@ -153,8 +160,9 @@ def refuse_unprintable(text: str, what: str) -> None:
 
 def _refused(text: str) -> UsageError:
     # Before it is cut: what is left of a password has no @ behind it.
-    shown = mask_addresses(text)[:80]
+    shown = mask_address(text)[:80]
     return UsageError(
         f"{shown!r} is not an address of a git repository",
-        hint="give https://HOST/PATH, ssh://HOST/PATH, user@host:path, or a path from / or ./",
+        hint="give https://HOST/PATH, ssh://HOST/PATH, user@host:path, or a path from / or ./;"
+        " in a password write / as %2F, ? as %3F, # as %23",
     )

@@ -135,7 +135,9 @@ def run_command(
     else:
         resumption, given = None, read(ctx.args, config)
         plan, site, unnamed = given.plan(), given.site(), given.unnamed
-    files = reports_of_run(junit, markdown, os.environ, prints_json=json_output)
+    files = reports_of_run(
+        junit, markdown, os.environ, prints_json=json_output, results=plan.output_dir
+    )
     if dry_run:
         from loadgenctl.cli.dryrun import print_plan
         from loadgenctl.cli.foresee import foresee

@@ -1,0 +1,139 @@
+"""What an options file may set that only lies in the current folder: nothing that runs or sends.
+
+A folder may come from anywhere: an archive, a clone, a shared disk. The file in it counts without
+being asked for, so it may choose numbers, stages and loads, and no more. What makes other code run,
+mounts or writes files elsewhere, or has data sent somewhere, needs `--config`.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.errors import UsageError
+from loadgenctl.plan.settings import from_table
+
+HARMLESS = frozenset(
+    {
+        "sdk",
+        "monitor",
+        "stages",
+        "stage.duration",
+        "stage.load-duration",
+        "stage.loadgen.*",
+        "stage.save-storage",
+        "stage.*.duration",
+        "stage.*.load-duration",
+        "stage.*.loadgen.*",
+        "stage.*.chain-only",
+        "stage.*.save-storage",
+        "chain-only",
+        "reset",
+        "fail-fast",
+        "monitor-interval",
+        "sample-interval",
+        "trace",
+        "slog-codec",
+        "keep-state",
+        "disk.needed",
+        "disk.reserve",
+        "test-data.*",
+        "port.*",
+        "limit.*.cpus",
+        "limit.*.memory",
+        "limit.*.pids",
+        "timeout.*",
+        "timeout.block",
+        "timeout.cycle",
+        "timeout.provision",
+    }
+)
+WITHIN = frozenset({"output-dir", "state-dir", "sim-config", "custom-bootstrap"})
+"""Harmless for paths in the folder of the file."""
+NEEDS_TRUST = frozenset(
+    {
+        # Which code is built and run, and where.
+        "revision",
+        "sdk-repo",
+        "src",
+        "engine",
+        "provision-command",
+        # Who is asked, and who can reach the roles.
+        "profile",
+        "testnet-origin",
+        "use-state-sync",
+        "network",
+        "publish",
+    }
+)
+_HARMLESS_VALUES = {"engine": "docker", "publish": False, "profile": "local"}
+_HARMLESS_SITE = frozenset({"name"})
+OWN_PLACES = (Path("~/.config/loadgenctl"), Path("/etc/loadgenctl"))
+"""Folders of the person and of the machine, whose file is as good as one that is named."""
+
+
+def require_trust(tables: Mapping[str, Any], path: Path, found: os.stat_result) -> None:
+    """Raise `UsageError` unless a file that nobody named may set what is in it.
+
+    `found` is what the file was when it was opened.
+    """
+    if path.absolute().parent in {place.expanduser() for place in OWN_PLACES}:
+        return
+    _require_owner(path, found)
+    asking = sorted(set(_asking(tables, path)))
+    if asking:
+        raise UsageError(
+            f"{path} in the current folder sets {', '.join(asking)}, which can make other code run,"
+            " mount files or send data",
+            hint=f"look at the file; if you trust it, give --config {path}",
+        )
+
+
+def _asking(tables: Mapping[str, Any], path: Path) -> Iterator[str]:
+    yield from (f"site.{key}" for key in tables.get("site", {}) if key not in _HARMLESS_SITE)
+    folder = path.absolute().parent.resolve()
+    for setting, key in from_table(tables.get("run", {}), str(path)):
+        harmless = (
+            key in HARMLESS
+            or (key in _HARMLESS_VALUES and setting.value == _HARMLESS_VALUES[key])
+            or (key in WITHIN and _within(str(setting.value), folder))
+        )
+        if not harmless:
+            yield ".".join(setting.path)
+
+
+def _within(value: str, folder: Path) -> bool:
+    try:
+        return (folder / Path(value).expanduser()).resolve().is_relative_to(folder)
+    except (RuntimeError, OSError, ValueError):
+        return False
+
+
+def _require_owner(path: Path, found: os.stat_result) -> None:
+    mine = os.geteuid()
+    if found.st_uid not in {0, mine}:
+        why = "belongs to another user"
+    elif found.st_mode & stat.S_IWOTH:
+        why = "can be changed by everybody"
+    elif found.st_mode & stat.S_IWGRP and not _alone_in(found.st_gid, found.st_uid):
+        why = "can be changed by others of its group"
+    else:
+        return
+    raise UsageError(
+        f"{path} in the current folder {why}, and is not read",
+        hint=f"look at the file; if you trust it, give --config {path}",
+    )
+
+
+def _alone_in(gid: int, uid: int) -> bool:
+    """True for the group of a single user, which has the user's name."""
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return False
+    return group.gr_name == user and set(group.gr_mem) <= {user}
