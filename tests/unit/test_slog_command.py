@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,3 +85,21 @@ def test_stats_and_vats(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         invoke("blocks", tmp_path / "none")
+
+
+@pytest.mark.parametrize("command", ["blocks", "stats", "vats", "tail"])
+@pytest.mark.parametrize("named", ["-", "/dev/stdin"])
+def test_every_command_reads_standard_input(tmp_path: Path, command: str, named: str) -> None:
+    content = made(tmp_path / "chain.slog").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "loadgenctl", "slog", command, named],
+        input=content,
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
+    # `tail` names what it follows on standard error.
+    told = b"standard input\n" if command == "tail" else b""
+    assert (done.returncode, done.stderr) == (0, told)
+    assert (b"bank" if command == "vats" else b"1 ") in done.stdout

@@ -209,5 +209,8 @@ def slog_tail_command(
     """
     from loadgenctl.cli.runs import find_run
     from loadgenctl.cli.tail import show_tail
+    from loadgenctl.slog.reader import STANDARD_INPUT
 
-    show_tail(find_run(file), blocks=blocks, as_json=json_output)
+    # `-` is no path, so that no run can be found by it.
+    found = file if str(file) in STANDARD_INPUT else find_run(file)
+    show_tail(found, blocks=blocks, as_json=json_output)
