@@ -212,7 +212,9 @@ def _doing(run: Standing, stage: Standing) -> str:
     line += f", {duration(elapsed)}"
     loaded, load_planned = stage.get("load_elapsed_s"), stage.get("load_planned_s")
     if load_planned is not None and loaded is not None:
-        return f"{line}; under load {duration(min(loaded, load_planned))} of {duration(load_planned)}"
+        return (
+            f"{line}; under load {duration(min(loaded, load_planned))} of {duration(load_planned)}"
+        )
     if planned is None or planned == 0:
         return line
     return f"{line} of {duration(planned)}" if planned > 0 else f"{line}, until interrupted"
