@@ -21,7 +21,7 @@ from loadgenctl.reports.words import harmless, stage_of
 from loadgenctl.run.progress import Live
 
 View = Callable[[str, int, int], Text | None]
-"""The progress line, columns it may fill, lines of the terminal → what is shown, None: only the line."""
+"""The progress line, columns it may fill, lines of the terminal → what is shown; None: the line."""
 PLAIN_INTERVAL = 30.0
 """Seconds between lines about a stage's progress in the log, and where there is no terminal."""
 _ERASE = Control((ControlType.CURSOR_MOVE_TO_COLUMN, 0), (ControlType.ERASE_IN_LINE, 2))
