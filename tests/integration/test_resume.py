@@ -20,7 +20,7 @@ def test_a_killed_run_goes_on_from_the_last_finished_stage(desk: Desk) -> None:
         command.until(lambda: records.cycles(finished_in=1) > 0, "a cycle finishes", timeout=180)
         early, _ = desk.do(*resume)
         assert early.exit_code == 2
-        assert f"still going on (process {command.pid})" in " ".join(early.stderr.split())
+        assert f"still running (process {command.pid})" in " ".join(early.stderr.split())
         command.signal(signal.SIGKILL)
         assert command.end(timeout=PROMPT).exit_code == -signal.SIGKILL
     kept = [row for row in records.rows("blocks.jsonl") if row["stage"] == 0]

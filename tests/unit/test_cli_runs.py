@@ -8,10 +8,14 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.fake_clock import EPOCH
+from tests.unit.run_maker import loaded_run
 from tests.unit.shell import Shell
 
+from loadgenctl.cli.listing import listed
 from loadgenctl.cli.runs import find_run, folders_of_runs, last_run
 from loadgenctl.errors import UsageError
+from loadgenctl.owner import Owner
 
 
 @pytest.fixture
@@ -125,6 +129,26 @@ def test_the_list_is_newest_first_in_every_form(results: Path, shell: Shell) -> 
     assert document[0]["duration_s"] == 90
     table = list(csv.DictReader(io.StringIO(shell.run("list", "--csv").stdout)))
     assert [row["outcome"] for row in table] == ["failed", "passed", "passed"]
+
+
+def test_the_list_times_runs_without_an_end_as_top_and_stats_do(shell: Shell) -> None:
+    gone = Owner(1, "another-boot-1", Owner.current().host)
+    attempts = (
+        {"began_at": EPOCH, "ended_at": EPOCH + 20},
+        {"began_at": EPOCH + 50, "stage": 1, "state": "kept"},
+    )
+    for name, owner in (("killed", gone), ("running", Owner.current())):
+        run = loaded_run(shell.folder / "results" / name)
+        run.status(owner=owner, stage=1, attempts=attempts)
+        run.container(96, "chain", 90.0)
+    stale = {"schema": 1, "run": {"duration_s": 20.0}}
+    (shell.folder / "results" / "killed" / "summary.json").write_text(json.dumps(stale))
+    now = EPOCH + 1000
+    listing = {name: listed(shell.folder / "results" / name, now) for name in ("killed", "running")}
+    assert (listing["running"].outcome, listing["running"].duration_s) == ("running", 1000 - 30)
+    assert (listing["killed"].outcome, listing["killed"].duration_s) == ("killed", 96 - 30)
+    top = json.loads(shell.run("top", "results/killed", "--json").stdout)
+    assert top["run"]["elapsed_s"] == 96 - 30
 
 
 def test_the_list_takes_folders_and_finds_attempts(shell: Shell, results: Path) -> None:

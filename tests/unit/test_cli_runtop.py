@@ -66,6 +66,16 @@ def test_progress_shows_it_on_a_terminal_and_lines_elsewhere(tmp_path: Path) -> 
         assert ("faucet" in out.getvalue()) is terminal
 
 
+def test_no_number_is_cut_in_80_columns(tmp_path: Path) -> None:
+    progress, out = progress_on(view_of(loaded_run(tmp_path / "run-7").folder))
+    progress.live(LIVE)
+    progress.close()
+    shown = out.getvalue()
+    assert "123 456\n" in shown
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert max(len(line) for line in shown.splitlines() if "123 456" in line) < 80
+
+
 def test_without_a_view_the_line_is_shown() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, color_system=None)

@@ -115,7 +115,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_kept(tmp_path: Path) -> None:
 def test_a_folder_of_a_run_is_refused_whether_the_run_goes_on_or_has_ended(tmp_path: Path) -> None:
     first = RunStore.create(tmp_path, Hands())
     first.write_run({})
-    with pytest.raises(OutputFolderError, match="still going on"):
+    with pytest.raises(OutputFolderError, match="still running"):
         RunStore.create(tmp_path, Hands())
     first.set_status(outcome="passed", exit_code=0)
     with pytest.raises(OutputFolderError, match="already holds a run"):

@@ -210,7 +210,7 @@ def test_a_run_that_is_going_on_is_refused_before_anything_is_written(
     going_on = Status(outcome="running", owner=Owner.current())
     running = run_folder(tmp_path / "running", going_on)
     before = content(tmp_path)
-    with pytest.raises(OutputFolderError, match="a run that is still going on"):
+    with pytest.raises(OutputFolderError, match="a run that is still running"):
         regen(ended, running, force=True)
     assert content(tmp_path) == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,22 @@ def test_two_lists_of_lines_beside_each_other() -> None:
     made = [line.plain for line in beside(left, right, 4)]
     assert made == ["abc…   1", "x      2", "       3"]
     assert left[0].plain == "abcdef"
+
+
+def test_time_under_load_counts_from_the_load_s_begin_where_that_ends_the_stage(
+    tmp_path: Path,
+) -> None:
+    run = MadeRun(tmp_path / "run-7")
+    run.plan()
+    document = json.loads((run.folder / "run.json").read_text())
+    document["plan"]["stages"][1]["load_duration_s"] = 600.0
+    (run.folder / "run.json").write_text(json.dumps(document))
+    run.status(stage=1, step="stage 1")
+    run.perf(10, "stage-start", begun=10)
+    run.perf(30, "loadgen-ready", begun=10)
+    assert lines(run, 40)[2] == "stage 1/2: preparing the load, 30.0 s"
+    run.perf(40, "load-start", begun=10)
+    run.perf(40.1, "stage-ready", begun=10)
+    assert lines(run, 100)[2] == "stage 1/2: under load, 1:30; under load 1:00 of 10:00"
+    run.perf(640, "load-finish", begun=10)
+    assert lines(run, 650)[2] == "stage 1/2: winding down, 10:40; under load 10:00 of 10:00"

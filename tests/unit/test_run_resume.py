@@ -375,8 +375,8 @@ def _of_the_original(folder: Path) -> None:
     ("spoil", "told"),
     [
         (_passed, "nothing is left to do"),
-        (_living, "still going on"),
-        (_elsewhere, "nobody on this machine can know"),
+        (_living, "still running"),
+        (_elsewhere, "this machine cannot tell"),
         (_ended_elsewhere, "another machine (there)"),
         (_pruned, "removed to make room"),
         (_without_plan, "before run.json was written"),
@@ -456,7 +456,8 @@ def test_the_command_shows_what_it_would_do_and_says_how_to_go_on(
     resume = ("run", "--resume", str(killed))
     said = shell.run(*resume, "--dry-run")
     assert said.exit_code == 0
-    assert "going on at stage 2 (attempt 2)" in said.words
+    assert "resuming at stage 2 (attempt 2)" in said.words
+    assert said.stdout.startswith("SDK sim, bundled\n")
     document = json.loads(shell.run(*resume, "--dry-run", "--json").stdout)
     assert (document["attempt"], document["resumed_at_stage"]) == (2, 2)
     refused = shell.run(*resume, "--stages", "9")
@@ -478,7 +479,7 @@ def test_a_folder_that_was_moved_takes_its_state_along(killed: Path) -> None:
     assert found.plan.output_dir == killed
     assert found.plan.state_dir == killed / "state"
     assert found.words() == (
-        "going on at stage 2 (attempt 2) with the chain as saved at the end of stage 1;"
+        "resuming at stage 2 (attempt 2) with the chain as saved at the end of stage 1;"
         " kept: stages 0 and 1"
     )
 

@@ -40,6 +40,8 @@ def test_a_run_under_load(tmp_path: Path) -> None:
         "mark": "perf-stage-ready",
         "elapsed_s": 90,
         "planned_s": 600,
+        "load_elapsed_s": None,
+        "load_planned_s": None,
     }
     assert found["damage"] == {}
 

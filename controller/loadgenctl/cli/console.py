@@ -21,7 +21,7 @@ from loadgenctl.reports.words import harmless, stage_of
 from loadgenctl.run.progress import Live
 
 View = Callable[[str, int, int], Text | None]
-"""The progress line, columns and lines of the terminal → what is shown, None: only the line."""
+"""The progress line, columns it may fill, lines of the terminal → what is shown; None: the line."""
 PLAIN_INTERVAL = 30.0
 """Seconds between lines about a stage's progress in the log, and where there is no terminal."""
 _ERASE = Control((ControlType.CURSOR_MOVE_TO_COLUMN, 0), (ControlType.ERASE_IN_LINE, 2))
@@ -101,8 +101,9 @@ class ConsoleProgress:
             return
         clock = f"{self._clock()}  "
         if self._changes:
-            line = clock + describe(live, self._console.width - len(clock) - 1)
-            view = None if self.view is None else self.view(line, *self._console.size)
+            width, height = self._columns(), self._console.height
+            line = clock + describe(live, width - len(clock))
+            view = None if self.view is None else self.view(line, width, height)
             self._show(Text(line, style="cyan") if view is None else view)
         elif self._due("shown"):
             self._print(Text(clock + words))
@@ -140,9 +141,13 @@ class ConsoleProgress:
         self.clear_line()
         lines = shown.split("\n", allow_blank=True)
         for line in lines:
-            line.truncate(max(1, self._console.width - 1), overflow="ellipsis")
+            line.truncate(self._columns(), overflow="ellipsis")
             self._console.print(line, no_wrap=True, crop=True)
         self._shown = len(lines)
+
+    def _columns(self) -> int:
+        """Of a line that changes: in the terminal's last column some terminals begin a new line."""
+        return max(1, self._console.width - 1)
 
     def _print(self, text: Text) -> None:
         self.clear_line()

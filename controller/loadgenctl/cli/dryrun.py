@@ -81,7 +81,9 @@ def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) 
 
 
 def _head(plan: RunPlan, sdk: Foreseen | None, variables: Sequence[str]) -> Iterator[str]:
-    what = sdk.where if sdk is not None else plan.source_dir or plan.revision or "HEAD"
+    bundled = plan.sdk == "sim" and plan.repository is None
+    recorded = plan.source_dir or plan.revision or ("bundled" if bundled else "HEAD")
+    what = recorded if sdk is None else sdk.where
     yield f"SDK {plan.sdk}, {what}"
     if sdk is not None and sdk.commit is not None:
         yield f"commit {sdk.commit}"

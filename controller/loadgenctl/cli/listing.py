@@ -14,7 +14,9 @@ from loadgenctl.cli.runs import RESULTS, folders_of_runs, started_at
 from loadgenctl.cli.tables import age, print_table
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.plan.times import words
+from loadgenctl.records.heard import last_heard
 from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,40 +55,41 @@ def show_list(folders: Sequence[Path], *, as_json: bool, as_csv: bool) -> None:
             raise UsageError(f"there is no folder {folder}", hint="name the folder that holds runs")
     found = [run for folder in folders or [RESULTS] for run in folders_of_runs(folder)]
     found.sort(key=started_at, reverse=True)
-    runs = [run for folder in found if (run := _readable(folder)) is not None]
+    now = time.time()
+    runs = [run for folder in found if (run := _readable(folder, now)) is not None]
     if as_json:
         print_json([asdict(run) for run in runs])
     elif as_csv:
         print_csv(list(Listed.__dataclass_fields__), [_cells(run) for run in runs])
     elif runs:
         heads = ("run", "revision", "outcome", "age", "took", "stages", "cycles")
-        print_table(heads, [_row(run, time.time()) for run in runs], right="cycles")
+        print_table(heads, [_row(run, now) for run in runs], right="cycles")
     else:
         where = ", ".join(map(str, folders)) or f"{RESULTS}/"
         sys.stdout.write(f"no runs in {where}\n")
 
 
-def _readable(folder: Path) -> Listed | None:
+def _readable(folder: Path, now: float) -> Listed | None:
     try:
-        return listed(folder)
+        return listed(folder, now)
     except OutputFolderError as error:
         sys.stderr.write(f"warning: left out: {error.message}\n")
         return None
 
 
-def listed(folder: Path) -> Listed:
-    """What is listed of a run. Raises `OutputFolderError`."""
+def listed(folder: Path, now: float) -> Listed:
+    """What is listed of a run; `now` in epoch seconds. Raises `OutputFolderError`."""
     records = RunFolder(folder)
     run, status, summary = records.run, records.status, records.summary
     sdk, plan, totals = _part(run, "sdk"), _part(run, "plan"), _part(summary, "totals")
     cycles = _part(_part(totals, "cycles"), "all")
     planned = plan.get("stages")
     found = None if status is None else status.as_found()
-    ended = None if found is None else found.finished_at or found.updated_at
     began = started_at(folder)
-    took = _number(_part(summary, "run").get("duration_s"))
-    if took is None and ended is not None:
-        took = max(0.0, ended - began)
+    if found is None:
+        took = _number(_part(summary, "run").get("duration_s"))
+    else:
+        took = _took(found, folder, began, now)
     return Listed(
         folder=str(folder),
         run_id=_text(run.get("run_id")),
@@ -102,6 +105,14 @@ def listed(folder: Path) -> Listed:
         cycles=_whole(cycles.get("succeeded")),
         cycles_failed=_whole(cycles.get("failed")),
     )
+
+
+def _took(found: Status, folder: Path, began: float, now: float) -> float | None:
+    """Seconds as `top` and `stats` give them: without the time between attempts, and of a killed
+    run until its last record.
+    """
+    ended = now if not found.finished else found.finished_at or last_heard(folder)
+    return None if ended is None else max(0.0, ended - began - found.paused_s)
 
 
 def _cells(run: Listed) -> dict[str, Any]:

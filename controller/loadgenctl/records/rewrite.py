@@ -32,11 +32,11 @@ def require_ended(folder: RunFolder, *, force: bool = False) -> None:
         return
     if seen_alive:
         raise OutputFolderError(
-            f"{folder.path} is being written by a run that is still going on",
+            f"{folder.path} is being written by a run that is still running",
             hint="wait for its end; `loadgenctl stats` reads it at any time",
         )
     raise OutputFolderError(
-        f"{folder.path} says that its run is still going on, and it is not a run of this machine",
+        f"{folder.path} is recorded as running, and it is not a run of this machine",
         hint="if you know that it has ended, add --force",
     )
 

@@ -353,7 +353,7 @@ def _in_use(folder: Path) -> OutputFolderError:
     status = RunFolder(folder).status
     if status is not None and status.as_found().outcome == "running":
         return OutputFolderError(
-            f"{folder} is being written by a run that is still going on",
+            f"{folder} is being written by a run that is still running",
             hint="give another --output-dir, or wait for that run",
         )
     return OutputFolderError(

@@ -61,6 +61,8 @@ DOING: Final[Mapping[str, str]] = {
     "perf-run-loadgen-start": "preparing the load",
     "perf-run-loadgen-finish": "preparing the load",
     "perf-loadgen-ready": "preparing the load",
+    "perf-load-start": "under load",
+    "perf-load-finish": "winding down",
     "perf-stage-shutdown": "stopping",
     "perf-loadgen-stopped": "stopping",
     "perf-client-stopped": "stopping",
@@ -208,6 +210,11 @@ def _doing(run: Standing, stage: Standing) -> str:
     if elapsed is None:
         return line
     line += f", {duration(elapsed)}"
+    loaded, load_planned = stage.get("load_elapsed_s"), stage.get("load_planned_s")
+    if load_planned is not None and loaded is not None:
+        return (
+            f"{line}; under load {duration(min(loaded, load_planned))} of {duration(load_planned)}"
+        )
     if planned is None or planned == 0:
         return line
     return f"{line} of {duration(planned)}" if planned > 0 else f"{line}, until interrupted"

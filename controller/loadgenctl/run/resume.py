@@ -90,7 +90,7 @@ class Resumption:
         kept = _stages_words(range(self.stage))
         if not self.left:
             return f"all stages were finished and are kept (attempt {self.attempt})"
-        begin = f"going on at stage {self.stage} (attempt {self.attempt}) with"
+        begin = f"resuming at stage {self.stage} (attempt {self.attempt}) with"
         begin = f"{begin} {self.basis.words(self.stage)}"
         return f"{begin}; kept: {kept}" if self.stage else f"{begin}; no stage was finished"
 
@@ -190,12 +190,12 @@ def _ended(records: RunFolder, folder: Path) -> Status:
     if status.owner is not None and status.owner.alive() is True:
         raise _cannot(
             folder,
-            f"it is still going on (process {status.owner.pid})",
+            f"it is still running (process {status.owner.pid})",
             hint=f"watch it by loadgenctl top {folder}, or end it by Ctrl-C first",
         )
     raise _cannot(
         folder,
-        "it says that it is still going on, and nobody on this machine can know",
+        "it is recorded as running, and this machine cannot tell whether it is",
         hint="resume it on the machine where it ran",
     )
 

@@ -57,6 +57,7 @@ class Marks:
         self._stage: int | None = None
         self._mark: str | None = None
         self._began: float | None = None
+        self._loaded: float | None = None
 
     def add(self, rows: Iterable[Row]) -> None:
         """Take rows of perf.jsonl."""
@@ -66,16 +67,22 @@ class Marks:
             if not isinstance(kind, str) or not isinstance(stage, int) or at is None:
                 continue
             if stage != self._stage:
-                self._stage, self._mark, self._began = stage, None, None
+                self._stage, self._mark, self._began, self._loaded = stage, None, None, None
             if elapsed is not None:
                 self._began = at - elapsed
             if not kind.endswith("-usage"):
                 self._mark = kind
+            if kind == "perf-load-start":
+                self._loaded = at
             self.last_at = at
 
     def standing(self, stage: int) -> tuple[str | None, float | None]:
         """The newest event of a stage, and when that began (seconds since the run's start)."""
         return (self._mark, self._began) if stage == self._stage else (None, None)
+
+    def load_began(self, stage: int) -> float | None:
+        """When a stage's load began, seconds since the run's start."""
+        return self._loaded if stage == self._stage else None
 
 
 class Blocks:

@@ -180,9 +180,8 @@ class LiveRun:
             return None
         spec = next((each for each in plan if each.get("index") == stage), {})
         mark, began = (None, None) if stage is None else self._marks.standing(stage)
-        elapsed = None
-        if began is not None and self._started is not None:
-            elapsed = rounded(max(0.0, as_of - self._started - began), 3)
+        loaded = None if stage is None else self._marks.load_began(stage)
+        load_planned = number(spec.get("load_duration_s"))
         chain_only = spec.get("chain_only")
         kind = (CHAIN_ONLY if chain_only else LOAD) if isinstance(chain_only, bool) else None
         return {
@@ -190,9 +189,17 @@ class LiveRun:
             "stage_count": len(plan) or None,
             "kind": kind,
             "mark": mark,
-            "elapsed_s": elapsed,
-            "planned_s": number(spec.get("duration")),
+            "elapsed_s": self._since(began, as_of),
+            "planned_s": number(spec.get("duration")) if load_planned is None else None,
+            "load_elapsed_s": self._since(loaded, as_of),
+            "load_planned_s": load_planned,
         }
+
+    def _since(self, at: float | None, as_of: float) -> float | None:
+        """Seconds; `at` is in seconds since the run's start."""
+        if at is None or self._started is None:
+            return None
+        return rounded(max(0.0, as_of - self._started - at), 3)
 
 
 def _empty(path: Path) -> bool:
