@@ -203,17 +203,17 @@ def check_files(plan: RunPlan) -> None:
     if plan.sim_config is not None:
         load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")
     if plan.bootstrap is not None:
+        hint = "--custom-bootstrap names a bootstrap configuration, which is JSON"
         try:
             with plan.bootstrap.open("rb") as stream:
                 content = stream.read(MAX_DOCUMENT + 1)
-            if len(content) > MAX_DOCUMENT:
-                raise ValueError(f"it is larger than {MAX_DOCUMENT >> 20} MiB")
-            json.loads(content)
+            if len(content) <= MAX_DOCUMENT:
+                json.loads(content)
         except (OSError, ValueError, RecursionError) as error:
-            raise UsageError(
-                f"{plan.bootstrap} cannot be used: {error}",
-                hint="--custom-bootstrap names a bootstrap configuration, which is JSON",
-            ) from error
+            raise UsageError(f"{plan.bootstrap} cannot be used: {error}", hint=hint) from error
+        if len(content) > MAX_DOCUMENT:
+            size = f"{MAX_DOCUMENT >> 20} MiB"
+            raise UsageError(f"{plan.bootstrap} is larger than {size}", hint=hint)
 
 
 def _check_load(plan: RunPlan, settings: Settings) -> None:
