@@ -15,8 +15,9 @@ from urllib.parse import quote, unquote
 
 MASK: Final = "***"
 
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*:?//"
-"""Also without its colon, which is left out by a slip of the hand."""
+_SCHEME: Final = r"(?:[A-Za-z][A-Za-z0-9+.-]{0,30}:?(?://|\\\\)|https?:[/\\])"
+"""Also without its colon or one slash, or with backslashes: slips of the hand.
+The length is bounded, so that a long word takes no time by the square."""
 _ADDRESS: Final = re.compile(rf"(?P<scheme>{_SCHEME})(?P<rest>[^\s\"'<>|]*)")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+(?::\d*)?|\[[0-9A-Fa-f:.]+\](?::\d*)?")
 _SURE_HOST: Final = re.compile(
@@ -32,7 +33,7 @@ _SHORTEST: Final = 6
 
 def mask_addresses(text: str, mask: str = f"{MASK}@") -> str:
     """`https://user:word@host/x` → `https://***@host/x`, wherever it stands in a text."""
-    if "//" not in text or "@" not in text:
+    if "@" not in text:
         return text
 
     def masked(found: re.Match[str]) -> str:

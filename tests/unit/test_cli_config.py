@@ -59,6 +59,25 @@ def test_one_that_cannot_be_understood_is_refused(tmp_path: Path, content: str) 
         find_config(None, {}, [file])
 
 
+@pytest.mark.parametrize("option", ["--config", "--sim-config", "--custom-bootstrap"])
+def test_a_file_without_end_is_refused_and_takes_no_memory(shell: Shell, option: str) -> None:
+    file = shell.folder / "large"
+    file.touch()
+    os.truncate(file, 100 << 30)
+    said = shell.run("run", "--sdk", "sim", "--dry-run", option, str(file))
+    assert said.exit_code == 2
+    assert f"{file} " in said.stderr
+    assert "is larger than" in said.stderr
+
+
+def test_an_options_file_without_end_that_lies_in_the_folder_is_refused(shell: Shell) -> None:
+    file = made(shell.folder / "loadgenctl.toml", 2)
+    os.truncate(file, 100 << 30)
+    said = shell.run("options")
+    assert said.exit_code == 2
+    assert "loadgenctl.toml is larger than 1024 KiB" in said.stderr
+
+
 HOSTILE = {
     "provision-command": '[run]\nprovision-command = "touch PWNED"\n',
     "testnet-origin": '[run]\ntestnet-origin = "https://evil.example"\n',
@@ -174,4 +193,7 @@ def test_a_file_of_others_is_not_read_at_all(
     said = shell.run("options")
     assert said.exit_code == 2
     assert f"{why}, and is not read" in said.stderr
+    file.write_text("no TOML")
+    assert f"{why}, and is not read" in shell.run("options").stderr
+    made(file, 2)
     assert shell.run("options", "--config", "loadgenctl.toml").exit_code == 0

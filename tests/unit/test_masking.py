@@ -37,12 +37,25 @@ SECRET = "s3cr3t-Value"
         ("https://u:p?q#r@host.example/x", "https://***@host.example/x"),
         ("https://tok/en@host.example/x", "https://***@host.example/x"),
         ("https//u:p@host/x", "https//***@host/x"),
+        ("https:/u:p@host/x", "https:/***@host/x"),
+        (r"https:\\u:p@host/x", r"https:\\***@host/x"),
+        (r"https:\u:p@host/x", r"https:\***@host/x"),
+        (
+            "a-long-word-before-" * 4 + "https://u:p@host/x",
+            "a-long-word-before-" * 4 + "https://***@host/x",
+        ),
         ("mail a@b", "mail a@b"),
         ("see https://host, or write to me@host", "see https://host, or write to me@host"),
     ],
 )
 def test_addresses(text: str, masked: str) -> None:
     assert mask_addresses(text) == masked
+
+
+def test_a_long_word_takes_no_time_by_the_square() -> None:
+    # By the square, this would take minutes.
+    word = "a" * 200_000
+    assert mask_addresses(f"{word} //@") == f"{word} //@"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,10 @@ def test_no_error_tells_what_an_address_holds() -> None:
         f"https://{'u' * 60}:{SECRET}{'x' * 60}@host",
         f"https://user:{SECRET}@host:99999/x",
         f"ftp://user:{SECRET}@host/x",
+        f"http:/user:{SECRET}@host/x",
+        rf"https:\\user:{SECRET}@host/x",
+        f"user:{SECRET}@host:path",
+        f"git@user:{SECRET}@host:path",
     ],
 )
 def test_an_address_that_is_refused_is_shown_without_them(address: str) -> None:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_K
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
 from loadgenctl.plan.times import with_seconds
-from loadgenctl.plan.trust import require_trust
+from loadgenctl.plan.trust import require_owner, require_trust
+from loadgenctl.records.reader import MAX_DOCUMENT
 from loadgenctl.roles.loadconfig import validate_config
 from loadgenctl.site import SiteSettings, parse_site
 from loadgenctl.sources.inplace import is_blank
@@ -176,9 +178,8 @@ def find_config(
         except RuntimeError:
             continue  # a user without a home folder
         if path.is_file():
-            found: list[os.stat_result] = []
-            tables = load_file(path, found.append)
-            require_trust(tables, path, found[0])
+            tables = load_file(path, partial(require_owner, path))
+            require_trust(tables, path)
             return tables, path
     return {}, None
 
@@ -202,13 +203,17 @@ def check_files(plan: RunPlan) -> None:
     if plan.sim_config is not None:
         load_toml(plan.sim_config, hint="--sim-config names a TOML file, see docs/simulated-sdk.md")
     if plan.bootstrap is not None:
+        hint = "--custom-bootstrap names a bootstrap configuration, which is JSON"
         try:
-            json.loads(plan.bootstrap.read_bytes())
+            with plan.bootstrap.open("rb") as stream:
+                content = stream.read(MAX_DOCUMENT + 1)
+            if len(content) <= MAX_DOCUMENT:
+                json.loads(content)
         except (OSError, ValueError, RecursionError) as error:
-            raise UsageError(
-                f"{plan.bootstrap} cannot be used: {error}",
-                hint="--custom-bootstrap names a bootstrap configuration, which is JSON",
-            ) from error
+            raise UsageError(f"{plan.bootstrap} cannot be used: {error}", hint=hint) from error
+        if len(content) > MAX_DOCUMENT:
+            size = f"{MAX_DOCUMENT >> 20} MiB"
+            raise UsageError(f"{plan.bootstrap} is larger than {size}", hint=hint)
 
 
 def _check_load(plan: RunPlan, settings: Settings) -> None:

@@ -31,6 +31,8 @@ from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option
 DEFAULT = "default"
 """The origin of what nobody set."""
 CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
+MAX_TOML = 1024 * 1024
+"""Bytes of a TOML file."""
 NOT_OPTIONS = frozenset(
     {
         CONFIG_VARIABLE,
@@ -230,7 +232,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
 def load_file(path: Path, seen: Callable[[os.stat_result], None] | None = None) -> dict[str, Any]:
     """The tables of a loadgenctl.toml. Raises `UsageError` when it cannot be read or is no TOML.
 
-    `seen` gets what the file was when it was opened.
+    `seen` gets what the file was when it was opened, before it is read, and may refuse it.
     """
     tables = load_toml(path, hint="see docs/site-settings.md for an example", seen=seen)
     extra = set(tables) - {"run", "site"}
@@ -255,8 +257,11 @@ def load_toml(
         with path.open("rb") as stream:
             if seen is not None:
                 seen(os.fstat(stream.fileno()))
-            # Some editors begin a file with a byte order mark, which is not TOML.
-            return tomllib.loads(stream.read().decode("utf-8-sig"))
+            content = stream.read(MAX_TOML + 1)
+        if len(content) > MAX_TOML:
+            raise UsageError(f"{path} is larger than {MAX_TOML // 1024} KiB", hint=hint)
+        # Some editors begin a file with a byte order mark, which is not TOML.
+        return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error

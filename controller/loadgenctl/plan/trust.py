@@ -77,14 +77,10 @@ OWN_PLACES = (Path("~/.config/loadgenctl"), Path("/etc/loadgenctl"))
 """Folders of the person and of the machine, whose file is as good as one that is named."""
 
 
-def require_trust(tables: Mapping[str, Any], path: Path, found: os.stat_result) -> None:
-    """Raise `UsageError` unless a file that nobody named may set what is in it.
-
-    `found` is what the file was when it was opened.
-    """
-    if path.absolute().parent in {place.expanduser() for place in OWN_PLACES}:
+def require_trust(tables: Mapping[str, Any], path: Path) -> None:
+    """Raise `UsageError` unless a file that was not named may set what is in it."""
+    if _in_own_place(path):
         return
-    _require_owner(path, found)
     asking = sorted(set(_asking(tables, path)))
     if asking:
         raise UsageError(
@@ -114,7 +110,17 @@ def _within(value: str, folder: Path) -> bool:
         return False
 
 
-def _require_owner(path: Path, found: os.stat_result) -> None:
+def _in_own_place(path: Path) -> bool:
+    return path.absolute().parent in {place.expanduser() for place in OWN_PLACES}
+
+
+def require_owner(path: Path, found: os.stat_result) -> None:
+    """Raise `UsageError` if others can change a file that was not named: it is not even read.
+
+    `found` is what the file was when it was opened.
+    """
+    if _in_own_place(path):
+        return
     mine = os.geteuid()
     if found.st_uid not in {0, mine}:
         why = "belongs to another user"

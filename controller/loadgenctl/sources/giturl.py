@@ -72,6 +72,9 @@ def parse_repository(text: str) -> Repository:
     match = _SCP.fullmatch(text)
     if match is None or match["host"].startswith("-") or (match["user"] or "").startswith("-"):
         raise _refused(text)
+    if "@" in match["path"]:
+        # `user:password@host` looks like a host and a path, and would be shown as it is.
+        raise _refused(text)
     return Repository(text, text)
 
 
