@@ -259,7 +259,7 @@ def test_an_engine_that_is_not_there_is_said_so_quickly(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
     assert caught.value.exit_code == 2
     assert "no such file" in caught.value.message
-    assert "start the engine" in (caught.value.hint or "")
+    assert "start that engine" in (caught.value.hint or "")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -135,7 +135,7 @@ def test_other_containers_do_not_reach_what_is_published_for_this_machine(
 
 def test_the_lines_that_are_printed_work_in_a_shell(desk: Desk, up: Up) -> None:
     command, records = up("--stage.loadgen.amm.interval", "1")
-    assert 'which is {"amm":{"interval":1}} at first' in command.stdout
+    assert 'read and set the load (now: {"amm":{"interval":1}})' in command.stdout
     command.until(lambda: records.cycles(finished_in=0) > 0, "the load at first runs")
     lines = [line.strip() for line in command.stdout.splitlines() if "curl " in line]
     said = [_paste(line) for line in lines]
