@@ -31,7 +31,7 @@ class FakeClock:
         return self._now
 
     def set_wall(self, wall: float) -> None:
-        """Set the machine's clock; the monotonic one goes on."""
+        """Set the machine's clock; the monotonic one continues."""
         self._wall = wall - self._now
 
     def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Runs whose words nobody reads: the measuring does not depend on them, nor does the exit code.
+"""Runs whose output has no reader: the measuring does not depend on them, nor does the exit code.
 
 Without containers, as `test_local_run.py`. What a run says goes to a pipe or terminal of the test.
 """

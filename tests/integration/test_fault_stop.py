@@ -1,4 +1,4 @@
-"""How a stage's end is told: roles that crash while they stop, and a load that had stalled."""
+"""How a stage's end is reported: roles that crash while they stop, and a load that had stalled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which options file counts, and what one that nobody named may set."""
+"""Which options file counts, and what one that was not named may set."""
 
 from __future__ import annotations
 

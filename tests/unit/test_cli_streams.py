@@ -1,4 +1,4 @@
-"""Standard output and error that nobody reads, or slowly, or that cannot take every character."""
+"""Standard output and error without a reader, with a slow one, or with a small charset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told while a run of the service is in progress, and what a quiet service leaves out."""
+"""What is reported during a run of the service, and what a quiet service leaves out."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ SECRET = "s3cr3t-Value"
         ),
         ("https://u:p@w@host/x and http://a@b", "https://***@host/x and http://***@b"),
         ("https://host/a@b", "https://host/a@b"),
-        ("https://proxy.golang.org/a.b/c@v1.2.3", "https://proxy.golang.org/a.b/c@v1.2.3"),
+        ("https://modules.example/a.b/c@v1.2.3", "https://modules.example/a.b/c@v1.2.3"),
         ("https://npm.example/@scope/name", "https://npm.example/@scope/name"),
         ("https://u:p/w@host/x", "https://***@host/x"),
         ("https://u:1/2@host/x", "https://***@host/x"),

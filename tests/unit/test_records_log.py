@@ -1,4 +1,4 @@
-"""The log of a run, and folders whose names nobody has chosen."""
+"""The log of a run, and folders with default names."""
 
 from __future__ import annotations
 

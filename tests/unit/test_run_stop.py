@@ -1,4 +1,4 @@
-"""How roles end when a stage stops them: an orderly end, and what is told of another one."""
+"""How roles end when a stage stops them: an orderly end, and what is reported of another one."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Inputs:
 
     @property
     def unnamed(self) -> bool:
-        """Whether nobody has chosen the results folder."""
+        """True if the results folder has its default name."""
         return self.settings.get("output-dir") is None
 
     def plan(self, *, only_build: bool = False) -> RunPlan:

@@ -48,7 +48,7 @@ class ReportFiles:
         """Raise `UsageError` for what could not be written: now, not hours into a run.
 
         `made` is a folder that will be there when the reports are written. No other is made: a
-        mistyped name would leave reports where nobody looks for them.
+        mistyped name would leave reports in an unexpected place.
         """
         if self.junit == STDOUT:
             raise UsageError("--junit takes a file", hint="only --markdown takes - for the output")

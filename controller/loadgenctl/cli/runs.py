@@ -47,7 +47,7 @@ def find_run(named: str | Path, results: Path = RESULTS) -> Path:
 
 
 def find_runs(named: Sequence[Path]) -> list[Path]:
-    """The folders that are meant; without a name the last run, which is told on standard error.
+    """The folders that are meant; without a name the last run, which is named on standard error.
 
     Of several, what is there but holds no readable run is left out with a warning. Raises
     `UsageError` for a name that is nothing, and if no run is left.

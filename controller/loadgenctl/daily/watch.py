@@ -15,7 +15,7 @@ from loadgenctl.records.reader import RunFolder, holds_run
 LOOK_EVERY: Final = 2.0
 """Seconds between looks at a run's folder."""
 REMIND_EVERY: Final = 15 * 60.0
-"""Seconds after which a step that has not changed is told again."""
+"""Seconds after which a step that has not changed is reported again."""
 
 
 @dataclass(slots=True)

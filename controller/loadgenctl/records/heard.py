@@ -21,7 +21,7 @@ def last_heard(folder: Path) -> float | None:
 
     Raises `OutputFolderError` if there is no run, or its records cannot be read.
     """
-    # An own reader: what is damaged is counted by whoever shows it.
+    # An own reader: what is damaged is counted where it is shown.
     run = RunFolder(folder)
     status = run.status
     told: list[object] = []

@@ -48,7 +48,7 @@ class LoadClient:
 
     def put(self, config: Mapping[str, Any]) -> None:
         """Set the config; {} turns all off. Raises `LoadFailed` when it is refused, and
-        `LoadUnreachable` when nobody can say.
+        `LoadUnreachable` if the service cannot be reached.
         """
         self._ask("put", json.dumps(config))
 

@@ -150,7 +150,7 @@ class LoadSide:
             self._tell_load_start()
 
     def _tell_load_start(self) -> None:
-        """The loaded window begins: what is measured under load is told by it (docs/slog.md)."""
+        """The loaded window begins: it defines what is measured under load (docs/slog.md)."""
         self.load_began = self._ctx.clock.monotonic()
         self._ctx.store.perf("load-start", block=self._height())
 

@@ -10,7 +10,7 @@ from .events import Stamp
 from .found import STEP_S, ClockStep, Moment, Startup
 
 STEPS_KEPT: Final = 100
-"""Steps of the clock that are told one by one; all are counted."""
+"""Steps of the clock that are listed one by one; all are counted."""
 
 Mark = tuple[float, float]
 """A line's `time` and `monotime`."""

@@ -113,7 +113,7 @@ def may_begin_slog(beginning: bytes) -> bool:
     content = beginning.removeprefix(BOM).lstrip()
     line, newline, _ = content.partition(b"\n")
     if not newline:
-        # The line goes on, here or when it is written.
+        # The line continues, here or when it is written.
         return not line or line.startswith(b"{")
     event = event_of(line)
     return is_usual(line) or (event is not None and event[TYPE] in _LISTED)

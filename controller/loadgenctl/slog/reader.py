@@ -1,6 +1,6 @@
 """Reads a slog, plain or packed, from a file or a pipe; damaged ones as far as they go.
 
-gzip, zstd, xz and bzip2 are told by the first bytes, not by the name. All their files may have
+gzip, zstd, xz and bzip2 are recognised by the first bytes, not by the name. Their files may have
 several parts, one behind the other, which are read as one: those of gzip are called members, of
 zstd frames, of xz and bzip2 streams. Zeros behind the last part are padding, anything else there is
 damage. The libraries are loaded only where they are needed.
@@ -24,7 +24,7 @@ _READ_ZSTD: Final = 512
 """Small: zstd's decompressor answers each read with all that is in it, which is at most 128 KiB for
 every 4 bytes, so here 16 MiB."""
 _MAGIC: Final = 8
-"""Bytes by which the beginning of another part is told."""
+"""Bytes by which the beginning of another part is recognised."""
 _EARLY: Final = "the archive ends too early"
 
 
