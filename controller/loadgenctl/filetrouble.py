@@ -25,6 +25,21 @@ def is_file_error(error: OSError) -> bool:
     return error.filename is not None or error.errno in _WITHOUT_PATH
 
 
+def resolved(path: Path) -> Path:
+    """The absolute path without links; nothing need be there.
+
+    Raises `OSError` or, before Python 3.13, `RuntimeError` for links that lead in a circle, which
+    `Path.resolve` returns as they are since then. See `behind`.
+    """
+    found = path.resolve()
+    try:
+        found.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+    return found
+
+
 def behind(error: BaseException) -> OSError | None:
     """The failed file operation that an exception is, or comes from; None for another one.
 

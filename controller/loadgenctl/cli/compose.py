@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.wiring import at_work
+from loadgenctl.filetrouble import resolved
 from loadgenctl.model import Ports
 from loadgenctl.run.compose import lay_out
 
@@ -31,7 +32,7 @@ stop it and remove the containers; the state stays in {state}:
 def make_compose(given: Inputs, into: Path, *, quiet: bool) -> None:
     """Make the folder, and print what to do with it. Raises what `lay_out` raises."""
     plan = given.plan(only_build=True)
-    folder = (Path.cwd() / into.expanduser()).resolve()
+    folder = resolved(Path.cwd() / into.expanduser())
     with at_work(given.site(), quiet=quiet) as wiring:
         services = wiring.services(plan)
         made = lay_out(plan, folder, services, services.role_user)

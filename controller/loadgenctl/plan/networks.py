@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadgenctl.errors import UsageError
+from loadgenctl.filetrouble import resolved
 from loadgenctl.origins import origin_of
 from loadgenctl.plan.options import ORIGINS, TRACES
 from loadgenctl.plan.settings import DEFAULT, Settings
@@ -42,7 +43,7 @@ def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
         provision_command=settings.get("provision-command"),
         network=_network(settings),
         traces=_traces(settings.get("trace")),
-        bootstrap=None if bootstrap is None else (cwd / bootstrap).resolve(),
+        bootstrap=None if bootstrap is None else resolved(cwd / bootstrap),
     )
 
 

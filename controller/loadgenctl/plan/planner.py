@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
+from loadgenctl.filetrouble import resolved
 from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, StageSpec
 from loadgenctl.plan.networks import LOCAL, network_options, require_local
 from loadgenctl.plan.options import ROLES, WAITS
@@ -90,7 +91,7 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
 
 
 def _absolute(path: Path | None, cwd: Path) -> Path | None:
-    return None if path is None else (cwd / path).resolve()
+    return None if path is None else resolved(cwd / path)
 
 
 def _check_local(settings: Settings) -> None:

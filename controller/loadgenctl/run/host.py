@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import shutil
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -70,16 +71,22 @@ def remove_whole(path: Path, *, hint: str) -> None:
 
     Raises `OutputFolderError` if any of it stays, naming the first such path and its owner.
     """
+    kept: list[Path] = []
+
+    def failed(_: object, name: str, __: object) -> None:
+        kept.append(Path(os.fsdecode(name)))
+        # Called while the error is handled. Some versions then call it for the folder, too.
+        raise  # noqa: PLE0704
+
+    # The error's own name of the file depends on the version of Python; 3.12 renamed the handler.
+    handler: dict[str, Any] = {"onexc" if sys.version_info >= (3, 12) else "onerror": failed}
     try:
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            shutil.rmtree(path, **handler)
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        stays = Path(os.fsdecode(error.filename)) if error.filename else path
-        if not stays.is_absolute():
-            # Known by its name alone: the folder was opened before.
-            stays = next(path.rglob(stays.name), path)
+        stays = kept[0] if kept else path
         raise OutputFolderError(
             f"{path} cannot be removed: {stays}{_owned(stays)}: {error.strerror}", hint=hint
         ) from error
