@@ -18,6 +18,7 @@ from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import GitSource
 from loadgenctl.sources.gitcli import require_git
+from loadgenctl.sources.giturl import parse_repository
 
 SDK_URL = "https://git.example.test/acme/sdk.git"
 ENGINE_URL = "https://git.example.test/acme/engine.git"
@@ -240,6 +241,19 @@ def test_hostile_addresses_never_reach_git(world: World, address: str) -> None:
     with pytest.raises(UsageError):
         world.resolve("main", address)
     assert world.runner.seen == []
+
+
+def test_a_folder_that_is_named_without_a_dot_is_proposed_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mysdk").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        parse_repository("mysdk")
+    assert caught.value.hint == "the folder of that name is ./mysdk"
+    with pytest.raises(UsageError) as caught:
+        parse_repository("elsewhere")
+    assert "a path from / or ./" in str(caught.value.hint)
 
 
 def test_credentials_stay_out_of_records_files_and_errors(world: World, tmp_path: Path) -> None:

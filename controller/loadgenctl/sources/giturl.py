@@ -164,8 +164,9 @@ def refuse_unprintable(text: str, what: str) -> None:
 def _refused(text: str) -> UsageError:
     # Before it is cut: what is left of a password has no @ behind it.
     shown = mask_address(text)[:80]
-    return UsageError(
-        f"{shown!r} is not an address of a git repository",
-        hint="give https://HOST/PATH, ssh://HOST/PATH, user@host:path, or a path from / or ./;"
-        " in a password write / as %2F, ? as %3F, # as %23",
-    )
+    hint = "give https://HOST/PATH, ssh://HOST/PATH, user@host:path, or a path from / or ./"
+    if "@" in text:
+        hint += "; in a password write / as %2F, ? as %3F, # as %23"
+    elif Path(text).is_dir():
+        hint = f"the folder of that name is ./{shown}"
+    return UsageError(f"{shown!r} is not an address of a git repository", hint=hint)
