@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from loadgenctl.cli.localsite import local_build_settings
+from loadgenctl.cli.localsite import keep_gitconfig, local_build_settings
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.model import Mount
 from loadgenctl.site import GitRewrite, SiteSettings
 
 
 def test_paths_are_those_of_this_machine(tmp_path: Path) -> None:
-    bundle, home = tmp_path / "ca.pem", tmp_path / "home"
+    bundle, homes = tmp_path / "ca.pem", tmp_path / "home"
     bundle.write_text("a certificate")
     site = SiteSettings(
         ca_bundle=bundle,
@@ -21,13 +21,28 @@ def test_paths_are_those_of_this_machine(tmp_path: Path) -> None:
         git=(GitRewrite("https://git.example.test/sdk", "/mirrors/sdk"),),
         builder_environment={"GOFLAGS": "-mod=mod"},
     )
-    env, mounts = local_build_settings(site, home)
+    env, mounts = local_build_settings(site, homes)
+    (home,) = homes.iterdir()
     assert env["NODE_EXTRA_CA_CERTS"] == str(bundle)
     assert env["npm_config_registry"] == "https://npm.example.test"
     assert env["GOFLAGS"] == "-mod=mod"
     assert mounts == (Mount(str(home), "/tmp/home"),)
     assert '[url "file:///mirrors/sdk"]' in (home / ".gitconfig").read_text()
-    assert home.stat().st_mode & 0o077 == 0
+    assert homes.stat().st_mode & 0o077 == 0
+
+
+def test_git_settings_of_one_build_are_not_changed_by_another(tmp_path: Path) -> None:
+    first = keep_gitconfig(tmp_path / "site", "gitconfig", "[safe]\n")
+    descriptor = first.open()
+    second = keep_gitconfig(tmp_path / "site", "gitconfig", "[core]\n")
+    assert second != first
+    assert keep_gitconfig(tmp_path / "site", "gitconfig", "[safe]\n") == first
+    with descriptor:
+        assert descriptor.read() == "[safe]\n"
+    assert first.stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "site").stat().st_mode & 0o077 == 0
+    first.write_text("damaged")
+    assert keep_gitconfig(tmp_path / "site", "gitconfig", "[safe]\n").read_text() == "[safe]\n"
 
 
 def test_a_mount_has_to_be_there_already(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from loadgenctl import resources
 from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.console import ConsoleProgress
-from loadgenctl.cli.localsite import local_build_settings
+from loadgenctl.cli.localsite import keep_gitconfig, local_build_settings
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine
@@ -244,13 +244,9 @@ class Wiring:
         settings = self.site_settings
         if self._client is None:
             return local_build_settings(settings, cache / "build-home") if building else ({}, ())
-        # The file may hold credentials, and the builder's user has to read it: the folder is ours.
-        gitconfig = cache / "site" / "gitconfig"
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            gitconfig.parent.mkdir(mode=0o700, exist_ok=True)
-            gitconfig.write_text(settings.builder_gitconfig(), encoding="utf-8")
-            gitconfig.chmod(0o644)
+            gitconfig = keep_gitconfig(cache / "site", "gitconfig", settings.builder_gitconfig())
         except OSError as error:
             raise file_error(error) from error
         return settings.builder_env(), settings.builder_mounts(gitconfig=gitconfig)
