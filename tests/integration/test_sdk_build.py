@@ -25,6 +25,7 @@ from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.cache import SdkCache
 from loadgenctl.sources.git import GitSource
+from loadgenctl.sources.giturl import slug_of
 
 pytestmark = pytest.mark.docker
 
@@ -79,6 +80,11 @@ class Workshop:
         )
 
     @property
+    def package_cache(self) -> Path:
+        """Where the recipe's package cache is on the host."""
+        return self.root / "cache" / "pkg" / slug_of(URL) / "tiny"
+
+    @property
     def log(self) -> Path:
         return self.root / "build.log"
 
@@ -126,7 +132,7 @@ def test_it_is_built_once_and_found_again(workshop: Workshop) -> None:
         workshop.source(), workshop.resolve(), RECIPE, workshop.image, workshop.log
     )
     assert again == tree
-    builds = workshop.root / "cache" / "pkg" / "tiny" / "builds"
+    builds = workshop.package_cache / "builds"
     assert len(builds.read_text().splitlines()) == 1
 
 
@@ -163,7 +169,7 @@ def test_an_interrupt_leaves_nothing(workshop: Workshop) -> None:
 
 def test_two_builds_of_one_revision_make_one(workshop: Workshop) -> None:
     """The first build goes on only when the second has said that it waits."""
-    packages = workshop.root / "cache" / "pkg" / "tiny"
+    packages = workshop.package_cache
     waited: list[str] = []
 
     def on_step(text: str) -> None:
