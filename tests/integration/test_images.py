@@ -229,7 +229,7 @@ def test_site_settings_reach_the_build_and_leave_no_trace(bench: Workbench, tmp_
     template = (
         "FROM {{ base }} AS first\n"
         "{%- if site_ca %}\nCOPY site-ca.crt /ca\n{%- endif %}\n"
-        "RUN cat /ca; echo registry={{ npm_registry }}; echo proxy=$http_proxy=$HTTP_PROXY\n"
+        "RUN cat /ca; echo registry={{ npm_registry }}; echo proxy=$http_proxy $HTTP_PROXY\n"
         "FROM {{ base }}\n"
     )
     made = bench.store(site).ensure(bench.recipe(template), bench.lines.append)
@@ -237,7 +237,7 @@ def test_site_settings_reach_the_build_and_leave_no_trace(bench: Workbench, tmp_
     assert "a certificate" in bench.lines
     assert "registry=https://npm.example.test" in bench.lines
     proxy = "http://***@proxy.example.test:3128"
-    assert f"proxy={proxy}={proxy}" in bench.lines, "as it reached the build, but for the secret"
+    assert f"proxy={proxy} {proxy}" in bench.lines, "as it reached the build, but for the secret"
     image = bench.client.images.get(made.tag)
     everything = f"{image.attrs} {image.history()}"
     assert "proxy.example.test" not in everything

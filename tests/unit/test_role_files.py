@@ -81,7 +81,6 @@ ALLOWED = {
         "remove_whole: is_dir",
         "remove_whole: unlink",
         "remove_whole: shutil.rmtree",
-        "remove_whole: rglob",
         "_owned: lstat",
         # The results folder.
         "_lost: exists",
