@@ -103,8 +103,10 @@ class Step:
         assert found["shell"] == "bash"
         return dict(found)
 
-    def start(self, given: Mapping[str, object], program: str) -> subprocess.Popen[str]:
-        """The step, begun as the runner begins it."""
+    def start(
+        self, given: Mapping[str, object], program: str, also: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """The step, begun as the runner begins it; `also` are further variables."""
         target = self.folder / "bin" / "loadgenctl"
         target.parent.mkdir(exist_ok=True)
         target.write_text(PROGRAM.format(program))
@@ -114,7 +116,7 @@ class Step:
         return subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
             cwd=self.folder,
-            env=self.environment(given),
+            env={**self.environment(given), **(also or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -284,14 +286,25 @@ def test_what_is_printed_gives_the_runner_no_commands(step: Step) -> None:
     assert not step.run({})[1].startswith(first), "the next one is another"
 
 
+# A `kill` that returns when the process that it signals has ended.
+SLOW_KILL: Final = """kill() {
+  builtin kill "$@" || return
+  [ "$1" != -TERM ] || while builtin kill -0 "$2" 2>/dev/null; do :; done
+}
+"""
+
+
+@pytest.mark.parametrize("ends_first", [False, True], ids=["", "ends-first"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_job_that_is_cancelled_stops_the_program_and_waits_for_it(
-    step: Step, number: signal.Signals
+    step: Step, number: signal.Signals, ends_first: bool
 ) -> None:
     program = (
         "trap 'echo stopping; kill $!; exit 130' TERM\nsleep 60 >/dev/null 2>&1 &\necho ready\nwait"
     )
-    with step.start({}, program) as process:
+    functions = step.folder / "functions.sh"
+    functions.write_text(SLOW_KILL if ends_first else "")
+    with step.start({}, program, {"BASH_ENV": str(functions)}) as process:
         assert process.stdout is not None
         lines = iter(process.stdout)
         assert next(line for line in lines if line == "ready\n")
