@@ -215,3 +215,7 @@ class RunPlan:
     traces: tuple[str, ...] = ()
     bootstrap: Path | None = None
     """A bootstrap configuration for the local chain."""
+    client: Literal["solo", "wallet"] = "solo"
+    """`solo`: the load acts through a client kernel of its own; `wallet`: through smart wallets."""
+    compute_limit: int | None = None
+    """Computrons that the kernel of the local chain may spend in a block; None: the chain's own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from loadgenctl.model import ChainNetwork, Command, Ports, ResolvedRevision
 
@@ -147,6 +147,10 @@ class RoleContext:
     traces: tuple[str, ...] = ()
     bootstrap: str | None = None
     """Path in the container of the chain's bootstrap configuration."""
+    client: Literal["solo", "wallet"] = "solo"
+    """See `RunPlan.client`."""
+    compute_limit: int | None = None
+    """See `RunPlan.compute_limit`."""
 
 
 def trace_paths(role: str, ctx: RoleContext, known: Collection[str]) -> dict[str, str]:
