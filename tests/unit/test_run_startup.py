@@ -122,7 +122,7 @@ REPLAY = event("start-replay", vatID="v9", deliveries=7)
         (KERNEL, "starting the kernel"),
         (KERNEL + VAT, "starting the kernel: 1 vats"),
         (KERNEL + VAT + BOOTSTRAP + DELIVERY, "running the bootstrap: 1 deliveries"),
-        (KERNEL + VAT + BOOTSTRAPPED, "bundling core proposals before block 1"),
+        (KERNEL + VAT + BOOTSTRAPPED, "bootstrapped, preparing block 1"),
         (BOOTSTRAPPED + BLOCK + DELIVERY, "running block 1: 1 deliveries"),
         (KERNEL + VAT + REPLAY, "replaying vat v9 zoe, 0 replayed"),
         (KERNEL + VAT + REPLAY + event("finish-replay", vatID="v9"), "1 vats replayed"),

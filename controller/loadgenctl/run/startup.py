@@ -71,7 +71,7 @@ def doing(scanner: SlogScanner, *, launched: bool, fresh: bool) -> str:
     if block is not None:
         return f"running block {block.block_height}: {block.deliveries} deliveries"
     if startup.bootstrap_finished_at is not None:
-        return "bundling core proposals before block 1"
+        return "bootstrapped, preparing block 1"
     if startup.bootstrap_started_at is not None:
         return f"running the bootstrap: {startup.bootstrap_deliveries} deliveries"
     replay = _replay(scanner.vats.values())
