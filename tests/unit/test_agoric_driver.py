@@ -1,4 +1,4 @@
-"""Which tasks the Agoric driver offers, by the chain's own names, and how its vaults are borrowed on.
+"""Which tasks the Agoric driver offers, by the chain's own names, and how its vaults lend.
 
 The modules are run by Node with stand-ins for the SDK's packages. Without a Node they are left to
 the runs of the real SDK.
@@ -97,9 +97,7 @@ def told(driver: Path, script: str) -> Any:
 
 def test_the_chain_of_2021_has_all_tasks_and_is_asked_for_its_names_only(driver: Path) -> None:
     hubs = "{ instance: [['autoswap', {}], ['Treasury', {}]], brand: [['RUN', {}]] }"
-    answer = told(
-        driver, f"const h = home({hubs}); tell([await findOffers(tasks, h), asked]);"
-    )
+    answer = told(driver, f"const h = home({hubs}); tell([await findOffers(tasks, h), asked]);")
     assert answer == [{"offered": ["faucet", "amm", "vault"], "refused": {}}, 2]
 
 

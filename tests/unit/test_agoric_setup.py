@@ -1,4 +1,4 @@
-"""The Agoric set-up scripts with stand-ins for the SDK's tools, as they were and as they are today."""
+"""The Agoric set-up scripts with stand-ins for the SDK's tools of 2021 and of today."""
 
 from __future__ import annotations
 

@@ -71,7 +71,9 @@ def provision(args: argparse.Namespace) -> None:
 
     if not funded():
         coins = ",".join(f"{amount}{denom}" for denom, amount in wanted.items())
-        helper.transact(f"sending {coins}", ["bank", "send", PAYER, address, coins, f"--from={PAYER}"])
+        helper.transact(
+            f"sending {coins}", ["bank", "send", PAYER, address, coins, f"--from={PAYER}"]
+        )
         if not funded():
             raise SetupError(f"{address} holds {helper.balances(address)} after being sent {coins}")
     helper.transact(
