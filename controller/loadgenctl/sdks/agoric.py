@@ -112,6 +112,8 @@ mkdir -p "$HOME"
 make -C golang/cosmos all
 """
 
+FROZEN = ("--frozen-lockfile",)
+GO_STEP = "build the chain"
 ADDON = "golang/cosmos/build/Release/agcosmosdaemon.node"
 """The chain's Go part, as Node loads it."""
 CHECK = """
@@ -171,13 +173,16 @@ class AgoricSdk:
         return BuildRecipe(
             steps=(
                 self._step("install the packages", INSTALL, 1800.0),
-                self._step("build the chain", GO, 3600.0),
+                self._step(GO_STEP, GO, 3600.0),
                 self._step("build the packages", BUILD.format(pins=pins), 1800.0),
                 self._step("check what was built", check, 60.0),
             ),
             caches=CACHES,
             sparse=SPARSE,
             submodules=self._submodules,
+            frozen=FROZEN,
+            go_steps=(GO_STEP,),
+            go_part="golang/cosmos/build",
             makes=(f"golang/cosmos/build/{era.helper}", ADDON, era.worker),
         )
 
