@@ -23,7 +23,7 @@ from loadgenctl.sources.listing import content_hash
 from loadgenctl.sources.yarnlock import LockEntry, YarnLock, parse_lock
 
 VARIABLE = "LOADGENCTL_OVERRIDES"
-"""What images/sdk/build/overrides.py applies; its docstring has the form."""
+"""What images/sdk/overrides.py applies; its docstring has the form."""
 RELOCK = {"YARN_ENABLE_IMMUTABLE_INSTALLS": "false"}
 """Environment of a build whose lockfile cannot stay as it is: later yarns hold to it in CI."""
 PLACE = "/var/lib/loadgenctl/overrides"
@@ -72,9 +72,7 @@ class Tailored:
     """Overrides for which the revision has no place."""
 
 
-def tailor(
-    recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: Read
-) -> Tailored:
+def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: Read) -> Tailored:
     """The recipe with the overrides that apply to the revision. Raises `UsageError`."""
     if not recipe.steps:
         return Tailored(recipe)
@@ -100,7 +98,7 @@ def tailor(
 
 
 def _script() -> tuple[str, ...]:
-    path = resources.images("sdk", "build", "overrides.py")
+    path = resources.images("sdk", "overrides.py")
     return ("python3", "-c", path.read_text(encoding="utf-8"))
 
 
@@ -202,7 +200,9 @@ def _go(
     texts = [(read(path) or b"").decode("utf-8", "replace") for path in _MODULE_FILES]
     for old, new in overrides.replace.items():
         path, _, version = old.partition("@")
-        place = re.compile(rf"(?m)^(?!\s*//).*(?<!\S){re.escape(path)}\s+{re.escape(version)}\b(?!\S)")
+        place = re.compile(
+            rf"(?m)^(?!\s*//).*(?<!\S){re.escape(path)}\s+{re.escape(version)}\b(?!\S)"
+        )
         if not any(place.search(text) for text in texts):
             found.unused.append(f"site.go.replace.{old}")
         elif isinstance(new, Path):
@@ -216,12 +216,16 @@ def _go(
 
 
 def _with_part(recipe: BuildRecipe, source: str) -> tuple[Command, ...]:
-    copy = f"rm -rf {recipe.go_part}\ncp -R {source} {recipe.go_part}\nchmod -R u+w {recipe.go_part}\n"
+    copy = (
+        f"rm -rf {recipe.go_part}\ncp -R {source} {recipe.go_part}\nchmod -R u+w {recipe.go_part}\n"
+    )
     steps, done = [], False
     for step in recipe.steps:
         if step.label not in recipe.go_steps:
             steps.append(step)
         elif not done:
             done = True
-            steps.append(replace(step, argv=("/bin/sh", "-ec", copy), label="copy the chain's Go part"))
+            steps.append(
+                replace(step, argv=("/bin/sh", "-ec", copy), label="copy the chain's Go part")
+            )
     return tuple(steps)
