@@ -163,7 +163,9 @@ class Builder:
                 self.on_step(label)
                 file.write(f"==> {label}\n".encode())
                 began = self.clock.monotonic()
-                spec = self._spec(step, number, image, [Mount(str(tree), SRC), *mounts])
+                spec = self._spec(
+                    step, number, image, [Mount(str(tree), SRC), *mounts, *recipe.mounts]
+                )
                 self._run_step(spec, label, file, log)
                 durations[label] = round(self.clock.monotonic() - began, 3)
         return durations

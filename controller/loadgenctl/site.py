@@ -6,16 +6,16 @@ never the results: a record holds the site's name only. Parsing is strict; all t
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
-from loadgenctl.masking import Mask, mask_of, userinfo_length
+from loadgenctl.masking import Mask, mask_of
 from loadgenctl.model import Mount
+from loadgenctl.overrides import Overrides, parse_go, parse_npm
+from loadgenctl.sitetable import Table
 
 CA_TARGET = "/etc/ssl/loadgenctl-site-ca.crt"
 """Where the builder sees the site's CA bundle."""
@@ -24,8 +24,6 @@ GITCONFIG_TARGET = "/etc/gitconfig"
 GIT_TARGET = "/var/lib/loadgenctl/git"
 """Folder in the builder below which local git mirrors are mounted, by number."""
 
-_URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!*+,=%\[\]-]+")
-"""An address that means nothing to a shell, to sed or to a Dockerfile, which it is written into."""
 _CA_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
     "SSL_CERT_FILE",
@@ -68,6 +66,7 @@ class SiteSettings:
     """Longest prefix first."""
     builder_environment: Mapping[str, str] = field(default_factory=dict)
     extra_mounts: tuple[Mount, ...] = ()
+    overrides: Overrides = field(default_factory=Overrides)
 
     def proxies(self) -> dict[str, str]:
         """The proxy variables in both cases: programs disagree on which one they read."""
@@ -183,7 +182,7 @@ def parse_site(document: Mapping[str, Any], folder: Path) -> SiteSettings:
 
     Other tables of the document are none of this parser's business.
     """
-    table = _Table(document, "", folder.resolve()).table("site")
+    table = Table(document, "", folder.resolve()).table("site")
     table.only(
         "name",
         "ca_bundle",
@@ -196,6 +195,8 @@ def parse_site(document: Mapping[str, Any], folder: Path) -> SiteSettings:
         "no_proxy",
         "git",
         "builder",
+        "npm",
+        "go",
     )
     builder = table.table("builder")
     builder.only("env", "mounts")
@@ -216,10 +217,14 @@ def parse_site(document: Mapping[str, Any], folder: Path) -> SiteSettings:
         git=_git(table.table("git")),
         builder_environment={name: env.required_text(name) for name in env.values},
         extra_mounts=tuple(_mount(mount) for mount in builder.tables("mounts")),
+        overrides=Overrides(
+            npm=parse_npm(table.table("npm")),
+            go=parse_go(table.table("go")),
+        ),
     )
 
 
-def _git(table: _Table) -> tuple[GitRewrite, ...]:
+def _git(table: Table) -> tuple[GitRewrite, ...]:
     rewrites = []
     for prefix in table.values:
         if not _is_url(prefix):
@@ -234,7 +239,7 @@ def _git(table: _Table) -> tuple[GitRewrite, ...]:
     return tuple(sorted(rewrites, key=lambda rewrite: (-len(rewrite.prefix), rewrite.prefix)))
 
 
-def _mount(table: _Table) -> Mount:
+def _mount(table: Table) -> Mount:
     table.only("source", "target", "read_only")
     target = table.required_text("target")
     if not target.startswith("/"):
@@ -252,116 +257,3 @@ def _is_url(text: str) -> bool:
     if ":" in after.partition("/")[0]:
         return False  # `ext::…` runs commands
     return bool(colon) and (after.startswith("//") or ("@" in before and "/" not in before))
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A TOML table that knows its name, so that every refusal says where."""
-
-    values: Mapping[str, Any]
-    name: str
-    folder: Path
-
-    def path(self, key: str) -> str:
-        """The key's full name."""
-        return f"{self.name}.{key}" if self.name else key
-
-    def only(self, *known: str) -> None:
-        """Refuse every other key."""
-        for key in self.values:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-                raise UsageError(
-                    f"unknown setting {self.path(key)}",
-                    hint=f"did you mean {self.path(near[0])}?"
-                    if near
-                    else f"known in [{self.name}]: {', '.join(known)}",
-                )
-
-    def table(self, key: str) -> _Table:
-        """A table inside; empty when absent."""
-        value = self.values.get(key, {})
-        if not isinstance(value, Mapping):
-            raise UsageError(f"{self.path(key)} must be a table, not {value!r}")
-        return _Table(value, self.path(key), self.folder)
-
-    def tables(self, key: str) -> list[_Table]:
-        """An array of tables; empty when absent."""
-        value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-            raise UsageError(
-                f"{self.path(key)} must be an array of tables", hint=f"write [[{self.path(key)}]]"
-            )
-        return [
-            _Table(item, f"{self.path(key)}[{number}]", self.folder)
-            for number, item in enumerate(value)
-        ]
-
-    def text(self, key: str) -> str | None:
-        """A string that is not empty; None when absent."""
-        return None if key not in self.values else self.required_text(key)
-
-    def required_text(self, key: str) -> str:
-        """A string that is not empty."""
-        value = self.values.get(key)
-        if value is None:
-            raise UsageError(f"{self.path(key)} is missing")
-        if not isinstance(value, str) or not value or not value.isprintable():
-            # Not what it is: a setting may hold a password.
-            raise UsageError(
-                f"{self.path(key)} must be one line of text without control characters"
-            )
-        return value
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        """true or false."""
-        value = self.values.get(key, default)
-        if not isinstance(value, bool):
-            raise UsageError(f"{self.path(key)} must be true or false, not {value!r}")
-        return value
-
-    def url(self, key: str) -> str | None:
-        """An http or https url without the slash at its end; None when absent."""
-        value = self.text(key)
-        if value is None:
-            return None
-        if not _URL.fullmatch(value):
-            raise UsageError(
-                f"{self.path(key)} must be an http or https url",
-                hint="of plain characters: what else there is in it has to be percent-encoded",
-            )
-        return value.rstrip("/")
-
-    def public_url(self, key: str) -> str | None:
-        """One without credentials, as it becomes part of images."""
-        value = self.url(key)
-        if value is not None and userinfo_length(value.partition("://")[2]):
-            raise UsageError(
-                f"{self.path(key)} may hold no credentials: images hold it, and show it",
-                hint="give them to the builder alone, by [site.builder.env], or use a proxy that"
-                " adds them",
-            )
-        return value
-
-    def file(self, key: str) -> Path | None:
-        """An existing file; None when absent."""
-        value = self.text(key)
-        if value is None:
-            return None
-        path = self.existing(key, value)
-        if not path.is_file():
-            raise UsageError(f"{self.path(key)} is not a file: {path}")
-        return path
-
-    def existing(self, key: str, value: str) -> Path:
-        """An existing path, made absolute."""
-        try:
-            path = (self.folder / Path(value).expanduser()).resolve()
-        except (RuntimeError, OSError) as error:
-            raise UsageError(f"{self.path(key)} is not a usable path: {value[:60]!r}") from error
-        if not path.exists():
-            raise UsageError(
-                f"{self.path(key)} names a path that does not exist: {path}",
-                hint=f"relative paths count from {self.folder}",
-            )
-        return path

@@ -163,7 +163,7 @@ class Image:
 def made(source: Path) -> Made:
     resolved = ResolvedRevision("sim", "x", "c0ffee", 1, "c0ffee", "/repo")
     family = sim.make(resolved, BundledTree(resources.images("sim")))
-    return Made(Wanted(resolved, family), Image(), source)
+    return Made(Wanted(resolved, family, family.build()), Image(), source)
 
 
 def test_a_build_tells_its_key_and_folder(

@@ -55,8 +55,9 @@ def test_an_own_folder_that_is_not_built_is_refused(world: World, tmp_path: Path
     plan, services = world.plan(f"--src {folder}"), world.services()
     services = replace(services, source=DirectorySource(services.processes))
     resolved = services.source.resolve(SourceRequest("agoric", None, None, folder))
-    wanted = Wanted(resolved, AgoricSdk(load(resources.images("sdk", "eras.toml"))[0], (), {}))
-    makes = wanted.family.build().makes
+    family = AgoricSdk(load(resources.images("sdk", "eras.toml"))[0])
+    wanted = Wanted(resolved, family, family.build())
+    makes = wanted.recipe.makes
     for name in makes:
         with pytest.raises(UsageError, match=f"is not built: .*{name}") as refused:
             make_sdk(plan, wanted, NO_IMAGE, services, tmp_path / "log")

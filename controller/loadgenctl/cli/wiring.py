@@ -182,6 +182,7 @@ class Wiring:
             role_user=user,
             finish=self._finish(plan),
             site_name=self.site_settings.name,
+            overrides=self.site_settings.overrides,
             origins=OriginReader(
                 HttpFetch(self.site_settings.ca_bundle, self.site_settings.proxies())
             ),

@@ -8,18 +8,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from loadgenctl.engines.base import Engine
 from loadgenctl.errors import UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.overrides import Overrides
 from loadgenctl.run import leftovers
 from loadgenctl.run.progress import Progress
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
 from loadgenctl.sdks.eras import note_era
 from loadgenctl.sources.base import SdkSource, SourceRequest
+from loadgenctl.tailoring import tailor
 
 
 class ImageRef(Protocol):
@@ -101,6 +103,8 @@ class Makers:
     """None where there is no image: roles are programs of this machine."""
     builder: SdkBuilder
     progress: Progress
+    overrides: Overrides = field(default_factory=Overrides, kw_only=True)
+    """What the site builds otherwise than the SDK says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,10 @@ class Wanted:
 
     resolved: ResolvedRevision
     family: SdkFamily
+    recipe: BuildRecipe
+    """Of the build, as this site does it."""
+    deviations: tuple[str, ...] = ()
+    """What the site's overrides change in it; see `Tailored`."""
 
 
 def resolve(plan: RunPlan, makers: Makers) -> Wanted:
@@ -122,7 +130,10 @@ def resolve(plan: RunPlan, makers: Makers) -> Wanted:
             None if plan.checkout else plan.source_dir,
         )
     )
-    return Wanted(resolved, makers.factory(resolved, makers.source.tree(resolved)))
+    tree = makers.source.tree(resolved)
+    family = makers.factory(resolved, tree)
+    tailored = tailor(family.build(), makers.overrides, resolved.commit, tree.read)
+    return Wanted(resolved, family, tailored.recipe, tailored.deviations)
 
 
 def sweep(makers: Makers) -> None:
@@ -155,7 +166,7 @@ def make_sdk(plan: RunPlan, wanted: Wanted, image: ImageRef, makers: Makers, log
     A person's own folder is used as it is, and filled when it is empty. Raises `BuildError`, and
     `UsageError` for a folder of a person's own that is not built.
     """
-    recipe, folder = wanted.family.build(), plan.source_dir
+    recipe, folder = wanted.recipe, plan.source_dir
     if folder is not None and not plan.checkout:
         _check_built(folder, recipe)
         makers.progress.note(f"using {folder} as it is")
@@ -200,8 +211,7 @@ def make(plan: RunPlan, makers: Makers, log: Path) -> Made:
     image = make_image(wanted, makers, log)
     if plan.source_dir is None or plan.checkout:
         return Made(wanted, image, make_sdk(plan, wanted, image, makers, log))
-    recipe = wanted.family.build()
-    built = makers.builder.build_in_place(plan.source_dir, recipe, image.id, log)
+    built = makers.builder.build_in_place(plan.source_dir, wanted.recipe, image.id, log)
     return Made(wanted, image, built)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from loadgenctl.model import ChainNetwork, Command, Ports, ResolvedRevision
+from loadgenctl.model import ChainNetwork, Command, Mount, Ports, ResolvedRevision
 
 SRC = "/src"
 OUT = "/out"
@@ -134,6 +134,16 @@ class BuildRecipe:
     """
     makes: tuple[str, ...] = ()
     """Files of the tree that are there once it is built, without which no role can run."""
+    frozen: tuple[str, ...] = ()
+    """Words of the steps that hold an install to the lockfile. They are left out where a site's
+    overrides change what is installed.
+    """
+    go_steps: tuple[str, ...] = ()
+    """Labels of the steps that make `go_part`, and nothing else."""
+    go_part: str | None = None
+    """Folder of the tree with the Go part once it is built; None where there is none."""
+    mounts: tuple[Mount, ...] = ()
+    """Folders of this machine that the steps read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,231 @@
+"""Fit a revision's build to what the site overrides: what applies is found in the revision itself.
+
+An override that fits nothing in a revision does not change its build, so that one options file
+serves all revisions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from loadgenctl import resources
+from loadgenctl.errors import UsageError
+from loadgenctl.filetrouble import file_error
+from loadgenctl.model import Command, Mount
+from loadgenctl.overrides import GoOverrides, NpmOverrides, Overrides, Selector
+from loadgenctl.sdks.base import SRC, BuildRecipe
+from loadgenctl.sources.listing import content_hash
+from loadgenctl.sources.yarnlock import LockEntry, YarnLock, parse_lock
+
+VARIABLE = "LOADGENCTL_OVERRIDES"
+"""What images/sdk/overrides.py applies; its docstring has the form."""
+RELOCK = {"YARN_ENABLE_IMMUTABLE_INSTALLS": "false"}
+"""Environment of a build whose lockfile cannot stay as it is: later yarns hold to it in CI."""
+PLACE = "/var/lib/loadgenctl/overrides"
+"""Folder in the builder below which a site's own folders are mounted."""
+LABEL = "apply the site's overrides"
+_MODULE_FILES = ("golang/cosmos/go.work", "golang/cosmos/go.mod", "go.work", "go.mod")
+
+Read = Callable[[str], bytes | None]
+"""A file of the revision; None where there is none."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What applies to a revision, as it is found."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    """See VARIABLE."""
+    deviations: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    mounts: list[Mount] = field(default_factory=list)
+
+    def change(self, kind: str, key: str, value: object) -> None:
+        self.changes.setdefault(kind, {})[key] = value
+
+    def mount(self, folder: Path) -> tuple[str, str]:
+        """Where a folder of this machine is in the builder, and what it holds, by a hash."""
+        target = f"{PLACE}/{len(self.mounts)}"
+        self.mounts.append(Mount(str(folder), target, read_only=True))
+        try:
+            digest = content_hash(folder)[:16]
+        except OSError as error:
+            raise file_error(error) from error
+        # Another content is another build.
+        self.change("contents", target, digest)
+        return target, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Tailored:
+    """A build as this site does it."""
+
+    recipe: BuildRecipe
+    deviations: tuple[str, ...] = ()
+    """What differs from the SDK's own build, one line each. They name nothing of this machine."""
+    unused: tuple[str, ...] = ()
+    """Overrides for which the revision has no place."""
+
+
+def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: Read) -> Tailored:
+    """The recipe with the overrides that apply to the revision. Raises `UsageError`."""
+    if not recipe.steps:
+        return Tailored(recipe)
+    found = _Found()
+    _npm(overrides.npm, read, found)
+    relock = bool(found.changes)
+    steps = _go(overrides.go, recipe, commit, read, found)
+    if not found.deviations:
+        return Tailored(recipe, unused=tuple(found.unused))
+    env = {VARIABLE: json.dumps(found.changes, sort_keys=True), **(RELOCK if relock else {})}
+    if relock:
+        steps = tuple(_without(step, recipe.frozen) for step in steps)
+    apply = Command(argv=_script(), workdir=SRC, timeout=120.0, label=LABEL)
+    return Tailored(
+        replace(
+            recipe,
+            steps=tuple(replace(step, env={**step.env, **env}) for step in (apply, *steps)),
+            mounts=(*recipe.mounts, *found.mounts),
+        ),
+        tuple(found.deviations),
+        tuple(found.unused),
+    )
+
+
+def _script() -> tuple[str, ...]:
+    path = resources.images("sdk", "overrides.py")
+    return ("python3", "-c", path.read_text(encoding="utf-8"))
+
+
+def _without(step: Command, words: tuple[str, ...]) -> Command:
+    """A step without some words of its script."""
+    argv = step.argv
+    for word in words:
+        argv = tuple(re.sub(rf"(?<=\S) {re.escape(word)}(?!\S)", "", text) for text in argv)
+    return replace(step, argv=argv)
+
+
+def _npm(overrides: NpmOverrides, read: Read, found: _Found) -> None:
+    if not (overrides.resolutions or overrides.drop):
+        return
+    lock = parse_lock((read("yarn.lock") or b"").decode("utf-8", "replace"))
+    own = _own_resolutions(read)
+    for chosen, version in overrides.resolutions.items():
+        hits = _hits(lock, chosen)
+        if not hits:
+            found.unused.append(f"site.npm.resolutions.{chosen}")
+            continue
+        _resolve(lock, own, chosen, version, found)
+        found.deviations.append(f"npm {chosen}: resolved to {version}")
+    for chosen in overrides.drop:
+        ranges = [range_ for entry in _hits(lock, chosen) for range_ in entry.ranges]
+        if not ranges:
+            found.unused.append(f"site.npm.drop: {chosen}")
+            continue
+        plain = sorted({*ranges, *(range_.removeprefix("npm:") for range_ in ranges)})
+        found.change("drop", chosen.name, [] if chosen.asked is None else plain)
+        found.deviations.append(f"npm {chosen}: dropped")
+
+
+def _own_resolutions(read: Read) -> Mapping[str, str]:
+    try:
+        document = json.loads(read("package.json") or b"{}")
+    except ValueError:
+        return {}
+    own = document.get("resolutions") if isinstance(document, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+def _hits(lock: YarnLock, chosen: Selector) -> tuple[LockEntry, ...]:
+    """The entries that a selector means: by version, or by a range that is asked for."""
+    named, asked = lock.named(chosen.name), chosen.asked
+    if asked is None:
+        return named
+    wanted = {asked, f"npm:{asked}"}
+    return tuple(one for one in named if one.version == asked or wanted & set(one.ranges))
+
+
+def _resolve(
+    lock: YarnLock, own: Mapping[str, str], chosen: Selector, version: str, found: _Found
+) -> None:
+    """The entries of `resolutions` for a package, in the words of the tree's yarn."""
+    name, hits = chosen.name, _hits(lock, chosen)
+    ranges = {range_ for entry in hits for range_ in entry.ranges}
+    for key, target in own.items():
+        if _names(key, name) and (chosen.asked is None or _leads_to(target, name, ranges)):
+            found.change("resolutions", key, version)
+    if len(hits) == len(lock.named(name)):
+        found.change("resolutions", f"**/{name}" if lock.classic else name, version)
+    elif not lock.classic:
+        for range_ in sorted(ranges):
+            found.change("resolutions", f"{name}@{range_}", version)
+    else:
+        # The first yarn's keys name no range: the packages that ask for it are named.
+        found.change("ranges", name, dict.fromkeys(sorted(ranges), version))
+        for entry in lock.entries:
+            if entry.needs.get(name) in ranges:
+                found.change("resolutions", f"**/{entry.name}/{name}", version)
+
+
+def _names(key: str, name: str) -> bool:
+    """True if a key of `resolutions` is about a package."""
+    return bool(re.fullmatch(rf"(?:.*/)?{re.escape(name)}(?:@.*)?", key))
+
+
+def _leads_to(target: str, name: str, ranges: set[str]) -> bool:
+    """True if the right side of the tree's own resolution is one of the ranges."""
+    patched = re.match(rf"patch:{re.escape(name)}@(?:npm%3A|npm:)?([^#]+)#", target)
+    plain = (patched[1] if patched else target).removeprefix("npm:")
+    return plain in ranges or f"npm:{plain}" in ranges
+
+
+def _go(
+    overrides: GoOverrides, recipe: BuildRecipe, commit: str | None, read: Read, found: _Found
+) -> tuple[Command, ...]:
+    """The recipe's steps, those of the Go part replaced where the site has it built."""
+    fitting = [key for key in overrides.build if commit and commit.startswith(key)]
+    if len(fitting) > 1:
+        raise UsageError(f"site.go.build names {commit} twice: {' and '.join(sorted(fitting))}")
+    if fitting:
+        if not recipe.go_part:
+            raise UsageError("site.go.build: this SDK has no Go part")
+        target, digest = found.mount(overrides.build[fitting[0]])
+        found.deviations.append(f"go: the chain's Go part was built elsewhere ({digest})")
+        return _with_part(recipe, target)
+    texts = [(read(path) or b"").decode("utf-8", "replace") for path in _MODULE_FILES]
+    for old, new in overrides.replace.items():
+        path, _, version = old.partition("@")
+        place = re.compile(
+            rf"(?m)^(?!\s*//).*(?<!\S){re.escape(path)}\s+{re.escape(version)}\b(?!\S)"
+        )
+        if not any(place.search(text) for text in texts):
+            found.unused.append(f"site.go.replace.{old}")
+        elif isinstance(new, Path):
+            target, digest = found.mount(new)
+            found.change("replace", old, target)
+            found.deviations.append(f"go {old}: replaced by a folder ({digest})")
+        else:
+            found.change("replace", old, new)
+            found.deviations.append(f"go {old}: replaced by {new}")
+    return recipe.steps
+
+
+def _with_part(recipe: BuildRecipe, source: str) -> tuple[Command, ...]:
+    copy = (
+        f"rm -rf {recipe.go_part}\ncp -R {source} {recipe.go_part}\nchmod -R u+w {recipe.go_part}\n"
+    )
+    steps, done = [], False
+    for step in recipe.steps:
+        if step.label not in recipe.go_steps:
+            steps.append(step)
+        elif not done:
+            done = True
+            steps.append(
+                replace(step, argv=("/bin/sh", "-ec", copy), label="copy the chain's Go part")
+            )
+    return tuple(steps)
