@@ -67,7 +67,9 @@ def edit_packages(top: Path, wanted: Dict[str, Any]) -> List[str]:
         if path.parent == top and resolutions:
             document["resolutions"] = {
                 **resolutions,
-                **{k: v for k, v in document.get("resolutions", {}).items() if k not in resolutions},
+                **{
+                    k: v for k, v in document.get("resolutions", {}).items() if k not in resolutions
+                },
             }
             done += [("", f"resolution of {key} to {to}") for key, to in resolutions.items()]
         if done:
