@@ -28,6 +28,8 @@ RELOCK = {"YARN_ENABLE_IMMUTABLE_INSTALLS": "false"}
 """Environment of a build whose lockfile cannot stay as it is: later yarns hold to it in CI."""
 PLACE = "/var/lib/loadgenctl/overrides"
 """Folder in the builder below which a site's own folders are mounted."""
+NOTE = ".loadgenctl-overrides.json"
+"""In a tree to which overrides were applied: a list of the deviations."""
 LABEL = "apply the site's overrides"
 _MODULE_FILES = ("golang/cosmos/go.work", "golang/cosmos/go.mod", "go.work", "go.mod")
 
@@ -72,9 +74,7 @@ class Tailored:
     """Overrides for which the revision has no place."""
 
 
-def tailor(
-    recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: Read
-) -> Tailored:
+def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: Read) -> Tailored:
     """The recipe with the overrides that apply to the revision. Raises `UsageError`."""
     if not recipe.steps:
         return Tailored(recipe)
@@ -84,6 +84,7 @@ def tailor(
     steps = _go(overrides.go, recipe, commit, read, found)
     if not found.deviations:
         return Tailored(recipe, unused=tuple(found.unused))
+    found.changes["deviations"] = found.deviations
     env = {VARIABLE: json.dumps(found.changes, sort_keys=True), **(RELOCK if relock else {})}
     if relock:
         steps = tuple(_without(step, recipe.frozen) for step in steps)
@@ -97,6 +98,15 @@ def tailor(
         tuple(found.deviations),
         tuple(found.unused),
     )
+
+
+def noted(read: Read) -> tuple[str, ...]:
+    """The deviations of a tree that was built here before."""
+    try:
+        document = json.loads(read(NOTE) or b"[]")
+    except ValueError:
+        return ()
+    return tuple(map(str, document)) if isinstance(document, list) else ()
 
 
 def _script() -> tuple[str, ...]:
@@ -125,7 +135,8 @@ def _npm(overrides: NpmOverrides, read: Read, found: _Found) -> None:
         _resolve(lock, own, chosen, version, found)
         found.deviations.append(f"npm {chosen}: resolved to {version}")
     for chosen in overrides.drop:
-        ranges = [range_ for entry in _hits(lock, chosen) for range_ in entry.ranges]
+        hits = _hits(lock, chosen) if lock.classic or lock.asked_directly(chosen.name) else ()
+        ranges = [range_ for entry in hits for range_ in entry.ranges]
         if not ranges:
             found.unused.append(f"site.npm.drop: {chosen}")
             continue
@@ -169,9 +180,24 @@ def _resolve(
     else:
         # The first yarn's keys name no range: the packages that ask for it are named.
         found.change("ranges", name, dict.fromkeys(sorted(ranges), version))
-        for entry in lock.entries:
-            if entry.needs.get(name) in ranges:
-                found.change("resolutions", f"**/{entry.name}/{name}", version)
+        for parent in _parents(lock, chosen, ranges):
+            found.change("resolutions", f"**/{parent}/{name}", version)
+
+
+def _parents(lock: YarnLock, chosen: Selector, ranges: set[str]) -> list[str]:
+    """The packages that ask for some ranges of a package. Raises `UsageError` if one of them also
+    asks for other ranges, in another version of itself: the first yarn cannot tell them apart.
+    """
+    asking = [entry for entry in lock.entries if chosen.name in entry.needs]
+    found = {entry.name for entry in asking if entry.needs[chosen.name] in ranges}
+    for entry in asking:
+        if entry.name in found and entry.needs[chosen.name] not in ranges:
+            raise UsageError(
+                f"site.npm.resolutions.{chosen}: with yarn 1 it cannot be overridden alone, because"
+                f" {entry.name} asks for {chosen.name} in several versions",
+                hint=f"override all of them, by the key {chosen.name}",
+            )
+    return sorted(found)
 
 
 def _names(key: str, name: str) -> bool:
@@ -202,7 +228,9 @@ def _go(
     texts = [(read(path) or b"").decode("utf-8", "replace") for path in _MODULE_FILES]
     for old, new in overrides.replace.items():
         path, _, version = old.partition("@")
-        place = re.compile(rf"(?m)^(?!\s*//).*(?<!\S){re.escape(path)}\s+{re.escape(version)}\b(?!\S)")
+        place = re.compile(
+            rf"(?m)^(?!\s*//).*(?<!\S){re.escape(path)}\s+{re.escape(version)}\b(?!\S)"
+        )
         if not any(place.search(text) for text in texts):
             found.unused.append(f"site.go.replace.{old}")
         elif isinstance(new, Path):
@@ -216,12 +244,16 @@ def _go(
 
 
 def _with_part(recipe: BuildRecipe, source: str) -> tuple[Command, ...]:
-    copy = f"rm -rf {recipe.go_part}\ncp -R {source} {recipe.go_part}\nchmod -R u+w {recipe.go_part}\n"
+    copy = (
+        f"rm -rf {recipe.go_part}\ncp -R {source} {recipe.go_part}\nchmod -R u+w {recipe.go_part}\n"
+    )
     steps, done = [], False
     for step in recipe.steps:
         if step.label not in recipe.go_steps:
             steps.append(step)
         elif not done:
             done = True
-            steps.append(replace(step, argv=("/bin/sh", "-ec", copy), label="copy the chain's Go part"))
+            steps.append(
+                replace(step, argv=("/bin/sh", "-ec", copy), label="copy the chain's Go part")
+            )
     return tuple(steps)
