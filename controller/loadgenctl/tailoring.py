@@ -88,7 +88,8 @@ def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: 
     env = {VARIABLE: json.dumps(found.changes, sort_keys=True), **(RELOCK if relock else {})}
     if relock:
         steps = tuple(_without(step, recipe.frozen) for step in steps)
-    apply = Command(argv=_script(), workdir=SRC, timeout=120.0, label=LABEL)
+    # It uses the caches of the other steps.
+    apply = replace(recipe.steps[0], argv=_script(), workdir=SRC, timeout=1800.0, label=LABEL)
     return Tailored(
         replace(
             recipe,
@@ -151,7 +152,9 @@ def _own_resolutions(read: Read) -> Mapping[str, str]:
     except ValueError:
         return {}
     own = document.get("resolutions") if isinstance(document, dict) else None
-    return own if isinstance(own, dict) else {}
+    if not isinstance(own, dict):
+        return {}
+    return {key: target for key, target in own.items() if isinstance(target, str)}
 
 
 def _hits(lock: YarnLock, chosen: Selector) -> tuple[LockEntry, ...]:
