@@ -179,7 +179,7 @@ class World:
         self.chain = Script(
             lines=(
                 (0.5, "launch-chain: Launching SwingSet kernel"),
-                (1.0, "block-manager: block 1 begin"),
+                (1.0, "block-manager: block 1 commit"),
             ),
             on_signal=GRACEFUL,
             execs=self._chain_exec,

@@ -23,7 +23,7 @@ from loadgenctl.sources.listing import content_hash
 from loadgenctl.sources.yarnlock import LockEntry, YarnLock, parse_lock
 
 VARIABLE = "LOADGENCTL_OVERRIDES"
-"""What images/sdk/build/overrides.py applies; its docstring has the form."""
+"""What images/sdk/overrides.py applies; its docstring has the form."""
 RELOCK = {"YARN_ENABLE_IMMUTABLE_INSTALLS": "false"}
 """Environment of a build whose lockfile cannot stay as it is: later yarns hold to it in CI."""
 PLACE = "/var/lib/loadgenctl/overrides"
@@ -111,7 +111,7 @@ def noted(read: Read) -> tuple[str, ...]:
 
 
 def _script() -> tuple[str, ...]:
-    path = resources.images("sdk", "build", "overrides.py")
+    path = resources.images("sdk", "overrides.py")
     return ("python3", "-c", path.read_text(encoding="utf-8"))
 
 

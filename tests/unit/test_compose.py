@@ -234,7 +234,7 @@ def test_a_checkout_of_one_s_own_is_mounted_as_it_is(bench: Bench, tmp_path: Pat
     "era", eras.load(resources.images("sdk", "eras.toml")), ids=lambda era: era.name
 )
 def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> None:
-    family = agoric.AgoricSdk(era, (), {})
+    family = agoric.AgoricSdk(era)
     context = RoleContext(stage=0)
     recipes = byhand.Recipes(family.chain(context), family.solo(context), family.loadgen(context))
     options = PodOptions("0123456789", "image:1", "1:1", owner=None, publish=True)

@@ -55,7 +55,7 @@ def test_an_own_folder_that_is_not_built_is_refused(world: World, tmp_path: Path
     plan, services = world.plan(f"--src {folder}"), world.services()
     services = replace(services, source=DirectorySource(services.processes))
     resolved = services.source.resolve(SourceRequest("agoric", None, None, folder))
-    family = AgoricSdk(load(resources.images("sdk", "eras.toml"))[0], (), {})
+    family = AgoricSdk(load(resources.images("sdk", "eras.toml"))[0])
     wanted = Wanted(resolved, family, family.build())
     makes = wanted.recipe.makes
     for name in makes:

@@ -241,6 +241,7 @@ def test_a_chain_that_never_gets_ready_ends_at_its_deadline(world: World) -> Non
     assert world.status()["last_lines"] == [
         "launch-chain: Launching SwingSet kernel",
         "[chain is still running; it has reached: launched]",
+        "[it was bundling the vats' code]",
     ]
 
 

@@ -14,10 +14,10 @@ from loadgenctl import resources
 from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.sdkbuild import recipe_id
-from loadgenctl.sdks import agoric, eras
+from loadgenctl.sdks import agoric, agoric_build, agoric_tree, eras
 from loadgenctl.sdks.base import RoleContext, SdkFamily
 
-MODDABLE = agoric.SPARSE_MODDABLE
+MODDABLE = agoric_build.SPARSE_MODDABLE
 ERAS = eras.load(resources.images("sdk", "eras.toml"))
 REVISION = ResolvedRevision(
     family="agoric",
@@ -27,6 +27,7 @@ REVISION = ResolvedRevision(
     content_id="fa7ff5e55e15e49d366852f5435b6dfa81396f73",
     repository="https://github.com/Agoric/agoric-sdk",
 )
+RELEASES = agoric_tree.load_releases(resources.images("sdk", "eras.toml"))
 GO_115 = {"go.mod": b"module github.com/Agoric/agoric-sdk\n\ngo 1.15\n"}
 SWINGSET = {"packages/cosmic-swingset/package.json": b"{}"}
 
@@ -52,7 +53,8 @@ def since(name: str) -> str:
 
 
 def of_era(name: str, submodules: Mapping[str, tuple[str, ...]] | None = None) -> agoric.AgoricSdk:
-    return agoric.AgoricSdk(next(era for era in ERAS if era.name == name), (), submodules or {})
+    era = next(era for era in ERAS if era.name == name)
+    return agoric.AgoricSdk(era, (), agoric_build.MadeOf(submodules or {}))
 
 
 def make(files: Mapping[str, bytes] | None = None) -> agoric.AgoricSdk:
@@ -132,14 +134,11 @@ def test_without_history_and_go_mod_the_era_is_called_a_guess() -> None:
     assert any("guess" in note for note in choice.notes)
 
 
-def test_a_newer_go_than_the_table_knows_is_said() -> None:
-    tree = Tree(
-        {"golang/cosmos/go.mod": b"module x\n\ngo 1.24.1\n"},
-        frozenset(era.since for era in ERAS if era.since),
-    )
-    choice = eras.choose(ERAS, tree)
-    assert choice.era is ERAS[-1]
-    assert any("outside the table" in note for note in choice.notes)
+def test_a_newer_go_than_can_be_had_is_said() -> None:
+    go_mod = {"golang/cosmos/go.mod": b"module x\n\ngo 9.9.1\n"}
+    era, notes = agoric_tree.fitted(ERAS[-1], RELEASES, Tree(go_mod))
+    assert era.go_release == RELEASES.go[-1]
+    assert any("Go 9.9" in note for note in notes)
 
 
 def test_a_damaged_table_is_one_of_our_errors(tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_the_family_fulfils_the_protocol() -> None:
 @pytest.mark.parametrize("era", [era.name for era in ERAS])
 def test_the_image_template_renders_for_every_era(era: str, site: bool) -> None:
     chosen = next(row for row in ERAS if row.name == era)
-    recipe = agoric.AgoricSdk(chosen, (), {}).image()
+    recipe = agoric.AgoricSdk(chosen).image()
     text = (
         jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
         .from_string(recipe.template.read_text())
@@ -173,6 +172,7 @@ def test_the_image_template_renders_for_every_era(era: str, site: bool) -> None:
             base="debian:test",
             site_ca=site,
             npm_registry="https://npm.example" if site else "",
+            pip_index="https://pip.example/simple" if site else "",
             apt_mirror="http://debian.example/debian" if site else "",
             **recipe.values,
         )
@@ -230,7 +230,7 @@ def test_every_submodule_the_build_would_fetch_is_pinned_to_its_checkout() -> No
 
 @pytest.mark.parametrize("era", ERAS, ids=lambda era: era.name)
 def test_the_build_is_checked_for_what_the_era_runs(era: eras.Era) -> None:
-    check = agoric.AgoricSdk(era, (), {}).build().steps[-1]
+    check = agoric.AgoricSdk(era).build().steps[-1]
     assert era.worker in check.argv[-1]
     assert check.env["HELPER"] == era.helper
 

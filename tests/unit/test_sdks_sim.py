@@ -112,7 +112,7 @@ def test_marks_match_what_the_programs_print() -> None:
     chain = family().chain(RoleContext(stage=0))
     printed = (
         "2026-01-01T00:00:00.000Z launch-chain: Launching SwingSet kernel",
-        "2026-01-01T00:00:00.000Z block-manager: block 12 begin",
+        "2026-01-01T00:00:00.000Z block-manager: block 12 commit",
     )
     for mark, text in zip(chain.marks, printed, strict=True):
         assert re.search(mark.pattern.encode(), text.encode())

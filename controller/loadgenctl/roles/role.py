@@ -47,6 +47,8 @@ class Role:
         self.reached: dict[str, float] = {}
         """Mark → monotonic time at which it was seen."""
         self.started_at: float | None = None
+        self.heard_at: float | None = None
+        """When its log last had something new, while the log is followed."""
         self.ended: RoleState | None = None
         """How the container ended, once that was seen."""
         self._signalled = False
@@ -94,7 +96,10 @@ class Role:
     def _read_log(self) -> None:
         if self._follower is None:
             return
-        *lines, self._partial = (self._partial + self._follower.poll()).split(b"\n")
+        new = self._follower.poll()
+        if new:
+            self.heard_at = self._clock.monotonic()
+        *lines, self._partial = (self._partial + new).split(b"\n")
         self._partial = self._partial[-MAX_LINE:]
         for line in lines:
             self._see(line)

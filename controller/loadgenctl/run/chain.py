@@ -20,12 +20,12 @@ from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
 from loadgenctl.run.catchup import CatchUp
 from loadgenctl.run.context import StageContext
+from loadgenctl.run.startup import LAUNCHED, SLOW, ChainStart
 from loadgenctl.run.watch import Watch
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.slog.scan import BlockRecord, SlogScanner
 
-LAUNCHED = "launched"
 BLOCK_STALL = 180.0
 """Seconds without a finished block after which the chain is called stalled."""
 FATAL_LOOK = 10.0
@@ -53,6 +53,8 @@ class ChainSide:
         self.recipe = ctx.family.chain(ctx.role_context(stage))
         self.role = Role(ctx.pod, self.recipe, ctx.clock)
         self.scanner = SlogScanner()
+        fresh = ctx.plan.reset and stage == 0
+        self._start = ChainStart(self.role, self.scanner, ctx.clock, fresh=fresh)
         self._follower = self._follow_slog()
         self._rows = BlockRows(stage)
         self._activity = diagnosis.VatActivity(self.scanner)
@@ -93,7 +95,7 @@ class ChainSide:
         ctx.store.perf("run-chain-finish")
 
     def wait_ready(self) -> None:
-        """Wait for the first block and for the RPC."""
+        """Wait until the first block is committed, and for the RPC."""
         ctx = self._ctx
         self._await_mark(self.recipe.marks[-1].name, "the chain's first block")
         self._await_health()
@@ -130,14 +132,31 @@ class ChainSide:
         )
 
     def _await_mark(self, mark: str, what: str) -> None:
+        # A person's limit is the only one.
+        quiet = None if "chain" in self._ctx.plan.timeouts else self.recipe.quiet_timeout
+
+        def reached() -> bool:
+            if mark in self.role.reached:
+                return True
+            self._start.require_sign_of_life(what, quiet)
+            return False
+
         self._watch.until(
-            lambda: mark in self.role.reached,
+            reached,
             timeout=self._ctx.timeout("chain", self.recipe.ready_timeout),
             role="chain",
             what=what,
-            hint="a slow machine or a long replay needs a larger --timeout.chain",
-            last_lines=self.role.standing,
+            hint=SLOW,
+            last_lines=self._start.standing,
         )
+
+    def starting(self) -> str | None:
+        """What the node is doing, in a few words, while it starts; None before and afterwards."""
+        if not self.role.started or self._ready_at is not None or self._following:
+            return None
+        if self.height is not None and self.scanner.open_block is None:
+            return f"chain at block {self.height}, waiting for its RPC"
+        return f"chain {self._start.doing()}"
 
     def _await_health(self) -> None:
         clock = self._ctx.clock
@@ -198,7 +217,8 @@ class ChainSide:
     def _take(self, follower: SlogFollower) -> bool:
         """Follow the slog and write rows of finished blocks; whether there were any."""
         ctx = self._ctx
-        follower.poll()
+        if follower.poll():
+            self._start.slog_grew()
         self._tell_bootstrap()
         finished = self.scanner.take_blocks()
         if finished:

@@ -350,7 +350,7 @@ class Stage:
             Live(
                 stage=spec.index,
                 stages=len(self._ctx.plan.stages),
-                doing=self._doing,
+                doing=self.chain.starting() or self._doing,
                 elapsed=elapsed,
                 remaining=max(0.0, left) if held else None,
                 block=self.chain.height,

@@ -1,20 +1,18 @@
-"""The Agoric SDK: its image by era, its build, how chain, client and load driver run.
+"""The Agoric SDK: how chain, client and load driver run (its build: agoric_build).
 
 Pure description.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from loadgenctl import resources
 from loadgenctl.errors import UsageError
 from loadgenctl.model import ChainNetwork, Command, ResolvedRevision
-from loadgenctl.sdks import eras
+from loadgenctl.sdks import agoric_build, agoric_tree, eras
 from loadgenctl.sdks.base import (
-    BUILD_HOME,
     CLIENT_ANSWER,
     HOME,
     NETWORK,
@@ -57,6 +55,15 @@ STOP_CODES = (0, 98, 130, 143)
 ALSO_LISTENS = (26656, 9090)
 """Ports of the chain node beside its RPC: to other nodes, and gRPC."""
 
+CHAIN_READY = 3600.0
+"""Seconds: bundling, bootstrap and core proposals took 11 minutes where other work was done beside
+them, the replay of long transcripts takes as long.
+"""
+CHAIN_QUIET = 900.0
+"""Seconds: while a chain bundles its contracts it writes nothing, for 3 minutes where other work is
+done beside it.
+"""
+
 VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
 """What chain and client log, as the original load generator asks for: numbers stay comparable."""
 
@@ -64,67 +71,6 @@ BOOTSTRAP = "CHAIN_BOOTSTRAP_VAT_CONFIG"
 KVSTORE = "kvstore"
 TRACE_VARIABLES = {"xsnap": "XSNAP_TEST_RECORD", "swingstore": "SWING_STORE_TRACE"}
 """Trace → the variable that names where it goes; the store of the chain's Go part has an option."""
-
-# `canvas`, deep below the wallet's page, is compiled where its prebuilt binary cannot be had.
-ADDON_PACKAGES = (
-    "libcairo2-dev",
-    "libfontconfig1-dev",
-    "libgif-dev",
-    "libjpeg-dev",
-    "libpango1.0-dev",
-    "librsvg2-dev",
-)
-
-# The SDK pins a copy of yarn that the image's own replaces.
-SPARSE = ("/*", "!/.yarn/releases")
-SPARSE_MODDABLE = ("/*", "!/documentation", "!/examples", "!/contributed")
-_SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(\S+)\s*$", re.MULTILINE)
-
-CACHES = {"yarn": "/cache/yarn", "go-modules": "/cache/go-modules", "go-build": "/cache/go-build"}
-BUILD_ENV = {
-    "HOME": BUILD_HOME,
-    "YARN_CACHE_FOLDER": CACHES["yarn"],
-    "GOMODCACHE": CACHES["go-modules"],
-    "GOCACHE": CACHES["go-build"],
-    "CI": "true",
-}
-
-INSTALL = """
-mkdir -p "$HOME"
-yarn install --frozen-lockfile --non-interactive
-"""
-
-BUILD = """
-mkdir -p "$HOME"
-{pins}yarn build
-"""
-
-# The submodules' checkouts are there already; the build is told to take them as they are.
-PIN = """\
-if [ -e {path}/.git ]; then
-  {variable}=$(git -C {path} rev-parse HEAD)
-  export {variable}
-fi
-"""
-
-GO = """
-mkdir -p "$HOME"
-make -C golang/cosmos all
-"""
-
-FROZEN = ("--frozen-lockfile",)
-GO_STEP = "build the chain"
-ADDON = "golang/cosmos/build/Release/agcosmosdaemon.node"
-"""The chain's Go part, as Node loads it."""
-CHECK = """
-for made in golang/cosmos/build/$HELPER {addon} \
-    {worker}; do
-  if [ ! -s "$made" ]; then
-    echo "the build ended without an error, but $made is missing" >&2
-    exit 1
-  fi
-done
-"""
 
 
 class AgoricSdk:
@@ -136,8 +82,8 @@ class AgoricSdk:
     def __init__(
         self,
         era: Era,
-        notes: tuple[str, ...],
-        submodules: Mapping[str, tuple[str, ...]],
+        notes: tuple[str, ...] = (),
+        made_of: agoric_build.MadeOf | None = None,
         lacks: Mapping[str, str] | None = None,
     ) -> None:
         """See `make`."""
@@ -145,59 +91,15 @@ class AgoricSdk:
         self._era = era
         self.era = era.name
         self.notes = notes
-        self._submodules = submodules
+        self._made_of = made_of or agoric_build.MadeOf()
 
     def image(self) -> ImageRecipe:
         """Debian with the era's Node, yarn and Go."""
-        era = self._era
-        return ImageRecipe(
-            name=f"loadgenctl/sdk-{era.name}",
-            suite=era.suite,
-            template=resources.images("sdk", "Dockerfile.j2"),
-            values={
-                "node": era.node,
-                "npm": era.npm,
-                "yarn": era.yarn,
-                "old_gyp": era.old_gyp,
-                "go_package": era.go_package,
-                "go_root": era.go_root,
-                "apt_packages": ADDON_PACKAGES,
-            },
-        )
+        return agoric_build.image(self._era)
 
     def build(self) -> BuildRecipe:
         """Packages, the chain's Go part, then everything that is bundled from JavaScript."""
-        era = self._era
-        pins = "".join(PIN.format(path=path, variable=name) for path, name in era.pins.items())
-        check = CHECK.format(addon=ADDON, worker=era.worker)
-        return BuildRecipe(
-            steps=(
-                self._step("install the packages", INSTALL, 1800.0),
-                self._step(GO_STEP, GO, 3600.0),
-                self._step("build the packages", BUILD.format(pins=pins), 1800.0),
-                self._step("check what was built", check, 60.0),
-            ),
-            caches=CACHES,
-            sparse=SPARSE,
-            submodules=self._submodules,
-            frozen=FROZEN,
-            go_steps=(GO_STEP,),
-            go_part="golang/cosmos/build",
-            makes=(f"golang/cosmos/build/{era.helper}", ADDON, era.worker),
-        )
-
-    def _step(self, label: str, script: str, timeout: float) -> Command:
-        return Command(
-            argv=("/bin/sh", "-ec", script),
-            env={
-                **BUILD_ENV,
-                "HELPER": self._era.helper,
-                **({"PYTHONPATH": "/opt/old-gyp"} if self._era.old_gyp else {}),
-            },
-            workdir=SRC,
-            timeout=timeout,
-            label=label,
-        )
+        return agoric_build.build(self._era, self._made_of)
 
     def _setup(self, label: str, script: str, *options: str) -> Command:
         return Command(
@@ -208,7 +110,9 @@ class AgoricSdk:
         )
 
     def _env(self, **more: str) -> dict[str, str]:
-        return {"HOME": HOME, "PATH": PATH, "PYTHONDONTWRITEBYTECODE": "1", **more}
+        # The client calls the SDK's tool by a wrapper that would build what it takes for outdated.
+        python, tool = {"PYTHONDONTWRITEBYTECODE": "1"}, {"NO_BUILD": "true"}
+        return {"HOME": HOME, "PATH": PATH, **python, **tool, **more}
 
     def chain(self, ctx: RoleContext) -> RoleRecipe:
         """A local chain of one validator, or a node that follows a network; started directly:
@@ -233,7 +137,8 @@ class AgoricSdk:
             state_probe=f"{CHAIN_HOME}/config/genesis.json.sha256",
             marks=(
                 LogMark("launched", r"launch-chain: Launching SwingSet kernel"),
-                LogMark("ready", r"block-manager: block \d+ begin"),
+                # Not its begin: since 2024 the first block runs the core proposals, for minutes.
+                LogMark("ready", r"block-manager: block \d+ commit"),
             ),
             fatal=(
                 FatalMark("consensus failure", r"CONSENSUS FAILURE"),
@@ -243,6 +148,8 @@ class AgoricSdk:
             stop_signal="SIGINT",
             stop_grace=60.0,
             stop_codes=STOP_CODES,
+            ready_timeout=CHAIN_READY,
+            quiet_timeout=CHAIN_QUIET,
             storage=CHAIN_HOME,
             ports=(ctx.ports.chain, *ALSO_LISTENS),
             slog=slog,
@@ -375,8 +282,11 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> AgoricSdk:
         )
     table = resources.images("sdk", "eras.toml")
     choice = eras.choose(eras.load(table), tree)
+    releases = agoric_tree.load_releases(table)
+    era, notes = agoric_tree.fitted(choice.era, releases, tree)
     lacks = eras.lacking(eras.load_features(table), tree)
-    return AgoricSdk(choice.era, choice.notes, _submodules(tree), lacks)
+    made_of = agoric_build.made_of(era, releases, tree)
+    return AgoricSdk(era, (*choice.notes, *notes), made_of, lacks)
 
 
 def of_era(name: str) -> AgoricSdk:
@@ -384,7 +294,7 @@ def of_era(name: str) -> AgoricSdk:
     known = eras.load(resources.images("sdk", "eras.toml"))
     for era in known:
         if era.name == name:
-            return AgoricSdk(era, (), {})
+            return AgoricSdk(era)
     raise UsageError(
         f"there is no era {name!r} of the Agoric SDK",
         hint=f"known: {', '.join(era.name for era in known)} (docs/eras.md)",
@@ -406,8 +316,3 @@ def _trace_env(traces: Mapping[str, str]) -> dict[str, str]:
     env = {TRACE_VARIABLES[name]: path for name, path in traces.items() if name in TRACE_VARIABLES}
     # The one trace refers to the snapshots that the other shows being made.
     return env | ({"XSNAP_KEEP_SNAPSHOTS": "1"} if len(env) == len(TRACE_VARIABLES) else {})
-
-
-def _submodules(tree: SourceTree) -> dict[str, tuple[str, ...]]:
-    paths = [path.decode() for path in _SUBMODULE_PATH.findall(tree.read(".gitmodules") or b"")]
-    return {path: SPARSE_MODDABLE if path.endswith("/moddable") else () for path in paths}

@@ -79,6 +79,11 @@ class RoleRecipe:
     stop_codes: tuple[int, ...] = (0, 130, 143)
     """Exit codes of a main process that stopped as it was asked to."""
     ready_timeout: float = 600.0
+    """Seconds until each of its marks."""
+    quiet_timeout: float | None = None
+    """Seconds without a line of log or slog after which its next mark is not waited for any more;
+    None: `ready_timeout` is all that counts.
+    """
     storage: str | None = None
     """Folder (below STATE) whose growth is watched and which is saved at a stage's end."""
     ports: tuple[int, ...] = ()

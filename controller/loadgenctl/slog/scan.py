@@ -134,6 +134,11 @@ class SlogScanner:
         return None if opened is None else (opened[0], opened[1])
 
     @property
+    def open_block(self) -> BlockRecord | None:
+        """The block that has begun and not ended yet, as far as it has come."""
+        return self._block
+
+    @property
     def clock_steps(self) -> Sequence[ClockStep]:
         """Where `time` was set, in the log's order; at most the first `STEPS_KEPT`."""
         return self._clocks.steps

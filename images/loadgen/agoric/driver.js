@@ -8,6 +8,7 @@ import { E } from '@agoric/eventual-send';
 
 import * as fees from './lib/fees.js';
 import { connectLines } from './lib/lines.js';
+import { findOffers } from './lib/offers.js';
 import * as amm from './tasks/amm.js';
 import * as faucet from './tasks/faucet.js';
 import * as vault from './tasks/vault.js';
@@ -28,11 +29,12 @@ const say = (...words) => console.log('driver:', ...words);
  * Serve the load service until it says stop.
  *
  * @param {any} context given to the tasks: home (services), bundle, say; payFees is for here
- * @param {string[]} offered names of the tasks that can run here
+ * @param {{ offered: string[], refused: Record<string, string> }} offers the tasks
+ *   that can run here, and why the others cannot
  * @param {string} socketPath
  * @returns {Promise<void>} rejected when the service goes away
  */
-const serve = async (context, offered, socketPath) => {
+const serve = async (context, { offered, refused }, socketPath) => {
   /** @type {Map<string, Promise<() => Promise<any>>>} */
   const prepared = new Map();
   let connection;
@@ -95,6 +97,7 @@ const serve = async (context, offered, socketPath) => {
     driver: 'agoric',
     simulated: false,
     tasks: offered,
+    refused,
   });
   say('said hello');
   await Promise.race([
@@ -117,15 +120,10 @@ export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
   const services = await Promise.all(names.map(name => E.get(homeP)[name]));
   const home = Object.fromEntries(names.map((name, i) => [name, services[i]]));
 
-  // SDKs differ in what they offer: a task is only promised where it can run.
-  const offered = [];
-  for (const [task, { needs }] of Object.entries(TASKS)) {
-    const missing = needs.filter(name => !home[name]);
-    if (missing.length === 0) {
-      offered.push(task);
-    } else {
-      say(`${task} cannot run: the solo does not offer ${missing.join(', ')}`);
-    }
+  // SDKs differ in what they have: a task is only promised where it can run.
+  const { offered, refused } = await findOffers(TASKS, home);
+  for (const [task, reason] of Object.entries(refused)) {
+    say(`${task} cannot run: ${reason}`);
   }
   if (offered.length === 0) {
     throw Error('no load can run on this SDK');
@@ -133,6 +131,6 @@ export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
   const bundle = file => bundleSource(pathResolve(file));
   const payFees = charged ? await fees.makeFeeKeeper({ home, say }) : async () => {};
   await payFees();
-  await serve({ home, bundle, say, payFees }, offered, socketPath);
+  await serve({ home, bundle, say, payFees }, { offered, refused }, socketPath);
   say('stopped');
 }

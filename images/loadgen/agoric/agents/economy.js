@@ -2,15 +2,33 @@
 import { E } from '@agoric/eventual-send';
 
 /** The exchange was a part of the treasury, called autoswap, until November 2021. */
-const EXCHANGES = ['autoswap', 'amm'];
+export const EXCHANGES = ['autoswap', 'amm'];
 
-const findExchange = async agoricNames => {
-  const [name, ...others] = EXCHANGES;
-  const lookup = other => E(agoricNames).lookup('instance', other);
-  return others.reduce(
-    (found, other) => found.catch(() => lookup(other)),
-    lookup(name),
+/** It lent on collateral until December 2021. */
+export const TREASURY = 'Treasury';
+
+/** The chain's stable token, by its names since 2021. */
+export const STABLE = ['RUN', 'IST'];
+
+/** The token that stakes, as the exchange calls it. */
+const STAKING = 'BLD';
+
+/** What the chain knows by the first of some names that it has. */
+export const lookupFirst = (agoricNames, kind, [name, ...others]) =>
+  others.reduce(
+    (found, other) => found.catch(() => E(agoricNames).lookup(kind, other)),
+    E(agoricNames).lookup(kind, name),
   );
+
+/** The brand of the staking token, of which the exchange holds a pool. */
+export const findStaking = async exchange => {
+  const brands = await E(exchange).getAllPoolBrands();
+  const names = await Promise.all(brands.map(brand => E(brand).getAllegedName()));
+  const bld = brands[names.indexOf(STAKING)];
+  if (!bld) {
+    throw Error(`the exchange has no pool of ${STAKING}, only of ${names.join(', ')}`);
+  }
+  return bld;
 };
 
 /**
@@ -20,16 +38,12 @@ const findExchange = async agoricNames => {
  * exchange, which holds a pool of it.
  */
 export const findEconomy = async ({ agoricNames, bank, zoe }) => {
-  const exchange = await E(zoe).getPublicFacet(await findExchange(agoricNames));
-  const [run, brands] = await Promise.all([
-    E(agoricNames).lookup('brand', 'RUN'),
-    E(exchange).getAllPoolBrands(),
+  const instance = await lookupFirst(agoricNames, 'instance', EXCHANGES);
+  const exchange = await E(zoe).getPublicFacet(instance);
+  const [run, bld] = await Promise.all([
+    lookupFirst(agoricNames, 'brand', STABLE),
+    findStaking(exchange),
   ]);
-  const names = await Promise.all(brands.map(brand => E(brand).getAllegedName()));
-  const bld = brands[names.indexOf('BLD')];
-  if (!bld) {
-    throw Error(`the exchange has no pool of BLD, only of ${names.join(', ')}`);
-  }
   const [runPurse, bldPurse] = await Promise.all([
     E(bank).getPurse(run),
     E(bank).getPurse(bld),

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from cosmos import SetupError, attempt, main, reason
+from cosmos import Helper, SetupError, attempt, main, reason
 
 
 def parse() -> argparse.Namespace:
@@ -30,17 +30,18 @@ def ask(args: argparse.Namespace) -> None:
         address = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise SetupError("the client was not created") from None
-    home = f"--home={args.project / 'keys'}"
+    helper = Helper(args.helper, args.project / "keys")
     known, why = False, "the network names no RPC server"
     for server in args.rpc.split(","):
-        to = f"--node={node(server)}"
         # An unreachable server must not look like one that does not know the client.
-        status = attempt([args.helper, "status", to, home])
+        status = attempt(
+            [helper.binary, "status", f"--node={node(server)}", f"--home={helper.home}"]
+        )
         if status.returncode != 0:
             why = f"{server} does not answer: {reason(status)}"
             continue
-        argv = ["query", "swingset", "egress", address, to, home, f"--chain-id={args.chain_id}"]
-        known = attempt([args.helper, *argv]).returncode == 0
+        argv = helper.query_argv("swingset", "egress", address, node=node(server))
+        known = attempt(argv).returncode == 0
         why = f"chain {args.chain_id} does not know {address}"
         break
     answer = {"address": address, "known": known, "reason": None if known else why}

@@ -97,6 +97,7 @@ class Helper:
     def __init__(self, binary: str, home: Path) -> None:
         self.binary = binary
         self.home = home
+        self._genesis_group: Optional[bool] = None
 
     def __call__(self, *args: str, quiet: bool = False) -> str:
         """Run a subcommand in the tool's home."""
@@ -112,14 +113,26 @@ class Helper:
 
     def query(self, *args: str) -> Optional[Dict[str, Any]]:
         """A query's answer from the running chain, None when the chain refuses it."""
-        argv = [self.binary, "query", *args, f"--node={NODE}", f"--home={self.home}"]
-        done = attempt([*argv, "--output=json"])
+        done = attempt([*self.query_argv(*args), "--output=json"])
         return last_json(done.stdout) if done.returncode == 0 else None
 
     def has_egress(self, address: str) -> bool:
         """True when the chain knows the address as a client of its kernel."""
-        argv = ["query", "swingset", "egress", address, f"--node={NODE}", f"--home={self.home}"]
-        return attempt([self.binary, *argv, f"--chain-id={CHAIN_ID}"]).returncode == 0
+        return attempt(self.query_argv("swingset", "egress", address)).returncode == 0
+
+    def query_argv(self, *args: str, node: str = NODE) -> List[str]:
+        """The command line of a query. It names no chain: the tool refuses that since September
+        2025, and never needed it."""
+        return [self.binary, "query", *args, f"--node={node}", f"--home={self.home}"]
+
+    def genesis(self, command: str, *args: str) -> None:
+        """Run a command that writes the genesis, where this tool has it: below `genesis` since May
+        2025, at the top level before."""
+        if self._genesis_group is None:
+            listed = attempt([self.binary, "genesis", "--help"])
+            self._genesis_group = listed.returncode == 0 and "add-genesis-account" in listed.stdout
+        group = ("genesis",) if self._genesis_group else ()
+        self(*group, command, *args)
 
     def balances(self, address: str) -> Dict[str, int]:
         """Denomination → amount held by the address."""

@@ -12,6 +12,8 @@ import shutil
 from pathlib import Path
 
 from cosmos import CHAIN_ID, Helper, SetupError, attempt, main, run, say
+from funds import coins_of_payer
+from settings import switch_listeners_off
 
 
 def parse() -> argparse.Namespace:
@@ -42,11 +44,11 @@ def create(args: argparse.Namespace) -> None:
     delegate = keys.address("delegate0")
 
     node("init", "local-chain", f"--chain-id={CHAIN_ID}")
-    # What the SDK's own local chain gives these accounts, so that runs stay comparable.
-    coins = f"100000000ubld,50000000000{args.stable},100provisionpass,100sendpacketpass"
-    node("add-genesis-account", provision, coins)
-    node("add-genesis-account", delegate, "50000000ubld")
-    node(
+    config = part / "config"
+    coins = coins_of_payer(config / "genesis.json", args.stable)
+    node.genesis("add-genesis-account", provision, coins)
+    node.genesis("add-genesis-account", delegate, "50000000ubld")
+    node.genesis(
         "gentx",
         "delegate0",
         "50000000ubld",
@@ -56,10 +58,10 @@ def create(args: argparse.Namespace) -> None:
         # Without an address of its own the tool looks for one, and the pod has only loopback.
         "--ip=127.0.0.1",
     )
-    node("collect-gentxs")
-    config = part / "config"
+    node.genesis("collect-gentxs")
     run(["agoric", "set-defaults", args.daemon, str(config)])
-    node("validate-genesis")
+    switch_listeners_off(config)
+    node.genesis("validate-genesis")
 
     # The client knows the chain by the hash of its genesis.
     identity = hashlib.sha256((config / "genesis.json").read_bytes()).hexdigest()

@@ -11,12 +11,9 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import Dict, Tuple
 
 from cosmos import SetupError, attempt, main, run, say
-
-Values = Dict[Tuple[str, str], str]
-"""(table, key) → value as TOML."""
+from settings import Values, patched, switch_listeners_off
 
 
 def parse() -> argparse.Namespace:
@@ -62,22 +59,6 @@ def wanted(args: argparse.Namespace) -> Values:
     return values
 
 
-def patched(text: str, values: Values) -> str:
-    """A configuration with other values. Raises SetupError for a key that it does not have."""
-    table, left, lines = "", dict(values), []
-    for line in text.splitlines():
-        head = re.fullmatch(r"\s*\[([\w.-]+)\]\s*(#.*)?", line)
-        if head:
-            table = head[1]
-        pair = re.match(r"\s*([\w-]+)\s*=", line)
-        value = left.pop((table, pair[1]), None) if pair else None
-        lines.append(line if value is None or pair is None else f"{pair[1]} = {value}")
-    if left:
-        missing = ", ".join(f"{key} in [{table}]" for table, key in sorted(left))
-        raise SetupError(f"the node's configuration has no {missing}")
-    return "\n".join(lines) + "\n"
-
-
 def create(args: argparse.Namespace) -> None:
     chain = args.project / "chain"
     identity_file = Path("config", "genesis.json.sha256")
@@ -99,6 +80,7 @@ def create(args: argparse.Namespace) -> None:
     shutil.copyfile(args.genesis, config / "genesis.json")
     file = config / "config.toml"
     file.write_text(patched(file.read_text(encoding="utf-8"), wanted(args)), encoding="utf-8")
+    switch_listeners_off(config)
     (part / identity_file).write_text(args.identity, encoding="ascii")
     # Bring it to the disk before it counts as done.
     attempt(["sync", "-f", str(part)])

@@ -10,14 +10,14 @@ import json
 from pathlib import Path
 
 from cosmos import Helper, SetupError, main, say, wait_for
+from funds import coins_of_client
 
 PAYER = "provision"
 """The key whose account pays, rich from genesis on."""
-FIRST_BLOCK_TIMEOUT = 300
-"""Seconds; a run provisions a chain that makes blocks, by hand it may be bootstrapping still."""
-STAKING = "ubld"
-STAKING_AMOUNT = 75_000_000
-STABLE_AMOUNT = 40_000_000_000
+FIRST_BLOCK_TIMEOUT = 3000
+"""Seconds; a run provisions a chain that makes blocks, by hand it may be bootstrapping still, whose
+first block runs the core proposals of SDKs since 2024.
+"""
 
 
 def parse() -> argparse.Namespace:
@@ -62,7 +62,8 @@ def provision(args: argparse.Namespace) -> None:
         say(f"{address} is provisioned already")
         return
 
-    wanted = {STAKING: STAKING_AMOUNT, args.stable: STABLE_AMOUNT}
+    genesis = args.project / "chain" / "config" / "genesis.json"
+    wanted = coins_of_client(genesis, args.stable)
 
     def funded() -> bool:
         held = helper.balances(address)
@@ -70,7 +71,9 @@ def provision(args: argparse.Namespace) -> None:
 
     if not funded():
         coins = ",".join(f"{amount}{denom}" for denom, amount in wanted.items())
-        helper.transact(f"sending {coins}", ["bank", "send", PAYER, address, coins])
+        helper.transact(
+            f"sending {coins}", ["bank", "send", PAYER, address, coins, f"--from={PAYER}"]
+        )
         if not funded():
             raise SetupError(f"{address} holds {helper.balances(address)} after being sent {coins}")
     helper.transact(

@@ -1,0 +1,97 @@
+"""A chain that starts, until it has made a block: what it is doing, and whether it still does.
+
+One that is new bundles its vats' code, starts its kernel, runs the bootstrap, bundles the core
+proposals, and runs them in its first block. One that was there before replays its vats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from loadgenctl.clock import Clock
+from loadgenctl.errors import DeadlineExceeded
+from loadgenctl.roles.role import Role
+from loadgenctl.slog.scan import SlogScanner, VatRecord
+
+LAUNCHED = "launched"
+"""The mark of the line with which the chain's kernel begins to start."""
+SLOW = "a slow machine or a long replay needs a larger --timeout.chain"
+
+
+class ChainStart:
+    """What is known of a chain's start."""
+
+    def __init__(self, role: Role, scanner: SlogScanner, clock: Clock, *, fresh: bool) -> None:
+        """`fresh`: it was never started before."""
+        self._role = role
+        self._scanner = scanner
+        self._clock = clock
+        self._fresh = fresh
+        self._slog_grew_at = 0.0
+
+    def slog_grew(self) -> None:
+        """Its slog has new lines."""
+        self._slog_grew_at = self._clock.monotonic()
+
+    def doing(self) -> str:
+        """In a few words, e.g. `running the bootstrap: 812 deliveries`."""
+        launched = LAUNCHED in self._role.reached
+        return doing(self._scanner, launched=launched, fresh=self._fresh)
+
+    def standing(self) -> str:
+        """The same with the end of its log, for the error of something that did not come."""
+        return f"{self._role.standing()}\n[it was {self.doing()}]"
+
+    def require_sign_of_life(self, what: str, quiet: float | None) -> None:
+        """Raise `DeadlineExceeded` if it has written nothing for more than `quiet` seconds.
+
+        `what` is awaited. None: it may be as quiet as it likes.
+        """
+        role = self._role
+        heard = max(role.started_at or 0.0, role.heard_at or 0.0, self._slog_grew_at)
+        if quiet is None or self._clock.monotonic() - heard <= quiet:
+            return
+        raise DeadlineExceeded(
+            f"{what} did not happen, and the chain has written nothing for {quiet:.0f} s",
+            role=role.name,
+            step=what,
+            hint=SLOW,
+            detail=self.standing(),
+        )
+
+
+def doing(scanner: SlogScanner, *, launched: bool, fresh: bool) -> str:
+    """What a chain that starts is doing, in a few words.
+
+    `launched`: its log has said that the kernel is being started. `fresh` as in `ChainStart`.
+    """
+    startup, block = scanner.startup, scanner.open_block
+    if not launched:
+        return "starting the node"
+    if block is not None:
+        return f"running block {block.block_height}: {block.deliveries} deliveries"
+    if startup.bootstrap_finished_at is not None:
+        return "bootstrapped, preparing block 1"
+    if startup.bootstrap_started_at is not None:
+        return f"running the bootstrap: {startup.bootstrap_deliveries} deliveries"
+    replay = _replay(scanner.vats.values())
+    if replay is not None:
+        return replay
+    if scanner.vats:
+        return f"starting the kernel: {len(scanner.vats)} vats"
+    if startup.kernel_import_at is not None:
+        return "starting the kernel"
+    return "bundling the vats' code" if fresh else "opening the kernel's store"
+
+
+def _replay(vats: Iterable[VatRecord]) -> str | None:
+    begun = [vat for vat in vats if vat.replay_started_at is not None]
+    if not begun:
+        return None
+    done = sum(vat.replay_finished_at is not None for vat in begun)
+    now = [vat for vat in begun if vat.replay_finished_at is None]
+    if not now:
+        return f"{done} vats replayed"
+    vat = now[-1]
+    name = f"{vat.vat_id} {vat.name}" if vat.name else vat.vat_id
+    return f"replaying vat {name}, {done} replayed"

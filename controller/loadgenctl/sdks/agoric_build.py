@@ -1,0 +1,234 @@
+"""How a revision of the Agoric SDK is built: its image, and the steps in the builder container."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loadgenctl import resources
+from loadgenctl.model import Command
+from loadgenctl.sdks import agoric_tree
+from loadgenctl.sdks.agoric_tree import Releases, WorkerSources
+from loadgenctl.sdks.base import BUILD_HOME, SRC, BuildRecipe, ImageRecipe, SourceTree
+from loadgenctl.sdks.eras import Era
+
+# `canvas`, deep below the wallet's page, is compiled where its prebuilt binary cannot be had.
+ADDON_PACKAGES = (
+    "libcairo2-dev",
+    "libfontconfig1-dev",
+    "libgif-dev",
+    "libjpeg-dev",
+    "libpango1.0-dev",
+    "librsvg2-dev",
+)
+
+# The SDK pins a copy of yarn that the image's own, of the same version, replaces.
+SPARSE = ("/*", "!/.yarn/releases")
+SPARSE_MODDABLE = ("/*", "!/documentation", "!/examples", "!/contributed")
+_SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(\S+)\s*$", re.MULTILINE)
+
+CACHES = {"yarn": "/cache/yarn", "go-modules": "/cache/go-modules", "go-build": "/cache/go-build"}
+BUILD_ENV = {
+    "HOME": BUILD_HOME,
+    "YARN_CACHE_FOLDER": CACHES["yarn"],
+    "GOMODCACHE": CACHES["go-modules"],
+    "GOCACHE": CACHES["go-build"],
+    "CI": "true",
+}
+LATER_YARN_ENV = {
+    "YARN_GLOBAL_FOLDER": f"{CACHES['yarn']}/berry",
+    "YARN_ENABLE_TELEMETRY": "false",
+}
+
+FROZEN = ("--frozen-lockfile", "--immutable")
+"""Words of the installs below that hold them to the lockfile."""
+INSTALL = """
+mkdir -p "$HOME"
+{pins}yarn install --frozen-lockfile --non-interactive
+"""
+INSTALL_BY_LATER_YARN = """
+mkdir -p "$HOME"
+{pins}yarn install --immutable
+"""
+
+BUILD = """
+mkdir -p "$HOME"
+{pins}yarn build
+"""
+BUILD_SOME = """
+mkdir -p "$HOME"
+for package in {packages}; do
+  yarn workspace "$package" run build
+done
+"""
+
+# The submodules' checkouts are there already; the build is told to take them as they are.
+PIN = """\
+if [ -e {path}/.git ]; then
+  {variable}=$(git -C {path} rev-parse HEAD)
+  export {variable}
+fi
+"""
+
+# The SDK's own build takes a worker that is there as it is.
+WORKER = """
+mkdir -p "$HOME/worker"
+cd "$HOME/worker"
+tarball=$(npm pack --silent {package})
+tar -xzf "$tarball"
+cd package
+for pin in MODDABLE_COMMIT_HASH={moddable} XSNAP_NATIVE_COMMIT_HASH={native}; do
+  if ! grep -qx "$pin" build.env; then
+    echo "{package} does not hold the sources that the revision pins: $pin" >&2
+    exit 1
+  fi
+done
+made=xsnap-native/xsnap/build/bin/lin/release/xsnap-worker
+make -C xsnap-native/xsnap/makefiles/lin -f xsnap-worker.mk -j "$(nproc)" \
+  MODDABLE="$PWD/moddable" GOAL=release XSNAP_VERSION={version} \
+  'CC=cc "-D__has_builtin(x)=1"' EXTRA_DEPS=
+install -D "$made" {worker}
+"""
+
+GO = """
+mkdir -p "$HOME"
+make -C golang/cosmos all
+"""
+# The SDK's own Makefile compiles every package twice, once for the library and once for a tool of
+# another kind. A tool that is position-independent, as the library is, shares what was compiled.
+GO_ONCE = """
+mkdir -p "$HOME"
+cd golang/cosmos
+go mod download
+touch go.sum
+make compile-libdaemon
+make --dry-run compile-agd | sed 's/-buildmode=exe/-buildmode=pie/' >"$HOME/agd.sh"
+/bin/sh -ex "$HOME/agd.sh"
+make node-compile-gyp
+"""
+
+GO_STEP: Final = "build the chain"
+GO_PART: Final = "golang/cosmos/build"
+ADDON: Final = f"{GO_PART}/Release/agcosmosdaemon.node"
+"""The chain's Go part, as Node loads it."""
+CHECK = """
+for made in golang/cosmos/build/$HELPER {addon} \
+    {worker}; do
+  if [ ! -s "$made" ]; then
+    echo "the build ended without an error, but $made is missing" >&2
+    exit 1
+  fi
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeOf:
+    """What a revision's build is made of beside its era's tools."""
+
+    submodules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """See `BuildRecipe.submodules`."""
+    worker: WorkerSources | None = None
+    """Where the vats' worker is built from; None: as the SDK itself does it."""
+    worker_version: str = ""
+    packages: tuple[str, ...] = ()
+    """Workspaces to be built; empty: all."""
+
+
+def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
+    """What the revision itself says of its build."""
+    if not era.asks:
+        return MadeOf(_submodules(tree))
+    worker = agoric_tree.worker_sources(releases, tree)
+    return MadeOf(
+        submodules={} if worker else _submodules(tree),
+        worker=worker,
+        worker_version=agoric_tree.worker_version(tree),
+        packages=agoric_tree.built_packages(tree) if worker else (),
+    )
+
+
+def image(era: Era) -> ImageRecipe:
+    """Debian with the era's Node, yarn and Go."""
+    return ImageRecipe(
+        name=f"loadgenctl/sdk-{era.name}",
+        suite=era.suite,
+        template=resources.images("sdk", "Dockerfile.j2"),
+        values={
+            "node": era.node,
+            "npm": era.npm,
+            "yarn": era.yarn,
+            "old_gyp": era.old_gyp,
+            "go_package": era.go_package,
+            "go_release": era.go_release if not era.go_package else "",
+            "go_root": era.go_root,
+            "apt_packages": ADDON_PACKAGES if not era.asks else (),
+        },
+    )
+
+
+def build(era: Era, made: MadeOf) -> BuildRecipe:
+    """Packages, the chain's Go part, then everything that is bundled from JavaScript."""
+    pins = "".join(PIN.format(path=path, variable=name) for path, name in era.pins.items())
+    later_yarn = not era.yarn.startswith("1.")
+    install = INSTALL_BY_LATER_YARN if later_yarn else INSTALL
+    worker, steps = made.worker, []
+    if worker is not None:
+        script = WORKER.format(
+            package=worker.package,
+            moddable=worker.moddable,
+            native=worker.native,
+            version=shlex.quote(made.worker_version),
+            worker=f"{SRC}/{era.worker}",
+        )
+        steps.append(_step(era, "build the vats' worker", script, 1800.0))
+    steps += [
+        _step(era, "install the packages", install.format(pins=pins if era.asks else ""), 3600.0),
+        _step(era, GO_STEP, GO_ONCE if worker is not None else GO, 5400.0),
+        _step(
+            era,
+            "build the packages",
+            BUILD_SOME.format(packages=" ".join(map(shlex.quote, made.packages)))
+            if made.packages
+            else BUILD.format(pins=pins),
+            3600.0,
+        ),
+        _step(era, "check what was built", CHECK.format(addon=ADDON, worker=era.worker), 60.0),
+    ]
+    return BuildRecipe(
+        steps=tuple(steps),
+        caches=CACHES,
+        sparse=SPARSE,
+        submodules=made.submodules,
+        frozen=FROZEN,
+        go_steps=(GO_STEP,),
+        go_part=GO_PART,
+        makes=(f"{GO_PART}/{era.helper}", ADDON, era.worker),
+    )
+
+
+def _step(era: Era, label: str, script: str, timeout: float) -> Command:
+    return Command(
+        argv=("/bin/sh", "-ec", script),
+        env={
+            **BUILD_ENV,
+            "HELPER": era.helper,
+            **({"PYTHONPATH": "/opt/old-gyp"} if era.old_gyp else {}),
+            **(
+                {**LATER_YARN_ENV, "XSNAP_WORKER": f"{SRC}/{era.worker}"}
+                if not era.yarn.startswith("1.")
+                else {}
+            ),
+        },
+        workdir=SRC,
+        timeout=timeout,
+        label=label,
+    )
+
+
+def _submodules(tree: SourceTree) -> dict[str, tuple[str, ...]]:
+    paths = [path.decode() for path in _SUBMODULE_PATH.findall(tree.read(".gitmodules") or b"")]
+    return {path: SPARSE_MODDABLE if path.endswith("/moddable") else () for path in paths}

