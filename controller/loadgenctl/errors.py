@@ -10,6 +10,7 @@ next.
     ├── EngineError              4    the engine fails in mid-run
     │   └── EngineUnavailable    2    nothing answers where the container engine should be
     ├── BuildError               3    the image or the SDK did not build
+    │   └── VersionsMissing      3    a registry does not serve versions that the SDK asks for
     ├── RunError                 4    a role died, never became ready, or the load failed
     │   ├── RoleDied             4    a role's process ended while it was needed
     │   ├── DeadlineExceeded     4    something awaited did not come in time
@@ -37,6 +38,8 @@ class LoadgenError(Exception):
     """Base of all errors that loadgenctl raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+    evidence_lines: ClassVar[int] = 20
+    """How many of the last lines of `detail` are shown and recorded."""
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
         """`message` is one sentence; `hint` says what to do, with commands as `loadgenctl clean`,
@@ -48,6 +51,11 @@ class LoadgenError(Exception):
         super().__init__(self.message)
         self.hint = None if hint is None else as_called(mask_addresses(hint))
         self.detail = None if detail is None else mask_addresses(detail)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """The lines of `detail` that are shown and recorded."""
+        return tuple((self.detail or "").splitlines()[-self.evidence_lines :])
 
 
 class UsageError(LoadgenError):
@@ -97,6 +105,12 @@ class BuildError(LoadgenError):
     """The image or the SDK did not build; `detail` holds the failing step's last lines."""
 
     exit_code = 3
+
+
+class VersionsMissing(BuildError):
+    """A registry does not serve versions; `detail` holds the settings that override them."""
+
+    evidence_lines = 200
 
 
 STALLED = "stalled"

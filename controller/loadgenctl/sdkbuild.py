@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 import orjson
 
+from loadgenctl.buildfailure import failure, written
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.errors import BuildError, UsageError, cleaned_up
 from loadgenctl.masking import Mask
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
-from loadgenctl.roles.role import signal_of
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.cache import SOURCE, SdkCache, disk_usage, key_of, record_of
@@ -32,7 +32,6 @@ _TAIL_LINES = 30
 # Two streams would reach the log by two pipes, each as fast as it is read: the words that tell why
 # a step failed could stand anywhere before its end.
 _ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
-_SPACE_SIGNS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 
 
 def _ignore(_text: str) -> None:
@@ -214,12 +213,12 @@ class Builder:
                 self._remove(spec.name, handle)
 
         with cleaned_up(clean):
-            handle = self.engine.create(spec)
+            handle, begun = self.engine.create(spec), file.tell()
             self.engine.start(handle)
             state = self._watch(handle, spec.command, label, file)
             if state.exit_code != 0:
                 tail = self._last_lines(handle)
-                raise _failure(label, state, tail, log)
+                raise failure(label, state, tail, written(log, begun), log)
 
     def _last_lines(self, handle: Handle) -> list[str]:
         return [self.mask(line) for line in self.engine.tail(handle, _TAIL_LINES)]
@@ -370,20 +369,3 @@ def owner_ids(user: str) -> tuple[int, int]:
 
 def _owned(folder: Path, user: str) -> bool:
     return folder.stat().st_uid == owner_ids(user)[0]
-
-
-def _failure(label: str, state: RoleState, tail: Sequence[str], log: Path) -> BuildError:
-    text, killed_by = "\n".join(tail), signal_of(state)
-    if any(sign in text for sign in _SPACE_SIGNS):
-        hint = "the disk is full: make room (`loadgenctl sdk list` shows what is kept), try again"
-    elif state.oom_killed:
-        hint = "it was killed for lack of memory: build on a machine with more of it"
-    elif killed_by is not None:
-        hint = f"was the engine restarted? try again; the output so far is in {log}"
-    else:
-        hint = f"these are its last lines; the whole output is in {log}"
-    if killed_by is not None:
-        how = f"was killed by {killed_by}"
-    else:
-        how = "vanished" if state.exit_code is None else f"failed with exit code {state.exit_code}"
-    return BuildError(f"the build step {label!r} {how}", hint=hint, detail=text)

@@ -28,6 +28,8 @@ RELOCK = {"YARN_ENABLE_IMMUTABLE_INSTALLS": "false"}
 """Environment of a build whose lockfile cannot stay as it is: later yarns hold to it in CI."""
 PLACE = "/var/lib/loadgenctl/overrides"
 """Folder in the builder below which a site's own folders are mounted."""
+NOTE = ".loadgenctl-overrides.json"
+"""In a tree to which overrides were applied: a list of the deviations."""
 LABEL = "apply the site's overrides"
 _MODULE_FILES = ("golang/cosmos/go.work", "golang/cosmos/go.mod", "go.work", "go.mod")
 
@@ -82,10 +84,12 @@ def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: 
     steps = _go(overrides.go, recipe, commit, read, found)
     if not found.deviations:
         return Tailored(recipe, unused=tuple(found.unused))
+    found.changes["deviations"] = found.deviations
     env = {VARIABLE: json.dumps(found.changes, sort_keys=True), **(RELOCK if relock else {})}
     if relock:
         steps = tuple(_without(step, recipe.frozen) for step in steps)
-    apply = Command(argv=_script(), workdir=SRC, timeout=120.0, label=LABEL)
+    # It uses the caches of the other steps.
+    apply = replace(recipe.steps[0], argv=_script(), workdir=SRC, timeout=1800.0, label=LABEL)
     return Tailored(
         replace(
             recipe,
@@ -95,6 +99,15 @@ def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: 
         tuple(found.deviations),
         tuple(found.unused),
     )
+
+
+def noted(read: Read) -> tuple[str, ...]:
+    """The deviations of a tree that was built here before."""
+    try:
+        document = json.loads(read(NOTE) or b"[]")
+    except ValueError:
+        return ()
+    return tuple(map(str, document)) if isinstance(document, list) else ()
 
 
 def _script() -> tuple[str, ...]:
@@ -123,7 +136,8 @@ def _npm(overrides: NpmOverrides, read: Read, found: _Found) -> None:
         _resolve(lock, own, chosen, version, found)
         found.deviations.append(f"npm {chosen}: resolved to {version}")
     for chosen in overrides.drop:
-        ranges = [range_ for entry in _hits(lock, chosen) for range_ in entry.ranges]
+        hits = _hits(lock, chosen) if lock.classic or lock.asked_directly(chosen.name) else ()
+        ranges = [range_ for entry in hits for range_ in entry.ranges]
         if not ranges:
             found.unused.append(f"site.npm.drop: {chosen}")
             continue
@@ -138,7 +152,9 @@ def _own_resolutions(read: Read) -> Mapping[str, str]:
     except ValueError:
         return {}
     own = document.get("resolutions") if isinstance(document, dict) else None
-    return own if isinstance(own, dict) else {}
+    if not isinstance(own, dict):
+        return {}
+    return {key: target for key, target in own.items() if isinstance(target, str)}
 
 
 def _hits(lock: YarnLock, chosen: Selector) -> tuple[LockEntry, ...]:
@@ -167,9 +183,24 @@ def _resolve(
     else:
         # The first yarn's keys name no range: the packages that ask for it are named.
         found.change("ranges", name, dict.fromkeys(sorted(ranges), version))
-        for entry in lock.entries:
-            if entry.needs.get(name) in ranges:
-                found.change("resolutions", f"**/{entry.name}/{name}", version)
+        for parent in _parents(lock, chosen, ranges):
+            found.change("resolutions", f"**/{parent}/{name}", version)
+
+
+def _parents(lock: YarnLock, chosen: Selector, ranges: set[str]) -> list[str]:
+    """The packages that ask for some ranges of a package. Raises `UsageError` if one of them also
+    asks for other ranges, in another version of itself: the first yarn cannot tell them apart.
+    """
+    asking = [entry for entry in lock.entries if chosen.name in entry.needs]
+    found = {entry.name for entry in asking if entry.needs[chosen.name] in ranges}
+    for entry in asking:
+        if entry.name in found and entry.needs[chosen.name] not in ranges:
+            raise UsageError(
+                f"site.npm.resolutions.{chosen}: with yarn 1 it cannot be overridden alone, because"
+                f" {entry.name} asks for {chosen.name} in several versions",
+                hint=f"override all of them, by the key {chosen.name}",
+            )
+    return sorted(found)
 
 
 def _names(key: str, name: str) -> bool:

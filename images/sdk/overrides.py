@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
@@ -32,18 +33,21 @@ REPLACE = re.compile(
 
 def say(text: str) -> None:
     """One line for the build's log."""
-    print(text, flush=True)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
     """Apply what the variable holds."""
     wanted = json.loads(os.environ.get("LOADGENCTL_OVERRIDES") or "{}")
     top = Path.cwd()
-    unused = edit_packages(top, wanted) + edit_modules(top, wanted.get("replace", {}))
-    for name in unused:
+    unused = edit_packages(top, wanted)
+    edited, others = edit_modules(top, wanted.get("replace", {}))
+    for name in unused + others:
         say(f"no place in the SDK asks for {name}: its override changes nothing")
-    note(top / NOTE, wanted.get("deviations", []))
-    return 0
+    if wanted.get("deviations"):
+        note(top / NOTE, wanted["deviations"])
+    return require_modules(edited)
 
 
 def note(path: Path, deviations: List[str]) -> None:
@@ -105,13 +109,13 @@ def edit_dependencies(
                 yield name, f"{name} {range_} changed to {asked[name]} in {field}"
 
 
-def edit_modules(top: Path, replace: Dict[str, str]) -> List[str]:
-    """Edit go.mod and go.work files; the overrides that no file has a place for.
+def edit_modules(top: Path, replace: Dict[str, str]) -> Tuple[List[Path], List[str]]:
+    """Edit go.mod and go.work files; the files edited, and the overrides without a place in them.
 
     Go does not replace the replacement of a module: where a file has one, its right side changes.
     """
     files = [top / name for name in MODULE_FILES if (top / name).is_file()]
-    unused = []
+    unused, edited = [], []
     for old, new in replace.items():
         used = [path for path in files if replace_in(path, old, new)]
         if not used:
@@ -119,15 +123,31 @@ def edit_modules(top: Path, replace: Dict[str, str]) -> List[str]:
             plain = re.compile(rf"(?m)(^|\s){re.escape(path)}\s+{re.escape(version)}(\s|$)")
             holders = [one for one in files if plain.search(one.read_text(encoding="utf-8"))]
             # A workspace decides for all of its modules.
-            used = holders[:1] and [one for one in files if one.name == "go.work"] or holders
+            works = [one for one in files if one.name == "go.work"]
+            used = works if holders and works else holders
             for one in used:
                 line = f"\nreplace {path} {version} => {new.replace('@', ' ')}\n"
                 one.write_text(one.read_text(encoding="utf-8") + line, "utf-8")
         for one in used:
             say(f"{one.relative_to(top)}: {old} replaced by {new}")
+        edited += used
         if not used:
             unused.append(old)
-    return unused
+    return edited, unused
+
+
+def require_modules(edited: List[Path]) -> int:
+    """Bring go.mod and go.sum up to date with replacements; an exit code.
+
+    A build does not do it: it holds to both files. In a workspace it does: there is no need.
+    """
+    for folder in sorted({path.parent for path in edited if path.name == "go.mod"}):
+        if not (folder / "go.work").is_file():
+            argv = ["go", "list", "-mod=mod", "-deps", "./..."]
+            done = subprocess.run(argv, cwd=folder, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+            if done.returncode:
+                return done.returncode
+    return 0
 
 
 def replace_in(path: Path, old: str, new: str) -> bool:

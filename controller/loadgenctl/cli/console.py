@@ -213,7 +213,7 @@ def show_error(console: Console, error: LoadgenError) -> None:
 def error_lines(error: LoadgenError) -> Iterator[Text]:
     """The same line by line."""
     yield Text(f"error: {clean(error.message)}", style="bold red")
-    for line in (error.detail or "").splitlines()[-20:]:
+    for line in error.evidence:
         yield Text(f"  | {clean(line)}", style="dim")
     if error.hint:
         yield Text(f"hint: {clean(error.hint)}")

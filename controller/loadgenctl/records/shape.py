@@ -270,6 +270,7 @@ _RUN: Final = Shape(
                 "commit": "text",
                 "commit_time": "time",
                 "dirty": "truth",
+                "deviations": "texts",
                 "repository": "text",
             }
         ),

@@ -105,6 +105,7 @@ class RunFacts:
             "commit": run.get("commit"),
             "commit time": moment(made),
             "uncommitted changes": "true" if run.get("dirty") else None,
+            "deviations": "; ".join(map(str, run.get("deviations") or ())) or None,
             "repository": sdk.get("repository"),
         }
         return _told(found)

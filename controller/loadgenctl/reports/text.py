@@ -68,6 +68,8 @@ def header(summary: Summary, width: int | None = None) -> list[Text]:
         lines += flowing(phrases, width) if phrases else []
     if run.get("sdk"):
         lines += wrapped(f"SDK {sdk_words(run)}", width)
+    if run.get("deviations"):
+        lines += wrapped(f"deviations: {deviation_words(run)}", width, "yellow")
     if run.get("simulated"):
         lines += wrapped(SIMULATED, width, "bold yellow")
     if run.get("attempt"):
@@ -163,7 +165,14 @@ def sdk_words(run: Mapping[str, Any]) -> str:
         words.append(f"of {datetime.fromtimestamp(made, UTC):%Y-%m-%d}")
     if run.get("dirty"):
         words.append("with uncommitted changes")
+    if run.get("deviations"):
+        words.append("with deviations")
     return " ".join(words)
+
+
+def deviation_words(run: Mapping[str, Any]) -> str:
+    """What the site changed in the SDK's build: `npm x: dropped; go y@v1: replaced by z@v2`."""
+    return "; ".join(clean(text, 200) for text in run["deviations"])
 
 
 def notes(summary: Summary) -> list[Text]:

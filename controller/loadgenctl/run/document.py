@@ -21,6 +21,7 @@ def run_document(walk: Walk) -> Mapping[str, Any]:
         "sdk": {
             **asdict(resolved),
             "era": walk.family.era,
+            "deviations": list(walk.wanted.deviations),
             "simulated": walk.family.simulated,
         },
         "image": _image(walk.image),

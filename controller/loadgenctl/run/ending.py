@@ -22,7 +22,7 @@ def failure(error: LoadgenError) -> dict[str, Any]:
         "reason": error.message,
         "hint": error.hint,
         "exit_code": error.exit_code,
-        "last_lines": tuple((error.detail or "").splitlines()[-20:]),
+        "last_lines": error.evidence,
     }
     for name in ("role", "step", "stage"):
         value = getattr(error, name, None)

@@ -21,7 +21,7 @@ from loadgenctl.run.progress import Progress
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
 from loadgenctl.sdks.eras import note_era
 from loadgenctl.sources.base import SdkSource, SourceRequest
-from loadgenctl.tailoring import tailor
+from loadgenctl.tailoring import noted, tailor
 
 
 class ImageRef(Protocol):
@@ -116,7 +116,7 @@ class Wanted:
     recipe: BuildRecipe
     """Of the build, as this site does it."""
     deviations: tuple[str, ...] = ()
-    """What the site's overrides change in it; see `Tailored`."""
+    """What the site's overrides change in what is run; see `Tailored`."""
 
 
 def resolve(plan: RunPlan, makers: Makers) -> Wanted:
@@ -133,7 +133,9 @@ def resolve(plan: RunPlan, makers: Makers) -> Wanted:
     tree = makers.source.tree(resolved)
     family = makers.factory(resolved, tree)
     tailored = tailor(family.build(), makers.overrides, resolved.commit, tree.read)
-    return Wanted(resolved, family, tailored.recipe, tailored.deviations)
+    as_it_is = plan.source_dir is not None and not plan.checkout
+    deviations = noted(tree.read) if as_it_is else tailored.deviations
+    return Wanted(resolved, family, tailored.recipe, deviations)
 
 
 def sweep(makers: Makers) -> None:
@@ -154,6 +156,8 @@ def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:
     progress, recipe = makers.progress, wanted.family.image()
     for note in wanted.family.notes:
         progress.warn(note)
+    for deviation in wanted.deviations:
+        progress.note(f"the SDK's build is changed by the site: {deviation}")
     if makers.images is None:
         return NO_IMAGE
     progress.step(f"image {recipe.name} (Debian {recipe.suite})")

@@ -34,6 +34,13 @@ class YarnLock:
         """The entries of a package."""
         return tuple(entry for entry in self.entries if entry.name == name)
 
+    def asked_directly(self, name: str) -> bool:
+        """True if a workspace depends on a package; yarn 1's lockfile does not tell."""
+        return any(
+            name in entry.needs and entry.ranges[0].startswith("workspace:")
+            for entry in self.entries
+        )
+
 
 def parse_lock(text: str) -> YarnLock:
     """Read a lockfile. What is not an entry is left out."""

@@ -81,6 +81,7 @@ def _run(data: source.RunData) -> dict[str, Any]:
         "commit": sdk.get("commit"),
         "commit_time": sdk.get("commit_time"),
         "dirty": sdk.get("dirty"),
+        "deviations": sdk.get("deviations") or None,
         "test_data": run.get("test_data"),
         "outcome": data.folder.outcome,
         "started_at": started,

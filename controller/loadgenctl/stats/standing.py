@@ -158,6 +158,7 @@ class LiveRun:
             "commit": sdk.get("commit"),
             "commit_time": sdk.get("commit_time"),
             "dirty": sdk.get("dirty"),
+            "deviations": sdk.get("deviations") or None,
             "outcome": outcome,
             "attempt": status.attempt,
             "owner_alive": None if status.owner is None else status.owner.alive(),

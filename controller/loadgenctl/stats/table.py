@@ -30,6 +30,7 @@ _RUN: Final = (
     "commit",
     "commit_time",
     "dirty",
+    "deviations",
     "started_at",
     "duration_s",
 )
@@ -151,6 +152,7 @@ def _day_time(value: object) -> str:
 def _own(summary: Mapping[str, Any]) -> Row:
     run, totals = summary["run"], summary["totals"]
     row: Row = {name: run.get(name) for name in _RUN}
+    row["deviations"] = "; ".join(map(str, run.get("deviations") or ())) or None
     live, loaded = _dict(totals, "live_blocks"), _dict(totals, "loaded_blocks")
     row |= {
         "stage_count": totals.get("stage_count"),

@@ -1,0 +1,115 @@
+"""Versions that a registry does not serve, found in what package managers print. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+_STYLES = re.compile(r"\x1b\[[0-9;]*m")
+_ABSENT = r"(?:403|404|410|451)\b"
+"""What registries answer about a version that they do not have, or do not give out."""
+_NAME = r"(?:@[^\s@/\"'`]+/)?[^\s@/\"'`:]+"
+
+_NPM = (
+    # yarn 1
+    re.compile(rf'Couldn\'t find any versions for "(?P<name>{_NAME})" that matches "(?P<v>[^"]+)"'),
+    re.compile(rf'Couldn\'t find package "(?P<name>{_NAME})(?:@(?P<v>[^"]+))?"'),
+    # Later ones. Their code YN0035 alone is also that of a registry out of order.
+    re.compile(rf"YN0082: │ (?P<name>{_NAME})@(?:npm:)?(?P<v>[^:\s]+): No candidates found"),
+    re.compile(rf"YN0035: │ (?P<name>{_NAME})@(?:npm:)?(?P<v>[^:\s]+): Package not found"),
+    # npm
+    re.compile(rf"No matching version found for (?P<name>{_NAME})@(?P<v>\S+?)\.?$", re.MULTILINE),
+    re.compile(rf"404 +(?:The requested resource )?'(?P<name>{_NAME})@(?P<v>[^']+)'"),
+)
+_TARBALLS = (
+    re.compile(rf'(?P<url>https?://\S+\.tgz): Request failed \\?"{_ABSENT}'),
+    re.compile(
+        rf"Response Code: {_ABSENT}[^\n]*\n(?:[^\n]*\n)??.*Request URL: (?P<url>https?://\S+\.tgz)"
+    ),
+)
+_MODULE = r"(?P<name>[^\s@:()]+\.[^\s@:()]+)@(?P<v>v[^\s:()]+)"
+_GO = re.compile(
+    rf"(?<![^\s(]){_MODULE}(?: \(replaced by (?P<name2>[^\s@()]+)@(?P<v2>[^\s()]+)\))?: "
+    rf"(?:reading https?://\S+: {_ABSENT}"
+    r"|reading \S+ at revision \S+: git |invalid version: (?:unknown revision|git )"
+    r"|(?:checksum|verifying)[^\n]*\bmismatch)"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Missing:
+    """A version that cannot be had."""
+
+    ecosystem: Literal["npm", "go"]
+    name: str
+    version: str | None
+    """As it is asked for: a version, or with npm a range; None where any would do."""
+
+    @property
+    def words(self) -> str:
+        """`npm ms 2.1.3`."""
+        return " ".join(part for part in (self.ecosystem, self.name, self.version) if part)
+
+    @property
+    def key(self) -> str:
+        """The key of its override."""
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+
+def missing_versions(output: str) -> tuple[Missing, ...]:
+    """All versions of which an output says that they cannot be had, sorted, each once."""
+    text = _STYLES.sub("", output)
+    return tuple(sorted({*_of_npm(text), *_of_go(text)}, key=lambda one: (one.ecosystem, one.key)))
+
+
+def _of_npm(text: str) -> Iterator[Missing]:
+    for pattern in _NPM:
+        for found in pattern.finditer(text):
+            yield Missing("npm", found["name"], found["v"])
+    for pattern in _TARBALLS:
+        for found in pattern.finditer(text):
+            tarball = _tarball(found["url"])
+            if tarball is not None:
+                yield tarball
+
+
+def _tarball(url: str) -> Missing | None:
+    """The package of `https://registry/@scope/name/-/name-1.2.3.tgz`."""
+    before, found, file = unquote(urlsplit(url).path).rpartition("/-/")
+    folders = before.strip("/").split("/")
+    base = folders[-1]
+    if not found or not file.startswith(f"{base}-"):
+        return None
+    scoped = len(folders) > 1 and folders[-2].startswith("@")
+    name = "/".join(folders[-2:]) if scoped else base
+    return Missing("npm", name, file.removeprefix(f"{base}-").removesuffix(".tgz"))
+
+
+def _of_go(text: str) -> Iterator[Missing]:
+    for found in _GO.finditer(text):
+        # What a module is replaced by is what is fetched.
+        yield Missing("go", found["name2"] or found["name"], found["v2"] or found["v"])
+
+
+def settings_for(missing: Sequence[Missing]) -> str:
+    """The overrides that a site can set, as TOML with places to be filled in."""
+    npm = [one for one in missing if one.ecosystem == "npm"]
+    go = [one for one in missing if one.ecosystem == "go"]
+    lines: list[str] = []
+    if npm:
+        names = ", ".join(dict.fromkeys(json.dumps(one.name) for one in npm))
+        lines += ["[site.npm.resolutions]", *_entries(npm, "ANOTHER VERSION")]
+        lines += ["# or, if the SDK runs without them:", "[site.npm]", f"drop = [{names}]"]
+    if go:
+        lines += ["[site.go.replace]", *_entries(go, "MODULE@VERSION or /FOLDER")]
+        lines += ["# or, for a Go part that was built elsewhere:", "[site.go.build]"]
+        lines += ['"COMMIT" = "/FOLDER/golang/cosmos/build"']
+    return "\n".join(lines)
+
+
+def _entries(missing: Iterable[Missing], value: str) -> list[str]:
+    return [f'{json.dumps(one.key)} = "{value}"' for one in missing]
