@@ -117,7 +117,8 @@ def stage_kind(data: source.RunData, stage: source.StageData) -> str:
         planned = stage.times.config.get("chainOnly")
     if isinstance(planned, bool):
         return CHAIN_ONLY if planned else LOAD
-    loaded = bool(stage.cycles) or stage.times.get("client_started_at") is not None
+    begun = (stage.times.get(name) for name in ("client_started_at", "loadgen_started_at"))
+    loaded = bool(stage.cycles) or any(at is not None for at in begun)
     return LOAD if loaded else CHAIN_ONLY
 
 
