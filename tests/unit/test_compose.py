@@ -246,7 +246,7 @@ def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> No
     assert recipes.chain.state_probe is not None
     assert recipes.chain.state_probe in found["create-chain"]["command"][1]
     assert found["chain"]["stop_grace_period"] == "60s"
-    assert found["solo"]["working_dir"] == recipes.solo.command.workdir
+    assert found["solo"]["working_dir"] == clients[0].command.workdir
     assert "SIMULATED" not in text
 
 
