@@ -120,6 +120,33 @@ class LoadSide:
         self._ctx.store.perf("run-loadgen-start")
         self._bring_up(self.loadgen, "loadgen", STARTED)
         self._ctx.store.perf("loadgen-ready")
+        # What the driver offers was written before it was ready.
+        self.poll()
+        self._require_offered()
+
+    def _require_offered(self) -> None:
+        """Raise `LoadFailed` for a task of this stage or a later one that the driver cannot run.
+
+        Now, because the stages before it would have been run for nothing.
+        """
+        offered, unavailable = self.events.offered, self.events.unavailable
+        if not offered and not unavailable:
+            return
+        left = self._ctx.plan.stages[self._stage :]
+        missing = {task: None for spec in left for task in spec.load or {} if task not in offered}
+        if not missing:
+            return
+        told = [
+            f"{task} ({unavailable[task]})" if task in unavailable else task for task in missing
+        ]
+        raise LoadFailed(
+            f"the load of this revision cannot run {', '.join(told)};"
+            f" it offers {', '.join(offered) or 'no task'}",
+            role="loadgen",
+            step="load",
+            hint=f"leave out --stage.loadgen.{next(iter(missing))}"
+            + (f", and use --stage.loadgen.{offered[0]}" if offered else ""),
+        )
 
     def _bring_up(self, role: Role, perf_name: str, first_mark: str) -> None:
         ctx, recipe = self._ctx, role.recipe

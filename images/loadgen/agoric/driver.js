@@ -28,11 +28,12 @@ const say = (...words) => console.log('driver:', ...words);
  * Serve the load service until it says stop.
  *
  * @param {any} context given to the tasks: home (services), bundle, say; payFees is for here
- * @param {string[]} offered names of the tasks that can run here
+ * @param {{ offered: string[], unavailable: Record<string, string> }} tasks those that can run here,
+ *   and the others with the reason
  * @param {string} socketPath
  * @returns {Promise<void>} rejected when the service goes away
  */
-const serve = async (context, offered, socketPath) => {
+const serve = async (context, { offered, unavailable }, socketPath) => {
   /** @type {Map<string, Promise<() => Promise<any>>>} */
   const prepared = new Map();
   let connection;
@@ -95,6 +96,7 @@ const serve = async (context, offered, socketPath) => {
     driver: 'agoric',
     simulated: false,
     tasks: offered,
+    unavailable,
   });
   say('said hello');
   await Promise.race([
@@ -119,20 +121,19 @@ export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
 
   // SDKs differ in what they offer: a task is only promised where it can run.
   const offered = [];
+  const unavailable = {};
   for (const [task, { needs }] of Object.entries(TASKS)) {
     const missing = needs.filter(name => !home[name]);
     if (missing.length === 0) {
       offered.push(task);
     } else {
-      say(`${task} cannot run: the solo does not offer ${missing.join(', ')}`);
+      unavailable[task] = `the solo does not offer ${missing.join(', ')}`;
+      say(`${task} cannot run: ${unavailable[task]}`);
     }
-  }
-  if (offered.length === 0) {
-    throw Error('no load can run on this SDK');
   }
   const bundle = file => bundleSource(pathResolve(file));
   const payFees = charged ? await fees.makeFeeKeeper({ home, say }) : async () => {};
   await payFees();
-  await serve({ home, bundle, say, payFees }, offered, socketPath);
+  await serve({ home, bundle, say, payFees }, { offered, unavailable }, socketPath);
   say('stopped');
 }
