@@ -82,6 +82,11 @@ class LoadSide:
         """In the order in which they are started."""
         return (*self.clients, self.loadgen)
 
+    @property
+    def provisions(self) -> bool:
+        """Whether `provision` has anything to do; some drivers make what they need themselves."""
+        return any(role.recipe.prepare or role.recipe.provision for role in self.roles)
+
     def provision(self) -> None:
         """Create what the load acts through, fund it and make it known to the running chain, unless
         that was done.

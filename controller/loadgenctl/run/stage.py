@@ -100,7 +100,7 @@ class Stage:
         self._start_chain()
         self.chain.wait_first_blocks()
         if self._has_load:
-            if self._ctx.network is None:
+            if self._ctx.network is None and self.load.provisions:
                 self._do(f"creating and funding the {ACTS_THROUGH[self._ctx.plan.client]}")
                 self.load.provision()
             self._start_load()

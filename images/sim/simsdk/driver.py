@@ -125,6 +125,11 @@ class Driver:
         if not self._wait_ready():
             complain("sim-driver: the solo was not ready in time, or the wallets were not")
             return 1
+        unavailable = {
+            task: f"simulated lack of {task}"
+            for task in self._load.tasks
+            if self._faults.unavailable(task)
+        }
         if self._faults.first("driver-silent") is not None:
             say("sim-driver", "simulated silence: no hello")
         else:
@@ -134,7 +139,8 @@ class Driver:
                     "protocol": 1,
                     "driver": "sim",
                     "simulated": True,
-                    "tasks": list(self._load.tasks),
+                    "tasks": [task for task in self._load.tasks if task not in unavailable],
+                    "unavailable": unavailable,
                 }
             )
         with self._channel.makefile("rb") as lines:
@@ -205,7 +211,9 @@ class Driver:
             threading.Event().wait()
         detail = self._load.cycle(task, seq)
         if fault is not None:
-            raise CycleError(f"simulated failure of cycle {seq} of {task}")
+            failure = CycleError(f"simulated failure of cycle {seq} of {task}")
+            failure.detail = detail
+            raise failure
         return detail
 
     def _write(self, message: Json) -> None:

@@ -17,6 +17,7 @@ import json
 import queue
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from typing import Any
 
 from . import ledger
@@ -56,6 +57,14 @@ class Wallet:
     def close(self) -> None:
         """Drop the connection."""
         self._client.close()
+
+    def exists(self) -> bool:
+        """Whether the chain answers, and knows the wallet."""
+        try:
+            found = self._client.get(f"/account?address={self.address}")
+        except UnreachableError:
+            return False
+        return found["result"]["wallet"] is not None
 
     def account(self) -> Mapping[str, Json]:
         """What the chain knows of it. Raises `CycleError`."""
@@ -123,10 +132,13 @@ class Wallet:
         return f"published.wallet.{self.address}"
 
     def _ask(self, path: str) -> Json:
-        try:
-            return self._client.get(path)
-        except UnreachableError as error:
-            raise CycleError(f"{path}: the chain did not answer: {error}") from error
+        """The answer of a chain that may restart meanwhile. Raises `CycleError`."""
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline:
+            with suppress(UnreachableError):
+                return self._client.get(path)
+            time.sleep(self._pause)
+        raise CycleError(f"{path}: the chain did not answer within {self._timeout:g} s")
 
 
 def expect(step: str, status: Mapping[str, Json], wanted: Mapping[str, int]) -> None:
@@ -199,13 +211,8 @@ class WalletLoad:
 
     def ready(self) -> bool:
         """Whether the chain answers and has a wallet at the first address."""
-        first = Wallet(addresses(self._config)[0], self._config, "")
-        try:
-            return first.account()["wallet"] is not None
-        except CycleError:
-            return False
-        finally:
-            first.close()
+        with closing(Wallet(addresses(self._config)[0], self._config, "")) as first:
+            return first.exists()
 
     def prepare(self, task: str) -> None:
         """Close what interrupted cycles left open, and see that each wallet can do the task.
@@ -213,15 +220,14 @@ class WalletLoad:
         Raises `CycleError`.
         """
         for number, address in enumerate(addresses(self._config)):
-            wallet = Wallet(address, self._config, f"prepare-{task}-{self._run}-{number}")
-            try:
+            prefix = f"prepare-{task}-{self._run}-{number}"
+            with closing(Wallet(address, self._config, prefix)) as wallet:
                 account = wallet.account()
-                for handle, loan in account["wallet"]["vaults"].items() if task == "vault" else ():
+                vaults = account["wallet"]["vaults"] if task == "vault" else {}
+                for handle, loan in vaults.items():
                     close_vault(wallet.offer, handle, loan)
                 if any(not account["purse"].get(denom) for denom in ledger.CLIENT_FUNDS):
                     raise CycleError(f"{task}: the wallet {address} has no funds")
-            finally:
-                wallet.close()
 
     def cycle(self, task: str, seq: int) -> Json:
         """One cycle; its detail. Raises `CycleError`, with what was measured as its `detail`."""
