@@ -146,6 +146,20 @@ def test_services_wait_for_what_a_run_waits_for(bench: Bench) -> None:
     assert health[-1] == "http://127.0.0.1:26657/health"
 
 
+def test_with_wallets_there_is_no_client_and_the_load_waits_for_their_funds(bench: Bench) -> None:
+    services = bench.services_of("--client wallet --chain.compute-limit 7000000")
+    assert {"solo", "create-client"}.isdisjoint(services)
+    assert services["provision"]["command"][-1].endswith("sim-wallet provision")
+    assert "7000000" in services["create-chain"]["command"][-1]
+    after = {name: services[name]["depends_on"] for name in ("provision", "loadgen")}
+    assert {name: set(found) for name, found in after.items()} == {
+        "provision": {"chain"},
+        "loadgen": {"provision"},
+    }
+    assert after["loadgen"]["provision"]["condition"] == "service_completed_successfully"
+    assert services["holder"]["ports"] == ["127.0.0.1:26657:36657", "127.0.0.1:3352:13352"]
+
+
 def test_a_registry_is_never_asked_and_no_sweep_takes_the_containers(bench: Bench) -> None:
     for service in bench.services_of().values():
         assert service["pull_policy"] == "never"

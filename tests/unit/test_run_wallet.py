@@ -22,7 +22,7 @@ from loadgenctl.run.resume import examine
 from loadgenctl.run.runner import execute
 from loadgenctl.run.statemark import remove_mark
 from loadgenctl.sdks import sim
-from loadgenctl.sdks.base import SdkFamily
+from loadgenctl.sdks.base import SdkFamily, SourceTree
 from loadgenctl.stats.run import summarize
 
 LOADED = "--client wallet --stages 3 --stage.duration 1 --stage.loadgen.faucet.interval 5"
@@ -129,15 +129,14 @@ def test_a_chain_that_is_there_keeps_its_own_limit_and_that_is_said(world: World
     assert "the chain is there already" in note
 
 
-class WithoutWallets:
-    """A revision of before there were smart wallets."""
-
-    def __call__(self, revision: ResolvedRevision, _tree: object) -> SdkFamily:
-        return sim.SimSdk("0.9")
+def without_wallets(revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
+    """The family of a revision of before there were smart wallets."""
+    assert sim.make(revision, tree).lacks("wallet") is None
+    return sim.SimSdk("0.9")
 
 
 def test_a_revision_without_wallets_is_refused_before_anything_is_made(world: World) -> None:
-    services = replace(world.services(), factory=WithoutWallets())
+    services = replace(world.services(), factory=without_wallets)
     with pytest.raises(UsageError, match="--client wallet cannot be had here: this revision"):
         execute(world.plan(LOADED), services)
     assert not (world.folder / "out").exists()

@@ -115,7 +115,7 @@ def test_a_small_limit_makes_offers_wait_in_their_order(make: Callable[..., Chai
     for address in WALLETS:
         chain.block(tx(address, "early"))
     chain.block(*(tx(address, "late") for address in WALLETS))
-    settled = {}
+    settled: dict[tuple[str, str], str] = {}
     for _ in range(10):
         chain.block()
         for address in WALLETS:
