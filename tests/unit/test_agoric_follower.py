@@ -130,6 +130,8 @@ def test_older_revisions_lack_what_came_later() -> None:
         "swingstore",
         "bootstrap",
         "state-sync",
+        "compute-limit",
+        "wallet",
     }
     assert all(len(feature.since) == 40 for feature in features)
 
@@ -145,7 +147,10 @@ def test_older_revisions_lack_what_came_later() -> None:
 
     assert eras.lacking(features, Old()) == {}
     lacking = eras.lacking(features, Old(features[0].since))
-    assert set(lacking) == {"swingstore", "bootstrap", "state-sync"}
+    later = {"swingstore", "bootstrap", "state-sync", "compute-limit", "wallet"}
+    assert set(lacking) == later
+    assert "January 2023 (6977f73f82)" in lacking["wallet"]
+    assert "November 2021 (58218de58b)" in lacking["compute-limit"]
     assert "April 2022 (63a209c8c7)" in lacking["swingstore"]
 
 

@@ -265,6 +265,22 @@ def test_what_does_not_go_with_a_network_is_refused(line: str, why: str) -> None
         plan(line)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--client light",
+        "--client",
+        "--chain.compute-limit 0",
+        "--chain.compute-limit 65M",
+        "--chain.compute-limit -5",
+        "--chain.compute-limit 6.5",
+    ],
+)
+def test_a_client_or_a_limit_that_cannot_be_is_refused(line: str) -> None:
+    with pytest.raises(UsageError):
+        plan(line)
+
+
 def test_traces_are_named_or_all() -> None:
     assert plan("--trace swingstore,xsnap").traces == ("xsnap", "swingstore")
     assert plan("--trace").traces == ("xsnap", "kvstore", "swingstore")

@@ -113,6 +113,24 @@ OPTIONS: tuple[Option, ...] = (
         WHAT,
     ),
     Option(
+        "client",
+        "text",
+        "solo",
+        "what the load acts through: `solo`, a client kernel of its own; or `wallet`, smart wallets"
+        " of the local chain, without a client",
+        WHAT,
+        choices=("solo", "wallet"),
+    ),
+    Option(
+        "chain.compute-limit",
+        "int",
+        None,
+        "computrons that a block of the local chain may use, set in its genesis; if not given,"
+        " 65000000 (as Agoric's main network) with --client wallet, else the SDK's default",
+        WHAT,
+        minimum=1,
+    ),
+    Option(
         "sim-config",
         "path",
         None,
@@ -343,51 +361,6 @@ OPTIONS: tuple[Option, ...] = (
         unit="s",
     ),
 )
-
-TIMEOUTS = ("timeout.*", *(f"timeout.{wait}" for wait in WAITS))
-"""All time limits."""
-BUILD_KEYS = ("sdk", "revision", "sdk-repo", "src")
-"""The options that say what is built, for the commands that only build."""
-BY_HAND_KEYS = (
-    *BUILD_KEYS,
-    "sim-config",
-    "fail-fast",
-    "limit.*.cpus",
-    "limit.*.memory",
-    "limit.*.pids",
-    *TIMEOUTS,
-)
-"""The options that mean something for roles that are driven by hand."""
-RESUME_KEYS = ("disk.needed", "disk.reserve", *TIMEOUTS)
-"""The options that may be given beside `--resume`: they change nothing of what is measured."""
-ONE_RUN_KEYS = ("revision", "src", "output-dir")
-"""The options of one single run, which commands that make many of them choose themselves."""
-UP_KEYS = (
-    *BY_HAND_KEYS,
-    "engine",
-    "network",
-    "port.*",
-    "stage.loadgen.*",
-    "chain-only",
-    "reset",
-    "monitor-interval",
-    "sample-interval",
-    "slog-codec",
-    "output-dir",
-    "state-dir",
-    "keep-state",
-    "disk.needed",
-    "disk.reserve",
-    "test-data.*",
-)
-"""The same where there are records, too, and a load at first."""
-KEYS_FOR: Mapping[str, tuple[str, ...]] = {
-    "build": BUILD_KEYS,
-    "by hand": BY_HAND_KEYS,
-    "up": UP_KEYS,
-    "many": tuple(option.key for option in OPTIONS if option.key not in ONE_RUN_KEYS),
-}
-"""Purpose → the options it knows."""
 
 SYNONYMS: Mapping[str, str] = {
     "OUTPUT_DIR": "output-dir",
