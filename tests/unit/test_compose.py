@@ -236,7 +236,8 @@ def test_a_checkout_of_one_s_own_is_mounted_as_it_is(bench: Bench, tmp_path: Pat
 def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> None:
     family = agoric.AgoricSdk(era, (), {})
     context = RoleContext(stage=0)
-    recipes = byhand.Recipes(family.chain(context), family.solo(context), family.loadgen(context))
+    clients = (family.solo(context),)
+    recipes = byhand.Recipes(family.chain(context), clients, family.loadgen(context))
     options = PodOptions("0123456789", "image:1", "1:1", owner=None, publish=True)
     folders = PodFolders(source=tmp_path / "src", shared=tmp_path, state=tmp_path / "state")
     resolved = ResolvedRevision("agoric", "main", "ab" * 20, 0, "ab" * 20, "https://x.test/sdk")
@@ -245,7 +246,7 @@ def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> No
     assert recipes.chain.state_probe is not None
     assert recipes.chain.state_probe in found["create-chain"]["command"][1]
     assert found["chain"]["stop_grace_period"] == "60s"
-    assert found["solo"]["working_dir"] == recipes.solo.command.workdir
+    assert found["solo"]["working_dir"] == clients[0].command.workdir
     assert "SIMULATED" not in text
 
 

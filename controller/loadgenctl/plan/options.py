@@ -113,6 +113,24 @@ OPTIONS: tuple[Option, ...] = (
         WHAT,
     ),
     Option(
+        "client",
+        "text",
+        "solo",
+        "what the load acts through: `solo`, a client kernel of its own; or `wallet`, smart wallets"
+        " of the local chain, without a client",
+        WHAT,
+        choices=("solo", "wallet"),
+    ),
+    Option(
+        "chain.compute-limit",
+        "int",
+        None,
+        "computrons that a block of the local chain may use, set in its genesis; if not given,"
+        " 65000000 (as Agoric's main network) with --client wallet, else the SDK's default",
+        WHAT,
+        minimum=1,
+    ),
+    Option(
         "sim-config",
         "path",
         None,
@@ -350,6 +368,8 @@ BUILD_KEYS = ("sdk", "revision", "sdk-repo", "src")
 """The options that say what is built, for the commands that only build."""
 BY_HAND_KEYS = (
     *BUILD_KEYS,
+    "client",
+    "chain.compute-limit",
     "sim-config",
     "fail-fast",
     "limit.*.cpus",

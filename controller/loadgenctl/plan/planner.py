@@ -10,6 +10,7 @@ from typing import Any
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import resolved
 from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, StageSpec
+from loadgenctl.plan.clients import client_options
 from loadgenctl.plan.networks import LOCAL, network_options, require_local
 from loadgenctl.plan.options import ROLES, WAITS
 from loadgenctl.plan.settings import Settings
@@ -50,7 +51,7 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         )
     if settings.get("engine") == "local":
         _check_local(settings)
-    network = network_options(settings, cwd)
+    network, client = network_options(settings, cwd), client_options(settings)
     output = _absolute(settings.get("output-dir"), cwd) or cwd / "results" / f"run-{int(now)}"
     return RunPlan(
         sdk=sdk,
@@ -87,6 +88,8 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         network=network.network,
         traces=network.traces,
         bootstrap=network.bootstrap,
+        client=client.client,
+        compute_limit=client.compute_limit,
     )
 
 

@@ -21,6 +21,8 @@ from loadgenctl.plan.settings import from_table
 HARMLESS = frozenset(
     {
         "sdk",
+        "client",
+        "chain.compute-limit",
         "monitor",
         "stages",
         "stage.duration",

@@ -27,6 +27,10 @@ def require_features(plan: RunPlan, family: SdkFamily) -> None:
         wanted["bootstrap"] = "--custom-bootstrap"
     if plan.state_sync:
         wanted["state-sync"] = "--use-state-sync"
+    if plan.client == "wallet":
+        wanted["wallet"] = "--client wallet"
+    if plan.compute_limit is not None:
+        wanted["compute-limit"] = "--chain.compute-limit"
     for feature, option in wanted.items():
         why = family.lacks(feature)
         if why is not None:

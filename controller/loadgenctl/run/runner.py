@@ -34,6 +34,7 @@ from loadgenctl.run.making import (
 from loadgenctl.run.resume import Resumption, resumable
 from loadgenctl.run.stages import run_stages
 from loadgenctl.run.walk import Services, Walk, known
+from loadgenctl.sdks.base import clients
 
 SHARED = "shared"
 
@@ -203,8 +204,8 @@ def _open_pod(walk: Walk) -> None:
     host.make_folders(folders, services.role_user)
     if walk.resumption is not None:
         roles = role_context(plan, walk.resumption.stage)
-        recipes = walk.family.chain(roles), walk.family.solo(roles)
-        restore.restore(walk.resumption, *recipes, services)
+        chain = walk.family.chain(roles)
+        restore.restore(walk.resumption, chain, clients(walk.family, roles), services)
     tools = {**walk.family.tools()}
     bootstrap = {"bootstrap_json": plan.bootstrap}
     host.copy_tools(tools, folders.shared / "tools", sim_toml=plan.sim_config, **bootstrap)
@@ -218,6 +219,7 @@ def _open_pod(walk: Walk) -> None:
         results=walk.store.folder,
         limits=plan.limits,
         publish=plan.publish,
+        with_client=bool(clients(walk.family, role_context(plan, 0))),
         ports=plan.ports,
         network=plan.network,
         uplink=plan.origin is not None,
@@ -231,7 +233,7 @@ def _listening(walk: Walk) -> dict[int, str]:
     family, context = walk.family, role_context(walk.plan, 0, walk.network)
     recipes = [family.chain(context)] if walk.plan.monitor else []
     if any(not stage.chain_only for stage in walk.plan.stages):
-        recipes += [family.solo(context), family.loadgen(context)]
+        recipes += [*clients(family, context), family.loadgen(context)]
     return {port: recipe.role for recipe in recipes for port in recipe.ports}
 
 

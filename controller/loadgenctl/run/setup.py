@@ -8,11 +8,11 @@ from loadgenctl.model import Command
 from loadgenctl.roles.pod import SETUP
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.provisioning import Provisioning
-from loadgenctl.sdks.base import RoleRecipe
+from loadgenctl.sdks.base import RoleRecipe, clients
 
 
 def set_up(ctx: StageContext) -> None:
-    """Before the first stage: the chain's state, and a network's client, which somebody else has to
+    """Before the first stage: the chain's state, and a network's clients, which others have to
     provision. Raises `RunError` naming what failed.
     """
     plan = ctx.plan
@@ -21,9 +21,9 @@ def set_up(ctx: StageContext) -> None:
     if plan.monitor:
         prepare(ctx, ctx.family.chain(ctx.role_context(0)), "setup", SETUP)
     if ctx.network is not None and any(not stage.chain_only for stage in plan.stages):
-        client = ctx.family.solo(ctx.role_context(0))
-        prepare(ctx, client, "setup", SETUP)
-        Provisioning(ctx, client, ctx.network).wait()
+        for client in clients(ctx.family, ctx.role_context(0)):
+            prepare(ctx, client, "setup", SETUP)
+            Provisioning(ctx, client, ctx.network).wait()
     ctx.store.perf("setup-tasks-finish")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import VERSION
+from .actions import cell_key
 from .mempool import Mempool
 from .store import Block, Store
 from .web import Route
@@ -74,6 +76,7 @@ class Rpc:
             ("GET", "/num_unconfirmed_txs"): self._unconfirmed,
             ("GET", "/tx"): self._tx,
             ("GET", "/account"): self._account,
+            ("GET", "/agoric/vstorage/data/"): self._published,
             ("POST", "/broadcast_tx"): self._broadcast,
         }
 
@@ -158,7 +161,14 @@ class Rpc:
         address = query.get("address", "")
         known = self._store.committed(f"egress/{address}") is not None
         purse = self._store.committed(f"bank/{address}", {})
-        return _result({"address": address, "provisioned": known, "purse": purse})
+        wallet = self._store.committed(f"wallet/{address}")
+        return _result({"address": address, "provisioned": known, "purse": purse, "wallet": wallet})
+
+    def _published(self, query: Mapping[str, str], _body: Json) -> tuple[int, Json]:
+        """As the real chain's API: a path without data has the empty value."""
+        wallet = query["rest"].removeprefix("published.wallet.")
+        cell = self._store.committed(cell_key(wallet))
+        return 200, {"value": "" if cell is None else json.dumps(cell)}
 
     def _broadcast(self, _query: Mapping[str, str], body: Json) -> tuple[int, Json]:
         tx = body["tx"]
