@@ -32,9 +32,7 @@ def with_compute_limit(genesis: Genesis, computrons: int) -> Genesis:
     return changed
 
 
-def with_accounts(
-    genesis: Genesis, addresses: Sequence[str], coins: Mapping[str, int]
-) -> Genesis:
+def with_accounts(genesis: Genesis, addresses: Sequence[str], coins: Mapping[str, int]) -> Genesis:
     """Accounts that hold `coins` (denomination → amount) each."""
     changed = with_balances(genesis, addresses, coins)
     accounts = _list(changed, "auth", "accounts")
@@ -51,9 +49,7 @@ def with_accounts(
     return changed
 
 
-def with_balances(
-    genesis: Genesis, addresses: Sequence[str], coins: Mapping[str, int]
-) -> Genesis:
+def with_balances(genesis: Genesis, addresses: Sequence[str], coins: Mapping[str, int]) -> Genesis:
     """Balances only, for modules' addresses: the chain makes those accounts itself."""
     changed = copy.deepcopy(genesis)
     balances = _list(changed, "bank", "balances")

@@ -15,9 +15,7 @@ KEPT = 64
 class Blocks:
     """The chain's height, followed by one thread while somebody waits."""
 
-    def __init__(
-        self, chain: Chain, clock: Callable[[], float], pause: Callable[[], None]
-    ) -> None:
+    def __init__(self, chain: Chain, clock: Callable[[], float], pause: Callable[[], None]) -> None:
         """`clock` gives seconds, `pause` returns when it is time to ask again."""
         self._chain = chain
         self._clock = clock

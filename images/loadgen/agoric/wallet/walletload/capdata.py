@@ -15,6 +15,8 @@ from .errors import LoadError
 class Slot(str):
     """A remote object, by its id on the board."""
 
+    __slots__ = ()
+
 
 def decode(text: str) -> Any:
     """A value in JSON's terms: bigints are ints, remote objects `Slot`s, other special values text.
@@ -90,4 +92,4 @@ def names(entries: Any) -> Dict[str, Any]:
     """Entries of a name hub as it publishes them: pairs, or an object in older revisions."""
     if isinstance(entries, dict):
         return entries
-    return {key: value for key, value in entries}
+    return dict(entries)

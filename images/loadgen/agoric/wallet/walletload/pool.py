@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Dict, List, Sequence
+from typing import List, Sequence
 
-from .offers import Offer
-from .tasks import Task
+from .tasks import Cycle, Task
 from .wallet import Timing, Wallet
 
 AHEAD = 16
 """Cycles of a wallet that are signed together."""
-NICKNAME = "loadgenctl"
+
+
+class Ready:
+    """A wallet that can run cycles."""
+
+    def __init__(self, wallet: Wallet, cycle: Cycle) -> None:
+        """`cycle` makes the wallet's offers."""
+        self._wallet = wallet
+        self._cycle = cycle
+        self._next = 0
+        """Number of the first cycle that is not signed. None is signed twice, also if some of its
+        offers were never made.
+        """
+        self._each = 0
+        """Offers of a cycle."""
+
+    def run(self) -> List[Timing]:
+        """One cycle. Raises LoadError."""
+        if self._wallet.signed() == 0:
+            cycles = [self._cycle(self._next + number) for number in range(AHEAD)]
+            self._next += AHEAD
+            self._each = len(cycles[0])
+            self._wallet.sign([offer for cycle in cycles for offer in cycle])
+        return [self._wallet.next() for _ in range(self._each)]
 
 
 class Pool:
@@ -21,16 +43,15 @@ class Pool:
     def __init__(self, task: Task, wallets: Sequence[Wallet]) -> None:
         """Nothing is asked of the chain yet."""
         self._task = task
-        self._all = list(wallets)
+        self._size = len(wallets)
         self._untouched: List[Wallet] = list(wallets)
-        self._free: List[Wallet] = []
-        self._lock = threading.Condition()
-        self._cycles: Dict[str, int] = {wallet.address: 0 for wallet in wallets}
+        self._free: List[Ready] = []
+        self._changed = threading.Condition()
 
     def prepare(self, limit: int) -> None:
         """Make as many wallets ready as cycles may be in flight, all at once."""
-        with self._lock:
-            missing = min(limit, len(self._all)) - (len(self._all) - len(self._untouched))
+        with self._changed:
+            missing = min(limit, self._size) - (self._size - len(self._untouched))
             taken = [self._untouched.pop(0) for _ in range(missing)]
         if not taken:
             return
@@ -41,48 +62,35 @@ class Pool:
 
     def cycle(self) -> List[Timing]:
         """Run one cycle in a wallet that is free, and wait for one if none is."""
-        wallet = self._take()
+        ready = self._take()
         try:
-            return self._run(wallet)
+            return ready.run()
         finally:
-            self._give_back(wallet)
+            self._give(ready)
 
     def _make_ready(self, wallet: Wallet) -> None:
         try:
-            wallet.provide(NICKNAME)
-            self._task.prepare(wallet)
-        except Exception:
-            with self._lock:
+            ready = Ready(wallet, self._task.prepare(wallet))
+        except BaseException:
+            with self._changed:
                 self._untouched.append(wallet)
-                self._lock.notify()
+                self._changed.notify()
             raise
-        self._give_back(wallet)
+        self._give(ready)
 
-    def _take(self) -> Wallet:
-        with self._lock:
-            while not self._free and not self._untouched:
-                self._lock.wait()
-            if self._free:
-                # The one that rested longest.
-                return self._free.pop(0)
-            wallet = self._untouched.pop(0)
-        # The limit was raised since the preparation.
-        self._make_ready(wallet)
-        return self._take()
+    def _take(self) -> Ready:
+        while True:
+            with self._changed:
+                while not self._free and not self._untouched:
+                    self._changed.wait()
+                if self._free:
+                    # The one that rested longest.
+                    return self._free.pop(0)
+                wallet = self._untouched.pop(0)
+            # The limit was raised since the preparation.
+            self._make_ready(wallet)
 
-    def _give_back(self, wallet: Wallet) -> None:
-        with self._lock:
-            self._free.append(wallet)
-            self._lock.notify()
-
-    def _run(self, wallet: Wallet) -> List[Timing]:
-        if wallet.signed() == 0:
-            first = self._cycles[wallet.address]
-            batch: List[Offer] = []
-            for number in range(first, first + AHEAD):
-                batch += self._task.cycle(wallet, number)
-            self._per_cycle = len(batch) // AHEAD
-            # Numbers are not used again, also if some of these offers are never made.
-            self._cycles[wallet.address] = first + AHEAD
-            wallet.sign(batch)
-        return [wallet.next() for _ in range(self._per_cycle)]
+    def _give(self, ready: Ready) -> None:
+        with self._changed:
+            self._free.append(ready)
+            self._changed.notify()

@@ -97,14 +97,11 @@ class Rpc:
         if value is None:
             return None
         try:
-            # Any, of a type that begins with a BaseAccount's fields.
-            base = protobuf.parse(_bytes(protobuf.parse(_bytes(protobuf.parse(value)[1][0]))[2][0]))
-            number, sequence = base.get(3, [0])[0], base.get(4, [0])[0]
-        except (ValueError, KeyError) as error:
-            raise ChainError(f"the account {address} is of an unknown form: {error!r}") from error
-        if not isinstance(number, int) or not isinstance(sequence, int):
-            raise ChainError(f"the account {address} is of an unknown form")
-        return Account(number, sequence)
+            # An Any, of a type that begins with a BaseAccount's fields.
+            base = protobuf.parse(_inner(_inner(value, 1), 2))
+            return Account(*(int(base.get(field, [0])[0]) for field in (3, 4)))
+        except ValueError as error:
+            raise ChainError(f"the account {address} is of an unknown form: {error}") from error
 
     def published(self, path: str, height: Optional[int] = None) -> Optional[Cell]:
         """See `Chain`."""
@@ -190,7 +187,9 @@ class Missing(ChainError):
     """The chain has nothing of that name."""
 
 
-def _bytes(value: protobuf.Value) -> bytes:
-    if not isinstance(value, bytes):
-        raise ValueError("a message was expected")
-    return value
+def _inner(data: bytes, field: int) -> bytes:
+    """A message within a message. Raises ValueError where there is none."""
+    values = protobuf.parse(data).get(field)
+    if not values or not isinstance(values[0], bytes):
+        raise ValueError(f"there is no message in field {field}")
+    return values[0]

@@ -66,13 +66,10 @@ class Service:
         kind = "prepared" if message["type"] == "prepare" else "result"
         answer: Dict[str, Json] = {"type": kind, "id": message["id"], "success": True}
         try:
-            task = message.get("task")
-            pool = self._pools.get(str(task))
-            if pool is None:
-                raise LoadError(f"there is no task {task!r}")
+            pool = self._pool(message.get("task"))
             if kind == "prepared":
                 pool.prepare(int(message.get("limit", DEFAULT_LIMIT)))
-                say(f"{task} is prepared")
+                say(f"{message['task']} is prepared")
             else:
                 answer["detail"] = detail(pool.cycle())
         except Exception as error:  # noqa: BLE001 - the service must get an answer to each request
@@ -80,6 +77,12 @@ class Service:
             say(f"{message.get('task')} {kind} {message['id']} failed: {text}")
             answer.update(success=False, error=text[:2000])
         self._write(answer)
+
+    def _pool(self, task: Json) -> Pool:
+        pool = self._pools.get(str(task))
+        if pool is None:
+            raise LoadError(f"there is no task {task!r}")
+        return pool
 
     def _write(self, message: Mapping[str, Json]) -> None:
         data = json.dumps(message, separators=(",", ":")).encode("utf-8") + b"\n"

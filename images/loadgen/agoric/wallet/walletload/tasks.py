@@ -1,12 +1,14 @@
 """The load's tasks: what their wallets need, and the offers of a cycle.
 
-A cycle's offers depend on its number alone, so that they can be signed long before they are sent.
+A cycle's offers depend on its number and its wallet alone, so that they can be signed long before
+they are sent.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional
+from functools import partial
+from typing import Callable, Dict, List, Optional, Tuple
 
 from . import capdata, offers
 from .capdata import Slot
@@ -51,19 +53,20 @@ def find(chain: Chain) -> Brands:
     return Brands(Slot(brands[0]), Slot(brands[1]))
 
 
+Cycle = Callable[[int], List[Offer]]
+"""A cycle's number → its offers, in order."""
+
+
 class Task:
-    """One task with its tokens. Numbers of offers begin with `run`, which no other run has."""
+    """One task with its tokens. Numbers of offers contain `run`, which no other run has."""
 
     def __init__(self, brands: Brands, run: str) -> None:
-        """`run` is made of letters, digits and hyphens, and begins with a letter."""
+        """`run` is made of letters, digits and hyphens."""
         self.brands = brands
         self.run = run
 
-    def prepare(self, wallet: Wallet) -> None:
-        """What a wallet needs before its first cycle. Does nothing that is done already."""
-
-    def cycle(self, wallet: Wallet, number: int) -> List[Offer]:
-        """The offers of a wallet's cycle, in order."""
+    def prepare(self, wallet: Wallet) -> Cycle:
+        """Give a wallet what its cycles need, unless it has that, and return what they are."""
         raise NotImplementedError
 
     def a(self, value: int) -> Token:
@@ -88,20 +91,22 @@ class Task:
 class Faucet(Task):
     """Mint into the wallet."""
 
-    def cycle(self, wallet: Wallet, number: int) -> List[Offer]:
-        """See `Task`."""
-        return [self.mint(f"faucet-{self.run}-{number}", HANDOUT)]
+    def prepare(self, wallet: Wallet) -> Cycle:
+        """See `Task`; a wallet that is there needs nothing."""
+        wallet.provide()
+        return lambda number: [self.mint(f"faucet-{self.run}-{number}", HANDOUT)]
 
 
 class Amm(Task):
     """Swap there and back."""
 
-    def prepare(self, wallet: Wallet) -> None:
+    def prepare(self, wallet: Wallet) -> Cycle:
         """See `Task`."""
+        wallet.provide()
         self.stock(wallet)
+        return self._cycle
 
-    def cycle(self, wallet: Wallet, number: int) -> List[Offer]:
-        """See `Task`."""
+    def _cycle(self, number: int) -> List[Offer]:
         most, least = self.a(TRADE + SLIPPAGE), self.a(TRADE - SLIPPAGE)
         there = Offer(
             f"amm-{self.run}-{number}-there",
@@ -134,23 +139,20 @@ class Vault(Task):
     stays in the wallet's published record for ever.
     """
 
-    def prepare(self, wallet: Wallet) -> None:
+    def prepare(self, wallet: Wallet) -> Cycle:
         """See `Task`."""
+        wallet.provide()
         self.stock(wallet)
-        if self._opened(wallet) is not None:
-            return
-        minted = {"Minted": self.b(LOAN)}
-        collateral = {"Collateral": self.a(COLLATERAL)}
-        invitation = offers.by_contract("makeVaultInvitation")
-        wallet.make(Offer(f"{OPENING}{self.run}", invitation, collateral, minted, minted))
-        if self._opened(wallet) is None:
-            raise LoadError(f"the wallet {wallet.address} does not know the vault that it opened")
-
-    def cycle(self, wallet: Wallet, number: int) -> List[Offer]:
-        """See `Task`."""
-        opened = self._opened(wallet)
+        opened = _opened(wallet)
         if opened is None:
-            raise LoadError(f"the wallet {wallet.address} has no vault")
+            opened = f"{OPENING}{self.run}"
+            minted = {"Minted": self.b(LOAN)}
+            collateral = {"Collateral": self.a(COLLATERAL)}
+            invitation = offers.by_contract("makeVaultInvitation")
+            wallet.make(Offer(opened, invitation, collateral, minted, minted))
+        return partial(self._cycle, opened)
+
+    def _cycle(self, opened: str, number: int) -> List[Offer]:
         loan = {"Minted": self.b(LOAN)}
         name = f"vault-{self.run}-{number}"
         borrow = offers.continuing(opened, "Borrow")
@@ -160,12 +162,14 @@ class Vault(Task):
             Offer(f"{name}-repay", repay, loan, {}, {}),
         ]
 
-    def _opened(self, wallet: Wallet) -> Optional[str]:
-        used = capdata.names((wallet.current() or {}).get("offerToUsedInvitation", []))
-        return next((number for number in sorted(used) if number.startswith(OPENING)), None)
+
+def _opened(wallet: Wallet) -> Optional[str]:
+    """The offer that opened a wallet's vault, from its published record."""
+    used = capdata.names((wallet.current() or {}).get("offerToUsedInvitation", []))
+    return next((number for number in sorted(used) if number.startswith(OPENING)), None)
 
 
-def _reserves(result: str) -> "tuple[int, int]":
+def _reserves(result: str) -> Tuple[int, int]:
     """The pool's holdings before a swap, of what it took and of what it gave."""
     try:
         into, out = (int(part) for part in result.split())

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from . import capdata, offers
 from .blocks import Blocks
@@ -19,6 +19,7 @@ OFFER_TIMEOUT = 900.0
 """Seconds from sending an offer to its end: a chain that has little time in a block may let many
 wait.
 """
+NICKNAME = "loadgenctl"
 T = TypeVar("T")
 _EXPECTED = re.compile(r"account sequence mismatch, expected (\d+)")
 
@@ -85,12 +86,12 @@ class Wallet:
                 return int(purse["balance"]["value"])
         return 0
 
-    def provide(self, nickname: str) -> None:
+    def provide(self) -> None:
         """Have the chain make the wallet if there is none."""
         if self.current() is not None:
             return
         tools, sent = self._tools, self._tools.clock()
-        (tx,) = self._signed([provision(self.address, nickname)], None)
+        (tx,) = self._signed([provision(self.address, NICKNAME)], None)
         until = sent + OFFER_TIMEOUT
         height = self._included(self._send(tx, until), tx, until).height
         while self.current() is None:
@@ -196,7 +197,7 @@ class Wallet:
             number += 1
 
     def _status(self, offer: Offer, height: int) -> Optional[Mapping[str, Any]]:
-        """What the wallet published of an offer in one block; the next block's values replace it."""
+        """What the wallet published of an offer in one block; the next block's replaces it."""
         cell = self._tools.chain.published(self._path, height)
         if cell is None or cell.height != height:
             return None
