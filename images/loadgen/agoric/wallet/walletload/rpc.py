@@ -176,8 +176,7 @@ class Rpc:
         result = answer.get("result") if isinstance(answer, dict) else None
         if isinstance(result, dict):
             return result
-        error = answer.get("error") if isinstance(answer, dict) else answer
-        text = json.dumps(error)
+        text = json.dumps(answer.get("error") if isinstance(answer, dict) else answer)
         if "not found" in text:
             raise Missing(text)
         raise ChainError(f"the chain's RPC refused {name}: {text[:500]}")
