@@ -49,6 +49,13 @@ def test_a_cycle_from_config_to_finish(tmp_path: Path) -> None:
         assert list(service.event("status")["status"]) == HELLO["tasks"]
 
 
+def test_a_preparation_says_how_many_cycles_may_be_in_flight(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        service.put({"faucet": {"interval": 600, "limit": 4}})
+        message = service.receive()
+        assert (message["type"], message["limit"]) == ("prepare", 4)
+
+
 def test_a_failed_cycle_is_told_with_its_error_and_stops_nothing(tmp_path: Path) -> None:
     with running(tmp_path) as service:
         service.put({"faucet": {"interval": 1}})

@@ -259,7 +259,11 @@ class Service:
             return
         task = self._to_prepare.pop(0)
         self._preparing = (self._take_id(), task, self._loop.time())
-        self._driver.send({"type": "prepare", "id": self._preparing[0], "task": task})
+        message = {"type": "prepare", "id": self._preparing[0], "task": task}
+        of_task = self._scheduler.config().get(task) if self._scheduler is not None else None
+        if of_task is not None:
+            message["limit"] = of_task.limit
+        self._driver.send(message)
 
     def _pump(self, changed: bool = False) -> None:
         """Start what is due, report what was missed, and sleep until the next due time."""
