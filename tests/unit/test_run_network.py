@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from tests.fakes import FakeExec
 from tests.unit.test_networks_document import RAW, document
+from tests.unit.test_roles_without_network import WithoutNetwork, free_ports
 from tests.worlds import InlineReader, World, names
 
 from loadgenctl.errors import DeadlineExceeded, RunError, UsageError
-from loadgenctl.model import NAMED, RoleSpec
+from loadgenctl.model import NAMED, Ports, RoleSpec
 from loadgenctl.networks.fetch import Limit
 from loadgenctl.networks.origin import OriginReader
 from loadgenctl.run.runner import execute
@@ -232,6 +233,16 @@ def test_a_network_that_does_not_answer_fails_a_run_that_tells_of_it(world: Netw
     assert run["network"] is None
 
 
+def test_a_node_without_containers_follows_a_network_too(world: Networked) -> None:
+    world.make_engine = WithoutNetwork
+    line = f"--engine local --profile testnet --testnet-origin {world.origin} --chain-only"
+    asked = dict(zip(("chain", "solo", "loadgen"), free_ports(3), strict=True))
+    plan = replace(world.plan(f"{line} --stages 1 --stage.0.duration 1"), ports=Ports(**asked))
+    ending = execute(plan, replace(world.services(), images=None))
+    assert ending.error is None, ending.error
+    assert "perf-chain-caught-up" in names(world.rows("perf.jsonl"))
+
+
 def test_what_a_revision_does_not_have_is_refused(world: Networked) -> None:
     with pytest.raises(UsageError, match="--use-state-sync cannot be had here"):
         world.join(LOADED + " --use-state-sync")
@@ -320,9 +331,7 @@ def test_acceptance_tests_are_told_ready_and_end_the_run(world: Networked) -> No
 
     inode = messages.stat().st_ino
     world.clock.after(1.0, tests)
-    ending = world.join(
-        f"--chain-only --stages 3 --acceptance-integration-message-file {messages}"
-    )
+    ending = world.join(f"--chain-only --stages 3 --acceptance-integration-message-file {messages}")
     assert ending.error is None, ending.error
     assert [content for _, content in told][1:] == [b"ready", b"stop"]
     assert messages.stat().st_ino == inode, "it is mounted: another file would not be seen"

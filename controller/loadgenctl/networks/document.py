@@ -195,7 +195,9 @@ def _addresses(
 def _trust(value: object, where: str) -> TrustPoint | None:
     if value is None:
         return None
-    height, block = (value.get("height"), value.get("hash")) if isinstance(value, dict) else ("", "")
+    height, block = (
+        (value.get("height"), value.get("hash")) if isinstance(value, dict) else ("", "")
+    )
     if not HEX_SHA256.fullmatch(str(block)) or not HEIGHT.fullmatch(str(height)):
         raise UsageError(
             f"{where}: trustedBlockInfo is {_shown(json.dumps(value))}, not the height and the hash"
