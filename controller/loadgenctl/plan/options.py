@@ -23,6 +23,8 @@ ORIGINS: Mapping[str, str] = {
     "stage": "https://stage.agoric.net",
 }
 """Profile → where its network is described, unless somebody says otherwise."""
+SDK_BOOTSTRAP = "sdk"
+"""What `--custom-bootstrap` means that names no file."""
 TRACES = ("xsnap", "kvstore", "swingstore")
 
 
@@ -40,7 +42,9 @@ class Option:
     unit: Unit | None = None
     """Of a number that is a time: what a plain number means. Units may be written, too."""
     bare: str | None = None
-    """What a text option means that stands alone; None: it needs a value."""
+    """What an option means that stands alone, or is true; None: it needs a value. One that may
+    stand alone may also be false, which is the same as not given.
+    """
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -109,8 +113,18 @@ OPTIONS: tuple[Option, ...] = (
         "custom-bootstrap",
         "path",
         None,
-        "bootstrap configuration (JSON) of the local chain",
+        "bootstrap configuration (JSON) of the local chain, or of the network's chain for a node that"
+        " replays it; without FILE: the SDK's configuration for load generators",
         WHAT,
+        bare=SDK_BOOTSTRAP,
+    ),
+    Option(
+        "chain.snapshot-interval",
+        "int",
+        None,
+        "blocks between two state-sync snapshots of the local chain; none if not given",
+        WHAT,
+        minimum=1,
     ),
     Option(
         "client",
@@ -245,6 +259,14 @@ OPTIONS: tuple[Option, ...] = (
         f"record traces of chain and client beside the slog: {', '.join(TRACES)}, or all of them",
         WATCH,
         bare=",".join(TRACES),
+    ),
+    Option(
+        "acceptance-integration-message-file",
+        "path",
+        None,
+        "file shared with the SDK's acceptance tests: `ready` is written when the node has caught up,"
+        " and the last stage ends when the file contains `stop`",
+        WATCH,
     ),
     Option("slog-codec", "text", "gzip", "compression of slogs", WATCH, choices=("gzip", "zstd")),
     Option(

@@ -14,6 +14,7 @@ BY_HAND_KEYS = (
     *BUILD_KEYS,
     "client",
     "chain.compute-limit",
+    "chain.snapshot-interval",
     "sim-config",
     "fail-fast",
     "limit.*.cpus",

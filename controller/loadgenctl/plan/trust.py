@@ -36,6 +36,7 @@ HARMLESS = frozenset(
         "stage.*.save-storage",
         "chain-only",
         "reset",
+        "chain.snapshot-interval",
         "fail-fast",
         "monitor-interval",
         "sample-interval",
@@ -55,7 +56,15 @@ HARMLESS = frozenset(
         "timeout.provision",
     }
 )
-WITHIN = frozenset({"output-dir", "state-dir", "sim-config", "custom-bootstrap"})
+WITHIN = frozenset(
+    {
+        "output-dir",
+        "state-dir",
+        "sim-config",
+        "custom-bootstrap",
+        "acceptance-integration-message-file",
+    }
+)
 """Harmless for paths in the folder of the file."""
 NEEDS_TRUST = frozenset(
     {

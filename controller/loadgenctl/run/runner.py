@@ -21,7 +21,7 @@ from loadgenctl.program import program_name
 from loadgenctl.records.log import RunLog
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
-from loadgenctl.run import disk, ending, host, networks, restore, storage
+from loadgenctl.run import disk, ending, host, messages, networks, restore, storage
 from loadgenctl.run.context import role_context
 from loadgenctl.run.document import run_document
 from loadgenctl.run.making import (
@@ -62,6 +62,7 @@ def execute(plan: RunPlan, services: Services, resumption: Resumption | None = N
     engine_info = services.engine.info()
     wanted = resolve(plan, services)
     networks.require_features(plan, wanted.family)
+    messages.require_place(plan)
     left = plan if resumption is None else replace(plan, stages=resumption.left)
     needs = disk.needs(left, simulated=wanted.family.simulated)
     disk.preflight(plan, needs, services.disks, services.progress.warn)

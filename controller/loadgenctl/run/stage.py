@@ -13,7 +13,7 @@ from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
 from loadgenctl.plainfile import NotPlainError
 from loadgenctl.records.raw import COPIES
-from loadgenctl.run import host
+from loadgenctl.run import host, messages, networks
 from loadgenctl.run.absent import AbsentChain
 from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
@@ -128,6 +128,8 @@ class Stage:
         self._start_agent()
         self._do("waiting for the chain's first block")
         self.chain.wait_ready()
+        networks.offer_trust(self._ctx, self.chain.rpc)
+        messages.tell_ready(self._ctx.plan, self._spec.index)
 
     def _mark(self, standing: Standing) -> None:
         """Tell in the state folder what it holds, for whoever resumes the run."""
@@ -221,7 +223,10 @@ class Stage:
         return FOREVER if spec.duration < 0 else spec.duration - self._elapsed()
 
     def _enough(self) -> bool:
-        cycles = self._spec.cycles
+        spec = self._spec
+        if messages.asked_to_stop(self._ctx.plan, spec.index):
+            return True
+        cycles = spec.cycles
         return cycles is not None and self.load.events.finished >= cycles
 
     def _stop_roles(self) -> None:

@@ -71,6 +71,8 @@ BOOTSTRAP = "CHAIN_BOOTSTRAP_VAT_CONFIG"
 WALLET_BOOTSTRAP = f"{PROJECT}/wallet/bootstrap.json"
 """Written when the chain is made for load by smart wallets."""
 KVSTORE = "kvstore"
+SNAPSHOTS = "--state-sync.snapshot-interval={} --state-sync.snapshot-keep-recent=2"
+"""Options of a node that makes snapshots: as the SDK's own testnets, it keeps two."""
 TRACE_VARIABLES = {"xsnap": "XSNAP_TEST_RECORD", "swingstore": "SWING_STORE_TRACE"}
 """Trace → the variable that names where it goes; the store of the chain's Go part has an option."""
 
@@ -124,15 +126,18 @@ class AgoricSdk:
         slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
         traces = trace_paths("chain", ctx, TRACE_VARIABLES.keys() | {KVSTORE})
         store = (f"--trace-store={traces[KVSTORE]}",) if KVSTORE in traces else ()
+        snapshots = SNAPSHOTS.format(ctx.snapshot_interval).split() if ctx.snapshot_interval else ()
         # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
         debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
         config = WALLET_BOOTSTRAP if ctx.client == "wallet" else ctx.bootstrap
         bootstrap = {BOOTSTRAP: config} if config else {}
-        env = {**debug, **(era.chain_env if not ctx.network else {}), **bootstrap}
+        # A node that replays a network computes the bootstrap by what the network's own nodes had.
+        as_local = not ctx.network or ctx.sdk_bootstrap
+        env = {**debug, **(era.chain_env if as_local else {}), **bootstrap}
         return RoleRecipe(
             role="chain",
             command=Command(
-                argv=(era.daemon, "start", f"--home={CHAIN_HOME}", *store),
+                argv=(era.daemon, "start", f"--home={CHAIN_HOME}", *store, *snapshots),
                 env=self._env(SLOGFILE=slog, **env, **_trace_env(traces)),
                 workdir=PROJECT,
             ),

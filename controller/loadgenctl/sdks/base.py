@@ -162,6 +162,10 @@ class RoleContext:
     traces: tuple[str, ...] = ()
     bootstrap: str | None = None
     """Path in the container of the chain's bootstrap configuration."""
+    sdk_bootstrap: bool = False
+    """See `RunPlan.sdk_bootstrap`."""
+    snapshot_interval: int | None = None
+    """See `RunPlan.snapshot_interval`."""
     client: Literal["solo", "wallet"] = "solo"
     """See `RunPlan.client`."""
     compute_limit: int | None = None

@@ -50,6 +50,7 @@ class Node:
         self._stop = stop
         document = genesis.read(home)
         self._chain_id = str(document["chain_id"])
+        self._genesis = document
         self._genesis_time = float(document["genesis_time"])
         self._feed = Feed(*follow, self._chain_id) if follow else None
         self._lost = False
@@ -121,6 +122,7 @@ class Node:
             # The network may have made a block since it was asked.
             lambda: self._feed is not None and self._store.height < max(self._feed.target, 1),
             follows=self._feed is not None,
+            genesis=self._genesis,
         )
         return Rpc(view, self._store, self._mempool, self._lock)
 

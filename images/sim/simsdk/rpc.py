@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -52,6 +52,8 @@ class NodeView:
     """While it follows a network whose newest blocks it does not have yet."""
     follows: bool = False
     """It takes no transactions: those who make the network's blocks do."""
+    genesis: Mapping[str, Any] = field(default_factory=dict)
+    """The document that the chain began with."""
 
 
 class Rpc:
@@ -71,6 +73,7 @@ class Rpc:
         return {
             ("GET", "/health"): lambda _query, _body: _result({}),
             ("GET", "/status"): self._status,
+            ("GET", "/genesis"): lambda _query, _body: _result({"genesis": self._node.genesis}),
             ("GET", "/block"): self._block,
             ("GET", "/block_results"): self._block_results,
             ("GET", "/num_unconfirmed_txs"): self._unconfirmed,
