@@ -54,13 +54,18 @@ mkdir -p "$HOME"
 {pins}yarn install --immutable
 """
 
-BUILD = """
+# Node's userInfo, which bundlers ask for the user's name, fails for a uid that passwd does not have.
+NAMED = """\
 mkdir -p "$HOME"
-{pins}yarn build
+if ! id -un >/dev/null 2>&1; then
+  echo "builder:x:$(id -u):$(id -g)::$HOME:/bin/sh" >>/etc/passwd
+fi
 """
-BUILD_SOME = """
-mkdir -p "$HOME"
-for package in {packages}; do
+BUILD = f"""
+{NAMED}{{pins}}yarn build
+"""
+BUILD_SOME = f"""
+{NAMED}for package in {{packages}}; do
   yarn workspace "$package" run build
 done
 """
