@@ -103,11 +103,11 @@ def settings_for(missing: Sequence[Missing]) -> str:
     if npm:
         names = ", ".join(dict.fromkeys(json.dumps(one.name) for one in npm))
         lines += ["[site.npm.resolutions]", *_entries(npm, "ANOTHER VERSION")]
-        lines += ["# or, if the SDK runs without them:", "[site.npm]", f"drop = [{names}]"]
+        lines += ["# or, if the SDK runs without them:", "# [site.npm]", f"# drop = [{names}]"]
     if go:
         lines += ["[site.go.replace]", *_entries(go, "MODULE@VERSION or /FOLDER")]
-        lines += ["# or, for a Go part that was built elsewhere:", "[site.go.build]"]
-        lines += ['"COMMIT" = "/FOLDER/golang/cosmos/build"']
+        lines += ["# or, for a Go part that was built elsewhere:", "# [site.go.build]"]
+        lines += ['# "COMMIT" = "/FOLDER/golang/cosmos/build"']
     return "\n".join(lines)
 
 
