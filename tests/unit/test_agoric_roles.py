@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.unit.test_sdks_agoric import ERAS, of_era
+from tests.unit.test_sdks_agoric import ERAS, Tree, of_era
 
+from loadgenctl import resources
+from loadgenctl.sdks import agoric_build, agoric_tree
 from loadgenctl.sdks.base import RoleContext
 
 ERA_NAMES = [era.name for era in ERAS]
+RELEASES = agoric_tree.load_releases(resources.images("sdk", "eras.toml"))
 # As chains print it: fa7ff5e55e in 2021, agoric-upgrade-21 in 2025.
 BEGIN = b"2026-11-28T03:45:53.220Z block-manager: block 1 begin"
 COMMIT = b"2026-11-28T03:45:59.113Z block-manager: block 1 commit"
@@ -38,3 +41,20 @@ def test_no_role_and_no_set_up_step_builds_the_sdk(era: str) -> None:
     commands = [recipe.command for recipe in (chain, solo, loadgen)]
     commands += [*chain.prepare, *solo.prepare, *solo.provision]
     assert all(command.env["NO_BUILD"] == "true" for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("files", "steps"),
+    [
+        ({}, 0),
+        ({"bin/agd": b"#!"}, 1),
+        ({"bin/agd": b"#!", "scripts/agd-builder.sh": b"#!"}, 0),
+    ],
+)
+def test_a_wrapper_of_the_tool_that_writes_into_the_tree_has_done_so_when_roles_run(
+    files: dict[str, bytes], steps: int
+) -> None:
+    era = next(era for era in ERAS if era.name == "2023-summer")
+    made = agoric_build.made_of(era, RELEASES, Tree(files))
+    scripts = [step.argv[-1] for step in agoric_build.build(era, made).steps]
+    assert len([script for script in scripts if "bin/agd version" in script]) == steps

@@ -110,6 +110,11 @@ make --dry-run compile-agd | sed 's/-buildmode=exe/-buildmode=pie/' >"$HOME/agd.
 make node-compile-gyp
 """
 
+# The tool's wrapper notes below node_modules what is built, which it cannot where roles run it.
+WRAPPER = """
+NO_BUILD=true bin/agd version
+"""
+
 GO_STEP: Final = "build the chain"
 GO_PART: Final = "golang/cosmos/build"
 ADDON: Final = f"{GO_PART}/Release/agcosmosdaemon.node"
@@ -136,6 +141,8 @@ class MadeOf:
     worker_version: str = ""
     packages: tuple[str, ...] = ()
     """Workspaces to be built; empty: all."""
+    wrapped: bool = False
+    """The client calls the tool by a wrapper that writes into the tree unless it has done so."""
 
 
 def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
@@ -148,6 +155,7 @@ def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
         worker=worker,
         worker_version=agoric_tree.worker_version(tree),
         packages=agoric_tree.built_packages(tree) if worker else (),
+        wrapped=agoric_tree.has_writing_wrapper(tree),
     )
 
 
@@ -196,6 +204,7 @@ def build(era: Era, made: MadeOf) -> BuildRecipe:
             else BUILD.format(pins=pins),
             3600.0,
         ),
+        *((_step(era, "run the tool's wrapper", WRAPPER, 600.0),) if made.wrapped else ()),
         _step(era, "check what was built", CHECK.format(addon=ADDON, worker=era.worker), 60.0),
     ]
     return BuildRecipe(

@@ -125,6 +125,12 @@ def built_packages(tree: SourceTree) -> tuple[str, ...]:
     return tuple(found)
 
 
+def has_writing_wrapper(tree: SourceTree) -> bool:
+    """True if `bin/agd` writes into the tree whatever NO_BUILD says, as until April 2024."""
+    builder = "scripts/agd-builder.sh"
+    return tree.read("bin/agd") is not None and tree.read(builder) is None
+
+
 def parse_version(text: str) -> Version | None:
     """Major, minor and patch of `1.2.3`, with a `v` or without; None for anything else."""
     found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?", text)
