@@ -57,10 +57,12 @@ def test_all_versions_are_named_not_only_the_first() -> None:
     "text",
     [
         "",
-        # A registry out of order lacks nothing.
-        "YN0035: │ ms@npm:2.1.3: The remote server failed to provide the requested resource\n"
-        "YN0035: │   Response Code: 503 (Service Unavailable)\n"
-        "YN0035: │   Request URL: https://registry.test/ms/-/ms-2.1.3.tgz\n",
+        # A registry that is out of order lacks nothing.
+        (
+            "YN0035: │ ms@npm:2.1.3: The remote server failed to provide the requested resource\n"
+            "YN0035: │   Response Code: 503 (Service Unavailable)\n"
+            "YN0035: │   Request URL: https://registry.test/ms/-/ms-2.1.3.tgz\n"
+        ),
         'error "https://registry.test/ms/-/ms-2.1.3.tgz: Request failed "503 Busy"".',
         "go: github.com/pkg/errors@v0.9.1: reading https://proxy.test/x.mod: 502 Bad Gateway",
         # What installs say in passing.
