@@ -268,6 +268,33 @@ def test_versions_that_a_registry_lacks_are_all_named_with_their_settings(world:
     assert shown[0] == "[site.go.replace]"
 
 
+ASK = replace(RECIPE, ask_modules=Command(("ask", "all"), label="ask"))
+FORK = "go: a.test/fork1@v1.0.0: reading https://p.test/x: 404 Not Found"
+OTHERS = (
+    "go: a.test/fork1@v1.0.0: reading https://p.test/x: 404 Not Found",
+    "go: a.test/fork2@v1.0.0: reading https://p.test/x: 404 Not Found",
+)
+
+
+def test_modules_that_go_did_not_come_to_are_asked_for(world: World) -> None:
+    world.script(Script(lines=((0, FORK),), exit_after=1, exit_code=1))
+    world.script(Script(lines=tuple((0.0, line) for line in OTHERS), exit_after=1, exit_code=1))
+    with pytest.raises(VersionsMissing, match=r"not serve go a\.test/fork1 v1\.0\.0 and 1 more"):
+        world.build(ASK)
+    asked = world.engine.made("builder")[-1].spec
+    assert asked.command.argv[-2:] == ("ask", "all")
+    assert world.nothing_left()
+
+
+def test_modules_are_not_asked_for_when_a_package_is_missing(world: World) -> None:
+    world.script(
+        Script(lines=((0, 'Couldn\'t find package "left-pad"'),), exit_after=1, exit_code=1)
+    )
+    with pytest.raises(VersionsMissing, match="npm left-pad"):
+        world.build(ASK)
+    assert len(world.engine.made("builder")) == 1
+
+
 def test_what_an_earlier_step_said_is_not_why_a_step_failed(world: World) -> None:
     world.script(Script(lines=((0, 'Couldn\'t find package "left-pad"'),), exit_after=1))
     world.script(Script(lines=((0, "gcc: fatal error"),), exit_after=1, exit_code=1))
