@@ -120,8 +120,12 @@ class Remembering(Silent):
     """Keeps what a person would have been told."""
 
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     lives: list[Live] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -166,6 +170,10 @@ class World:
         """The vat whose delivery keeps the last block from ending."""
         self.cycles_succeed = True
         self.cycles_finish = True
+        self.hello: dict[str, Any] | None = None
+        """What the driver tells of itself when the load service starts, if anything."""
+        self.detail: dict[str, Any] = {}
+        """Of each cycle, if any."""
         self.prepares = True
         self.unprepared = 0
         """The first preparations, so many, fail."""
@@ -327,6 +335,8 @@ class World:
     def _loadgen_starts(self, spec: RoleSpec) -> None:
         self._events = _on_host(spec, spec.command.argv[spec.command.argv.index("--events") + 1])
         self._load = {}
+        if self.hello is not None:
+            self._event(type="driver", state="hello", **self.hello)
 
     def _loadgen_exec(self, argv: tuple[str, ...]) -> FakeExec:
         self.put(json.loads(argv[-1]))
@@ -351,6 +361,8 @@ class World:
             outcome: dict[str, Any] = {"success": self.cycles_succeed}
             if not self.cycles_succeed:
                 outcome["error"] = "the purse did not move"
+            if self.detail:
+                outcome["detail"] = self.detail
             self._event(type="finish", task=task, seq=seq, **outcome)
 
         self.clock.after(self.cycle_time, finish)

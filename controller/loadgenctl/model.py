@@ -214,7 +214,13 @@ class RunPlan:
     """The engine's network that the pod joins, so that other runs' pods reach it."""
     traces: tuple[str, ...] = ()
     bootstrap: Path | None = None
-    """A bootstrap configuration for the local chain."""
+    """A bootstrap configuration for the local chain, or that of the network's chain."""
+    sdk_bootstrap: bool = False
+    """A node that replays a network's chain uses the bootstrap configuration of a local chain."""
+    snapshot_interval: int | None = None
+    """Blocks between two state-sync snapshots of the local chain; None: it makes none."""
+    message_file: Path | None = None
+    """Shared with the SDK's acceptance tests, see `run/messages.py`."""
     client: Literal["solo", "wallet"] = "solo"
     """`solo`: the load acts through a client kernel of its own; `wallet`: through smart wallets."""
     compute_limit: int | None = None

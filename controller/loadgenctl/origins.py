@@ -1,6 +1,8 @@
 """Where a network is described: a URL or a folder, and which URLs may be asked at all. Pure.
 
-What is read there decides which chain is followed, so it comes encrypted, or from this machine.
+What is read there decides which chain is followed, so it comes encrypted, or from this machine. Who
+describes a network in a folder of this machine may also name servers of a private network, such as
+one of Docker's, which speak plain http.
 """
 
 from __future__ import annotations
@@ -13,6 +15,11 @@ from loadgenctl.errors import UsageError
 from loadgenctl.masking import mask_address, userinfo_length
 
 HINT = "give an https URL, an http URL of this machine's loopback, or a folder"
+_PRIVATE = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+)
+"""Networks that no router of the internet leads to (RFC 1918, 4193, 4291)."""
 
 
 def origin_of(text: str, cwd: Path) -> str:
@@ -33,15 +40,18 @@ def origin_of(text: str, cwd: Path) -> str:
     return text.rstrip("/")
 
 
-def require_allowed(url: str) -> None:
-    """See that a URL may be asked: https, or http on loopback. Raises `UsageError`."""
+def require_allowed(url: str, *, private: bool = False) -> None:
+    """See that a URL may be asked: https, or http on loopback. Raises `UsageError`.
+
+    `private`: http also at an address of a private network.
+    """
     parts = _split(url)
     if userinfo_length(url.partition("://")[2]):
         raise UsageError("a URL with a name and a password in it is not used", hint=HINT)
     host = parts.hostname or ""
     if parts.scheme == "https" and host:
         return
-    if parts.scheme == "http" and is_loopback(host):
+    if parts.scheme == "http" and (is_loopback(host) or (private and is_private(host))):
         return
     why = "is not encrypted" if parts.scheme == "http" else "cannot be asked"
     raise UsageError(f"{_shown(url)} {why}", hint=HINT)
@@ -55,6 +65,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_private(host: str) -> bool:
+    """True for an address of a private network; a name may lead anywhere."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return any(address in network for network in _PRIVATE)
 
 
 def _split(url: str) -> SplitResult:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.test_sdks_agoric import make
+from tests.unit.test_sdks_agoric import ERAS, make, of_era
 
 from loadgenctl import resources
 from loadgenctl.model import ChainNetwork, TrustPoint
@@ -100,6 +101,28 @@ def test_nodes_that_are_to_agree_go_without_debug() -> None:
         assert "DEBUG" not in make().chain(context).command.env
 
 
+def test_a_node_that_replays_a_network_bootstraps_as_it_did() -> None:
+    variable = "CHAIN_BOOTSTRAP_VAT_CONFIG"
+    family = of_era(next(era.name for era in ERAS if variable in era.chain_env))
+    local = family.chain(RoleContext(stage=0)).command.env.get(variable)
+    follower = RoleContext(stage=0, network=NETWORK)
+    assert local is not None
+    assert variable not in family.chain(follower).command.env
+    as_local = family.chain(replace(follower, sdk_bootstrap=True)).command.env
+    assert as_local[variable] == local
+    by_file = family.chain(replace(follower, bootstrap="/out/tools/bootstrap.json")).command.env
+    assert by_file[variable] == "/out/tools/bootstrap.json"
+
+
+def test_a_chain_makes_snapshots_where_it_is_asked_to() -> None:
+    plain = make().chain(RoleContext(stage=0)).command.argv
+    snapshots = make().chain(RoleContext(stage=0, snapshot_interval=20)).command.argv
+    assert set(snapshots) - set(plain) == {
+        "--state-sync.snapshot-interval=20",
+        "--state-sync.snapshot-keep-recent=2",
+    }
+
+
 def test_the_client_of_a_network_is_asked_for_and_provisioned_by_others() -> None:
     solo = make().solo(RoleContext(stage=0, network=NETWORK))
     assert solo.provision == ()
@@ -130,6 +153,8 @@ def test_older_revisions_lack_what_came_later() -> None:
         "swingstore",
         "bootstrap",
         "state-sync",
+        "compute-limit",
+        "wallet",
     }
     assert all(len(feature.since) == 40 for feature in features)
 
@@ -145,7 +170,10 @@ def test_older_revisions_lack_what_came_later() -> None:
 
     assert eras.lacking(features, Old()) == {}
     lacking = eras.lacking(features, Old(features[0].since))
-    assert set(lacking) == {"swingstore", "bootstrap", "state-sync"}
+    later = {"swingstore", "bootstrap", "state-sync", "compute-limit", "wallet"}
+    assert set(lacking) == later
+    assert "January 2023 (6977f73f82)" in lacking["wallet"]
+    assert "November 2021 (58218de58b)" in lacking["compute-limit"]
     assert "April 2022 (63a209c8c7)" in lacking["swingstore"]
 
 

@@ -12,7 +12,7 @@ from tests.unit.shell import Shell
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.many import run_options
 from loadgenctl.daily.lock import LOCK, sole_instance
-from loadgenctl.plan.options import ONE_RUN_KEYS
+from loadgenctl.plan.purposes import ONE_RUN_KEYS
 from loadgenctl.plan.settings import merge
 
 SIM = ("--sdk", "sim", "--sdk-repo", ".")

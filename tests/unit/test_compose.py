@@ -146,6 +146,20 @@ def test_services_wait_for_what_a_run_waits_for(bench: Bench) -> None:
     assert health[-1] == "http://127.0.0.1:26657/health"
 
 
+def test_with_wallets_there_is_no_client_and_the_load_waits_for_their_funds(bench: Bench) -> None:
+    services = bench.services_of("--client wallet --chain.compute-limit 7000000")
+    assert {"solo", "create-client"}.isdisjoint(services)
+    assert services["provision"]["command"][-1].endswith("sim-wallet provision")
+    assert "7000000" in services["create-chain"]["command"][-1]
+    after = {name: services[name]["depends_on"] for name in ("provision", "loadgen")}
+    assert {name: set(found) for name, found in after.items()} == {
+        "provision": {"chain"},
+        "loadgen": {"provision"},
+    }
+    assert after["loadgen"]["provision"]["condition"] == "service_completed_successfully"
+    assert services["holder"]["ports"] == ["127.0.0.1:26657:36657", "127.0.0.1:3352:13352"]
+
+
 def test_a_registry_is_never_asked_and_no_sweep_takes_the_containers(bench: Bench) -> None:
     for service in bench.services_of().values():
         assert service["pull_policy"] == "never"
@@ -236,7 +250,8 @@ def test_a_checkout_of_one_s_own_is_mounted_as_it_is(bench: Bench, tmp_path: Pat
 def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> None:
     family = agoric.AgoricSdk(era)
     context = RoleContext(stage=0)
-    recipes = byhand.Recipes(family.chain(context), family.solo(context), family.loadgen(context))
+    clients = (family.solo(context),)
+    recipes = byhand.Recipes(family.chain(context), clients, family.loadgen(context))
     options = PodOptions("0123456789", "image:1", "1:1", owner=None, publish=True)
     folders = PodFolders(source=tmp_path / "src", shared=tmp_path, state=tmp_path / "state")
     resolved = ResolvedRevision("agoric", "main", "ab" * 20, 0, "ab" * 20, "https://x.test/sdk")
@@ -245,7 +260,7 @@ def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> No
     assert recipes.chain.state_probe is not None
     assert recipes.chain.state_probe in found["create-chain"]["command"][1]
     assert found["chain"]["stop_grace_period"] == "60s"
-    assert found["solo"]["working_dir"] == recipes.solo.command.workdir
+    assert found["solo"]["working_dir"] == clients[0].command.workdir
     assert "SIMULATED" not in text
 
 

@@ -49,6 +49,13 @@ def test_a_cycle_from_config_to_finish(tmp_path: Path) -> None:
         assert list(service.event("status")["status"]) == HELLO["tasks"]
 
 
+def test_a_preparation_says_how_many_cycles_may_be_in_flight(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        service.put({"faucet": {"interval": 600, "limit": 4}})
+        message = service.receive()
+        assert (message["type"], message["limit"]) == ("prepare", 4)
+
+
 def test_a_failed_cycle_is_told_with_its_error_and_stops_nothing(tmp_path: Path) -> None:
     with running(tmp_path) as service:
         service.put({"faucet": {"interval": 1}})
@@ -188,6 +195,9 @@ def test_a_driver_that_breaks_the_protocol_is_refused(
     [
         ({"protocol": 2}, "speaks protocol 2, this service 1"),
         ({"tasks": []}, "names no tasks"),
+        ({"tasks": [], "unavailable": {}}, "names no tasks"),
+        ({"unavailable": ["amm"]}, "says of no task why it cannot run"),
+        ({"unavailable": {"amm": None}}, "says of no task why it cannot run"),
         ({"tasks": ["faucet", "faucet"]}, "names a task twice"),
     ],
 )
@@ -199,6 +209,26 @@ def test_a_hello_that_cannot_be_is_refused(
         service.send({**HELLO, **change})
         assert service.exit_code() == 3
         assert reason in service.event("driver")["reason"]
+
+
+def test_a_task_that_cannot_run_is_refused_with_the_driver_s_reason(tmp_path: Path) -> None:
+    with LoadService(tmp_path) as service:
+        why = {"amm": "the chain has no amm"}
+        service.hello({**HELLO, "tasks": ["faucet"], "unavailable": why})
+        assert service.event("driver")["unavailable"] == why
+        status, body = service.put({"faucet": {}, "amm": {"interval": 5}})
+        assert status == 400
+        assert b"'amm' cannot run here: the chain has no amm; offered are faucet" in body
+        # It may be turned off, as any task.
+        status, _ = service.put({"faucet": {"wait": 9}, "amm": None})
+        assert status == 200
+
+
+def test_a_driver_that_can_run_nothing_is_heard_with_its_reasons(tmp_path: Path) -> None:
+    with LoadService(tmp_path) as service:
+        service.hello({**HELLO, "tasks": [], "unavailable": {"faucet": "no board"}})
+        _, body = service.put({"faucet": {}})
+        assert b"no board; offered are none" in body
 
 
 def test_a_driver_that_cannot_be_started(tmp_path: Path) -> None:

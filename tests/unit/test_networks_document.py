@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from loadgenctl.errors import UsageError
+from loadgenctl.model import TrustPoint
 from loadgenctl.networks.document import (
     canonical,
     network,
@@ -47,6 +48,19 @@ def test_a_configuration_is_read() -> None:
     assert (empty.peers, empty.seeds, empty.gci) == ((), (), "")
 
 
+def test_a_configuration_is_read_as_the_sdks_own_tests_write_it() -> None:
+    of_setup = parse_config(document(seeds=[""], peers=[""]), "it")
+    assert (of_setup.seeds, of_setup.peers) == ((), ())
+    info = {"height": "41", "hash": "ab" * 32}
+    of_acceptance = parse_config(
+        document(gci="172.17.0.2:26657/genesis", trustedBlockInfo=info), "it"
+    )
+    assert of_acceptance.gci == "http://172.17.0.2:26657/genesis"
+    assert of_acceptance.gci_is_url
+    assert of_acceptance.trust == TrustPoint(41, "AB" * 32)
+    assert parse_config(document(), "it").trust is None
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -69,6 +83,14 @@ def test_a_configuration_is_read() -> None:
         (document(rpcAddrs=["ssh://host:1"]), "is no address"),
         (document(rpcAddrs=["http://user:pw@host:1"]), "is no address"),
         (document(rpcAddrs=["--node"]), "is no address"),
+        (document(seeds=["", ""]), "is no address"),
+        (document(gci="172.17.0.2:26657/gen\nesis"), "not a hash or a URL"),
+        (document(trustedBlockInfo=[]), "not the height and the hash"),
+        (document(trustedBlockInfo={}), "not the height and the hash"),
+        (document(trustedBlockInfo={"height": 0, "hash": "ab" * 32}), "not the height"),
+        (document(trustedBlockInfo={"height": True, "hash": "ab" * 32}), "not the height"),
+        (document(trustedBlockInfo={"height": "1", "hash": "ab"}), "not the height"),
+        (document(trustedBlockInfo={"height": "1\n", "hash": "ab" * 32}), "not the height"),
     ],
 )
 def test_what_does_not_look_like_one_is_refused(data: bytes, why: str) -> None:

@@ -17,9 +17,10 @@ from tests.fakes import FakeClock
 from tests.unit.test_networks_document import HASH, RAW, document
 
 from loadgenctl.errors import RunError, UsageError
+from loadgenctl.model import TrustPoint
 from loadgenctl.networks.document import parse_config
 from loadgenctl.networks.fetch import HttpFetch, Limit, read_file
-from loadgenctl.networks.offer import network_config, node_id
+from loadgenctl.networks.offer import network_config, node_id, trusted_block
 from loadgenctl.networks.origin import OriginReader
 from loadgenctl.plainfile import RolePath
 
@@ -33,9 +34,11 @@ class Answers:
     def __init__(self, **documents: bytes) -> None:
         self.documents = {f"{ORIGIN}/{name}": data for name, data in documents.items()}
         self.asked: list[str] = []
+        self.private: dict[str, bool] = {}
 
-    def __call__(self, url: str, limit: Limit) -> bytes:
+    def __call__(self, url: str, limit: Limit, *, private: bool = False) -> bytes:
         self.asked.append(url)
+        self.private[url] = private
         if url not in self.documents:
             raise RunError(f"nobody answers at {url}", role="network")
         return self.documents[url]
@@ -49,6 +52,11 @@ def block(height: int, **changes: Any) -> bytes:
     header = {"height": str(height), "chain_id": "net-1", **changes}
     result = {"block_id": {"hash": BLOCK_HASH}, "block": {"header": header}}
     return json.dumps({"result": result}).encode()
+
+
+def status(newest: int, **changes: Any) -> bytes:
+    sync = {"latest_block_height": str(newest), "earliest_block_height": "1", **changes}
+    return json.dumps({"result": {"sync_info": sync}}).encode()
 
 
 def test_a_url_is_asked_for_both_documents() -> None:
@@ -98,21 +106,69 @@ def test_state_sync_trusts_a_block_some_way_behind_the_newest() -> None:
     fetch = answers()
     server = "http://rpc.example.org:26657"
     fetch.documents |= {
-        f"{server}/block": block(5000),
+        f"{server}/status": status(5000),
         f"{server}/block?height=3000": block(3000),
     }
     found = OriginReader(fetch).read(ORIGIN, state_sync=True)
     assert found.network.trust is not None
     assert (found.network.trust.height, found.network.trust.block_hash) == (3000, BLOCK_HASH)
+    assert not any(fetch.private.values()), "an origin by https asks nothing unencrypted"
+
+
+@pytest.mark.parametrize(
+    ("told", "height"),
+    [
+        (status(9), 1),
+        (status(2001), 1),
+        (status(5000, earliest_block_height="4200"), 4200),
+        (status(5000).replace(b"earliest", b"other"), 3000),
+    ],
+)
+def test_state_sync_trusts_no_block_that_the_node_does_not_have(told: bytes, height: int) -> None:
+    fetch = answers()
+    server = "http://rpc.example.org:26657"
+    fetch.documents |= {
+        f"{server}/status": told,
+        f"{server}/block?height={height}": block(height),
+    }
+    found = OriginReader(fetch).read(ORIGIN, state_sync=True)
+    assert found.network.trust is not None
+    assert found.network.trust.height == height
+
+
+def test_a_block_that_the_network_names_is_trusted_without_a_question() -> None:
+    info = {"height": 41, "hash": BLOCK_HASH.lower()}
+    fetch = answers(trustedBlockInfo=info)
+    found = OriginReader(fetch).read(ORIGIN, state_sync=True)
+    assert found.network.trust == TrustPoint(41, BLOCK_HASH)
+    assert len(fetch.asked) == 2
+    assert OriginReader(fetch).read(ORIGIN, state_sync=False).network.trust is None
+
+
+def test_a_folder_may_name_servers_of_a_private_network(tmp_path: Path) -> None:
+    server = "http://172.17.0.2:26657"
+    config = document(gci=f"{server}/genesis", rpcAddrs=["172.17.0.2:26657"])
+    (tmp_path / "network-config").write_bytes(config)
+    fetch = Answers()
+    fetch.documents |= {
+        f"{server}/genesis": RAW,
+        f"{server}/status": status(30),
+        f"{server}/block?height=1": block(1),
+    }
+    found = OriginReader(fetch).read(str(tmp_path), state_sync=True)
+    assert found.network.trust == TrustPoint(1, BLOCK_HASH)
+    assert fetch.private == dict.fromkeys(fetch.asked, True)
 
 
 @pytest.mark.parametrize(
     ("newest", "trusted", "error", "why"),
     [
-        (b"nonsense", b"", RunError, "did not answer with a block"),
-        (block(9, chain_id="net-2"), b"", UsageError, "answers for the chain 'net-2'"),
-        (block(9), block(8), RunError, "was asked for block 1 and answered with 8"),
-        (block(9).replace(b"AB", b"x", 1), b"", RunError, "tells no block's hash"),
+        (b"nonsense", b"", RunError, "did not answer with a node's status"),
+        (b'{"result": {"sync_info": []}}', b"", RunError, "did not answer with a node's status"),
+        (status(9), b"nonsense", RunError, "did not answer with a block"),
+        (status(9), block(1, chain_id="net-2"), UsageError, "answers for the chain 'net-2'"),
+        (status(9), block(8), RunError, "was asked for block 1 and answered with 8"),
+        (status(9), block(1).replace(b"AB", b"x", 1), RunError, "tells no block's hash"),
     ],
 )
 def test_a_block_that_cannot_be_trusted_is_none(
@@ -120,7 +176,7 @@ def test_a_block_that_cannot_be_trusted_is_none(
 ) -> None:
     fetch = answers()
     server = "http://rpc.example.org:26657"
-    fetch.documents |= {f"{server}/block": newest, f"{server}/block?height=1": trusted}
+    fetch.documents |= {f"{server}/status": newest, f"{server}/block?height=1": trusted}
     with pytest.raises(error, match=why):
         OriginReader(fetch).read(ORIGIN, state_sync=True)
 
@@ -183,6 +239,18 @@ def test_loopback_is_asked_within_limits(server: str) -> None:
         fetch("http://example.org/", limit)
 
 
+def test_a_private_network_is_asked_without_a_proxy_and_only_where_that_is_allowed(
+    server: str,
+) -> None:
+    # A link-local address without its link: the system refuses it at once.
+    url, fetch = "http://[fe80::1]:9/status", HttpFetch(proxies={"http_proxy": server})
+    with pytest.raises(UsageError, match="is not encrypted"):
+        fetch(url, Limit(100, 5.0))
+    with pytest.raises(RunError) as asked:
+        fetch(url, Limit(100, 5.0), private=True)
+    assert "404" not in asked.value.message, "that is the proxy's answer"
+
+
 def test_a_deadline_holds_for_the_whole_of_it(server: str) -> None:
     class Hasty(FakeClock):
         def monotonic(self) -> float:
@@ -214,3 +282,13 @@ def test_what_a_chain_of_ours_offers_can_be_followed(tmp_path: Path) -> None:
         (tmp_path / "node_key.json").write_text(spoilt)
         with pytest.raises(RunError, match="key"):
             node_id(RolePath(tmp_path, PurePosixPath("node_key.json")))
+
+
+def test_a_chain_of_ours_names_its_newest_block_for_state_sync() -> None:
+    sync = {"latest_block_height": "7", "latest_block_hash": BLOCK_HASH.lower()}
+    trust = trusted_block({"sync_info": sync})
+    assert trust == TrustPoint(7, BLOCK_HASH)
+    for odd in (None, {}, {"sync_info": {**sync, "latest_block_height": "0"}}, {"sync_info": []}):
+        assert trusted_block(odd) is None
+    config = network_config(b'{"chain_id": "net-1"}', "a" * 40, "holder", 36657, trust)
+    assert parse_config(config, "it").trust == trust

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadgenctl.errors import UsageError
-from loadgenctl.origins import origin_of, require_allowed
+from loadgenctl.origins import is_private, origin_of, require_allowed
 
 CWD = Path("/here")
 
@@ -59,3 +59,34 @@ def test_a_redirect_is_held_to_the_same_rules() -> None:
     require_allowed("https://example.org/?a=b#c")
     with pytest.raises(UsageError):
         require_allowed("file:///etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("172.17.0.2", True),
+        ("172.32.0.2", False),
+        ("10.1.2.3", True),
+        ("192.168.4.5", True),
+        ("fd00::1", True),
+        ("[fe80::1]", True),
+        ("8.8.8.8", False),
+        ("192.0.2.1", False),
+        ("0.0.0.0", False),  # noqa: S104 - nothing is bound
+        ("172.17.0.2.example.org", False),
+        ("validator0", False),
+        ("", False),
+    ],
+)
+def test_private_networks_are_asked_by_plain_http_only_where_that_is_allowed(
+    host: str, private: bool
+) -> None:
+    assert is_private(host) is private
+    url = f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:26657/block"
+    with pytest.raises(UsageError, match="is not encrypted"):
+        require_allowed(url)
+    if private:
+        require_allowed(url, private=True)
+    else:
+        with pytest.raises(UsageError, match="is not encrypted"):
+            require_allowed(url, private=True)

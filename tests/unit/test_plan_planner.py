@@ -11,7 +11,7 @@ import pytest
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Limits, Ports, RunPlan
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
-from loadgenctl.plan.settings import load_file, merge
+from loadgenctl.plan.settings import load_file, merge, rows
 
 
 def plan(
@@ -247,7 +247,11 @@ def test_without_a_node_every_stage_loads() -> None:
         ("--no-monitor", "nothing would run without its node"),
         ("--use-state-sync", "nobody to get its state from"),
         ("--provision-command true", "provisioned by the run itself"),
-        ("--profile testnet --custom-bootstrap x.json", "is bootstrapped already"),
+        ("--profile testnet --no-monitor --custom-bootstrap", "no node starts"),
+        ("--profile testnet --no-monitor --custom-bootstrap x.json", "no node starts"),
+        ("--acceptance-integration-message-file m", "has no network to catch up with"),
+        ("--profile testnet --chain.snapshot-interval 20", "the nodes of a network decide"),
+        ("--chain.snapshot-interval 0", "must be at least 1"),
         ("--profile testnet --no-monitor --use-state-sync", "exclude each other"),
         ("--profile testnet --no-monitor --chain-only", "exclude each other"),
         ("--profile testnet --no-monitor --stage.1.chain-only", "stage 1 runs the chain alone"),
@@ -263,6 +267,66 @@ def test_without_a_node_every_stage_loads() -> None:
 def test_what_does_not_go_with_a_network_is_refused(line: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         plan(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--client light",
+        "--client",
+        "--chain.compute-limit 0",
+        "--chain.compute-limit 65M",
+        "--chain.compute-limit -5",
+        "--chain.compute-limit 6.5",
+    ],
+)
+def test_a_client_or_a_limit_that_cannot_be_is_refused(line: str) -> None:
+    with pytest.raises(UsageError):
+        plan(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "sdks_own"),
+    [
+        ("--custom-bootstrap", None, True),
+        ("--custom-bootstrap --no-reset", None, True),
+        ("--custom-bootstrap true", None, True),
+        ("--custom-bootstrap=1", None, True),
+        ("--custom-bootstrap x.json", "/here/x.json", False),
+        ("--custom-bootstrap ./true", "/here/true", False),
+        ("--custom-bootstrap ./sdk", "/here/sdk", False),
+        ("--custom-bootstrap sdk", "/here/sdk", False),
+        ("--custom-bootstrap x.json --custom-bootstrap=false", None, False),
+        ("--custom-bootstrap --no-custom-bootstrap", None, False),
+        ("", None, False),
+    ],
+)
+@pytest.mark.parametrize("profile", ["local", "testnet"])
+def test_a_bootstrap_is_a_file_or_the_sdks_own(
+    profile: str, line: str, file: str | None, sdks_own: bool
+) -> None:
+    made = plan(f"--profile {profile} {line}")
+    assert made.bootstrap == (Path(file) if file else None)
+    assert made.sdk_bootstrap is sdks_own
+
+
+def test_an_option_that_may_stand_alone_is_a_switch_in_files_and_variables() -> None:
+    for table, traces in (({"trace": True}, 3), ({"trace": False}, 0), ({"trace": "xsnap"}, 1)):
+        made = make_plan(merge([], {}, table, "file"), now=0, cwd=Path("/here"))
+        assert len(made.traces) == traces
+    off = merge(["--trace"], {"LOADGENCTL_CUSTOM_BOOTSTRAP": "true"}, {}, "file")
+    assert make_plan(off, now=0, cwd=Path("/here")).sdk_bootstrap
+    assert plan("--trace --no-trace").traces == ()
+    assert "trace" not in [row.key for row in rows(merge(["--no-trace"], {}, {}, "file"))]
+
+
+def test_acceptance_tests_decide_when_the_last_stage_ends() -> None:
+    talking = "--profile testnet --chain-only --stages 3 --acceptance-integration-message-file m"
+    made = plan(talking)
+    assert made.message_file == Path("/here/m")
+    assert [stage.duration < 0 for stage in made.stages] == [False, False, True]
+    assert [stage.duration for stage in made.stages[:2]] == [0, 0]
+    assert [stage.duration for stage in plan(f"{talking} --stage.2.duration 5").stages][2] == 300
 
 
 def test_traces_are_named_or_all() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 import pytest
 from tests.fakes import FakeExec
 from tests.unit.test_networks_document import RAW, document
+from tests.unit.test_roles_without_network import WithoutNetwork, free_ports
 from tests.worlds import InlineReader, World, names
 
 from loadgenctl.errors import DeadlineExceeded, RunError, UsageError
-from loadgenctl.model import NAMED, RoleSpec
+from loadgenctl.model import NAMED, Ports, RoleSpec
 from loadgenctl.networks.fetch import Limit
 from loadgenctl.networks.origin import OriginReader
 from loadgenctl.run.runner import execute
+from loadgenctl.sdks import sim
 
 LOADED = "--stages 1 --stage.0.loadgen.faucet.interval 5 --stage.0.duration 1"
 ADDRESS = "agoric1client"
@@ -230,6 +233,16 @@ def test_a_network_that_does_not_answer_fails_a_run_that_tells_of_it(world: Netw
     assert run["network"] is None
 
 
+def test_a_node_without_containers_follows_a_network_too(world: Networked) -> None:
+    world.make_engine = WithoutNetwork
+    line = f"--engine local --profile testnet --testnet-origin {world.origin} --chain-only"
+    asked = dict(zip(("chain", "solo", "loadgen"), free_ports(3), strict=True))
+    plan = replace(world.plan(f"{line} --stages 1 --stage.0.duration 1"), ports=Ports(**asked))
+    ending = execute(plan, replace(world.services(), images=None))
+    assert ending.error is None, ending.error
+    assert "perf-chain-caught-up" in names(world.rows("perf.jsonl"))
+
+
 def test_what_a_revision_does_not_have_is_refused(world: Networked) -> None:
     with pytest.raises(UsageError, match="--use-state-sync cannot be had here"):
         world.join(LOADED + " --use-state-sync")
@@ -260,3 +273,96 @@ def test_on_a_docker_network_the_chain_is_reached_and_nothing_is_published(
     config = json.loads((ending.folder / "origin" / "network-config").read_text())
     assert config["rpcAddrs"] == [f"{holder.name}:36657"]
     assert (ending.folder / "origin" / "genesis.json").read_bytes() == RAW
+
+
+class Capable(sim.SimSdk):
+    """The simulated SDK, as if it had all that newer revisions have."""
+
+    def lacks(self, feature: str) -> str | None:
+        return None
+
+
+def test_a_shared_chain_with_snapshots_names_a_block_to_begin_at(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    block_hash = "AB" * 32
+
+    def made(spec: RoleSpec) -> None:
+        world._setup_starts(spec)
+        chain = tmp_path / "out" / "state" / "project" / "chain" / "config"
+        (chain / "genesis.json").write_bytes(RAW)
+        key = {"priv_key": {"value": "c2Vj" * 21 + "cg=="}}
+        (chain / "node_key.json").write_text(json.dumps(key))
+
+    def status(argv: tuple[str, ...]) -> FakeExec:
+        sync = {"latest_block_height": str(world.height), "latest_block_hash": block_hash}
+        return FakeExec(output=json.dumps({"result": {"sync_info": sync}}).encode())
+
+    world.setup = replace(world.setup, on_start=made)
+    world.chain = replace(world.chain, execs=status)
+
+    def run(line: str) -> dict[str, Any]:
+        services = replace(world.services(), factory=lambda _, tree: Capable("test"))
+        assert execute(world.plan(line), services).error is None
+        found: dict[str, Any] = json.loads(
+            (tmp_path / "out" / "origin" / "network-config").read_text()
+        )
+        shutil.rmtree(tmp_path / "out")
+        return found
+
+    with_snapshots = run("--stages 1 --network net --chain.snapshot-interval 5")
+    assert with_snapshots["trustedBlockInfo"]["hash"] == block_hash
+    assert int(with_snapshots["trustedBlockInfo"]["height"]) > 0
+    assert "trustedBlockInfo" not in run("--stages 1 --network net"), "there are no snapshots"
+
+
+def test_acceptance_tests_are_told_ready_and_end_the_run(world: Networked) -> None:
+    """As z:acceptance does it: `ready` while the node is to restart once more, then `stop`."""
+    messages = world.folder / "messages"
+    messages.write_bytes(b'{"chainName": "net-1"}')
+    told: list[tuple[float, bytes]] = []
+
+    def tests() -> None:
+        content = messages.read_bytes()
+        if not told or told[-1][1] != content:
+            told.append((world.clock.monotonic(), content))
+        if content == b"ready" and world.clock.monotonic() - told[-1][0] > 60:
+            messages.write_bytes(b"stop")
+        world.clock.after(1.0, tests)
+
+    inode = messages.stat().st_ino
+    world.clock.after(1.0, tests)
+    ending = world.join(f"--chain-only --stages 3 --acceptance-integration-message-file {messages}")
+    assert ending.error is None, ending.error
+    assert [content for _, content in told][1:] == [b"ready", b"stop"]
+    assert messages.stat().st_ino == inode, "it is mounted: another file would not be seen"
+    stages = [row for row in world.rows("perf.jsonl") if row["type"] == "perf-chain-ready"]
+    assert [row["stage"] for row in stages] == [0, 1, 2]
+
+
+def test_a_stop_that_comes_early_is_heeded_and_a_single_stage_does_both(world: Networked) -> None:
+    messages = world.folder / "messages"
+    option = f"--chain-only --acceptance-integration-message-file {messages}"
+    seen: list[bytes] = []
+
+    def tests() -> None:
+        if messages.exists() and messages.read_bytes() == b"ready":
+            seen.append(b"ready")
+            messages.write_bytes(b"stop\n")
+        world.clock.after(0.5, tests)
+
+    world.clock.after(0.5, tests)
+    assert world.join(f"{option} --stages 1").error is None
+    shutil.rmtree(world.folder / "out")
+    # Written long before the last of two stages begins.
+    assert world.join(f"{option} --stages 2").error is None
+    assert seen == [b"ready", b"ready"]
+
+
+def test_messages_that_cannot_be_exchanged_are_refused_or_told(world: Networked) -> None:
+    option = "--chain-only --stages 1 --acceptance-integration-message-file"
+    with pytest.raises(UsageError, match="there is no folder"):
+        world.join(f"{option} {world.folder}/nowhere/messages")
+    ending = world.join(f"{option} {world.folder}")
+    assert ending.error is not None
+    assert ending.exit_code in {2, 4}
+    assert str(world.folder) in str(ending.error)

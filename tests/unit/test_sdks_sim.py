@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jinja2
@@ -16,7 +16,15 @@ from loadgenctl import resources
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Command, ResolvedRevision
 from loadgenctl.sdks import sim
-from loadgenctl.sdks.base import OUT, SRC, STATE, RoleContext, SdkFactory, SdkFamily
+from loadgenctl.sdks.base import (
+    OUT,
+    SRC,
+    STATE,
+    RoleContext,
+    SdkFactory,
+    SdkFamily,
+    clients,
+)
 
 REVISION = ResolvedRevision(
     family="sim",
@@ -50,7 +58,11 @@ def family() -> SdkFamily:
 def commands(stage: int = 2) -> list[Command]:
     """Every command of every role."""
     sdk, ctx = family(), RoleContext(stage=stage, sim_config=f"{OUT}/tools/sim.toml")
-    recipes = (sdk.chain(ctx), sdk.solo(ctx), sdk.loadgen(ctx))
+    by_wallets = replace(ctx, client="wallet", compute_limit=5)
+    recipes = (
+        *(sdk.chain(ctx), sdk.solo(ctx), sdk.loadgen(ctx)),
+        *(sdk.chain(by_wallets), sdk.loadgen(by_wallets)),
+    )
     return [
         command
         for recipe in recipes
@@ -116,6 +128,28 @@ def test_marks_match_what_the_programs_print() -> None:
     )
     for mark, text in zip(chain.marks, printed, strict=True):
         assert re.search(mark.pattern.encode(), text.encode())
+
+
+def test_a_tree_has_wallets_and_limits_if_its_marker_names_them() -> None:
+    for feature in ("wallet", "compute-limit"):
+        assert family().lacks(feature) is None
+        old = sim.make(REVISION, Tree({sim.MARKER: b'name = "simsdk"\nversion = "0.9"\n'}))
+        assert old.lacks(feature) == f"this revision of the simulated SDK has no {feature}"
+    assert family().lacks("state-sync") == "the simulated SDK has no state-sync"
+    odd = sim.make(REVISION, Tree({sim.MARKER: b'name = "simsdk"\nfeatures = "wallet"\n'}))
+    assert odd.lacks("wallet") is not None
+
+
+def test_a_build_of_before_there_were_wallets_asks_no_program_for_them() -> None:
+    old = sim.make(REVISION, Tree({sim.MARKER: b'name = "simsdk"\nversion = "0.9"\n'}))
+    assert not [step for step in old.build().steps if "sim-wallet" in step.argv[-2]]
+    assert [step for step in family().build().steps if "sim-wallet" in step.argv[-2]]
+
+
+def test_clients_are_roles_of_their_own_or_none() -> None:
+    ctx = RoleContext(stage=1)
+    assert [recipe.role for recipe in clients(family(), ctx)] == ["solo"]
+    assert clients(family(), replace(ctx, client="wallet")) == ()
 
 
 def test_fail_fast_reaches_the_load_service() -> None:

@@ -176,11 +176,11 @@ class World:
         solo.wait_for("Deployed Wallet!")
         return solo
 
-    def driver(self) -> tuple[Program, Service]:
+    def driver(self, *arguments: str) -> tuple[Program, Service]:
         path = self.folder / f"driver-{len(self.services)}.sock"
         service = Service(path)
         self.services.append(service)
-        return self.start("sim-driver", LOADGEN_SOCKET=str(path)), service
+        return self.start("sim-driver", *arguments, LOADGEN_SOCKET=str(path)), service
 
     def rpc(self, path: str) -> Any:
         client = Client(self.rpc_port)

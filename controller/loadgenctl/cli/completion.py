@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from loadgenctl.errors import UsageError
 from loadgenctl.plan.arguments import canonical
 from loadgenctl.plan.lookup import find, names_of
-from loadgenctl.plan.options import KEYS_FOR, OPTIONS
+from loadgenctl.plan.options import OPTIONS
+from loadgenctl.plan.purposes import KEYS_FOR
 
 _STAGE = re.compile(r"--stage\.(\d+)\.")
 _LONGEST = 60

@@ -19,8 +19,8 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
 from loadgenctl.plan.lookup import find
-from loadgenctl.plan.options import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
+from loadgenctl.plan.purposes import BUILD_KEYS, BY_HAND_KEYS, ONE_RUN_KEYS, UP_KEYS
 from loadgenctl.plan.settings import CONFIG_VARIABLE, DEFAULT, Settings, load_file, load_toml, merge
 from loadgenctl.plan.times import with_seconds
 from loadgenctl.plan.trust import require_owner, require_trust

@@ -7,7 +7,8 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from loadgenctl.plan.options import KEYS_FOR, OPTIONS, Option
+from loadgenctl.plan.options import OPTIONS, Option
+from loadgenctl.plan.purposes import KEYS_FOR
 
 
 def print_options(purpose: str | None = None) -> None:

@@ -19,9 +19,11 @@ ready
 ask the chain:
   curl http://127.0.0.1:{rpc}/status
 """
-OTHERS = """\
+CLIENT = """\
   client: http://127.0.0.1:{solo}
-  load:   http://127.0.0.1:{load}
+"""
+OTHERS = """\
+{client}  load:   http://127.0.0.1:{load}
 """
 LOAD = """\
 read and set the load (now: {config}):
@@ -60,7 +62,8 @@ def next_steps(plan: RunPlan) -> str:
     ports = plan.ports
     if stage.chain_only:
         return CHAIN.format(rpc=ports.chain, others="") + records + END
-    others = OTHERS.format(solo=ports.solo, load=ports.loadgen)
+    client = CLIENT.format(solo=ports.solo) if plan.client == "solo" else ""
+    others = OTHERS.format(client=client, load=ports.loadgen)
     chain = CHAIN.format(rpc=ports.chain, others=others)
     load = LOAD.format(load=ports.loadgen, config=_shown(stage.load or {}))
     cycles = CYCLES.format(cycles=shlex.quote(str(folder / "cycles.jsonl")))

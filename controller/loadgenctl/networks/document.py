@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadgenctl.errors import UsageError
-from loadgenctl.model import ChainNetwork
+from loadgenctl.model import ChainNetwork, TrustPoint
 from loadgenctl.origins import is_loopback
 
 MAX_ADDRESSES = 200
 CHAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+HEIGHT = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])"
 PEER = re.compile(rf"(?:tcp://)?(?P<id>[0-9a-f]{{40}})@(?P<host>{_HOST}):(?P<port>\d{{1,5}})")
@@ -40,6 +41,8 @@ class NetworkConfig:
     peers: tuple[str, ...]
     seeds: tuple[str, ...]
     rpc: tuple[str, ...]
+    trust: TrustPoint | None = None
+    """The block that state-sync begins at, where whoever runs the network names one."""
 
     @property
     def gci_is_url(self) -> bool:
@@ -64,6 +67,9 @@ def parse_config(data: bytes, where: str) -> NetworkConfig:
     if not isinstance(chain_id, str) or not CHAIN_ID.fullmatch(chain_id):
         raise UsageError(f"{where} names no chain: its chainName is {_shown(chain_id)}")
     gci = document.get("gci", "")
+    if isinstance(gci, str) and "/" in gci and RPC.fullmatch(gci):
+        # The SDK's own tests name a node's RPC without a scheme.
+        gci = rpc_url(gci)
     if not isinstance(gci, str):
         raise UsageError(f"{where}: gci is {_shown(gci)}, not a hash or a URL")
     if gci and "://" not in gci and not HEX_SHA256.fullmatch(gci):
@@ -74,6 +80,7 @@ def parse_config(data: bytes, where: str) -> NetworkConfig:
         peers=_addresses(document, "peers", PEER, where),
         seeds=_addresses(document, "seeds", PEER, where),
         rpc=_addresses(document, "rpcAddrs", RPC, where),
+        trust=_trust(document.get("trustedBlockInfo"), where),
     )
 
 
@@ -173,6 +180,9 @@ def _addresses(
     document: Mapping[str, Any], key: str, pattern: re.Pattern[str], where: str
 ) -> tuple[str, ...]:
     values = document.get(key) or []
+    if values == [""]:
+        # An empty list, as `ag-setup-cosmos show-config` writes it.
+        return ()
     if not isinstance(values, list) or len(values) > MAX_ADDRESSES:
         raise UsageError(f"{where}: {key} is no list of at most {MAX_ADDRESSES} addresses")
     for value in values:
@@ -180,6 +190,20 @@ def _addresses(
         if found is None or not 0 < int(found["port"] or 1) < 65536:
             raise UsageError(f"{where}: {_shown(value)} in {key} is no address")
     return tuple(dict.fromkeys(value.removeprefix("tcp://") for value in values))
+
+
+def _trust(value: object, where: str) -> TrustPoint | None:
+    if value is None:
+        return None
+    height, block = (
+        (value.get("height"), value.get("hash")) if isinstance(value, dict) else ("", "")
+    )
+    if not HEX_SHA256.fullmatch(str(block)) or not HEIGHT.fullmatch(str(height)):
+        raise UsageError(
+            f"{where}: trustedBlockInfo is {_shown(json.dumps(value))}, not the height and the hash"
+            " of a block"
+        )
+    return TrustPoint(int(str(height)), str(block).upper())
 
 
 def _object(data: bytes, where: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Documents of an origin, read with limits: from a folder, or by HTTPS (HTTP on loopback only).
+"""Documents of an origin, read with limits: from a folder, or by HTTPS (HTTP on loopback, and for an
+origin in a folder in private networks).
 
 What is read is never more than its limit, takes never longer than its deadline, and redirects lead
 nowhere that could not have been asked in the first place.
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import LoadgenError, RunError, UsageError
-from loadgenctl.origins import is_loopback, require_allowed
+from loadgenctl.origins import is_loopback, is_private, require_allowed
 from loadgenctl.plainfile import open_plain
 
 MIB = 1024 * 1024
@@ -42,8 +43,11 @@ class Limit:
 class Fetch(Protocol):
     """Reads one document of a URL."""
 
-    def __call__(self, url: str, limit: Limit) -> bytes:
-        """Raise `RunError` when nobody answers, `UsageError` for what may not be asked."""
+    def __call__(self, url: str, limit: Limit, *, private: bool = False) -> bytes:
+        """Raise `RunError` when nobody answers, `UsageError` for what may not be asked.
+
+        `private` as in `require_allowed`.
+        """
         ...
 
 
@@ -56,9 +60,9 @@ class HttpFetch:
     """`http_proxy`, `https_proxy` of the site; without any, those of the environment."""
     clock: Clock = field(default_factory=SystemClock)
 
-    def __call__(self, url: str, limit: Limit) -> bytes:
+    def __call__(self, url: str, limit: Limit, *, private: bool = False) -> bytes:
         """See `Fetch`."""
-        require_allowed(url)
+        require_allowed(url, private=private)
         deadline = self.clock.monotonic() + limit.seconds
         request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - see require_allowed
         try:
@@ -85,7 +89,9 @@ class HttpFetch:
             for name, value in self.proxies.items()
             if name in {"http_proxy", "https_proxy"}
         }
-        own = is_loopback(urlsplit(url).hostname or "")
+        host = urlsplit(url).hostname or ""
+        # No proxy leads to what only this machine, or its networks, can reach.
+        own = is_loopback(host) or (url.startswith("http:") and is_private(host))
         return urllib.request.build_opener(
             urllib.request.ProxyHandler({} if own else (proxies or None)),
             urllib.request.HTTPSHandler(context=context),

@@ -8,7 +8,8 @@ import hashlib
 import json
 
 from loadgenctl.errors import RunError
-from loadgenctl.networks.document import CHAIN_ID
+from loadgenctl.model import TrustPoint
+from loadgenctl.networks.document import CHAIN_ID, HEIGHT, HEX_SHA256
 from loadgenctl.plainfile import RolePath
 
 P2P_PORT = 26656
@@ -39,19 +40,38 @@ def node_id(node_key: RolePath) -> str:
     return hashlib.sha256(private[32:]).hexdigest()[:40]
 
 
-def network_config(genesis: bytes, node: str, host: str, rpc_port: int) -> bytes:
-    """The network-config of a chain whose only node is at `host`. Raises `RunError`."""
+def trusted_block(status: object) -> TrustPoint | None:
+    """The newest block by a node's `/status`, as far as it tells one."""
+    sync = status.get("sync_info") if isinstance(status, dict) else None
+    if not isinstance(sync, dict):
+        return None
+    height, block = str(sync.get("latest_block_height")), str(sync.get("latest_block_hash"))
+    if not HEIGHT.fullmatch(height) or not HEX_SHA256.fullmatch(block):
+        return None
+    return TrustPoint(int(height), block.upper())
+
+
+def network_config(
+    genesis: bytes, node: str, host: str, rpc_port: int, trust: TrustPoint | None = None
+) -> bytes:
+    """The network-config of a chain whose only node is at `host`. Raises `RunError`.
+
+    `trust` is a block of the chain, where other nodes can begin by state-sync.
+    """
     try:
         chain_id = json.loads(genesis)["chain_id"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError("the chain's genesis names no chain_id", role="chain") from error
     if not isinstance(chain_id, str) or not CHAIN_ID.fullmatch(chain_id):
         raise RunError(f"the chain's chain_id is {ascii(chain_id)[:80]}", role="chain")
-    document = {
+    document: dict[str, object] = {
         "chainName": chain_id,
         "gci": hashlib.sha256(genesis).hexdigest(),
         "peers": [f"{node}@{host}:{P2P_PORT}"],
         "rpcAddrs": [f"{host}:{rpc_port}"],
         "seeds": [],
     }
+    if trust is not None:
+        # As the SDK's own acceptance tests name it.
+        document["trustedBlockInfo"] = {"height": str(trust.height), "hash": trust.block_hash}
     return json.dumps(document, indent=1).encode() + b"\n"

@@ -70,7 +70,7 @@ def parse(args: Sequence[str]) -> list[Setting]:
         if negated:
             if equals:
                 raise UsageError(f"--{name} takes no value")
-            value: Any = False
+            value: Any = None if match.option.bare else False
         elif equals:
             value = parse_value(match.option, inline, f"--{name}")
         else:
@@ -105,7 +105,7 @@ def _lookup(name: str) -> tuple[Match, bool]:
             return match, True
     if name.startswith("no-"):
         match = find(canonical(name[3:]))
-        if match is not None and match.option.kind in {"bool", "tree"}:
+        if match is not None and (match.option.kind in {"bool", "tree"} or match.option.bare):
             return match, True
     raise unknown(name)
 
@@ -172,6 +172,8 @@ def parse_value(option: Option, text: str, shown: str) -> Any:
     """A value typed as text, as the option's kind. Raises `UsageError`."""
     if len(text) > MAX_ARGUMENT:
         raise UsageError(f"{shown}: the value is longer than 64 KiB")
+    if option.bare is not None and text in _SWITCH:
+        return check(option, _SWITCH[text], shown)
     match option.kind:
         case "bool":
             if text not in _SWITCH:
@@ -187,6 +189,8 @@ def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one ca
     """A value from wherever, checked and made the option's type. Raises `UsageError`."""
     if isinstance(value, str) and "\x00" in value:
         raise UsageError(f"{shown}: a value cannot hold a NUL character")
+    if option.bare is not None and isinstance(value, bool):
+        return option.bare if value else None
     match option.kind:
         case "bool":
             if not isinstance(value, bool):

@@ -9,7 +9,7 @@ from pathlib import Path
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import resolved
 from loadgenctl.origins import origin_of
-from loadgenctl.plan.options import ORIGINS, TRACES
+from loadgenctl.plan.options import ORIGINS, SDK_BOOTSTRAP, TRACES
 from loadgenctl.plan.settings import DEFAULT, Settings
 
 LOCAL = "local"
@@ -28,6 +28,9 @@ class NetworkOptions:
     network: str | None
     traces: tuple[str, ...]
     bootstrap: Path | None
+    sdk_bootstrap: bool
+    snapshot_interval: int | None
+    message_file: Path | None
 
 
 def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
@@ -35,6 +38,7 @@ def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
     profile = settings.get("profile")
     _check(settings, profile)
     bootstrap = settings.get("custom-bootstrap")
+    messages = settings.get("acceptance-integration-message-file")
     return NetworkOptions(
         profile=profile,
         origin=_origin(settings, profile, cwd),
@@ -43,7 +47,11 @@ def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
         provision_command=settings.get("provision-command"),
         network=_network(settings),
         traces=_traces(settings.get("trace")),
-        bootstrap=None if bootstrap is None else resolved(cwd / bootstrap),
+        # A file of that name is a path, and never equal to the text.
+        bootstrap=None if bootstrap in {None, SDK_BOOTSTRAP} else resolved(cwd / bootstrap),
+        sdk_bootstrap=bootstrap == SDK_BOOTSTRAP,
+        snapshot_interval=settings.get("chain.snapshot-interval"),
+        message_file=None if messages is None else resolved(cwd / messages),
     )
 
 
@@ -61,8 +69,11 @@ _OF_NETWORKS: Mapping[str, str] = {
     "monitor": "on a local chain nothing would run without its node",
     "use-state-sync": "a local chain has nobody to get its state from",
     "provision-command": "the client of a local chain is provisioned by the run itself",
+    "acceptance-integration-message-file": "a local chain has no network to catch up with",
 }
 """Option → why it has no meaning for a local chain."""
+_OF_NODES = ("use-state-sync", "custom-bootstrap", "acceptance-integration-message-file")
+"""Options that say something of the node that follows a network."""
 
 
 def _check(settings: Settings, profile: str) -> None:
@@ -73,16 +84,17 @@ def _check(settings: Settings, profile: str) -> None:
             if origin != DEFAULT and not (key == "monitor" and settings.get(key)):
                 raise UsageError(f"{origin}: {why}", hint=f"it goes with --profile {others}")
         return
-    if settings.get("custom-bootstrap") is not None:
+    if settings.get("chain.snapshot-interval") is not None:
         raise UsageError(
-            f"{settings.origins['custom-bootstrap',]}: the chain of a network is bootstrapped"
-            " already",
+            f"{settings.origins['chain', 'snapshot-interval']}: the nodes of a network decide which"
+            " snapshots they make",
             hint="it goes with --profile local",
         )
     if settings.get("monitor"):
         return
-    if settings.get("use-state-sync"):
-        raise UsageError("--use-state-sync and --no-monitor exclude each other: no node starts")
+    for key in _OF_NODES:
+        if settings.get(key) not in {None, False}:
+            raise UsageError(f"--{key} and --no-monitor exclude each other: no node starts")
     if settings.get("chain-only"):
         raise UsageError("--chain-only and --no-monitor exclude each other: nothing would run")
 

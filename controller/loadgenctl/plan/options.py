@@ -23,6 +23,8 @@ ORIGINS: Mapping[str, str] = {
     "stage": "https://stage.agoric.net",
 }
 """Profile → where its network is described, unless somebody says otherwise."""
+SDK_BOOTSTRAP = "sdk"
+"""What `--custom-bootstrap` means that names no file."""
 TRACES = ("xsnap", "kvstore", "swingstore")
 
 
@@ -40,7 +42,9 @@ class Option:
     unit: Unit | None = None
     """Of a number that is a time: what a plain number means. Units may be written, too."""
     bare: str | None = None
-    """What a text option means that stands alone; None: it needs a value."""
+    """What an option means that stands alone, or is true; None: it needs a value. One that may
+    stand alone may also be false, which is the same as not given.
+    """
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -109,8 +113,36 @@ OPTIONS: tuple[Option, ...] = (
         "custom-bootstrap",
         "path",
         None,
-        "bootstrap configuration (JSON) of the local chain",
+        "bootstrap configuration (JSON) of the local chain, or of the network's chain for a node that"
+        " replays it; without FILE: the SDK's configuration for load generators",
         WHAT,
+        bare=SDK_BOOTSTRAP,
+    ),
+    Option(
+        "chain.snapshot-interval",
+        "int",
+        None,
+        "blocks between two state-sync snapshots of the local chain; none if not given",
+        WHAT,
+        minimum=1,
+    ),
+    Option(
+        "client",
+        "text",
+        "solo",
+        "what the load acts through: `solo`, a client kernel of its own; or `wallet`, smart wallets"
+        " of the local chain, without a client",
+        WHAT,
+        choices=("solo", "wallet"),
+    ),
+    Option(
+        "chain.compute-limit",
+        "int",
+        None,
+        "computrons that a block of the local chain may use, set in its genesis; if not given,"
+        " 65000000 (as Agoric's main network) with --client wallet, else the SDK's default",
+        WHAT,
+        minimum=1,
     ),
     Option(
         "sim-config",
@@ -228,6 +260,14 @@ OPTIONS: tuple[Option, ...] = (
         WATCH,
         bare=",".join(TRACES),
     ),
+    Option(
+        "acceptance-integration-message-file",
+        "path",
+        None,
+        "file shared with the SDK's acceptance tests: `ready` is written when the node has caught up,"
+        " and the last stage ends when the file contains `stop`",
+        WATCH,
+    ),
     Option("slog-codec", "text", "gzip", "compression of slogs", WATCH, choices=("gzip", "zstd")),
     Option(
         "output-dir", "path", None, "results folder; results/run-<posix time> if not given", RESULTS
@@ -343,51 +383,6 @@ OPTIONS: tuple[Option, ...] = (
         unit="s",
     ),
 )
-
-TIMEOUTS = ("timeout.*", *(f"timeout.{wait}" for wait in WAITS))
-"""All time limits."""
-BUILD_KEYS = ("sdk", "revision", "sdk-repo", "src")
-"""The options that say what is built, for the commands that only build."""
-BY_HAND_KEYS = (
-    *BUILD_KEYS,
-    "sim-config",
-    "fail-fast",
-    "limit.*.cpus",
-    "limit.*.memory",
-    "limit.*.pids",
-    *TIMEOUTS,
-)
-"""The options that mean something for roles that are driven by hand."""
-RESUME_KEYS = ("disk.needed", "disk.reserve", *TIMEOUTS)
-"""The options that may be given beside `--resume`: they change nothing of what is measured."""
-ONE_RUN_KEYS = ("revision", "src", "output-dir")
-"""The options of one single run, which commands that make many of them choose themselves."""
-UP_KEYS = (
-    *BY_HAND_KEYS,
-    "engine",
-    "network",
-    "port.*",
-    "stage.loadgen.*",
-    "chain-only",
-    "reset",
-    "monitor-interval",
-    "sample-interval",
-    "slog-codec",
-    "output-dir",
-    "state-dir",
-    "keep-state",
-    "disk.needed",
-    "disk.reserve",
-    "test-data.*",
-)
-"""The same where there are records, too, and a load at first."""
-KEYS_FOR: Mapping[str, tuple[str, ...]] = {
-    "build": BUILD_KEYS,
-    "by hand": BY_HAND_KEYS,
-    "up": UP_KEYS,
-    "many": tuple(option.key for option in OPTIONS if option.key not in ONE_RUN_KEYS),
-}
-"""Purpose → the options it knows."""
 
 SYNONYMS: Mapping[str, str] = {
     "OUTPUT_DIR": "output-dir",

@@ -10,6 +10,7 @@ from typing import Any
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import resolved
 from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, StageSpec
+from loadgenctl.plan.clients import client_options
 from loadgenctl.plan.networks import LOCAL, network_options, require_local
 from loadgenctl.plan.options import ROLES, WAITS
 from loadgenctl.plan.settings import Settings
@@ -50,7 +51,7 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         )
     if settings.get("engine") == "local":
         _check_local(settings)
-    network = network_options(settings, cwd)
+    network, client = network_options(settings, cwd), client_options(settings)
     output = _absolute(settings.get("output-dir"), cwd) or cwd / "results" / f"run-{int(now)}"
     return RunPlan(
         sdk=sdk,
@@ -87,6 +88,11 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         network=network.network,
         traces=network.traces,
         bootstrap=network.bootstrap,
+        client=client.client,
+        compute_limit=client.compute_limit,
+        sdk_bootstrap=network.sdk_bootstrap,
+        snapshot_interval=network.snapshot_interval,
+        message_file=network.message_file,
     )
 
 
@@ -195,10 +201,7 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
     under_load = _load_duration(settings, index, chain_only=chain_only)
     duration = settings.get(f"stage.{index}.duration") if under_load is None else under_load
     if duration is None:
-        # A local chain alone has nothing to wait for; a network goes on making blocks.
-        alone = chain_only and settings.get("profile") == LOCAL
-        shared = settings.get("stage.load-duration") or settings.get("stage.duration")
-        duration = 0 if alone else shared
+        duration = _shared_duration(settings, index, count, chain_only=chain_only)
     save = settings.get(f"stage.{index}.save-storage")
     if save is None:
         save = settings.get("stage.save-storage")
@@ -212,6 +215,18 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
         cycles=None if chain_only else cycles,
         load_duration_s=None if under_load is None else float(under_load) * 60,
     )
+
+
+def _shared_duration(settings: Settings, index: int, count: int, *, chain_only: bool) -> float:
+    """Minutes of a stage that has no duration of its own."""
+    shared: float = settings.get("stage.load-duration") or settings.get("stage.duration")
+    if not chain_only:
+        return shared
+    if settings.get("acceptance-integration-message-file") is not None:
+        # The other side decides how long the last stage lasts, and waits for the others.
+        return UNTIL_INTERRUPTED if index == count - 1 else 0
+    # A local chain alone has nothing to wait for; a network continues to make blocks.
+    return 0 if settings.get("profile") == LOCAL else shared
 
 
 def _load_duration(settings: Settings, index: int, *, chain_only: bool) -> float | None:

@@ -10,7 +10,7 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
 from loadgenctl.plan.lookup import find
-from loadgenctl.plan.options import RESUME_KEYS
+from loadgenctl.plan.purposes import RESUME_KEYS
 
 
 def changes(args: Sequence[str]) -> dict[str, Any]:

@@ -118,7 +118,12 @@ def rows(settings: Settings) -> list[Row]:
         paths = [
             path for path, match in matches.items() if match is not None and match.option is option
         ]
-        found += [(number, path, settings.values[path], settings.origins[path]) for path in paths]
+        found += [
+            (number, path, settings.values[path], settings.origins[path])
+            for path in paths
+            # What was switched off again counts as not given.
+            if settings.values[path] is not None
+        ]
         if option.default is not None and "*" in option.path:
             found += [
                 (number, path, option.default, DEFAULT)

@@ -21,6 +21,8 @@ from loadgenctl.plan.settings import from_table
 HARMLESS = frozenset(
     {
         "sdk",
+        "client",
+        "chain.compute-limit",
         "monitor",
         "stages",
         "stage.duration",
@@ -34,6 +36,7 @@ HARMLESS = frozenset(
         "stage.*.save-storage",
         "chain-only",
         "reset",
+        "chain.snapshot-interval",
         "fail-fast",
         "monitor-interval",
         "sample-interval",
@@ -53,7 +56,15 @@ HARMLESS = frozenset(
         "timeout.provision",
     }
 )
-WITHIN = frozenset({"output-dir", "state-dir", "sim-config", "custom-bootstrap"})
+WITHIN = frozenset(
+    {
+        "output-dir",
+        "state-dir",
+        "sim-config",
+        "custom-bootstrap",
+        "acceptance-integration-message-file",
+    }
+)
 """Harmless for paths in the folder of the file."""
 NEEDS_TRUST = frozenset(
     {

@@ -16,7 +16,7 @@ from loadgenctl.records import schema
 
 Kind = Literal[
     "text", "whole", "number", "time", "stage", "truth", "object", "texts", "objects", "words",
-    "sizes", "vats",
+    "sizes", "vats", "times", "wholes",
 ]  # fmt: skip
 
 DEEPEST: Final = 100
@@ -63,7 +63,8 @@ def is_time(value: object) -> bool:
     return (type(value) is int or type(value) is float) and -LATEST < value < LATEST
 
 
-def _is_whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """True for a whole number that is exact wherever JSON is read."""
     return type(value) is int and -WHOLE < value < WHOLE
 
 
@@ -100,6 +101,16 @@ def _are_sizes(value: object) -> bool:
     return type(value) is dict and all(is_number(item) for item in value.values())
 
 
+def _are_times(value: object) -> bool:
+    """A list of times, null where one is not known."""
+    return type(value) is list and all(item is None or is_time(item) for item in value)
+
+
+def _are_wholes(value: object) -> bool:
+    """The same of whole numbers."""
+    return type(value) is list and all(item is None or is_whole(item) for item in value)
+
+
 def _are_vats(value: object) -> bool:
     """What the agent tells of vats: each has its id, and a name where that is known."""
     return type(value) is list and all(
@@ -110,7 +121,7 @@ def _are_vats(value: object) -> bool:
 
 _CHECKS: Final[Mapping[Kind, Callable[[object], bool]]] = {
     "text": _is_text,
-    "whole": _is_whole,
+    "whole": is_whole,
     "number": is_number,
     "time": is_time,
     "stage": is_stage,
@@ -121,6 +132,8 @@ _CHECKS: Final[Mapping[Kind, Callable[[object], bool]]] = {
     "words": _are_words,
     "sizes": _are_sizes,
     "vats": _are_vats,
+    "times": _are_times,
+    "wholes": _are_wholes,
 }
 
 _PERF: Final = Shape(
@@ -153,6 +166,8 @@ _EVENT: Final = Shape(
         "count": "whole",
         "state": "text",
         "status": "object",
+        "tasks": "texts",
+        "unavailable": "words",
     },
     required=("type",),
 )
@@ -196,6 +211,11 @@ CYCLE: Final = Shape(
         "latency_s": "time",
         "success": "truth",
         "error": "text",
+        "inclusion_s": "times",
+        "settlement_s": "times",
+        "included_height": "wholes",
+        "settled_height": "wholes",
+        "gas": "wholes",
     },
     required=("stage", "task"),
 )

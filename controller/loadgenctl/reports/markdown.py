@@ -13,6 +13,7 @@ from itertools import count
 from typing import Final
 
 from loadgenctl.reports.facts import UNTOLD, RunFacts
+from loadgenctl.reports.offers import LATENCIES, SPREAD, TITLE, offer_cells
 from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
 from loadgenctl.reports.text import notes
 from loadgenctl.reports.words import MISSING, clean, duration, mebibytes, number, percent, seconds
@@ -44,6 +45,7 @@ def page(facts: RunFacts) -> str:
         _head(facts),
         _stage_table(stages),
         _cycle_table(stages),
+        _offer_table(stages),
         _resource_table(parts(facts.summary, "resources")),
         _failures(facts),
     ]
@@ -161,6 +163,13 @@ def _cycle_table(stages: Sequence[Summary]) -> list[str]:
             )
     heads = ("stage", "task", "cycles", "ok %", "unfinished", "missed", "avg s", "p50 s", "p95 s")
     return _table("Cycles; times of successful cycles", heads, rows, left=2)
+
+
+def _offer_table(stages: Sequence[Summary]) -> list[str]:
+    rows = [(stage, _cell(task), *cells) for stage, task, cells in offer_cells(stages)]
+    latencies = (f"{words} {name} s" for words, _ in LATENCIES for name in SPREAD)
+    heads = ("stage", "task", "offers", *latencies, "gas avg")
+    return _table(f"{TITLE}; from sending, of successful cycles", heads, rows, left=2)
 
 
 def _resource_table(resources: Sequence[Summary]) -> list[str]:

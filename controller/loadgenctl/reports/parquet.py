@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.stats.tables import Kind, Table
@@ -55,8 +55,14 @@ def write_tables(folder: Path, tables: Iterable[Table], polars: ModuleType) -> l
     return written
 
 
+def _type(kind: Kind, polars: ModuleType) -> Any:
+    if kind == "numbers" or kind == "wholes":
+        return polars.List(_type("number" if kind == "numbers" else "whole", polars))
+    return getattr(polars, _TYPES[kind])
+
+
 def _write(target: Path, table: Table, polars: ModuleType) -> None:
-    schema = {name: getattr(polars, _TYPES[kind]) for name, kind in table.kinds.items()}
+    schema = {name: _type(kind, polars) for name, kind in table.kinds.items()}
     frame = polars.DataFrame(dict(table.columns), schema=schema)
     partial = target.with_name(f".{target.name}.tmp")
     try:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from loadgenctl.reports.offers import LATENCIES, SPREAD, TITLE, offer_cells
 from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
 from loadgenctl.reports.tables import Cell, Column, Table
 from loadgenctl.reports.words import MISSING, clean, count, mebibytes, number, percent, seconds
@@ -36,6 +37,7 @@ def tables(summary: Summary) -> list[Table]:
     made = (
         _stage_table(stages),
         _cycle_table(stages, part(summary, "totals")),
+        _offer_table(stages),
         _block_table(stages),
         _vat_table(stages),
         _resource_table(parts(summary, "resources")),
@@ -131,6 +133,24 @@ def _cycle_row(index: str, task: str, cycle: Summary) -> Sequence[Cell]:
         *(seconds(spread.get(name)) for name in ("avg", "p50", "p95", "max")),
         seconds(latency.get("p95")),
     )
+
+
+def _offer_table(stages: Sequence[Summary]) -> Table:
+    latencies = (
+        Column(f"{words} {name}", joined=name != SPREAD[0])
+        for words, _ in LATENCIES
+        for name in SPREAD
+    )
+    columns = (
+        Column("stage", "whole"),
+        Column("task", "name"),
+        Column("offers"),
+        *latencies,
+        Column("gas avg", rank=1),
+    )
+    rows = [(stage, clean(task), *cells) for stage, task, cells in offer_cells(stages)]
+    title = f"{TITLE} (seconds from sending, of successful cycles)"
+    return Table(title, columns, rows, keys=2)
 
 
 def _block_table(stages: Sequence[Summary]) -> Table:

@@ -186,6 +186,11 @@ def notes(summary: Summary) -> list[Text]:
             lines.append(Text(words, "yellow"))
         for error, count in part(stage, "cycle_errors").items():
             lines.append(Text(f"  stage {index}: {clean(error, 160)} ({times(count)})", "red"))
+        offers = part(stage, "offer_times")
+        if offers.get("mismatched"):
+            words = f"{number(offers['mismatched'])} of {number(offers.get('checked'))}"
+            words = f"  stage {index}: latencies of offers that do not fit their blocks: {words}"
+            lines.append(Text(words, "yellow"))
         odd = part(stage, "anomalies")
         if odd:
             words = ", ".join(f"{clean(kind)} {count}" for kind, count in odd.items())

@@ -70,7 +70,8 @@ class Recipes:
     """What an SDK says about its roles."""
 
     chain: RoleRecipe
-    solo: RoleRecipe
+    clients: tuple[RoleRecipe, ...]
+    """Those that are roles of their own: one, or none where the load acts through wallets."""
     loadgen: RoleRecipe
 
 
@@ -91,8 +92,10 @@ class _Pod:
     timeouts: Mapping[str, float]
 
     def services(self, recipes: Recipes) -> tuple[Service, ...]:
-        chain, solo, loadgen = recipes.chain, recipes.solo, recipes.loadgen
-        ports = self.options.ports
+        chain, loadgen, ports = recipes.chain, recipes.loadgen, self.options.ports
+        acting = (*recipes.clients, loadgen)
+        funded = "the client" if recipes.clients else "the wallets"
+        made = [CREATE_CLIENT for _ in recipes.clients]
         return (
             Service(holder_spec(self.options, HOLDER), "holds the network that all others join"),
             Service(
@@ -106,11 +109,14 @@ class _Pod:
                 "makes the chain, unless it is there",
                 {HOLDER: STARTED},
             ),
-            self._once(
-                CREATE_CLIENT,
-                in_turn(solo.prepare, solo.state_probe),
-                "makes the client, unless it is there",
-                {CREATE_CHAIN: DONE},
+            *(
+                self._once(
+                    CREATE_CLIENT,
+                    in_turn(client.prepare, client.state_probe),
+                    "makes the client, unless it is there",
+                    {CREATE_CHAIN: DONE},
+                )
+                for client in recipes.clients
             ),
             self._role(
                 chain,
@@ -120,18 +126,21 @@ class _Pod:
             ),
             self._once(
                 PROVISION,
-                in_turn(solo.provision, None),
-                "funds the client and makes it known to the chain, unless that was done",
-                {CREATE_CLIENT: DONE, chain.role: HEALTHY},
+                in_turn([command for role in acting for command in role.provision], None),
+                f"makes {funded} known to the chain, with funds, unless that was done",
+                {**dict.fromkeys(made, DONE), chain.role: HEALTHY},
             ),
-            self._role(solo, probes.listening(ports.solo), "the client", {PROVISION: DONE}),
+            *(
+                self._role(client, probes.listening(ports.solo), "the client", {PROVISION: DONE})
+                for client in recipes.clients
+            ),
             self._role(
                 loadgen,
                 probes.get(ports.loadgen, "config"),
                 "the load service; its load is off until it is configured",
-                {solo.role: HEALTHY},
+                {client.role: HEALTHY for client in recipes.clients} or {PROVISION: DONE},
                 # A client that listens may yet take its whole time to be ready for the driver.
-                waiting=self._timeout(solo),
+                waiting=sum(self._timeout(client) for client in recipes.clients),
             ),
             self._once(
                 READY,

@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import orjson
 
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
 from loadgenctl.plainfile import RolePath, open_plain
+from loadgenctl.records.offers import offers_of
 from loadgenctl.records.reader import parse_row
 from loadgenctl.records.shape import shape_of
 from loadgenctl.sdks.base import TOOLS
@@ -103,6 +104,12 @@ class CycleRow(TypedDict):
     """From the intended start: includes waiting for a free slot."""
     success: bool | None
     error: str | None
+    inclusion_s: NotRequired[list[float | None]]
+    """Of cycles through smart wallets, as all below: see `records.offers`."""
+    settlement_s: NotRequired[list[float | None]]
+    included_height: NotRequired[list[int | None]]
+    settled_height: NotRequired[list[int | None]]
+    gas: NotRequired[list[int | None]]
 
 
 @dataclass(slots=True)
@@ -156,6 +163,10 @@ class LoadEvents:
         """Why the last failed cycle or preparation failed."""
         self.longest_cycle = 0.0
         """Seconds of the longest finished cycle."""
+        self.offered: tuple[str, ...] = ()
+        """The tasks that the driver can run, as its hello told."""
+        self.unavailable: Mapping[str, str] = {}
+        """Task that it cannot run → why, as far as it told."""
         self.driver_exit: str | None = None
         """Why the driver ended before it was asked to; None while it lives or ended as asked."""
 
@@ -283,6 +294,8 @@ class LoadEvents:
             for counts in self.tasks.values():
                 counts.active = 0
             self.driver_exit = None
+            self.offered = tuple(event.get("tasks") or ())
+            self.unavailable = dict(event.get("unavailable") or {})
         elif event.get("state") == "exit" and event.get("expected") is not True:
             self.driver_exit = str(event.get("reason") or "the driver ended")
 
@@ -331,6 +344,7 @@ class LoadEvents:
         row["duration_s"] = _elapsed(event.get("duration"), finish, row["start"])
         row["latency_s"] = _elapsed(event.get("latency"), finish, row["intended_start"])
         row["success"] = event.get("success") is True
+        row.update(cast("CycleRow", offers_of(event.get("detail"))))
         if row["success"]:
             counts.succeeded += 1
         else:

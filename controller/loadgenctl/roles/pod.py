@@ -70,6 +70,8 @@ class PodOptions:
     """The results folder, for whoever sweeps up after a dead run."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
+    with_client: bool = True
+    """A client listens at its port."""
     ports: Ports = field(default_factory=Ports)
     network: str | None = None
     """The engine's network that the pod joins: its other containers reach the chain."""
@@ -81,7 +83,8 @@ class PodOptions:
         """Port at which the relay listens → a role's port."""
         ports = self.ports
         if self.publish:
-            return _relayed((ports.chain, ports.solo, ports.loadgen))
+            client = (ports.solo,) if self.with_client else ()
+            return _relayed((ports.chain, *client, ports.loadgen))
         # Who is on the same network may ask the chain, and steer neither client nor load.
         return _relayed((ports.chain,)) if self.network else {}
 

@@ -15,7 +15,8 @@ from loadgenctl.run import host
 from loadgenctl.run.composefile import render
 from loadgenctl.run.context import role_context
 from loadgenctl.run.making import Makers, make_image, make_sdk, resolve, sweep
-from loadgenctl.sdks.base import OUT, events_path
+from loadgenctl.run.networks import require_features
+from loadgenctl.sdks.base import OUT, clients, events_path
 
 FILE = "compose.yaml"
 SHARED, STATE = "shared", "state"
@@ -45,6 +46,7 @@ def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) ->
     """
     makers.engine.info()
     wanted = resolve(plan, makers)
+    require_features(plan, wanted.family)
     _claim(into)
     sweep(makers)
     log = into / BUILD_LOG
@@ -61,10 +63,11 @@ def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) ->
         owner=None,
         limits=plan.limits,
         publish=True,
+        with_client=bool(clients(wanted.family, role_context(plan, STAGE))),
     )
     context = role_context(plan, STAGE)
     family = wanted.family
-    recipes = Recipes(family.chain(context), family.solo(context), family.loadgen(context))
+    recipes = Recipes(family.chain(context), clients(family, context), family.loadgen(context))
     text = render(services(options, folders, recipes, plan.timeouts), wanted.resolved, family)
     events = folders.shared / PurePosixPath(events_path(STAGE)).relative_to(OUT)
     return LaidOut(_write(into / FILE, text), events, folders.state)

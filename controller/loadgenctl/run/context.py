@@ -116,6 +116,10 @@ def role_context(plan: RunPlan, stage: int, network: ChainNetwork | None = None)
         shared=plan.network is not None,
         traces=plan.traces,
         bootstrap=f"{TOOLS}/bootstrap.json" if plan.bootstrap else None,
+        client=plan.client,
+        compute_limit=plan.compute_limit,
+        sdk_bootstrap=plan.sdk_bootstrap,
+        snapshot_interval=plan.snapshot_interval,
     )
 
 

@@ -1,4 +1,7 @@
-"""The load's side of a stage: client and load service up, cycles counted, all wound down."""
+"""The load's side of a stage: clients and load service up, cycles counted, all wound down.
+
+Where the load acts through smart wallets there is no client: the list of them is empty.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,12 @@ from loadgenctl.run import diagnosis
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.setup import prepare, run_all
 from loadgenctl.run.watch import CALM, Watch
-from loadgenctl.sdks.base import events_path
+from loadgenctl.sdks.base import clients, events_path
 from loadgenctl.slog.follow import SlogFollower
 
 STARTED = "started"
+CLIENT = "client"
+"""What the files and events of any client are named by."""
 CYCLE_STALL = 600.0
 """Seconds under load without a finished cycle, beyond what the schedule itself leaves between two
 starts, after which the load is called stalled.
@@ -37,7 +42,7 @@ WIND_DOWN_INTERRUPTED = 20.0
 
 
 class LoadSide:
-    """Starts, watches and stops client and load generator of one stage."""
+    """Starts, watches and stops clients and load generator of one stage."""
 
     def __init__(
         self,
@@ -61,45 +66,92 @@ class LoadSide:
         self._watch = watch
         self._stage = stage
         role_context = ctx.role_context(stage)
-        self.solo = Role(ctx.pod, ctx.family.solo(role_context), ctx.clock)
+        self.clients = tuple(
+            Role(ctx.pod, recipe, ctx.clock) for recipe in clients(ctx.family, role_context)
+        )
         self.loadgen = Role(ctx.pod, ctx.family.loadgen(role_context), ctx.clock)
         self.events = LoadEvents(ctx.on_host(events_path(stage)), stage)
-        self._slog: SlogFollower | None = None
+        self._slogs: list[SlogFollower] = []
         self._loaded_since: float | None = None
         self._load_over = False
         self.load_began: float | None = None
         """When the load was turned on, by the monotonic clock."""
 
-    def provision_client(self) -> None:
-        """Create the client, fund it and make it known to the running chain, unless that was done.
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """In the order in which they are started."""
+        return (*self.clients, self.loadgen)
+
+    @property
+    def provisions(self) -> bool:
+        """Whether `provision` has anything to do; some drivers make what they need themselves."""
+        return any(role.recipe.prepare or role.recipe.provision for role in self.roles)
+
+    def provision(self) -> None:
+        """Create what the load acts through, fund it and make it known to the running chain, unless
+        that was done.
 
         The chain runs by now: what a run is about starts as soon as it can.
         """
         name, log = f"stage {self._stage}", f"setup-stage-{self._stage}"
-        # The chain is needed all the while, and an end may be asked for.
-        prepare(self._ctx, self.solo.recipe, name, log, self._watch.turn)
-        run_all(self._ctx, self.solo.recipe.provision, name, log, self._watch.turn)
+        for recipe in (role.recipe for role in self.roles):
+            # The chain is needed all the while, and an end may be asked for.
+            prepare(self._ctx, recipe, name, log, self._watch.turn)
+            run_all(self._ctx, recipe.provision, name, log, self._watch.turn)
 
-    def start_client(self) -> None:
-        """Start the client and wait until it is ready."""
-        ctx, recipe = self._ctx, self.solo.recipe
+    def start_client(self, client: Role) -> None:
+        """Start a client and wait until it is ready."""
+        ctx, recipe = self._ctx, client.recipe
         if recipe.slog is not None:
-            self._slog = SlogFollower(
+            slog = SlogFollower(
                 ctx.on_host(recipe.slog),
-                ctx.packed_slog("client", self._stage),
+                ctx.packed_slog(CLIENT, self._stage),
                 codec=ctx.plan.slog_codec,
             )
-        self._watch.pollers.append(self.poll)
+            self._slogs.append(slog)
+        self._poll_from_now()
         began = ctx.clock.monotonic()
         ctx.store.perf("run-client-start")
-        self._bring_up(self.solo, "client", STARTED)
+        self._bring_up(client, CLIENT, STARTED)
         ctx.store.perf("client-ready", duration=round(ctx.clock.monotonic() - began, 6))
+
+    def _poll_from_now(self) -> None:
+        if self.poll not in self._watch.pollers:
+            self._watch.pollers.append(self.poll)
 
     def start_load(self) -> None:
         """Start the load service and wait until its driver is ready."""
+        self._poll_from_now()
         self._ctx.store.perf("run-loadgen-start")
         self._bring_up(self.loadgen, "loadgen", STARTED)
         self._ctx.store.perf("loadgen-ready")
+        # What the driver offers was written before it was ready.
+        self.poll()
+        self._require_offered()
+
+    def _require_offered(self) -> None:
+        """Raise `LoadFailed` for a task of this stage or a later one that the driver cannot run.
+
+        Now, because the stages before it would have been run for nothing.
+        """
+        offered, unavailable = self.events.offered, self.events.unavailable
+        if not offered and not unavailable:
+            return
+        left = self._ctx.plan.stages[self._stage :]
+        missing = {task: None for spec in left for task in spec.load or {} if task not in offered}
+        if not missing:
+            return
+        told = [
+            f"{task} ({unavailable[task]})" if task in unavailable else task for task in missing
+        ]
+        raise LoadFailed(
+            f"the load of this revision cannot run {', '.join(told)};"
+            f" it offers {', '.join(offered) or 'no task'}",
+            role="loadgen",
+            step="load",
+            hint=f"leave out --stage.loadgen.{next(iter(missing))}"
+            + (f", and use --stage.loadgen.{offered[0]}" if offered else ""),
+        )
 
     def _bring_up(self, role: Role, perf_name: str, first_mark: str) -> None:
         ctx, recipe = self._ctx, role.recipe
@@ -184,8 +236,8 @@ class LoadSide:
 
     def poll(self) -> None:
         """Take new load events and slog; see that cycles still finish. Raises `LoadFailed`."""
-        if self._slog is not None:
-            self._slog.poll()
+        for slog in self._slogs:
+            slog.poll()
         cycles_before = self.events.finished
         new = self.events.poll()
         if new:
@@ -275,17 +327,16 @@ class LoadSide:
         )
 
     def stop(self) -> list[LoadgenError]:
-        """Stop load generator and client, in that order, as far as they were started; what was
+        """Stop load generator and clients, in that order, as far as they were started; what was
         wrong with how they ended.
         """
-        running = [role for role in (self.loadgen, self.solo) if role.started]
-        names = {self.loadgen.name: "loadgen-stopped", self.solo.name: "client-stopped"}
+        running = [role for role in reversed(self.roles) if role.started]
         # A driver waits for its cycles in flight, and these were given up.
         hurry = self.events.active > 0
         for role in running:
             self._watch.roles = [other for other in self._watch.roles if other is not role]
             role.stop(hurry=hurry)
-            self._ctx.store.perf(names[role.name])
+            self._ctx.store.perf(f"{self._kind(role)}-stopped")
         self._loaded_since = None
         self.poll()
         return stop_troubles(running)
@@ -296,8 +347,12 @@ class LoadSide:
         with ExitStack() as whatever_happens:
             # A stage that failed under load never turned it off.
             whatever_happens.callback(self._tell_load_finish)
-            if self._slog is not None:
-                whatever_happens.callback(self._slog.close, delete_plain=True)
-            for role, name in ((self.solo, "client"), (self.loadgen, "loadgen")):
-                log = f"{name}-stage-{self._stage}"
+            for slog in self._slogs:
+                whatever_happens.callback(slog.close, delete_plain=True)
+            for role in self.roles:
+                log = f"{self._kind(role)}-stage-{self._stage}"
                 whatever_happens.callback(self._ctx.close_role, role, log)
+
+    def _kind(self, role: Role) -> str:
+        """What its files and events are named by."""
+        return "loadgen" if role is self.loadgen else CLIENT

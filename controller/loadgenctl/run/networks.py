@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadgenctl.errors import RunError, UsageError
-from loadgenctl.model import RELAYED, RunPlan
+from loadgenctl.model import RELAYED, RunPlan, TrustPoint
 from loadgenctl.networks.document import CONFIG, GENESIS, require_reachable
-from loadgenctl.networks.offer import network_config, node_id, read_of_chain
+from loadgenctl.networks.offer import network_config, node_id, read_of_chain, trusted_block
 from loadgenctl.networks.origin import GENESIS_LIMIT, Found, OriginReader
 from loadgenctl.plainfile import require_inside, write_plain
 from loadgenctl.records.store import RunStore
@@ -25,8 +25,14 @@ def require_features(plan: RunPlan, family: SdkFamily) -> None:
     wanted = {name: f"--trace {name}" for name in plan.traces}
     if plan.bootstrap is not None:
         wanted["bootstrap"] = "--custom-bootstrap"
-    if plan.state_sync:
-        wanted["state-sync"] = "--use-state-sync"
+    if plan.state_sync or plan.snapshot_interval is not None:
+        wanted["state-sync"] = (
+            "--use-state-sync" if plan.state_sync else "--chain.snapshot-interval"
+        )
+    if plan.client == "wallet":
+        wanted["wallet"] = "--client wallet"
+    if plan.compute_limit is not None:
+        wanted["compute-limit"] = "--chain.compute-limit"
     for feature, option in wanted.items():
         why = family.lacks(feature)
         if why is not None:
@@ -77,9 +83,36 @@ def offer(ctx: StageContext) -> None:
 
     Raises `RunError` for a chain that cannot be followed.
     """
-    plan, recipe = ctx.plan, ctx.family.chain(ctx.role_context(0))
-    if plan.network is None or plan.origin is not None:
+    if not _offers(ctx.plan):
         return
+    folder = _describe(ctx)
+    ctx.progress.note(
+        f"others follow this chain by --profile testnet --testnet-origin {folder}"
+        f" --network {ctx.plan.network}"
+    )
+
+
+def offer_trust(ctx: StageContext, rpc: Callable[[str], dict[str, object] | None]) -> None:
+    """Add a block of the running chain to the origin, by which nodes begin with `--use-state-sync`.
+
+    `rpc` asks the chain's node. Without snapshots there is nothing to begin with.
+    """
+    if not _offers(ctx.plan) or ctx.plan.snapshot_interval is None:
+        return
+    trust = trusted_block(rpc("status"))
+    if trust is None:
+        ctx.progress.warn("the chain's node names no block: others cannot use --use-state-sync")
+        return
+    _describe(ctx, trust)
+
+
+def _offers(plan: RunPlan) -> bool:
+    return plan.network is not None and plan.origin is None
+
+
+def _describe(ctx: StageContext, trust: TrustPoint | None = None) -> Path:
+    """Write the two documents of an origin; the folder of it. Raises as `offer` does."""
+    plan, recipe = ctx.plan, ctx.family.chain(ctx.role_context(0))
     if recipe.genesis is None or recipe.node_key is None:
         raise RunError("this SDK's chain cannot be followed", role="chain", step=ORIGIN)
     genesis = read_of_chain(ctx.on_host(recipe.genesis), GENESIS_LIMIT.size)
@@ -87,13 +120,14 @@ def offer(ctx: StageContext) -> None:
     folder = ctx.store.path(ORIGIN)
     folder.mkdir(exist_ok=True)
     require_inside(folder, ctx.store.folder)
-    config = network_config(genesis, node, ctx.pod.holder.name, plan.ports.chain + RELAYED)
+    rpc_port = plan.ports.chain + RELAYED
+    config = network_config(genesis, node, ctx.pod.holder.name, rpc_port, trust)
     _write(folder / GENESIS, genesis)
-    _write(folder / CONFIG, config)
-    ctx.progress.note(
-        f"others follow this chain by --profile testnet --testnet-origin {folder}"
-        f" --network {plan.network}"
-    )
+    # Others read it at any time: never half of it.
+    part = folder / f"{CONFIG}.part"
+    _write(part, config)
+    part.replace(folder / CONFIG)
+    return folder
 
 
 def _write(path: Path, content: bytes) -> None:

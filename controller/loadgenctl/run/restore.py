@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -151,7 +151,7 @@ def _set_aside(resumption: Resumption, stage: int, attempt: int, shared: Path) -
 def restore(
     resumption: Resumption,
     chain: RoleRecipe,
-    client: RoleRecipe,
+    clients: Sequence[RoleRecipe],
     hands: Hands,
 ) -> None:
     """Make the state what the stage begins with. Raises `UsageError` if it cannot be used."""
@@ -168,7 +168,7 @@ def restore(
         remove_mark(state)
         for role, recipe, stage in (
             ("chain", chain, basis.chain),
-            ("client", client, basis.client),
+            *(("client", client, basis.client) for client in clients),
         ):
             source = None if stage is None else saved(resumption.folder, role, stage)
             if recipe.storage is not None:

@@ -41,7 +41,7 @@ class Basis:
     chain: int | None = None
     """The stage at whose end the chain's storage was saved."""
     client: int | None = None
-    """The same of the client's; None: there was no client yet."""
+    """The same of the client's; None: there was no client, or not yet."""
 
     def words(self, stage: int) -> str:
         """For a person and status.json; `stage` is the one that is run first."""
@@ -289,7 +289,9 @@ def _basis(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None) -> B
         return Basis("as it is")
     chain = stage - 1
     with_client = [
-        spec.index for spec in plan.stages[:stage] if spec.prepare or not spec.chain_only
+        spec.index
+        for spec in plan.stages[:stage]
+        if plan.client == "solo" and (spec.prepare or not spec.chain_only)
     ]
     client = with_client[-1] if with_client else None
     wanted = [saved(folder, "chain", chain)]

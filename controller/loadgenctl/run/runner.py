@@ -21,7 +21,7 @@ from loadgenctl.program import program_name
 from loadgenctl.records.log import RunLog
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
-from loadgenctl.run import disk, ending, host, networks, restore, storage
+from loadgenctl.run import disk, ending, host, messages, networks, restore, storage
 from loadgenctl.run.context import role_context
 from loadgenctl.run.document import run_document
 from loadgenctl.run.making import (
@@ -34,6 +34,7 @@ from loadgenctl.run.making import (
 from loadgenctl.run.resume import Resumption, resumable
 from loadgenctl.run.stages import run_stages
 from loadgenctl.run.walk import Services, Walk, known
+from loadgenctl.sdks.base import clients
 
 SHARED = "shared"
 
@@ -61,6 +62,7 @@ def execute(plan: RunPlan, services: Services, resumption: Resumption | None = N
     engine_info = services.engine.info()
     wanted = resolve(plan, services)
     networks.require_features(plan, wanted.family)
+    messages.require_place(plan)
     left = plan if resumption is None else replace(plan, stages=resumption.left)
     needs = disk.needs(left, simulated=wanted.family.simulated)
     disk.preflight(plan, needs, services.disks, services.progress.warn)
@@ -203,8 +205,8 @@ def _open_pod(walk: Walk) -> None:
     host.make_folders(folders, services.role_user)
     if walk.resumption is not None:
         roles = role_context(plan, walk.resumption.stage)
-        recipes = walk.family.chain(roles), walk.family.solo(roles)
-        restore.restore(walk.resumption, *recipes, services)
+        chain = walk.family.chain(roles)
+        restore.restore(walk.resumption, chain, clients(walk.family, roles), services)
     tools = {**walk.family.tools()}
     bootstrap = {"bootstrap_json": plan.bootstrap}
     host.copy_tools(tools, folders.shared / "tools", sim_toml=plan.sim_config, **bootstrap)
@@ -218,6 +220,7 @@ def _open_pod(walk: Walk) -> None:
         results=walk.store.folder,
         limits=plan.limits,
         publish=plan.publish,
+        with_client=bool(clients(walk.family, role_context(plan, 0))),
         ports=plan.ports,
         network=plan.network,
         uplink=plan.origin is not None,
@@ -231,7 +234,7 @@ def _listening(walk: Walk) -> dict[int, str]:
     family, context = walk.family, role_context(walk.plan, 0, walk.network)
     recipes = [family.chain(context)] if walk.plan.monitor else []
     if any(not stage.chain_only for stage in walk.plan.stages):
-        recipes += [family.solo(context), family.loadgen(context)]
+        recipes += [*clients(family, context), family.loadgen(context)]
     return {port: recipe.role for recipe in recipes for port in recipe.ports}
 
 

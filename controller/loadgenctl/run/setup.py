@@ -8,23 +8,42 @@ from loadgenctl.model import Command
 from loadgenctl.roles.pod import SETUP
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.provisioning import Provisioning
-from loadgenctl.sdks.base import RoleRecipe
+from loadgenctl.run.statemark import read_mark
+from loadgenctl.sdks.base import RoleRecipe, clients
 
 
 def set_up(ctx: StageContext) -> None:
-    """Before the first stage: the chain's state, and a network's client, which somebody else has to
+    """Before the first stage: the chain's state, and a network's clients, which others have to
     provision. Raises `RunError` naming what failed.
     """
     plan = ctx.plan
     of_networks = {} if plan.origin is None else {"testnetOrigin": plan.origin}
     ctx.store.perf("setup-tasks-start", reset=plan.reset, withMonitor=plan.monitor, **of_networks)
     if plan.monitor:
-        prepare(ctx, ctx.family.chain(ctx.role_context(0)), "setup", SETUP)
+        chain = ctx.family.chain(ctx.role_context(0))
+        _tell_kept_limit(ctx, chain)
+        prepare(ctx, chain, "setup", SETUP)
     if ctx.network is not None and any(not stage.chain_only for stage in plan.stages):
-        client = ctx.family.solo(ctx.role_context(0))
-        prepare(ctx, client, "setup", SETUP)
-        Provisioning(ctx, client, ctx.network).wait()
+        for client in clients(ctx.family, ctx.role_context(0)):
+            prepare(ctx, client, "setup", SETUP)
+            Provisioning(ctx, client, ctx.network).wait()
     ctx.store.perf("setup-tasks-finish")
+
+
+def _tell_kept_limit(ctx: StageContext, chain: RoleRecipe) -> None:
+    """Note that the chain of an earlier run keeps its genesis, and so its limit."""
+    mark = read_mark(ctx.pod.folders.state)
+    ours = mark is not None and mark.run_id == ctx.pod.options.run_id
+    if ctx.plan.compute_limit is None or ours or not _is_there(ctx, chain):
+        return
+    ctx.progress.note(
+        "the chain is there already: it keeps its own limit of computrons, whatever"
+        " --chain.compute-limit says"
+    )
+
+
+def _is_there(ctx: StageContext, recipe: RoleRecipe) -> bool:
+    return recipe.state_probe is not None and ctx.on_host(recipe.state_probe).exists()
 
 
 def prepare(
@@ -35,7 +54,7 @@ def prepare(
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
     """Make a role's state, unless it is there. See `run_all`."""
-    if recipe.state_probe is None or not ctx.on_host(recipe.state_probe).exists():
+    if not _is_there(ctx, recipe):
         run_all(ctx, recipe.prepare, step, log, meanwhile)
 
 

@@ -1,11 +1,11 @@
-"""One stage: chain up, client and load up, hold, wind down, chain down, storage saved.
+"""One stage: chain up, clients and load up, hold, wind down, chain down, storage saved.
 
 The stage's duration counts from its start, so slow readiness eats into the load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError
@@ -13,11 +13,11 @@ from loadgenctl.model import StageSpec
 from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
 from loadgenctl.plainfile import NotPlainError
 from loadgenctl.records.raw import COPIES
-from loadgenctl.run import host
+from loadgenctl.run import host, messages, networks
 from loadgenctl.run.absent import AbsentChain
 from loadgenctl.run.chain import ChainSide
 from loadgenctl.run.context import StageContext
-from loadgenctl.run.load import LoadSide
+from loadgenctl.run.load import CLIENT, LoadSide
 from loadgenctl.run.progress import Live
 from loadgenctl.run.statemark import Standing, StateMark, write_mark
 from loadgenctl.run.storage import saved
@@ -25,7 +25,8 @@ from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import STATE
 
 FOREVER = float("inf")
-LOAD_ROLES = ("loadgen", "solo")
+ACTS_THROUGH: Mapping[str, str] = {"solo": "client", "wallet": "wallets"}
+"""A run's client → what the load acts through, in words."""
 
 
 class Stage:
@@ -35,7 +36,7 @@ class Stage:
         """Nothing is started yet."""
         self._ctx = ctx
         self._spec = spec
-        self._has_client = bool(spec.prepare) or not spec.chain_only
+        self._has_load = bool(spec.prepare) or not spec.chain_only
         self._watch = Watch(ctx.clock, ctx.interrupts)
         self._began = ctx.clock.monotonic()
         self._doing = "starting the chain"
@@ -98,10 +99,10 @@ class Stage:
         self._ctx.disk.check()
         self._start_chain()
         self.chain.wait_first_blocks()
-        if self._has_client:
-            if self._ctx.network is None:
-                self._do("creating and funding the client")
-                self.load.provision_client()
+        if self._has_load:
+            if self._ctx.network is None and self.load.provisions:
+                self._do(f"creating and funding the {ACTS_THROUGH[self._ctx.plan.client]}")
+                self.load.provision()
             self._start_load()
         if spec.prepare:
             self._prepare_load(spec.prepare)
@@ -127,6 +128,8 @@ class Stage:
         self._start_agent()
         self._do("waiting for the chain's first block")
         self.chain.wait_ready()
+        networks.offer_trust(self._ctx, self.chain.rpc)
+        messages.tell_ready(self._ctx.plan, self._spec.index)
 
     def _mark(self, standing: Standing) -> None:
         """Tell in the state folder what it holds, for whoever resumes the run."""
@@ -158,20 +161,21 @@ class Stage:
         ctx.sampler.start_agent(agent)
 
     def _start_load(self) -> None:
-        self._do("starting the client")
-        self.load.start_client()
-        self._ctx.sampler.watch("solo", self.load.solo.handle)
+        for client in self.load.clients:
+            self._do("starting the client")
+            self.load.start_client(client)
+            self._ctx.sampler.watch(client.name, client.handle)
         self._do("preparing the load")
         self.load.start_load()
-        self._ctx.sampler.watch("loadgen", self.load.loadgen.handle)
+        self._ctx.sampler.watch(self.load.loadgen.name, self.load.loadgen.handle)
 
     def _prepare_load(self, tasks: Sequence[str]) -> None:
-        """The client's first start and the load's preparation take long and cost the chain work.
+        """A client's first start and the load's preparation take long and cost the chain work.
 
         Done here once, they leave the stages with load alike. Then the chain is alone again.
         """
         self.load.prepare(tasks)
-        self._unwatch(LOAD_ROLES)
+        self._unwatch(self._load_roles)
         troubles = self.load.stop()
         self.load.close()
         self._require_orderly(troubles)
@@ -219,7 +223,10 @@ class Stage:
         return FOREVER if spec.duration < 0 else spec.duration - self._elapsed()
 
     def _enough(self) -> bool:
-        cycles = self._spec.cycles
+        spec = self._spec
+        if messages.asked_to_stop(self._ctx.plan, spec.index):
+            return True
+        cycles = spec.cycles
         return cycles is not None and self.load.events.finished >= cycles
 
     def _stop_roles(self) -> None:
@@ -247,7 +254,11 @@ class Stage:
 
     def _leave_all(self) -> None:
         self._ctx.sampler.stop_agent()
-        self._unwatch((*LOAD_ROLES, "chain"))
+        self._unwatch((*self._load_roles, "chain"))
+
+    @property
+    def _load_roles(self) -> tuple[str, ...]:
+        return tuple(role.name for role in self.load.roles)
 
     def _unwatch(self, roles: Sequence[str]) -> None:
         for role in roles:
@@ -256,8 +267,8 @@ class Stage:
     def _save_storage(self) -> None:
         ctx = self._ctx
         wanted = [("chain", self.chain.recipe.storage)] if ctx.plan.monitor else []
-        if self._has_client:
-            wanted.append(("client", self.load.solo.recipe.storage))
+        if self._has_load:
+            wanted += [(CLIENT, client.recipe.storage) for client in self.load.clients]
         for role, path in wanted:
             if path is not None:
                 to = saved(ctx.store.folder, role, self._spec.index)
@@ -290,7 +301,7 @@ class Stage:
     def _keep_traces(self) -> None:
         """Move what roles traced to where it stays."""
         refused: list[NotPlainError] = []
-        for recipe in (self.chain.recipe, self.load.solo.recipe):
+        for recipe in (self.chain.recipe, *(role.recipe for role in self.load.roles)):
             for path in recipe.traces.values():
                 left = self._ctx.on_host(path)
                 try:

@@ -52,7 +52,7 @@ def run_stages(walk: Walk) -> None:
         make_reader=services.make_reader,
         network=walk.network,
     )
-    if plan.publish or plan.network or plan.origin:
+    if services.engine.own_network and (plan.publish or plan.network or plan.origin):
         # Without published ports the pod has only loopback, of which Docker keeps no count.
         sampler.watch(HOLDER, known(walk.pod).holder, owns_network=True)
     if walk.resumption is None:

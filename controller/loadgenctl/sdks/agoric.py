@@ -68,7 +68,11 @@ VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
 """What chain and client log, as the original load generator asks for: numbers stay comparable."""
 
 BOOTSTRAP = "CHAIN_BOOTSTRAP_VAT_CONFIG"
+WALLET_BOOTSTRAP = f"{PROJECT}/wallet/bootstrap.json"
+"""Written when the chain is made for load by smart wallets."""
 KVSTORE = "kvstore"
+SNAPSHOTS = "--state-sync.snapshot-interval={} --state-sync.snapshot-keep-recent=2"
+"""Options of a node that makes snapshots: as the SDK's own testnets, it keeps two."""
 TRACE_VARIABLES = {"xsnap": "XSNAP_TEST_RECORD", "swingstore": "SWING_STORE_TRACE"}
 """Trace → the variable that names where it goes; the store of the chain's Go part has an option."""
 
@@ -122,18 +126,22 @@ class AgoricSdk:
         slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
         traces = trace_paths("chain", ctx, TRACE_VARIABLES.keys() | {KVSTORE})
         store = (f"--trace-store={traces[KVSTORE]}",) if KVSTORE in traces else ()
+        snapshots = SNAPSHOTS.format(ctx.snapshot_interval).split() if ctx.snapshot_interval else ()
         # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
         debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
-        bootstrap = {BOOTSTRAP: ctx.bootstrap} if ctx.bootstrap else {}
-        env = {**debug, **(era.chain_env if not ctx.network else {}), **bootstrap}
+        config = WALLET_BOOTSTRAP if ctx.client == "wallet" else ctx.bootstrap
+        bootstrap = {BOOTSTRAP: config} if config else {}
+        # A node that replays a network computes the bootstrap by what the network's own nodes had.
+        as_local = not ctx.network or ctx.sdk_bootstrap
+        env = {**debug, **(era.chain_env if as_local else {}), **bootstrap}
         return RoleRecipe(
             role="chain",
             command=Command(
-                argv=(era.daemon, "start", f"--home={CHAIN_HOME}", *store),
+                argv=(era.daemon, "start", f"--home={CHAIN_HOME}", *store, *snapshots),
                 env=self._env(SLOGFILE=slog, **env, **_trace_env(traces)),
                 workdir=PROJECT,
             ),
-            prepare=(self._follower(ctx.network) if ctx.network else self._own_chain(),),
+            prepare=(self._follower(ctx.network) if ctx.network else self._own_chain(ctx),),
             state_probe=f"{CHAIN_HOME}/config/genesis.json.sha256",
             marks=(
                 LogMark("launched", r"launch-chain: Launching SwingSet kernel"),
@@ -159,14 +167,17 @@ class AgoricSdk:
             watch_log=ctx.network is not None,
         )
 
-    def _own_chain(self) -> Command:
-        era = self._era
+    def _own_chain(self, ctx: RoleContext) -> Command:
+        era, limit = self._era, ctx.compute_limit
+        base = ("--bootstrap", ctx.bootstrap) if ctx.bootstrap else ()
         return self._setup(
             "create the chain",
             "init_chain.py",
             *("--helper", era.helper),
             *("--daemon", era.daemon),
             *("--stable", era.stable),
+            *(() if limit is None else ("--compute-limit", str(limit))),
+            *(("--wallets", SRC, *base) if ctx.client == "wallet" else ()),
         )
 
     def _follower(self, network: ChainNetwork) -> Command:
@@ -245,8 +256,18 @@ class AgoricSdk:
         )
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
-        """The load service; its driver is a deploy script against the client."""
-        driver = ("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", SRC, f"{PROJECT}/loadgen")
+        """The load service. Its driver is a deploy script against the client, or acts by smart
+        wallets, which it makes where they are not there yet.
+        """
+        driver: tuple[str, ...] = (
+            *("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", SRC, f"{PROJECT}/loadgen"),
+        )
+        if ctx.client == "wallet":
+            driver = (
+                *("python3", f"{TOOLS}/agoric/wallet/driver.py", "--project", PROJECT),
+                *("--helper", self._era.helper, "--stage", str(ctx.stage)),
+                *("--rpc-port", str(ctx.ports.chain)),
+            )
         return RoleRecipe(
             role="loadgen",
             command=load_service(

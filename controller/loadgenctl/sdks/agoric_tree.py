@@ -12,7 +12,7 @@ from typing import Any
 
 from loadgenctl.errors import LoadgenError
 from loadgenctl.sdks.base import SourceTree
-from loadgenctl.sdks.eras import Era, asked_go, text_of
+from loadgenctl.sdks.eras import GO_MODS, Era, asked_go, text_of
 
 Version = tuple[int, int, int]
 
@@ -202,10 +202,8 @@ def _npm_of(releases: Releases, node: str) -> str:
 
 def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dict[str, Any]:
     """Go's version: the revision's own, else the next newer one that can be had."""
-    named = [asked_go(tree)]
-    for path in ("golang/cosmos/go.mod", "go.mod"):
-        if found := _TOOLCHAIN.search(tree.read(path) or b""):
-            named.append((int(found[1]), int(found[2])))
+    chains = [_TOOLCHAIN.search(tree.read(path) or b"") for path in GO_MODS]
+    named = [asked_go(tree), *((int(found[1]), int(found[2])) for found in chains if found)]
     asked = max((one for one in named if one is not None), default=None)
     if asked is None or (era.go_package and asked <= era.go):
         return {}

@@ -164,6 +164,10 @@ class RoleContext:
     traces: tuple[str, ...] = ()
     bootstrap: str | None = None
     """Path in the container of the chain's bootstrap configuration."""
+    sdk_bootstrap: bool = False
+    """See `RunPlan.sdk_bootstrap`."""
+    snapshot_interval: int | None = None
+    """See `RunPlan.snapshot_interval`."""
     client: Literal["solo", "wallet"] = "solo"
     """See `RunPlan.client`."""
     compute_limit: int | None = None
@@ -224,22 +228,30 @@ class SdkFamily(Protocol):
         ...
 
     def solo(self, ctx: RoleContext) -> RoleRecipe:
-        """The client."""
+        """The client, where the load acts through one of its own."""
         ...
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
-        """The load service with this family's driver."""
+        """The load service with this family's driver for the context's client.
+
+        With `wallet`, its `provision` makes and funds the wallets.
+        """
         ...
 
     def lacks(self, feature: str) -> str | None:
         """Why this revision cannot do it (`xsnap`, `kvstore` and `swingstore` traces, `bootstrap`,
-        `state-sync`); None if it can, or if nobody knows.
+        `state-sync`, `wallet`, `compute-limit`); None if it can, or if that is not known.
         """
         ...
 
     def tools(self) -> Mapping[str, Path]:
         """Folder name below TOOLS → folder on disk, copied for every run."""
         ...
+
+
+def clients(family: SdkFamily, ctx: RoleContext) -> tuple[RoleRecipe, ...]:
+    """The clients that are roles of their own; none where the load acts through smart wallets."""
+    return (family.solo(ctx),) if ctx.client == "solo" else ()
 
 
 class SdkFactory(Protocol):

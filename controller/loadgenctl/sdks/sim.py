@@ -6,7 +6,7 @@ Pure description; the programs are in images/sim.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from loadgenctl import resources
@@ -34,7 +34,9 @@ MARKER = "simsdk.toml"
 CHAIN_HOME = f"{PROJECT}/chain"
 SOLO_HOME = f"{PROJECT}/solo"
 PATH = "/usr/local/bin:/usr/bin:/bin"
-PROGRAMS = ("sim-chain", "sim-solo", "sim-driver")
+PROGRAMS = ("sim-chain", "sim-solo", "sim-wallet", "sim-driver")
+SINCE = frozenset({"wallet", "compute-limit"})
+"""What a tree has if its marker names it; nothing else that `lacks` is asked for is simulated."""
 
 
 class SimSdk:
@@ -44,8 +46,9 @@ class SimSdk:
     simulated = True
     era = "sim"
 
-    def __init__(self, version: str) -> None:
-        """`version` as the tree states it."""
+    def __init__(self, version: str, features: Collection[str] = ()) -> None:
+        """`version` and `features` as the tree states them."""
+        self._features = SINCE.intersection(features)
         self.notes: tuple[str, ...] = (
             f"simulated SDK {version}: its numbers say nothing about a real chain",
         )
@@ -70,6 +73,7 @@ class SimSdk:
                     label=f"check {program}",
                 )
                 for program in PROGRAMS
+                if program != "sim-wallet" or "wallet" in self._features
             )
         )
 
@@ -89,6 +93,7 @@ class SimSdk:
                     ctx,
                     *("sim-chain", "init", "--home", CHAIN_HOME),
                     *(("--genesis", f"{NETWORK}/genesis.json") if ctx.network else ()),
+                    *(("--compute-limit", str(ctx.compute_limit)) if ctx.compute_limit else ()),
                     timeout=60.0,
                     label="create the simulated chain",
                 ),
@@ -155,10 +160,18 @@ class SimSdk:
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
         """The load service with the simulated driver."""
-        driver = ("python3", f"{SRC}/bin/sim-driver")
+        wallet = ctx.client == "wallet"
+        provision = _command(
+            ctx,
+            *("sim-wallet", "provision"),
+            timeout=150.0,
+            label="fund and provision the simulated wallets",
+        )
+        driver = ("python3", f"{SRC}/bin/sim-driver", *(("--client", "wallet") if wallet else ()))
         return RoleRecipe(
             role="loadgen",
             command=load_service(ctx, _env(ctx), *driver),
+            provision=(provision,) if wallet else (),
             marks=(LogMark("ready", r"server running"),),
             hurry_signal="SIGINT",
             ready_timeout=300.0,
@@ -167,7 +180,10 @@ class SimSdk:
 
     def lacks(self, feature: str) -> str | None:
         """See `SdkFamily.lacks`."""
-        return f"the simulated SDK has no {feature}"
+        if feature in self._features:
+            return None
+        which = "this revision of the simulated SDK" if feature in SINCE else "the simulated SDK"
+        return f"{which} has no {feature}"
 
     def tools(self) -> Mapping[str, Path]:
         """The load service and the agent."""
@@ -192,7 +208,11 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> SimSdk:
         raise UsageError(f"{where}: {MARKER} cannot be read: {error}") from error
     if document.get("name") != "simsdk":
         raise UsageError(f"{where}: {MARKER} does not name the simulated SDK")
-    return SimSdk(str(document.get("version", "of an unknown version")))
+    features = document.get("features", [])
+    return SimSdk(
+        str(document.get("version", "of an unknown version")),
+        [str(name) for name in features] if isinstance(features, list) else (),
+    )
 
 
 def _env(ctx: RoleContext, **more: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ A summary, for all tasks together and for each:
     latency_s                            the same from the start that was intended: with a full
                                          house a cycle starts late, and that is part of its cost
     block_count                          spread of the blocks that began during a successful cycle
+    offers                               of cycles through smart wallets: see `stats.offers`
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from loadgenctl.records.offers import offers_of
 from loadgenctl.stats.numbers import rounded, spread
+from loadgenctl.stats.offers import offer_summary
 
 Row = Mapping[str, Any]
 Summary = dict[str, Any]
@@ -77,7 +80,7 @@ def _finish(row: dict[str, Any], event: Row) -> dict[str, Any]:
     row["latency_s"] = _elapsed(event.get("latency"), finish, row["intended_start"])
     row["success"] = event.get("success") is True
     row["error"] = None if row["success"] else str(event.get("error") or "no reason given")
-    return row
+    return row | offers_of(event.get("detail"))
 
 
 def _elapsed(told: object, finish: float | None, begin: float | None) -> float | None:
@@ -115,6 +118,7 @@ def cycle_summary(
         ("duration_s", spread(row.get("duration_s") for row in good)),
         ("latency_s", spread(row.get("latency_s") for row in good)),
         ("block_count", spread(blocks)),
+        ("offers", offer_summary(good)),
     ):
         if described is not None:
             summary[name] = described

@@ -21,6 +21,7 @@ from loadgenctl.stats.blocks import block_summary, select
 from loadgenctl.stats.cycles import cycle_summaries
 from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
+from loadgenctl.stats.offers import checked
 from loadgenctl.stats.resources import resource_rows
 from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
 
@@ -118,7 +119,8 @@ def stage_kind(data: source.RunData, stage: source.StageData) -> str:
         planned = stage.times.config.get("chainOnly")
     if isinstance(planned, bool):
         return CHAIN_ONLY if planned else LOAD
-    loaded = bool(stage.cycles) or stage.times.get("client_started_at") is not None
+    begun = (stage.times.get(name) for name in ("client_started_at", "loadgen_started_at"))
+    loaded = bool(stage.cycles) or any(at is not None for at in begun)
     return LOAD if loaded else CHAIN_ONLY
 
 
@@ -149,6 +151,7 @@ def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
             stage.cycles, missed=stage.missed, block_begins=stage.block_begins
         ),
     }
+    row["offer_times"] = checked(stage.cycles, stage.blocks)
     if stage.scanned is not None:
         row["startup"] = startup_row(stage.scanned.startup)
         row["vats"] = vat_rows(stage.scanned.vats.values())

@@ -205,6 +205,13 @@ def _blocks(prefix: str, blocks: Mapping[str, Any]) -> Row:
 
 def _cycles(name: str, cycles: Mapping[str, Any]) -> Row:
     duration, latency = _dict(cycles, "duration_s"), _dict(cycles, "latency_s")
+    offers = _dict(cycles, "offers")
+    of_offers = {
+        f"{name}_{what}_{each}_s": _dict(offers, f"{what}_s").get(each)
+        for what in ("inclusion", "settlement")
+        for each in ("p50", "p95", "max")
+        if offers
+    }
     return {
         f"{name}_count": cycles.get("cycle_count"),
         f"{name}_failed_count": cycles.get("failed"),
@@ -215,6 +222,7 @@ def _cycles(name: str, cycles: Mapping[str, Any]) -> Row:
         f"{name}_duration_p50_s": duration.get("p50"),
         f"{name}_duration_p95_s": duration.get("p95"),
         f"{name}_latency_p95_s": latency.get("p95"),
+        **of_offers,
     }
 
 

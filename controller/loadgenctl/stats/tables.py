@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from loadgenctl.records.offers import FIELDS
 from loadgenctl.stats import source
 
-Kind = Literal["text", "whole", "number", "truth"]
+Kind = Literal["text", "whole", "number", "truth", "numbers", "wholes"]
+"""Of a column; the last two are lists of numbers."""
 Row = Mapping[str, Any]
 
 _RUN: Final[Mapping[str, Kind]] = {"run": "text", "stage": "whole"}
@@ -53,6 +55,7 @@ CYCLES: Final[Mapping[str, Kind]] = {
     "latency_s": "number",
     "success": "truth",
     "error": "text",
+    **dict(FIELDS.values()),
 }
 SAMPLES: Final[Mapping[str, Kind]] = {
     "run": "text",
@@ -169,8 +172,14 @@ def _column(rows: Iterable[Row], key: str, kind: Kind) -> Iterator[Any]:
             yield str(value)
         elif kind == "truth":
             yield value if isinstance(value, bool) else None
+        elif kind == "numbers" or kind == "wholes":
+            yield _list(value, "number" if kind == "numbers" else "whole")
         else:
             yield _numeric(value, kind)
+
+
+def _list(value: object, kind: Kind) -> list[float | int | None] | None:
+    return [_numeric(item, kind) for item in value] if isinstance(value, list) else None
 
 
 def _numeric(value: object, kind: Kind) -> float | int | None:

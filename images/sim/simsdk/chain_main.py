@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     home = Path(args.home)
     try:
         if args.command == "init":
-            return _init(home, config, args.genesis)
+            return _init(home, config, args.genesis, args.compute_limit)
         return _start(home, config, args.follow)
     except (OSError, StoreError) as error:
         complain(f"sim-chain: {error}")
@@ -36,6 +36,12 @@ def _address(text: str) -> tuple[str, int]:
         return address(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _computrons(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--home", required=True, help="the chain's folder")
         if name == "init":
             command.add_argument("--genesis", help="the genesis of a network that is followed")
+            command.add_argument(
+                "--compute-limit", type=_computrons, help="computrons that a block may use"
+            )
         else:
             command.add_argument(
                 "--follow", type=_address, help="HOST:PORT of the RPC of a network's node"
@@ -60,8 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _init(home: Path, config: SimConfig, given: str | None) -> int:
-    made = genesis.init(home, config.seed, Path(given).read_bytes() if given else None)
+def _init(home: Path, config: SimConfig, given: str | None, compute_limit: int | None) -> int:
+    network = Path(given).read_bytes() if given else None
+    made = genesis.init(home, config.seed, network, compute_limit)
     say("sim-chain", f"simulated genesis {'made' if made else 'found'} in {home}")
     return 0
 

@@ -126,11 +126,21 @@ class Solo:
 
 
 @dataclass(frozen=True)
+class Wallet:
+    """The smart wallets, where the load acts through them."""
+
+    pool: int = field(default=8, metadata={"min": 1, "max": 1000})
+    """Wallets; so many cycles run at the same time."""
+    offer_timeout: float = field(default=120.0, metadata={"min": 0.1})
+    """Seconds an offer may take until its cycle fails."""
+
+
+@dataclass(frozen=True)
 class Driver:
     """The load driver."""
 
     connect_timeout: float = field(default=120.0, metadata={"min": 0.1})
-    """Seconds to wait for a solo that is ready."""
+    """Seconds to wait for a solo that is ready, or for wallets."""
     stop_grace: float = 10.0
     """Seconds that running cycles may take to end after a stop."""
 
@@ -147,14 +157,15 @@ class SimConfig:
     restart: Restart = field(default_factory=Restart)
     slog: Slog = field(default_factory=Slog)
     solo: Solo = field(default_factory=Solo)
+    wallet: Wallet = field(default_factory=Wallet)
     driver: Driver = field(default_factory=Driver)
     faults: tuple[Fault, ...] = ()
     network: tuple[str, int] | None = None
-    """Host and port of the RPC that the solo goes by; None: that of the chain beside it."""
+    """Host and port of the RPC that the load goes by; None: that of the chain beside it."""
 
     @property
     def chain_address(self) -> tuple[str, int]:
-        """Host and port of the RPC that the solo goes by."""
+        """Host and port of the RPC that the load goes by."""
         return self.network or ("127.0.0.1", self.chain.rpc_port)
 
 
@@ -166,6 +177,7 @@ _SECTIONS: Mapping[str, type] = {
     "restart": Restart,
     "slog": Slog,
     "solo": Solo,
+    "wallet": Wallet,
     "driver": Driver,
 }
 

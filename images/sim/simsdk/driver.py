@@ -7,8 +7,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any, Protocol
 
 from .config import SimConfig
 from .console import complain, say
@@ -63,22 +64,72 @@ class SoloLink:
             raise CycleError(str(error)) from error
 
 
+class Load(Protocol):
+    """What the driver drives; used by a thread for each cycle."""
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """What it can do."""
+
+    def ready(self) -> bool:
+        """Whether cycles can run."""
+
+    def prepare(self, task: str) -> None:
+        """Make a task ready. Raises `CycleError`."""
+
+    def cycle(self, task: str, seq: int) -> Json:
+        """Run a cycle; its detail. Raises `CycleError`."""
+
+
+class SoloLoad:
+    """The load by a solo."""
+
+    tasks = tuple(CYCLES)
+
+    def __init__(self, config: SimConfig) -> None:
+        """The solo may not run yet."""
+        self._config = config
+
+    def ready(self) -> bool:
+        """Whether the solo takes transactions."""
+        with closing(SoloLink(self._config)) as link:
+            return link.ready()
+
+    def prepare(self, task: str) -> None:
+        """See `tasks.PREPARATIONS`."""
+        with closing(SoloLink(self._config)) as link:
+            PREPARATIONS[task](link.send, link.scratch)
+
+    def cycle(self, task: str, _seq: int) -> Json:
+        """See `tasks.CYCLES`."""
+        with closing(SoloLink(self._config)) as link:
+            return CYCLES[task](link.send)
+
+
 class Driver:
     """One connection to the load service."""
 
-    def __init__(self, config: SimConfig, stage: int | None, channel: socket.socket) -> None:
+    def __init__(
+        self, config: SimConfig, load: Load, stage: int | None, channel: socket.socket
+    ) -> None:
         """`channel` is connected."""
         self._config = config
+        self._load = load
         self._faults = FaultBook(config.faults, stage, config.seed)
         self._channel = channel
         self._write_lock = threading.Lock()
         self._running: set[threading.Thread] = set()
 
     def run(self) -> int:
-        """Until a stop (0), the end of the connection (1), or no solo in time (1)."""
-        if not self._wait_for_solo():
-            complain("sim-driver: the solo was not ready in time")
+        """Until a stop (0), the end of the connection (1), or nothing to drive in time (1)."""
+        if not self._wait_ready():
+            complain("sim-driver: the solo was not ready in time, or the wallets were not")
             return 1
+        unavailable = {
+            task: f"simulated lack of {task}"
+            for task in self._load.tasks
+            if self._faults.unavailable(task)
+        }
         if self._faults.first("driver-silent") is not None:
             say("sim-driver", "simulated silence: no hello")
         else:
@@ -88,7 +139,8 @@ class Driver:
                     "protocol": 1,
                     "driver": "sim",
                     "simulated": True,
-                    "tasks": list(CYCLES),
+                    "tasks": [task for task in self._load.tasks if task not in unavailable],
+                    "unavailable": unavailable,
                 }
             )
         with self._channel.makefile("rb") as lines:
@@ -103,15 +155,13 @@ class Driver:
                 if message.get("type") in ("prepare", "run"):
                     self._spawn(message)
 
-    def _wait_for_solo(self) -> bool:
-        link = SoloLink(self._config)
+    def _wait_ready(self) -> bool:
         deadline = time.monotonic() + self._config.driver.connect_timeout
         pause = min(max(self._config.chain.block_time / 4, 0.02), 0.5)
-        while not link.ready():
+        while not self._load.ready():
             if time.monotonic() > deadline:
                 return False
             time.sleep(pause)
-        link.close()
         return True
 
     def _spawn(self, message: Json) -> None:
@@ -129,30 +179,29 @@ class Driver:
     def _handle(self, message: Json) -> None:
         kind = "prepared" if message["type"] == "prepare" else "result"
         answer: dict[str, Json] = {"type": kind, "id": message["id"], "success": True}
-        link = SoloLink(self._config)
         try:
             if kind == "prepared":
-                self._prepare(link, message["task"])
+                self._prepare(message["task"])
             else:
-                answer["detail"] = self._cycle(link, message["task"], message["seq"])
+                answer["detail"] = self._cycle(message["task"], message["seq"])
         except (CycleError, KeyError, TypeError) as error:
             text = str(error) if isinstance(error, CycleError) else f"unexpected answer: {error!r}"
             complain(f"sim-driver: {message.get('task')} {kind} {message['id']} failed: {text}")
             answer.update(success=False, error=text)
-        finally:
-            link.close()
+            if isinstance(error, CycleError) and error.detail is not None:
+                answer["detail"] = error.detail
         self._write(answer)
 
-    def _prepare(self, link: SoloLink, task: str) -> None:
-        if task not in PREPARATIONS:
+    def _prepare(self, task: str) -> None:
+        if task not in self._load.tasks:
             raise CycleError(f"there is no task {task!r}")
         if self._faults.for_prepare(task) is not None:
             raise CycleError(f"simulated failure of the preparation of {task}")
-        PREPARATIONS[task](link.send, link.scratch)
+        self._load.prepare(task)
         say("sim-driver", f"{task} is prepared")
 
-    def _cycle(self, link: SoloLink, task: str, seq: int) -> Json:
-        if task not in CYCLES:
+    def _cycle(self, task: str, seq: int) -> Json:
+        if task not in self._load.tasks:
             raise CycleError(f"there is no task {task!r}")
         fault = self._faults.for_cycle(task, seq)
         if fault is not None and fault.kind == "driver-exit":
@@ -160,9 +209,11 @@ class Driver:
             os._exit(fault["exit_code"])
         if fault is not None and fault.kind == "driver-hang":
             threading.Event().wait()
-        detail = CYCLES[task](link.send)
+        detail = self._load.cycle(task, seq)
         if fault is not None:
-            raise CycleError(f"simulated failure of cycle {seq} of {task}")
+            failure = CycleError(f"simulated failure of cycle {seq} of {task}")
+            failure.detail = detail
+            raise failure
         return detail
 
     def _write(self, message: Json) -> None:

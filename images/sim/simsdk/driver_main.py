@@ -10,7 +10,8 @@ import socket
 from . import VERSION
 from .config import ConfigError, load
 from .console import complain, stage_from
-from .driver import Driver
+from .driver import Driver, SoloLoad
+from .wallet_load import WalletLoad
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,6 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"simulated driver {VERSION}")
     parser.add_argument(
         "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"
+    )
+    parser.add_argument(
+        "--client", choices=("solo", "wallet"), default="solo", help="what the load acts through"
     )
     args = parser.parse_args(argv)
     path = os.environ.get("LOADGEN_SOCKET")
@@ -33,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
         config = load(args.config)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
             channel.connect(path)
-            return Driver(config, stage_from(dict(os.environ)), channel).run()
+            load_of = WalletLoad if args.client == "wallet" else SoloLoad
+            stage = stage_from(dict(os.environ))
+            return Driver(config, load_of(config), stage, channel).run()
     except ConfigError as error:
         complain(f"sim-driver: {error}")
         return 2

@@ -39,6 +39,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "driver-hang": {"task": "any", "at_cycle": 1},
     "driver-exit": {"task": "any", "at_cycle": 1, "exit_code": 1},
     "driver-silent": {},
+    "task-unavailable": {"task": "any"},
     "prepare-fails": {"task": "any"},
     "cycle-fails": {"task": "any", "every": 0, "rate": 0.0},
 }
@@ -172,6 +173,11 @@ class FaultBook:
             if fault.kind == "cycle-fails" and self._fails(fault, task, seq):
                 return fault
         return None
+
+    def unavailable(self, task: str) -> bool:
+        """Whether the driver cannot run a task."""
+        kind = "task-unavailable"
+        return any(self.first(kind, task=which) is not None for which in (task, "any"))
 
     def for_prepare(self, task: str) -> Fault | None:
         """What is wrong with the preparation of a task."""

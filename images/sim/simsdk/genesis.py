@@ -14,10 +14,13 @@ LOG = Path("data") / "ag-cosmos-chain-state" / "data.mdb"
 """The kernel's database: the log of committed blocks."""
 
 
-def init(home: Path, seed: str, given: bytes | None = None) -> bool:
+def init(
+    home: Path, seed: str, given: bytes | None = None, compute_limit: int | None = None
+) -> bool:
     """Make the chain's home; False when it was there already. `OSError` if it cannot be written.
 
-    `given` is the genesis of a network that is to be followed.
+    `given` is the genesis of a network that is to be followed; `compute_limit` is how many
+    computrons a block may use, None: as many as there is work for.
     """
     genesis = home / "config" / "genesis.json"
     if genesis.exists():
@@ -34,6 +37,7 @@ def init(home: Path, seed: str, given: bytes | None = None) -> bool:
         "simulated": True,
         "genesis_time": time.time(),
         "initial_height": "1",
+        "compute_limit": compute_limit,
     }
     # Last and by rename: a home with a genesis is a complete one.
     partial = genesis.with_suffix(".tmp")

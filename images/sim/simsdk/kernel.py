@@ -79,7 +79,7 @@ class Kernel:
     def run_tx(self, tx: Mapping[str, Json]) -> Json:
         """Execute one transaction; its result {"id", "code", "data" | "log"}."""
         message = tx["message"]
-        path = self._route(str(message.get("contract")))
+        path = self._route(ledger.home(message))
         for vat in path[:-1]:
             self._deliver(vat, str(message.get("method")))
         try:
@@ -89,6 +89,10 @@ class Kernel:
             return {"id": tx["id"], "code": 1, "log": str(error)}
         self._deliver(path[-1], "resolve")
         return {"id": tx["id"], "code": 0, "data": data}
+
+    def computed(self) -> int:
+        """Computrons since the last `take_deliveries`."""
+        return sum(compute for _, compute, _ in self.deliveries)
 
     def take_deliveries(self) -> list[tuple[str, int, int]]:
         """The deliveries since the last call, for the block's transcript."""

@@ -26,6 +26,10 @@ POOL = {"ubld": 10**12, "urun": 10**12}
 FEE_PER_10000 = 30
 MAX_LOAN_PERCENT = 66
 """Of the collateral's value."""
+SMART_WALLET = "SMART_WALLET"
+"""The power of an address that is provisioned with a smart wallet."""
+OFFER = ("wallet", "offer")
+"""Contract and method of a message that is an offer by a smart wallet."""
 
 
 class LedgerError(Exception):
@@ -108,6 +112,8 @@ def _bank_balances(store: Store, sender: str, _args: Mapping[str, Json]) -> Json
 
 def _egress_provision(store: Store, _sender: str, args: Mapping[str, Json]) -> Json:
     store.set(f"egress/{args['address']}", {"nickname": str(args.get("nickname", ""))})
+    if args.get("powers") == SMART_WALLET and store.get(f"wallet/{args['address']}") is None:
+        store.set(f"wallet/{args['address']}", {"vaults": {}})
     return {"address": args["address"]}
 
 
@@ -202,12 +208,53 @@ def _vault_close(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
     }
 
 
+def home(message: Mapping[str, Json]) -> str:
+    """The contract that a message is for in the end."""
+    args = message.get("args")
+    if (message.get("contract"), message.get("method")) == OFFER and isinstance(args, dict):
+        return str(args.get("contract"))
+    return str(message.get("contract"))
+
+
+def _wallet_offer(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
+    """An offer whose payout the wallet puts into its purse by itself."""
+    contract, method = str(args["contract"]), str(args["method"])
+    if (contract, method) not in _OFFERS:
+        raise LedgerError(f"{contract} has no invitation {method}")
+    before = purse(store, sender)
+    result = _HANDLERS[contract, method](store, sender, args["args"])
+    _bank_deposit(store, sender, {"payment": result["payment"]})
+    _remember_vault(store, sender, method, result, args["args"])
+    after = purse(store, sender)
+    changes = {denom: after.get(denom, 0) - before.get(denom, 0) for denom in {*before, *after}}
+    return {
+        "numWantsSatisfied": 1,
+        "moved": {denom: change for denom, change in changes.items() if change},
+        "result": {name: result[name] for name in ("vault", "pool") if name in result},
+    }
+
+
+def _remember_vault(
+    store: Store, owner: str, method: str, result: Json, args: Mapping[str, Json]
+) -> None:
+    """Keep in the wallet's record which vaults it has, and no closed one."""
+    record = store.get(f"wallet/{owner}")
+    vaults = dict(record["vaults"])
+    if "vault" in result:
+        vaults[result["vault"]] = args["loan"]
+    elif method == "close":
+        del vaults[args["vault"]]
+    if vaults != record["vaults"]:
+        store.set(f"wallet/{owner}", {**record, "vaults": vaults})
+
+
 _Handler = Callable[[Store, str, Mapping[str, Json]], Json]
 _HANDLERS: Mapping[tuple[str, str], _Handler] = {
     ("bank", "send"): _bank_send,
     ("bank", "balances"): _bank_balances,
     ("egress", "provision"): _egress_provision,
     ("wallet", "deploy"): _wallet_deploy,
+    OFFER: _wallet_offer,
     ("bank", "deposit"): _bank_deposit,
     ("faucet", "offer"): _faucet_offer,
     ("amm", "offer"): _amm_offer,
@@ -216,3 +263,5 @@ _HANDLERS: Mapping[tuple[str, str], _Handler] = {
     ("vault", "debt"): _vault_debt,
     ("vault", "close"): _vault_close,
 }
+_OFFERS = frozenset({("faucet", "offer"), ("amm", "offer"), ("vault", "offer"), ("vault", "close")})
+"""What can be invited to."""

@@ -50,6 +50,13 @@ class Mempool:
                 self._waiting.popitem(last=False)[1] for _ in range(min(count, len(self._waiting)))
             ]
 
+    def give_back(self, txs: list[Json]) -> None:
+        """Let what was taken wait again, before all others, in its order."""
+        with self._lock:
+            for tx in reversed(txs):
+                self._waiting[tx["id"]] = tx
+                self._waiting.move_to_end(tx["id"], last=False)
+
     def save(self) -> None:
         """Keep what waits for the next start."""
         with self._lock:

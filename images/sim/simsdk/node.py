@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import VERSION, genesis, ledger
+from .actions import Actions, is_offer
 from .config import SimConfig
 from .console import Stop, complain, say
 from .faults import Fault, FaultBook
@@ -49,6 +50,7 @@ class Node:
         self._stop = stop
         document = genesis.read(home)
         self._chain_id = str(document["chain_id"])
+        self._genesis = document
         self._genesis_time = float(document["genesis_time"])
         self._feed = Feed(*follow, self._chain_id) if follow else None
         self._lost = False
@@ -58,6 +60,8 @@ class Node:
         self._mempool = Mempool(home / "data" / "mempool.json")
         self._faults = FaultBook(config.faults, stage, config.seed)
         self._kernel = Kernel(config, self._store, self._slog, home / "run", lambda: stop.requested)
+        limit = document.get("compute_limit")
+        self._actions = Actions(self._kernel, self._store, self._slog, limit)
         self._lock = threading.Lock()
         self._hog: list[bytes] = []
         self._made = 0
@@ -118,6 +122,7 @@ class Node:
             # The network may have made a block since it was asked.
             lambda: self._feed is not None and self._store.height < max(self._feed.target, 1),
             follows=self._feed is not None,
+            genesis=self._genesis,
         )
         return Rpc(view, self._store, self._mempool, self._lock)
 
@@ -213,20 +218,37 @@ class Node:
         waiting = self._mempool.take(self._config.chain.max_block_txs) if given is None else given
         txs = [tx for tx in waiting if tx["id"] not in self._store.done]
         senders: dict[str, int] = {}
-        for tx in txs:
+        for tx in (tx for tx in txs if not is_offer(tx)):
             senders[tx["sender"]] = senders.get(tx["sender"], 0) + 1
         for sender, count in senders.items():
             self._slog.write("cosmic-swingset-deliver-inbound", sender=sender, count=count)
         self._slog.write("cosmic-swingset-end-block-start", **where)
         self._slog.flush()
-        for tx in txs:
-            block.results.append(self._kernel.run_tx(tx))
-            block.txs.append(tx)
+        self._actions.run(height)
+        self._run_txs(block, txs, postpone=given is None)
         self._slog.write("cosmic-swingset-end-block-finish", **where)
         self._commit(block)
         self._made += 1
         say("block-manager", f"block {height} commit")
         return True
+
+    def _run_txs(self, block: Block, txs: list[Json], *, postpone: bool) -> None:
+        """Take transactions into the block; those that it has no room for wait for the next one.
+
+        `postpone` is False for the block of a network, which has what it has.
+        """
+        late: list[Json] = []
+        for tx in txs:
+            if is_offer(tx):
+                result = self._actions.include(tx)
+            elif postpone and self._actions.full():
+                late.append(tx)
+                continue
+            else:
+                result = self._kernel.run_tx(tx)
+            block.results.append(result)
+            block.txs.append(tx)
+        self._mempool.give_back(late)
 
     def _commit(self, block: Block) -> None:
         before = self._store.blocks[block.height - 1].app_hash if block.height else ""

@@ -1,4 +1,4 @@
-"""`sim-solo provision`: fund the solo's account and give it its egress.
+"""`sim-solo provision` and `sim-wallet provision`: fund accounts and make the chain know them.
 
 Needs a running chain, and may be repeated at will.
 """
@@ -6,11 +6,11 @@ Needs a running chain, and may be repeated at will.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .console import say
-from .ledger import CLIENT_FUNDS, GENESIS_ACCOUNT
+from .ledger import CLIENT_FUNDS, GENESIS_ACCOUNT, SMART_WALLET
 from .web import Client, UnreachableError
 
 Json = Any
@@ -21,7 +21,7 @@ class ProvisionError(Exception):
 
 
 class Provisioner:
-    """Two transactions, each of which must be committed."""
+    """Two transactions an account, each of which must be committed."""
 
     def __init__(
         self,
@@ -43,45 +43,69 @@ class Provisioner:
         return bool(self._call("GET", f"/account?address={address}")["provisioned"])
 
     def run(self, address: str) -> bool:
-        """False when nothing was left to do. Raises `ProvisionError`."""
-        account = self._call("GET", f"/account?address={address}")
-        if account["provisioned"]:
-            return False
-        purse = account["purse"]
-        if any(purse.get(denom, 0) < amount for denom, amount in CLIENT_FUNDS.items()):
-            self._execute(
-                f"fund-{address}",
-                {
+        """Fund a solo and give it its egress; False when nothing was left to do.
+
+        Raises `ProvisionError`.
+        """
+        return self._run([address], "provisioned", {"nickname": "local-solo"}) > 0
+
+    def run_wallets(self, addresses: Sequence[str]) -> int:
+        """Fund accounts and give each a smart wallet; how many had none.
+
+        Raises `ProvisionError`.
+        """
+        return self._run(addresses, "wallet", {"nickname": "wallet", "powers": SMART_WALLET})
+
+    def _run(self, addresses: Sequence[str], known: str, args: Mapping[str, Json]) -> int:
+        """`known` is what an account has once it is provisioned by `args`."""
+        accounts = {each: self._call("GET", f"/account?address={each}") for each in addresses}
+        new = [address for address, account in accounts.items() if not account[known]]
+        poor = [
+            address
+            for address in new
+            for purse in [accounts[address]["purse"]]
+            if any(purse.get(denom, 0) < amount for denom, amount in CLIENT_FUNDS.items())
+        ]
+        self._execute(
+            {
+                f"fund-{address}": {
                     "contract": "bank",
                     "method": "send",
                     "args": {"to": address, "amount": CLIENT_FUNDS},
-                },
-            )
-            say(
-                "provision",
-                f"sent {', '.join(f'{amount}{denom}' for denom, amount in CLIENT_FUNDS.items())}",
-            )
-        self._execute(
-            f"egress-{address}",
-            {
-                "contract": "egress",
-                "method": "provision",
-                "args": {"address": address, "nickname": "local-solo"},
-            },
+                }
+                for address in poor
+            }
         )
-        return True
+        if poor:
+            funds = ", ".join(f"{amount}{denom}" for denom, amount in CLIENT_FUNDS.items())
+            say("provision", f"sent {funds}")
+        self._execute(
+            {
+                f"egress-{address}": {
+                    "contract": "egress",
+                    "method": "provision",
+                    "args": {"address": address, **args},
+                }
+                for address in new
+            }
+        )
+        return len(new)
 
-    def _execute(self, identity: str, message: Json) -> None:
-        tx = {"id": identity, "sender": GENESIS_ACCOUNT, "message": message}
-        while True:
-            # Sent until there is a result: the chain may restart meanwhile, and does nothing twice.
-            answer = self._call("POST", "/broadcast_tx", {"tx": tx})
-            result = answer.get("tx_result")
-            if result is not None and result["code"]:
-                raise ProvisionError(f"the chain refused {identity}: {result['log']}")
-            if result is not None:
-                return
-            self._rest(f"{identity} is not committed")
+    def _execute(self, messages: Mapping[str, Json]) -> None:
+        """Have messages, by the ids of their transactions, committed; all are sent at once."""
+        waiting = dict(messages)
+        while waiting:
+            for identity, message in list(waiting.items()):
+                # Sent until there is a result: the chain may restart meanwhile, and does nothing
+                # twice.
+                tx = {"id": identity, "sender": GENESIS_ACCOUNT, "message": message}
+                result = self._call("POST", "/broadcast_tx", {"tx": tx}).get("tx_result")
+                if result is not None and result["code"]:
+                    raise ProvisionError(f"the chain refused {identity}: {result['log']}")
+                if result is not None:
+                    del waiting[identity]
+            if waiting:
+                self._rest(f"{next(iter(waiting))} is not committed")
 
     def _call(self, method: str, path: str, body: Json = None) -> Json:
         """The result of a call that the chain answers, sooner or later."""

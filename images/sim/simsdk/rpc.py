@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from . import VERSION
+from .actions import cell_key
 from .mempool import Mempool
 from .store import Block, Store
 from .web import Route
@@ -50,6 +52,8 @@ class NodeView:
     """While it follows a network whose newest blocks it does not have yet."""
     follows: bool = False
     """It takes no transactions: those who make the network's blocks do."""
+    genesis: Mapping[str, Any] = field(default_factory=dict)
+    """The document that the chain began with."""
 
 
 class Rpc:
@@ -69,11 +73,13 @@ class Rpc:
         return {
             ("GET", "/health"): lambda _query, _body: _result({}),
             ("GET", "/status"): self._status,
+            ("GET", "/genesis"): lambda _query, _body: _result({"genesis": self._node.genesis}),
             ("GET", "/block"): self._block,
             ("GET", "/block_results"): self._block_results,
             ("GET", "/num_unconfirmed_txs"): self._unconfirmed,
             ("GET", "/tx"): self._tx,
             ("GET", "/account"): self._account,
+            ("GET", "/agoric/vstorage/data/"): self._published,
             ("POST", "/broadcast_tx"): self._broadcast,
         }
 
@@ -158,7 +164,14 @@ class Rpc:
         address = query.get("address", "")
         known = self._store.committed(f"egress/{address}") is not None
         purse = self._store.committed(f"bank/{address}", {})
-        return _result({"address": address, "provisioned": known, "purse": purse})
+        wallet = self._store.committed(f"wallet/{address}")
+        return _result({"address": address, "provisioned": known, "purse": purse, "wallet": wallet})
+
+    def _published(self, query: Mapping[str, str], _body: Json) -> tuple[int, Json]:
+        """As the real chain's API: a path without data has the empty value."""
+        wallet = query["rest"].removeprefix("published.wallet.")
+        cell = self._store.committed(cell_key(wallet))
+        return 200, {"value": "" if cell is None else json.dumps(cell)}
 
     def _broadcast(self, _query: Mapping[str, str], body: Json) -> tuple[int, Json]:
         tx = body["tx"]

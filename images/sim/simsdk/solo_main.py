@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from . import VERSION
@@ -86,16 +87,26 @@ def _ask(address: str, config: SimConfig, answer: Path) -> int:
 
 
 def _provision(address: str, config: SimConfig, timeout: float) -> int:
+    def one(provisioner: Provisioner) -> str:
+        done = provisioner.run(address)
+        return f"{address} {'is provisioned' if done else 'was provisioned already'}"
+
+    return provisioned("sim-solo", config, timeout, one)
+
+
+def provisioned(
+    program: str, config: SimConfig, timeout: float, work: Callable[[Provisioner], str]
+) -> int:
+    """Provision by `work`, which tells what it did; the exit code."""
     book = FaultBook(config.faults, stage_from(dict(os.environ)), config.seed)
     if book.first("provision-fails") is not None:
-        complain("sim-solo: simulated failure of the provisioning")
+        complain(f"{program}: simulated failure of the provisioning")
         return 1
     try:
-        done = Provisioner(config.chain_address, timeout).run(address)
+        say("provision", work(Provisioner(config.chain_address, timeout)))
     except ProvisionError as error:
-        complain(f"sim-solo: {error}")
+        complain(f"{program}: {error}")
         return 1
-    say("provision", f"{address} {'is provisioned' if done else 'was provisioned already'}")
     return 0
 
 

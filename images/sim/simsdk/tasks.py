@@ -19,6 +19,9 @@ Send = Callable[[str, str, Mapping[str, Json]], Json]
 class CycleError(Exception):
     """A cycle did not do what it should; the message says what was expected and what was found."""
 
+    detail: Json = None
+    """What was measured until then."""
+
 
 class Scratch:
     """What a task keeps over restarts, in the solo."""

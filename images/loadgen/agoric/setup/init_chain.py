@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
+import bootstrap
+import genesis
+import wallets
 from cosmos import CHAIN_ID, Helper, SetupError, attempt, main, run, say
 from funds import coins_of_payer
 from settings import switch_listeners_off
+
+CODE = Path(__file__).resolve().parent.parent / "wallet"
+"""The contract that wallets are loaded with."""
 
 
 def parse() -> argparse.Namespace:
@@ -22,7 +29,32 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--helper", required=True, help="the chain's command line tool")
     parser.add_argument("--daemon", default="ag-chain-cosmos", help="program set-defaults knows")
     parser.add_argument("--stable", required=True, help="denomination of the stable token")
+    parser.add_argument("--compute-limit", type=int, help="computrons of a block")
+    parser.add_argument("--wallets", type=Path, help="prepare wallet load; the SDK's folder")
+    parser.add_argument("--bootstrap", type=Path, help="its bootstrap configuration, if not own")
     return parser.parse_args()
+
+
+def fit_genesis(file: Path, args: argparse.Namespace, accounts: wallets.Accounts) -> None:
+    """What was asked for beyond the usual genesis."""
+    changed = json.loads(file.read_text(encoding="utf-8"))
+    if args.compute_limit is not None:
+        changed = genesis.with_compute_limit(changed, args.compute_limit)
+    if accounts:
+        coins = {"ubld": wallets.COINS, args.stable: wallets.COINS}
+        changed = genesis.with_accounts(changed, wallets.addresses(accounts), coins)
+        pool = {"ubld": wallets.POOL_COINS, args.stable: wallets.POOL_COINS}
+        changed = genesis.with_balances(changed, [wallets.POOL], pool)
+    file.write_text(json.dumps(changed, indent=2), encoding="utf-8")
+
+
+def prepare_wallets(args: argparse.Namespace, keys: Helper) -> wallets.Accounts:
+    """Accounts and bootstrap configuration of wallet load."""
+    accounts = wallets.make(keys)
+    wallets.save(args.project, accounts)
+    made = bootstrap.write(args.project / "wallet", args.wallets, CODE, args.bootstrap)
+    say(f"made {len(wallets.addresses(accounts))} accounts for wallets, and {made}")
+    return accounts
 
 
 def create(args: argparse.Namespace) -> None:
@@ -43,6 +75,8 @@ def create(args: argparse.Namespace) -> None:
     provision = keys.address("provision")
     delegate = keys.address("delegate0")
 
+    accounts = prepare_wallets(args, keys) if args.wallets else {}
+
     node("init", "local-chain", f"--chain-id={CHAIN_ID}")
     config = part / "config"
     coins = coins_of_payer(config / "genesis.json", args.stable)
@@ -61,6 +95,7 @@ def create(args: argparse.Namespace) -> None:
     node.genesis("collect-gentxs")
     run(["agoric", "set-defaults", args.daemon, str(config)])
     switch_listeners_off(config)
+    fit_genesis(config / "genesis.json", args, accounts)
     node.genesis("validate-genesis")
 
     # The client knows the chain by the hash of its genesis.

@@ -11,7 +11,7 @@ import difflib
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, NoReturn, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple, Union
 
 MAX_BODY = 64 * 1024
 """Bytes of a config's JSON text."""
@@ -53,8 +53,10 @@ def config_as_json(config: Config) -> Dict[str, Dict[str, Number]]:
     return {name: task.as_json() for name, task in config.items()}
 
 
-def parse_config(body: bytes, tasks: Sequence[str]) -> Dict[str, TaskConfig]:
-    """A config from JSON text; `ConfigError` says why not."""
+def parse_config(
+    body: bytes, tasks: Sequence[str], unavailable: Optional[Mapping[str, str]] = None
+) -> Dict[str, TaskConfig]:
+    """A config from JSON text; `ConfigError` says why not. `unavailable` as in `check_config`."""
     if len(body) > MAX_BODY:
         raise ConfigError("the config is larger than %d bytes" % MAX_BODY)
     try:
@@ -65,17 +67,29 @@ def parse_config(body: bytes, tasks: Sequence[str]) -> Dict[str, TaskConfig]:
         raise
     except (ValueError, RecursionError) as error:
         raise ConfigError("the config is not valid JSON: %s" % error) from error
-    return check_config(value, tasks)
+    return check_config(value, tasks, unavailable)
 
 
-def check_config(value: Any, tasks: Sequence[str]) -> Dict[str, TaskConfig]:
-    """A config from parsed JSON: the tasks that are on, in the order of `tasks`."""
+def check_config(
+    value: Any, tasks: Sequence[str], unavailable: Optional[Mapping[str, str]] = None
+) -> Dict[str, TaskConfig]:
+    """A config from parsed JSON: the tasks that are on, in the order of `tasks`.
+
+    `unavailable`: task that the driver knows and cannot run here -> why.
+    """
     if not isinstance(value, dict):
         raise ConfigError(
             'the config must be an object such as {"faucet": {"interval": 60}}, not %s'
             % _kind(value)
         )
     for name in value:
+        if name in (unavailable or {}) and name not in tasks:
+            if value[name] is None:
+                continue
+            raise ConfigError(
+                "the task %s cannot run here: %s; offered are %s"
+                % (_quoted(name), (unavailable or {})[name], ", ".join(tasks) or "none")
+            )
         if name not in tasks:
             raise ConfigError("there is no task %s%s" % (_quoted(name), _nearest(name, tasks)))
     return {name: _check_task(name, value[name]) for name in tasks if value.get(name) is not None}

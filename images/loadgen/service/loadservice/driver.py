@@ -193,7 +193,14 @@ def _checked_hello(message: Message) -> Message:
             "the driver speaks protocol %r, this service %d" % (message.get("protocol"), PROTOCOL)
         )
     tasks = message.get("tasks")
-    if not isinstance(tasks, list) or not tasks or not all(_is_name(t) for t in tasks):
+    unavailable = message.setdefault("unavailable", {})
+    if not isinstance(unavailable, dict) or not all(
+        _is_name(name) and isinstance(why, str) for name, why in unavailable.items()
+    ):
+        raise DriverError("the driver's hello says of no task why it cannot run")
+    if not isinstance(tasks, list) or not all(_is_name(t) for t in tasks):
+        raise DriverError("the driver's hello names no tasks")
+    if not tasks and not unavailable:
         raise DriverError("the driver's hello names no tasks")
     if len(set(tasks)) != len(tasks):
         raise DriverError("the driver's hello names a task twice")

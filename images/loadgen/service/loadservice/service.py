@@ -66,6 +66,7 @@ class Service:
         self._driver = Driver(options.driver, self._on_message)
         self._http = HttpServer(self._handle, options.host, options.port, configs.MAX_BODY)
         self._scheduler: Optional[Scheduler] = None
+        self._unavailable: Dict[str, str] = {}
         self._timer: Optional[asyncio.TimerHandle] = None
         self._next_id = 1
         self._cycles: Dict[int, _Cycle] = {}
@@ -126,12 +127,18 @@ class Service:
     def _welcome(self, hello: Message) -> None:
         tasks = [str(name) for name in hello["tasks"]]
         self._scheduler = Scheduler(tasks)
+        self._unavailable = {
+            name: clip(_one_line(why)) for name, why in hello["unavailable"].items()
+        }
         name, simulated = _one_line(hello.get("driver", "unnamed")), bool(hello.get("simulated"))
-        self._events.write("driver", state="hello", driver=name, simulated=simulated, tasks=tasks)
+        told: Dict[str, Any] = {"driver": name, "simulated": simulated, "tasks": tasks}
+        if self._unavailable:
+            told["unavailable"] = self._unavailable
+        self._events.write("driver", state="hello", **told)
         kind = "simulated, " if simulated else ""
         print(  # noqa: T201 - the line that says ready, awaited in the role's log
             "server running on %s:%d (%sdriver %s; tasks %s)"
-            % (self._options.host, self._http.port, kind, name, ", ".join(tasks)),
+            % (self._options.host, self._http.port, kind, name, ", ".join(tasks) or "none"),
             flush=True,
         )
 
@@ -225,7 +232,7 @@ class Service:
         if self._first_failure is not None:
             return refusal(503, "the load is ending: " + self._first_failure)
         try:
-            wanted = configs.parse_config(request.body, self._scheduler.tasks)
+            wanted = configs.parse_config(request.body, self._scheduler.tasks, self._unavailable)
         except configs.ConfigError as error:
             return refusal(400, str(error))
         try:
@@ -252,7 +259,11 @@ class Service:
             return
         task = self._to_prepare.pop(0)
         self._preparing = (self._take_id(), task, self._loop.time())
-        self._driver.send({"type": "prepare", "id": self._preparing[0], "task": task})
+        message = {"type": "prepare", "id": self._preparing[0], "task": task}
+        of_task = self._scheduler.config().get(task) if self._scheduler is not None else None
+        if of_task is not None:
+            message["limit"] = of_task.limit
+        self._driver.send(message)
 
     def _pump(self, changed: bool = False) -> None:
         """Start what is due, report what was missed, and sleep until the next due time."""

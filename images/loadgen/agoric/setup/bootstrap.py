@@ -1,0 +1,88 @@
+"""A bootstrap configuration that brings the wallet load's contract in.
+
+It is the revision's own for demonstrations, which has what load generators need, and one core
+proposal more. It lies in a folder of its own beside a link to the SDK's packages, so that the SDK
+finds them from there as from its own folders.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from cosmos import SetupError
+
+DEMO = "decentral-demo-config.json"
+HOMES = ("vm-config", "boot", "vats")
+"""Packages that hold the demo configuration, newest first."""
+CODE = ("builder.js", "proposal.js", "contract.js")
+PACKAGE = {
+    "name": "loadgenctl-wallet-load",
+    "version": "0.0.0",
+    "private": True,
+    "type": "module",
+    # Bundlers take only packages that are named.
+    "dependencies": {"@endo/far": "*"},
+}
+
+
+def demo_config(src: Path) -> Path:
+    """Where the SDK in `src` keeps its demo configuration."""
+    for home in HOMES:
+        found = src / "packages" / home / DEMO
+        if found.exists():
+            return found
+    looked = ", ".join(f"packages/{home}" for home in HOMES)
+    raise SetupError(f"this revision has no {DEMO} (looked in {looked})")
+
+
+def with_proposal(config: Dict[str, Any], module: str) -> Dict[str, Any]:
+    """The configuration with one core proposal more; both shapes of the list are known."""
+    changed = copy.deepcopy(config)
+    proposals = changed.setdefault("coreProposals", [])
+    if isinstance(proposals, dict) and isinstance(proposals.get("steps"), list):
+        proposals["steps"].append([module])
+    elif isinstance(proposals, list):
+        proposals.append(module)
+    else:
+        raise SetupError("the bootstrap configuration's coreProposals are of an unknown form")
+    return changed
+
+
+def anchored(value: Any, folder: Path) -> Any:
+    """`value` with paths that begin with a dot taken as relative to `folder`."""
+    if isinstance(value, dict):
+        return {key: anchored(inner, folder) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [anchored(inner, folder) for inner in value]
+    if isinstance(value, str) and value.startswith(("./", "../")):
+        return str((folder / value).resolve())
+    return value
+
+
+def write(folder: Path, src: Path, code: Path, base: Optional[Path]) -> Path:
+    """Make `folder` and return the configuration's path there.
+
+    `src` is the SDK, `code` holds the contract, `base` is a configuration to take instead of the
+    demonstration's.
+    """
+    base = base or demo_config(src)
+    try:
+        config = json.loads(base.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"cannot read the bootstrap configuration {base}: {error}") from error
+    if not isinstance(config, dict):
+        raise SetupError(f"the bootstrap configuration {base} is not a JSON object")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in CODE:
+        shutil.copyfile(code / name, folder / name)
+    (folder / "package.json").write_text(json.dumps(PACKAGE, indent=2), encoding="utf-8")
+    (folder / "node_modules").symlink_to(src / "node_modules")
+    changed = with_proposal(anchored(config, base.parent), str(folder / "builder.js"))
+    path = folder / "bootstrap.json"
+    path.write_text(json.dumps(changed, indent=2), encoding="utf-8")
+    return path

@@ -1,0 +1,46 @@
+"""The accounts that wallet load acts by: their keys, and where their addresses are written down."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Dict, List
+
+from cosmos import Helper
+
+TASKS = ("faucet", "amm", "vault")
+PER_TASK = 8
+"""Accounts of each task: as many of its cycles can be in flight."""
+COINS = 10_000_000_000
+"""Micro units of the staking and of the stable token that each holds. A wallet action is charged
+about 0.02 of a token.
+"""
+POOL = "agoric1megzytg65cyrgzs6fvzxgrcqvwwl7ugpt62346"
+"""Account of the module `vbank/provision`, out of which each new wallet gets a little: the chain
+makes none while it is empty. The address follows from the module's name.
+"""
+POOL_COINS = 1_000_000_000
+
+Accounts = Dict[str, List[Dict[str, str]]]
+"""Task → its accounts: `key`, the name in the keyring, and `address`."""
+
+
+def make(keys: Helper) -> Accounts:
+    """The accounts, made where they are not there yet."""
+    names = {task: [f"load-{task}-{number}" for number in range(PER_TASK)] for task in TASKS}
+    return {
+        task: [{"key": key, "address": keys.address(key)} for key in of_task]
+        for task, of_task in names.items()
+    }
+
+
+def save(project: Path, accounts: Accounts) -> Path:
+    """Write them down for the load driver."""
+    path = project / "wallets.json"
+    path.write_text(json.dumps(accounts, indent=2), encoding="utf-8")
+    return path
+
+
+def addresses(accounts: Accounts) -> List[str]:
+    """All of them."""
+    return [account["address"] for of_task in accounts.values() for account in of_task]

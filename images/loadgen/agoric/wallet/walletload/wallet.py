@@ -1,0 +1,204 @@
+"""A smart wallet: an account whose actions are sent, seen in a block, and followed to their end."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable, Deque, List, Mapping, Optional, Sequence, Tuple, TypeVar
+
+from . import capdata, offers
+from .blocks import Blocks
+from .errors import ChainError, LoadError
+from .offers import Offer
+from .rpc import Account, Chain, Included, Refused, hash_of
+from .signer import Message, Signer, provision, spend_action
+
+OFFER_TIMEOUT = 900.0
+"""Seconds from sending an offer to its end: a chain that has little time in a block may let many
+wait.
+"""
+NICKNAME = "loadgenctl"
+T = TypeVar("T")
+_EXPECTED = re.compile(r"account sequence mismatch, expected (\d+)")
+
+
+@dataclass
+class Tools:
+    """What all wallets share."""
+
+    chain: Chain
+    blocks: Blocks
+    signer: Signer
+    clock: Callable[[], float]
+    pause: Callable[[], None]
+
+    def patiently(self, ask: Callable[[], T], until: float) -> T:
+        """Ask the chain until it answers: a node whose kernel is at work hangs up meanwhile."""
+        while True:
+            try:
+                return ask()
+            except Refused:
+                raise
+            except ChainError:
+                if self.clock() >= until:
+                    raise
+            self.pause()
+
+
+@dataclass
+class Timing:
+    """What became of one offer. Times are seconds since it was sent."""
+
+    inclusion: float
+    settlement: float
+    included: int
+    settled: int
+    """Heights of the blocks."""
+    gas: int
+
+
+class Wallet:
+    """One account and its smart wallet. Used by one thread at a time."""
+
+    def __init__(self, tools: Tools, key: str, address: str) -> None:
+        """`key` is the account's name in the keyring."""
+        self._tools = tools
+        self._key = key
+        self.address = address
+        self._path = f"published.wallet.{address}"
+        self._ready: Deque[Tuple[Offer, bytes]] = deque()
+        """Signed ahead, in the order of their sequence numbers."""
+
+    def current(self) -> Optional[Mapping[str, Any]]:
+        """What the wallet holds, as it publishes it; None if there is no such wallet."""
+        cell = self._tools.chain.published(f"{self._path}.current")
+        if cell is None or not cell.values:
+            return None
+        value = capdata.decode(cell.values[-1])
+        return value if isinstance(value, dict) else None
+
+    def balance(self, brand: capdata.Slot) -> int:
+        """How much it has of a brand."""
+        for purse in (self.current() or {}).get("purses", []):
+            if purse["brand"] == brand:
+                return int(purse["balance"]["value"])
+        return 0
+
+    def provide(self) -> None:
+        """Have the chain make the wallet if there is none."""
+        if self.current() is not None:
+            return
+        tools, sent = self._tools, self._tools.clock()
+        (tx,) = self._signed([provision(self.address, NICKNAME)], None)
+        until = sent + OFFER_TIMEOUT
+        height = self._included(self._send(tx, until), tx, until).height
+        while self.current() is None:
+            height = tools.blocks.beyond(height, until)
+
+    def make(self, offer: Offer) -> Timing:
+        """Make one offer. Raises LoadError if it does not bring what it must."""
+        self.sign([offer])
+        return self.next()
+
+    def signed(self) -> int:
+        """How many offers are signed and not sent."""
+        return len(self._ready)
+
+    def sign(self, batch: Sequence[Offer]) -> None:
+        """Sign offers ahead; nothing may be left of an earlier batch."""
+        self._sign(batch, None)
+
+    def next(self) -> Timing:
+        """Make the next of the offers that are signed. After a failure none is left."""
+        offer, tx = self._ready.popleft()
+        try:
+            return self._run(offer, tx)
+        except LoadError:
+            # Their sequence numbers may not be right any more.
+            self._ready.clear()
+            raise
+
+    def _run(self, offer: Offer, tx: bytes) -> Timing:
+        tools, sent = self._tools, self._tools.clock()
+        until = sent + OFFER_TIMEOUT
+        try:
+            before = self._send(tx, until)
+        except Refused as error:
+            expected = _EXPECTED.search(str(error))
+            if expected is None:
+                raise
+            # Of an earlier offer that was given up before it was in a block.
+            again = [offer, *(waiting for waiting, _ in self._ready)]
+            self._ready.clear()
+            self._sign(again, int(expected[1]))
+            offer, tx = self._ready.popleft()
+            before = self._send(tx, until)
+        included = self._included(before, tx, until)
+        inclusion = tools.clock() - sent
+        settled, status = self._settled(offer, included.height, until)
+        settlement = tools.clock() - sent
+        offers.check(offer, status)
+        return Timing(inclusion, settlement, included.height, settled, included.gas)
+
+    def _sign(self, batch: Sequence[Offer], sequence: Optional[int]) -> None:
+        messages = [spend_action(self.address, offer.action()) for offer in batch]
+        self._ready = deque(zip(batch, self._signed(messages, sequence)))
+
+    def _signed(self, messages: List[Message], sequence: Optional[int]) -> List[bytes]:
+        until = self._tools.clock() + OFFER_TIMEOUT
+        chain = self._tools.chain
+        account = self._tools.patiently(partial(chain.account, self.address), until)
+        if account is None:
+            raise LoadError(f"the chain does not know the account {self.address}")
+        if sequence is not None:
+            account = Account(account.number, sequence)
+        return self._tools.signer.sign(self._key, account, messages)
+
+    def _send(self, tx: bytes, until: float) -> int:
+        """Hand a transaction over; the height before."""
+        chain = self._tools.chain
+        seen = self._tools.patiently(chain.height, until)
+        # No answer says nothing: the same bytes are safe to send again.
+        self._tools.patiently(partial(chain.broadcast, tx), until)
+        return seen
+
+    def _included(self, seen: int, tx: bytes, until: float) -> Included:
+        """Wait for the block that has a transaction, which must not have failed there."""
+        tools, name = self._tools, hash_of(tx)
+        holds = False
+        while not holds:
+            height = tools.blocks.beyond(seen, until)
+            for number in range(seen + 1, height + 1):
+                holds |= tools.patiently(partial(tools.blocks.has, number, name), until)
+            seen = height
+        while True:
+            found = tools.patiently(partial(tools.chain.included, name), until)
+            if found is not None:
+                break
+            # The node's index follows its blocks by moments.
+            if tools.clock() >= until:
+                raise LoadError(f"the node's index has no transaction {name}")
+            tools.pause()
+        if found.code != 0:
+            raise LoadError(f"the transaction failed in block {found.height}: {found.log}")
+        return found
+
+    def _settled(self, offer: Offer, since: int, until: float) -> Tuple[int, Mapping[str, Any]]:
+        """Wait for an offer's end: the block that brought it, and the offer's last status."""
+        number, newest = since, since
+        while True:
+            status = self._tools.patiently(partial(self._status, offer, number), until)
+            if status is not None and offers.settled(status):
+                return number, status
+            if number >= newest:
+                newest = self._tools.blocks.beyond(number, until)
+            number += 1
+
+    def _status(self, offer: Offer, height: int) -> Optional[Mapping[str, Any]]:
+        """What the wallet published of an offer in one block; the next block's replaces it."""
+        cell = self._tools.chain.published(self._path, height)
+        if cell is None or cell.height != height:
+            return None
+        return offers.outcome(cell.values, offer.number)

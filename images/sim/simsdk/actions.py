@@ -1,0 +1,98 @@
+"""Offers of smart wallets, from the block that has them to the one in which the kernel runs them.
+
+A transaction with an offer is in a block at once and costs no computation there: the offer joins a
+queue in the chain's state. Each block runs the offers of earlier blocks, the oldest first, until it
+has used as many computrons as the genesis lets it; the others wait. What became of an offer is
+published for its wallet with the height of the block that ran it. An offer in block N is so settled
+in block N + 1, or later where a block is full.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .kernel import Kernel
+from .ledger import OFFER
+from .slog import SlogWriter
+from .store import Store
+
+Json = Any
+
+QUEUE = "actions"
+"""Key of the queue in the state."""
+GAS = 80_000
+GAS_PER_BYTE = 25
+
+
+def is_offer(tx: Mapping[str, Json]) -> bool:
+    """Whether a transaction is an offer by a smart wallet."""
+    message = tx["message"]
+    return (message.get("contract"), message.get("method")) == OFFER
+
+
+def cell_key(address: str) -> str:
+    """Key in the state of what is published for a wallet."""
+    return f"published/wallet.{address}"
+
+
+class Actions:
+    """The queue and a block's computation. Not thread-safe: the block loop owns it."""
+
+    def __init__(
+        self, kernel: Kernel, store: Store, slog: SlogWriter, compute_limit: int | None
+    ) -> None:
+        """`compute_limit` in computrons a block; None: without a limit."""
+        self._kernel = kernel
+        self._store = store
+        self._slog = slog
+        self._limit = compute_limit
+        self._inbound = 0
+
+    def full(self) -> bool:
+        """Whether the block has used what it may; what runs by then was let finish."""
+        return self._limit is not None and self._kernel.computed() >= self._limit
+
+    def include(self, tx: Mapping[str, Json]) -> Json:
+        """Take an offer into the block; the transaction's result."""
+        sender, offer = str(tx["sender"]), tx["message"].get("args")
+        if self._store.get(f"wallet/{sender}") is None:
+            return {"id": tx["id"], "code": 1, "log": f"{sender} has no smart wallet"}
+        if not isinstance(offer, dict) or not isinstance(offer.get("id"), str):
+            return {"id": tx["id"], "code": 1, "log": "an offer has an id"}
+        waiting = self._store.get(QUEUE, [])
+        self._store.set(QUEUE, [*waiting, {"id": tx["id"], "sender": sender, "offer": offer}])
+        gas = GAS + GAS_PER_BYTE * len(json.dumps(offer))
+        return {"id": tx["id"], "code": 0, "data": None, "gas_used": str(gas)}
+
+    def run(self, height: int) -> None:
+        """Run what earlier blocks left in the queue, as far as this block's limit lets it."""
+        waiting = list(self._store.get(QUEUE, []))
+        while waiting and not self.full():
+            self._run(waiting.pop(0), height)
+        if len(waiting) != len(self._store.get(QUEUE, [])):
+            self._store.set(QUEUE, waiting or None)
+
+    def _run(self, action: Mapping[str, Json], height: int) -> None:
+        sender, offer = action["sender"], action["offer"]
+        contract, method = OFFER
+        message = {"contract": contract, "method": method, "args": offer}
+        self._slog.write(
+            "cosmic-swingset-bridge-inbound",
+            inboundNum=f"{height}-{self._inbound}",
+            source="wallet",
+            body={"type": "WALLET_SPEND_ACTION", "owner": sender, "spendAction": json.dumps(offer)},
+        )
+        self._inbound += 1
+        result = self._kernel.run_tx({"id": action["id"], "sender": sender, "message": message})
+        status = {"id": offer["id"]}
+        status.update(result["data"] if result["code"] == 0 else {"error": result["log"]})
+        self._publish(sender, height, {"updated": "offerStatus", "status": status})
+
+    def _publish(self, address: str, height: int, value: Json) -> None:
+        """As on the real chain a block's values replace those of the blocks before."""
+        cell = self._store.get(cell_key(address))
+        here = cell["values"] if cell is not None and cell["blockHeight"] == str(height) else []
+        cell = {"blockHeight": str(height), "values": [*here, json.dumps(value)]}
+        self._store.set(cell_key(address), cell)
