@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,11 @@ NODE = "a" * 40
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(tmp_path / "ours")
+    with _bench(tmp_path / "ours") as made:
+        yield made
 
 
+@contextmanager
 def _bench(folder: Path) -> Iterator[Bench]:
     folder.mkdir()
     made = Bench(folder)
@@ -39,7 +42,7 @@ def _bench(folder: Path) -> Iterator[Bench]:
 @pytest.fixture
 def validator(tmp_path: Path) -> Iterator[tuple[Bench, Loadgenctl, Records]]:
     """A chain that makes blocks, by another command with another cache and other ports."""
-    for others in _bench(tmp_path / "theirs"):
+    with _bench(tmp_path / "theirs") as others:
         command, records = others.run("--stages", "1", "--chain-only", "--stage.0.duration", "30")
         with command:
             command.until(lambda: len(records.rows("blocks.jsonl")) > 5, "it makes blocks")

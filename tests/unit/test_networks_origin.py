@@ -288,7 +288,13 @@ def test_a_chain_of_ours_names_its_newest_block_for_state_sync() -> None:
     sync = {"latest_block_height": "7", "latest_block_hash": BLOCK_HASH.lower()}
     trust = trusted_block({"sync_info": sync})
     assert trust == TrustPoint(7, BLOCK_HASH)
-    for odd in (None, {}, {"sync_info": {**sync, "latest_block_height": "0"}}, {"sync_info": []}):
+    nothing: tuple[object, ...] = (
+        None,
+        {},
+        {"sync_info": []},
+        {"sync_info": {**sync, "latest_block_height": "0"}},
+    )
+    for odd in nothing:
         assert trusted_block(odd) is None
     config = network_config(b'{"chain_id": "net-1"}', "a" * 40, "holder", 36657, trust)
     assert parse_config(config, "it").trust == trust

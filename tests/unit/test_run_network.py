@@ -217,7 +217,7 @@ def test_a_wrong_genesis_is_refused_before_anything_is_made(world: Networked) ->
 
 
 def test_a_network_that_does_not_answer_fails_a_run_that_tells_of_it(world: Networked) -> None:
-    def silent(url: str, limit: Limit) -> bytes:
+    def silent(url: str, limit: Limit, *, private: bool = False) -> bytes:
         raise RunError(f"{url} does not answer", role="network", step="origin")
 
     origin = "https://net.example"

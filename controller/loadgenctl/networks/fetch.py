@@ -1,5 +1,6 @@
-"""Documents of an origin, read with limits: from a folder, or by HTTPS (HTTP on loopback, and for an
-origin in a folder in private networks).
+"""Documents of an origin, read with limits: from a folder, or by HTTPS.
+
+HTTP is for loopback, and for private networks where the origin is a folder.
 
 What is read is never more than its limit, takes never longer than its deadline, and redirects lead
 nowhere that could not have been asked in the first place.

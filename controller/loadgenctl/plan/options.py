@@ -113,8 +113,8 @@ OPTIONS: tuple[Option, ...] = (
         "custom-bootstrap",
         "path",
         None,
-        "bootstrap configuration (JSON) of the local chain, or of the network's chain for a node that"
-        " replays it; without FILE: the SDK's configuration for load generators",
+        "bootstrap configuration (JSON) of the local chain, or of a network's chain for a node that"
+        " replays it; without a file: the SDK's own for load generators",
         WHAT,
         bare=SDK_BOOTSTRAP,
     ),
@@ -264,8 +264,8 @@ OPTIONS: tuple[Option, ...] = (
         "acceptance-integration-message-file",
         "path",
         None,
-        "file shared with the SDK's acceptance tests: `ready` is written when the node has caught up,"
-        " and the last stage ends when the file contains `stop`",
+        "file shared with the SDK's acceptance tests: `ready` is written when the node has caught"
+        " up, and the last stage ends when the file contains `stop`",
         WATCH,
     ),
     Option("slog-codec", "text", "gzip", "compression of slogs", WATCH, choices=("gzip", "zstd")),

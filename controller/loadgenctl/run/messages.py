@@ -1,8 +1,8 @@
 """The file by which a run and the SDK's acceptance tests talk (a3p-integration, z:acceptance).
 
-The tests wait for `ready`, test the chain that this run's node follows, and write `stop`. Both sides
-write the file in place: it is mounted into the tests' container. The run's exit code is added by the
-script that started the run.
+The tests wait for `ready`, test the chain that this run's node follows, and write `stop`. Both
+sides write the file in place: it is mounted into the tests' container. The script that started the
+run adds its exit code.
 """
 
 from __future__ import annotations

@@ -86,9 +86,11 @@ def offer(ctx: StageContext) -> None:
     if not _offers(ctx.plan):
         return
     folder = _describe(ctx)
+    file = ctx.plan.bootstrap
+    bootstrap = "--custom-bootstrap" if file is None else f"--custom-bootstrap {file}"
     ctx.progress.note(
         f"others follow this chain by --profile testnet --testnet-origin {folder}"
-        f" --network {ctx.plan.network}"
+        f" --network {ctx.plan.network} {bootstrap}"
     )
 
 
