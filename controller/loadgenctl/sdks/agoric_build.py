@@ -72,18 +72,13 @@ mkdir -p "$HOME"
 {pins}yarn install --immutable
 """
 
-# Node's userInfo, which bundlers ask for the user's name, fails for a uid that passwd does not have.
-NAMED = """\
+BUILD = """
 mkdir -p "$HOME"
-if ! id -un >/dev/null 2>&1; then
-  echo "builder:x:$(id -u):$(id -g)::$HOME:/bin/sh" >>/etc/passwd
-fi
+{pins}yarn build
 """
-BUILD = f"""
-{NAMED}{{pins}}yarn build
-"""
-BUILD_SOME = f"""
-{NAMED}for package in {{packages}}; do
+BUILD_SOME = """
+mkdir -p "$HOME"
+for package in {packages}; do
   yarn workspace "$package" run build
 done
 """
