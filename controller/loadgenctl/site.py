@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from loadgenctl.errors import UsageError
 from loadgenctl.masking import Mask, mask_of
@@ -97,11 +98,23 @@ class SiteSettings:
             "npm_config_registry": self.npm_registry,
             # The first yarn heeds its own variable before npm's.
             "YARN_REGISTRY": self.npm_registry,
+            **self._later_yarn(),
             "GOPROXY": self.goproxy,
             "PIP_INDEX_URL": self.pip_index,
         }
         env |= {name: value for name, value in registries.items() if value is not None}
         return env | dict(self.builder_environment)
+
+    def _later_yarn(self) -> dict[str, str | None]:
+        """What yarn 2 and later read instead of npm's and the proxies' variables."""
+        registry = urlsplit(self.npm_registry or "")
+        return {
+            "YARN_NPM_REGISTRY_SERVER": self.npm_registry,
+            # They refuse what is not encrypted unless its host is named.
+            "YARN_UNSAFE_HTTP_WHITELIST": registry.hostname if registry.scheme == "http" else None,
+            "YARN_HTTP_PROXY": self.http_proxy,
+            "YARN_HTTPS_PROXY": self.https_proxy,
+        }
 
     def builder_mounts(
         self, *, ca_target: str = CA_TARGET, gitconfig: Path | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,16 @@ def test_the_builder_s_environment(site: SiteSettings) -> None:
     assert env["https_proxy"] == env["HTTPS_PROXY"] == "http://proxy.acme.test:3128"
     assert env["GOPROXY"] == "off", "what a person sets for the builder has the last word"
     assert env["GOFLAGS"] == "-mod=mod"
+
+
+def test_later_yarns_get_registry_and_proxies_by_their_own_variables(site: SiteSettings) -> None:
+    env = site.builder_env("/ca")
+    assert env["YARN_NPM_REGISTRY_SERVER"] == "https://npm.acme.test"
+    assert env["YARN_HTTPS_PROXY"] == "http://proxy.acme.test:3128"
+    assert "YARN_UNSAFE_HTTP_WHITELIST" not in env
+    plain = replace(site, npm_registry="http://npm.acme.test:4873/npm")
+    assert plain.builder_env("/ca")["YARN_UNSAFE_HTTP_WHITELIST"] == "npm.acme.test"
+    assert not [name for name in SiteSettings().builder_env() if name.startswith("YARN")]
 
 
 def test_the_builder_s_mounts(site: SiteSettings, folder: Path) -> None:
