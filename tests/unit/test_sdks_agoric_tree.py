@@ -204,17 +204,36 @@ def test_the_worker_comes_from_the_package_with_the_pinned_sources() -> None:
     assert "XSNAP_VERSION=0.14.3-u21.0" in first.argv[-1]
 
 
-@pytest.mark.parametrize("native", ["a" * 40, "105bc686"])
-def test_other_sources_of_the_worker_are_the_submodules(native: str) -> None:
-    tree = Tree(
-        {
-            **build_env(NEWEST.moddable, native),
-            ".gitmodules": b"[submodule]\n\tpath = packages/xsnap/moddable\n",
-        }
-    )
+BOTH = b"""[submodule]
+\tpath = packages/xsnap/moddable
+[submodule]
+\tpath = packages/xsnap/xsnap-native
+"""
+
+
+def test_another_worker_around_the_same_engine_is_its_submodule_with_the_packages_engine() -> None:
+    tree = Tree({**build_env(NEWEST.moddable, "a" * 40), ".gitmodules": BOTH})
+    made = agoric_build.made_of(ERAS["2023-august"], RELEASES, tree)
+    assert made.worker is not None
+    assert list(made.submodules) == ["packages/xsnap/xsnap-native"]
+    script = agoric_build.build(ERAS["2023-august"], made).steps[0].argv[-1]
+    assert f"for pin in MODDABLE_COMMIT_HASH={NEWEST.moddable}; do" in script
+    assert "cp -R /src/packages/xsnap/xsnap-native xsnap-native\n" in script
+    assert "{" not in script
+
+
+@pytest.mark.parametrize("pins", [("b" * 40, NEWEST.native), ("b" * 40, "a" * 40), ("b", "a")])
+def test_another_engine_is_built_from_the_submodules(pins: tuple[str, str]) -> None:
+    tree = Tree({**build_env(*pins), ".gitmodules": BOTH})
     made = agoric_build.made_of(ERAS["2025-summer"], RELEASES, tree)
     assert made.worker is None
-    assert list(made.submodules) == ["packages/xsnap/moddable"]
+    assert list(made.submodules) == ["packages/xsnap/moddable", "packages/xsnap/xsnap-native"]
+
+
+def test_another_worker_without_a_submodule_is_left_to_the_sdk() -> None:
+    tree = Tree(build_env(NEWEST.moddable, "a" * 40))
+    made = agoric_build.made_of(ERAS["2026-spring"], RELEASES, tree)
+    assert (made.worker, made.submodules) == (None, {})
 
 
 def test_only_workspaces_that_are_there_and_have_a_build_are_built_in_order() -> None:

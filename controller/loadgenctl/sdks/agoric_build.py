@@ -33,6 +33,9 @@ SPARSE = ("/*", "!/.yarn/releases")
 SPARSE_MODDABLE = ("/*", "!/documentation", "!/examples", "!/contributed")
 _SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(\S+)\s*$", re.MULTILINE)
 
+NATIVE: Final = "packages/xsnap/xsnap-native"
+"""Submodule of the worker's sources around the engine."""
+
 CACHES = {"yarn": "/cache/yarn", "go-modules": "/cache/go-modules", "go-build": "/cache/go-build"}
 BUILD_ENV = {
     "HOME": BUILD_HOME,
@@ -98,17 +101,22 @@ cd "$HOME/worker"
 tarball=$(npm pack --silent {package})
 tar -xzf "$tarball"
 cd package
-for pin in MODDABLE_COMMIT_HASH={moddable} XSNAP_NATIVE_COMMIT_HASH={native}; do
+for pin in {pins}; do
   if ! grep -qx "$pin" build.env; then
     echo "{package} does not hold the sources that the revision pins: $pin" >&2
     exit 1
   fi
 done
-made=xsnap-native/xsnap/build/bin/lin/release/xsnap-worker
+{native}made=xsnap-native/xsnap/build/bin/lin/release/xsnap-worker
 make -C xsnap-native/xsnap/makefiles/lin -f xsnap-worker.mk -j "$(nproc)" \
   MODDABLE="$PWD/moddable" GOAL=release XSNAP_VERSION={version} \
   'CC=cc "-D__has_builtin(x)=1"' EXTRA_DEPS=
 install -D "$made" {worker}
+"""
+
+WORKER_NATIVE = """\
+rm -rf xsnap-native
+cp -R {submodule} xsnap-native
 """
 
 GO = """
@@ -191,9 +199,11 @@ def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
     archives = agoric_tree.archives(tree)
     if not era.asks:
         return MadeOf(_submodules(tree), archives=archives)
-    worker = agoric_tree.worker_sources(releases, tree)
+    worker, submodules = agoric_tree.worker_sources(releases, tree), _submodules(tree)
+    if worker is not None:
+        submodules = {NATIVE: ()} if worker.native is None else {}
     return MadeOf(
-        submodules={} if worker else _submodules(tree),
+        submodules=submodules,
         worker=worker,
         worker_version=agoric_tree.worker_version(tree),
         packages=agoric_tree.built_packages(tree) if worker else (),
@@ -228,13 +238,7 @@ def build(era: Era, made: MadeOf) -> BuildRecipe:
     install = INSTALL_BY_LATER_YARN if later_yarn else INSTALL
     worker, steps = made.worker, []
     if worker is not None:
-        script = WORKER.format(
-            package=worker.package,
-            moddable=worker.moddable,
-            native=worker.native,
-            version=shlex.quote(made.worker_version),
-            worker=f"{SRC}/{era.worker}",
-        )
+        script = _worker_script(era, worker, made.worker_version)
         steps.append(_step(era, "build the vats' worker", script, 1800.0))
     archives = ARCHIVES.format(archives=" ".join(made.archives)) if made.archives else ""
     script = install.format(pins=pins if era.asks else "", archives=archives)
@@ -262,6 +266,20 @@ def build(era: Era, made: MadeOf) -> BuildRecipe:
         go_steps=(GO_STEP,),
         go_part=GO_PART,
         makes=(f"{GO_PART}/{era.helper}", ADDON, era.worker),
+    )
+
+
+def _worker_script(era: Era, worker: WorkerSources, version: str) -> str:
+    """Compile the worker from a package, or from the engine in it and a submodule."""
+    pins = [f"MODDABLE_COMMIT_HASH={worker.moddable}"]
+    if worker.native is not None:
+        pins.append(f"XSNAP_NATIVE_COMMIT_HASH={worker.native}")
+    return WORKER.format(
+        package=worker.package,
+        pins=" ".join(pins),
+        native="" if worker.native else WORKER_NATIVE.format(submodule=f"{SRC}/{NATIVE}"),
+        version=shlex.quote(version),
+        worker=f"{SRC}/{era.worker}",
     )
 
 

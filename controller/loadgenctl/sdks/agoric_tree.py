@@ -47,8 +47,8 @@ class WorkerSources:
     """`NAME@VERSION`."""
     moddable: str
     """Commit of the XS engine."""
-    native: str
-    """Commit of the worker around it."""
+    native: str | None
+    """Commit of the worker around it; None where only the engine of the package is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,18 @@ def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[s
 
 
 def worker_sources(releases: Releases, tree: SourceTree) -> WorkerSources | None:
-    """The package with the very sources that the revision pins; None where none is known."""
+    """The package with the very sources that the revision pins; None where none is known.
+
+    Where only its engine is the pinned one, `native` of the answer is None: a submodule has the
+    rest.
+    """
     pins = dict(_PIN.findall(text_of(tree, "packages/xsnap/build.env")))
-    for sources in releases.workers:
-        if pins == {"MODDABLE": sources.moddable, "XSNAP_NATIVE": sources.native}:
+    fitting = [one for one in releases.workers if one.moddable == pins.get("MODDABLE")]
+    for sources in fitting:
+        if pins.get("XSNAP_NATIVE") == sources.native:
             return sources
-    return None
+    has_native = b"packages/xsnap/xsnap-native" in (tree.read(".gitmodules") or b"")
+    return replace(fitting[0], native=None) if fitting and has_native else None
 
 
 def worker_version(tree: SourceTree) -> str:
