@@ -54,14 +54,18 @@ mkdir -p "$HOME"
 {pins}yarn install --immutable
 """
 
-# Node's userInfo, which bundlers ask for the user's name, fails for a uid that passwd does not have.
+# Bundlers ask Node's userInfo for the user's name. That fails for a uid that passwd does not have.
 NAMED = """\
 mkdir -p "$HOME"
 if ! id -un >/dev/null 2>&1; then
   echo "builder:x:$(id -u):$(id -g)::$HOME:/bin/sh" >>/etc/passwd
 fi
 """
-BUILD = f"""
+BUILD = """
+mkdir -p "$HOME"
+{pins}yarn build
+"""
+BUILD_NAMED = f"""
 {NAMED}{{pins}}yarn build
 """
 BUILD_SOME = f"""
@@ -199,6 +203,7 @@ def image(era: Era) -> ImageRecipe:
             "go_package": era.go_package,
             "go_release": era.go_release if not era.go_package else "",
             "go_root": era.go_root,
+            "passwd": era.asks,
             "apt_packages": ADDON_PACKAGES if not era.asks else (),
         },
     )
@@ -227,7 +232,7 @@ def build(era: Era, made: MadeOf) -> BuildRecipe:
             "build the packages",
             BUILD_SOME.format(packages=" ".join(map(shlex.quote, made.packages)))
             if made.packages
-            else BUILD.format(pins=pins),
+            else (BUILD_NAMED if era.asks else BUILD).format(pins=pins),
             3600.0,
         ),
         *((_step(era, "run the tool's wrapper", WRAPPER, 600.0),) if made.wrapped else ()),
