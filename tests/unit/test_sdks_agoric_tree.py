@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +45,15 @@ def fitted(era: str, files: Mapping[str, bytes]) -> tuple[Era, tuple[str, ...]]:
     return agoric_tree.fitted(ERAS[era], RELEASES, Tree(files))
 
 
+def install_of(era: Era, made: agoric_build.MadeOf) -> str:
+    """The script that installs the packages."""
+    return next(
+        step.argv[-1]
+        for step in agoric_build.build(era, made).steps
+        if step.label == "install the packages"
+    )
+
+
 def build_env(moddable: str, native: str) -> dict[str, bytes]:
     text = (
         "MODDABLE_URL=https://example.org/moddable\n"
@@ -63,6 +76,16 @@ def build_env(moddable: str, native: str) -> dict[str, bytes]:
         ((18, 13, 0), "~18.12", False),
         ((20, 1, 2), "20", True),
         ((20, 1, 2), "20.2", False),
+        ((20, 1, 2), "20.x", True),
+        ((20, 1, 2), "*", True),
+        ((14, 15, 0), ">= 14.15.0 < 15", True),
+        ((18, 12, 1), ">18", False),
+        ((19, 0, 0), ">18", True),
+        ((18, 12, 1), "<=18", True),
+        ((19, 0, 0), "<=18", False),
+        ((18, 12, 1), "~18", True),
+        ((0, 3, 9), "^0.3.1", True),
+        ((0, 4, 0), "^0.3.1", False),
         ((20, 1, 2), "", False),
         ((20, 1, 2), "lts/iron", False),
     ],
@@ -79,6 +102,7 @@ def test_a_version_is_inside_a_range_of_npm_or_not(
         # What is named exactly goes before all else, also where the table does not know it.
         ({".node-version": b"24.99.1\n"}, "24.99.1", "11.6.2"),
         ({".node-version": b"v22.22.0  # as in CI\n"}, "22.22.0", "10.9.2"),
+        ({".node-version": b"# as in CI\n\n22.22.0\n"}, "22.22.0", "10.9.2"),
         ({".node-version": b"22\n"}, "22.22.0", "10.9.2"),
         # The era's own, where the revision allows it; else the newest that it allows.
         (package(engines={"node": "^20.9 || ^22.11"}), "22.15.0", "10.9.2"),
@@ -113,11 +137,7 @@ def test_a_node_that_is_not_known_is_said_and_the_eras_own_is_tried() -> None:
 def test_yarn_is_what_the_revision_names(manager: str, yarn: str) -> None:
     era, _ = fitted("2025-summer", package(packageManager=manager))
     assert era.yarn == yarn
-    install = next(
-        step.argv[-1]
-        for step in agoric_build.build(era, agoric_build.MadeOf()).steps
-        if step.label == "install the packages"
-    )
+    install = install_of(era, agoric_build.MadeOf())
     assert ("--immutable" in install) == yarn.startswith("4.")
     assert ("--frozen-lockfile" in install) == yarn.startswith("1.")
 
@@ -126,13 +146,12 @@ def test_yarn_is_what_the_revision_names(manager: str, yarn: str) -> None:
     ("go_mod", "release", "debian"),
     [
         (b"module x\n\ngo 1.18\n", "", "golang-1.19-go"),
-        (b"module x\n\ngo 1.20\n", "1.21.13", ""),
         (b"module x\n\ngo 1.22.0\n\ntoolchain go1.22.12\n", "1.22.10", ""),
         (b"module x\n\ngo 1.23\n\ntoolchain go1.23.4\n", "1.23.9", ""),
         (b"module x\n\ngo 1.24.1\n", "1.24.11", ""),
     ],
 )
-def test_go_is_the_revisions_or_the_next_newer_one(
+def test_go_is_of_the_minor_version_that_the_revision_names(
     go_mod: bytes, release: str, debian: str
 ) -> None:
     era, notes = fitted("2022-december", {"golang/cosmos/go.mod": go_mod})
@@ -140,6 +159,20 @@ def test_go_is_the_revisions_or_the_next_newer_one(
     values = agoric_build.image(era).values
     assert (values["go_release"], values["go_package"]) == (release, debian)
     assert values["go_root"] == ("/usr/lib/go-1.19" if debian else "/opt/go")
+
+
+def test_go_that_no_release_is_known_of_is_the_next_newer_and_said() -> None:
+    files = {"golang/cosmos/go.mod": b"module x\n\ngo 1.20\n"}
+    era, [note] = fitted("2022-december", files)
+    assert era.go_release == "1.21.13"
+    assert "Go 1.20" in note
+    assert "1.21.13" in note
+
+
+def test_a_newer_go_than_all_that_are_known_is_said() -> None:
+    era, [note] = fitted("2026-spring", {"golang/cosmos/go.mod": b"module x\n\ngo 1.99\n"})
+    assert era.go_release == RELEASES.go[-1]
+    assert "1.99" in note
 
 
 def test_the_bootstrap_configuration_is_where_the_revision_has_it() -> None:
@@ -201,6 +234,92 @@ def test_only_workspaces_that_are_there_and_have_a_build_are_built_in_order() ->
     assert made.packages == ("@agoric/xsnap-lockdown", "agoric")
     step = agoric_build.build(ERAS["2025-summer"], made).steps[-2]
     assert "for package in @agoric/xsnap-lockdown agoric; do" in step.argv[-1]
+
+
+LOCK = b"""
+esm@agoric-labs/esm#Agoric-built:
+  version "3.2.25"
+  resolved "https://codeload.github.com/agoric-labs/esm/tar.gz/3603726ad4636b2f865f463188fcaade6375638e"
+
+tar@^6.0.0:
+  version "6.1.0"
+  resolved "https://registry.yarnpkg.com/tar/-/tar-6.1.0.tgz#d1724e9bcc04b977b18d5c573b333a2207229a83"
+"""
+ARCHIVE = "agoric-labs/esm@3603726ad4636b2f865f463188fcaade6375638e"
+
+
+@pytest.mark.parametrize("era", ["2021-winter", "2024-spring"])
+def test_an_archive_of_a_repository_is_made_where_git_is_led_elsewhere(era: str) -> None:
+    made = agoric_build.made_of(ERAS[era], RELEASES, Tree({"yarn.lock": LOCK}))
+    assert made.archives == (ARCHIVE,)
+    script = install_of(ERAS[era], made)
+    assert f"for archive in {ARCHIVE}; do" in script
+    assert script.index("git ls-remote --get-url") < script.index("yarn install")
+
+
+def test_the_archive_that_is_made_is_what_the_lockfile_names(tmp_path: Path) -> None:
+    def git(*argv: str, folder: Path) -> str:
+        return subprocess.run(
+            ["git", *argv], cwd=folder, env=env, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    env = {
+        **os.environ,
+        "HOME": str(tmp_path / "home"),
+        "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    mirror, tree = tmp_path / "mirror", tmp_path / "tree"
+    for folder in (mirror, tree, tmp_path / "home", tmp_path / "bin"):
+        folder.mkdir()
+    (tmp_path / "gitconfig").write_text("[user]\nname = x\nemail = x@example.org\n")
+    git("init", "--quiet", folder=mirror)
+    (mirror / "esm.js").write_text("1;\n")
+    git("add", ".", folder=mirror)
+    git("commit", "--quiet", "-m", "x", folder=mirror)
+    commit = git("rev-parse", "HEAD", folder=mirror)
+    git("config", "uploadpack.allowAnySHA1InWant", "true", folder=mirror)
+    here = f"https://codeload.github.com/acme/esm/tar.gz/{commit}"
+    other = f"https://codeload.github.com/acme/other/tar.gz/{commit}"
+    (tree / "yarn.lock").write_text(f'a:\n  resolved "{here}"\nb:\n  resolved "{other}"\n')
+    with (tmp_path / "gitconfig").open("a") as stream:
+        stream.write(f'[url "{mirror}"]\ninsteadOf = https://github.com/acme/esm\n')
+    yarn = tmp_path / "bin" / "yarn"
+    yarn.write_text("#!/bin/sh\nexit 0\n")
+    yarn.chmod(0o755)
+    made = agoric_build.MadeOf(archives=(f"acme/esm@{commit}", f"acme/other@{commit}"))
+    script = install_of(ERAS["2024-spring"], made)
+    path = f"{yarn.parent}:{env['PATH']}"
+    argv = ["/bin/sh", "-ec", script]
+    subprocess.run(argv, cwd=tree, env={**env, "PATH": path}, check=True)
+    text = (tree / "yarn.lock").read_text()
+    archive = tmp_path / "home" / f"{commit}.tgz"
+    assert text == f'a:\n  resolved "file:{archive}"\nb:\n  resolved "{other}"\n'
+    with tarfile.open(archive) as packed:
+        assert "package/esm.js" in packed.getnames()
+
+
+def test_a_lockfile_without_such_archives_changes_no_step() -> None:
+    plain = agoric_build.build(ERAS["2021-winter"], agoric_build.MadeOf())
+    made = agoric_build.made_of(ERAS["2021-winter"], RELEASES, Tree({"yarn.lock": b"a:\n"}))
+    assert agoric_build.build(ERAS["2021-winter"], made) == plain
+
+
+def test_the_user_of_a_container_has_a_name_where_bundlers_ask_for_it() -> None:
+    for era in ERAS.values():
+        packages = agoric_build.image(era).values["apt_packages"]
+        assert isinstance(packages, tuple)
+        assert ("libnss-unknown" in packages) == era.asks
+
+
+def test_the_go_part_is_compiled_once_where_the_revision_is_asked() -> None:
+    for era in ERAS.values():
+        [script] = (
+            step.argv[-1]
+            for step in agoric_build.build(era, agoric_build.MadeOf()).steps
+            if step.label == agoric_build.GO_STEP
+        )
+        assert ("buildmode=pie" in script) == era.asks
 
 
 def test_files_of_a_revision_that_are_no_json_say_nothing() -> None:

@@ -25,6 +25,9 @@ ADDON_PACKAGES = (
     "librsvg2-dev",
 )
 
+# Bundlers ask for the user's name, and Node fails where a uid has none.
+NAME_PACKAGES = ("libnss-unknown",)
+
 # The SDK pins a copy of yarn that the image's own, of the same version, replaces.
 SPARSE = ("/*", "!/.yarn/releases")
 SPARSE_MODDABLE = ("/*", "!/documentation", "!/examples", "!/contributed")
@@ -47,29 +50,35 @@ FROZEN = ("--frozen-lockfile", "--immutable")
 """Words of the installs below that hold them to the lockfile."""
 INSTALL = """
 mkdir -p "$HOME"
-{pins}yarn install --frozen-lockfile --non-interactive
+{pins}{archives}yarn install --frozen-lockfile --non-interactive
+"""
+# A site's git settings do not apply to GitHub's archives, which the first yarn downloads for a
+# dependency of a repository. Where they lead elsewhere, the archive is made of the same commit.
+ARCHIVES = """\
+for archive in {archives}; do
+  name=${{archive%@*}}
+  commit=${{archive#*@}}
+  repository=https://github.com/$name
+  if [ "$(git ls-remote --get-url "$repository")" != "$repository" ]; then
+    git init --quiet --bare "$HOME/archive.git"
+    git -C "$HOME/archive.git" fetch --quiet --depth=1 "$repository" "$commit"
+    git -C "$HOME/archive.git" archive --prefix=package/ -o "$HOME/$commit.tgz" "$commit"
+    sed -i "s|https://codeload.github.com/$name/tar.gz/$commit|file:$HOME/$commit.tgz|" yarn.lock
+  fi
+done
 """
 INSTALL_BY_LATER_YARN = """
 mkdir -p "$HOME"
 {pins}yarn install --immutable
 """
 
-# Bundlers ask Node's userInfo for the user's name. That fails for a uid that passwd does not have.
-NAMED = """\
-mkdir -p "$HOME"
-if ! id -un >/dev/null 2>&1; then
-  echo "builder:x:$(id -u):$(id -g)::$HOME:/bin/sh" >>/etc/passwd
-fi
-"""
 BUILD = """
 mkdir -p "$HOME"
 {pins}yarn build
 """
-BUILD_NAMED = f"""
-{NAMED}{{pins}}yarn build
-"""
-BUILD_SOME = f"""
-{NAMED}for package in {{packages}}; do
+BUILD_SOME = """
+mkdir -p "$HOME"
+for package in {packages}; do
   yarn workspace "$package" run build
 done
 """
@@ -112,7 +121,7 @@ GO_ONCE = """
 mkdir -p "$HOME"
 cd golang/cosmos
 go mod download
-touch go.sum
+touch "$(dirname "$(go env GOMOD)")/go.sum"
 make compile-libdaemon
 make --dry-run compile-agd | sed 's/-buildmode=exe/-buildmode=pie/' >"$HOME/agd.sh"
 /bin/sh -ex "$HOME/agd.sh"
@@ -171,20 +180,24 @@ class MadeOf:
     worker_version: str = ""
     packages: tuple[str, ...] = ()
     """Workspaces to be built; empty: all."""
+    archives: tuple[str, ...] = ()
+    """`OWNER/NAME@COMMIT` of repositories of GitHub that packages come from."""
     wrapped: bool = False
     """The client calls the tool by a wrapper that writes into the tree unless it has done so."""
 
 
 def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
     """What the revision itself says of its build."""
+    archives = agoric_tree.archives(tree)
     if not era.asks:
-        return MadeOf(_submodules(tree))
+        return MadeOf(_submodules(tree), archives=archives)
     worker = agoric_tree.worker_sources(releases, tree)
     return MadeOf(
         submodules={} if worker else _submodules(tree),
         worker=worker,
         worker_version=agoric_tree.worker_version(tree),
         packages=agoric_tree.built_packages(tree) if worker else (),
+        archives=archives,
         wrapped=agoric_tree.has_writing_wrapper(tree),
     )
 
@@ -203,8 +216,7 @@ def image(era: Era) -> ImageRecipe:
             "go_package": era.go_package,
             "go_release": era.go_release if not era.go_package else "",
             "go_root": era.go_root,
-            "passwd": era.asks,
-            "apt_packages": ADDON_PACKAGES if not era.asks else (),
+            "apt_packages": NAME_PACKAGES if era.asks else ADDON_PACKAGES,
         },
     )
 
@@ -224,15 +236,17 @@ def build(era: Era, made: MadeOf) -> BuildRecipe:
             worker=f"{SRC}/{era.worker}",
         )
         steps.append(_step(era, "build the vats' worker", script, 1800.0))
+    archives = ARCHIVES.format(archives=" ".join(made.archives)) if made.archives else ""
+    script = install.format(pins=pins if era.asks else "", archives=archives)
     steps += [
-        _step(era, "install the packages", install.format(pins=pins if era.asks else ""), 3600.0),
-        _step(era, GO_STEP, GO_ONCE if worker is not None else GO, 5400.0),
+        _step(era, "install the packages", script, 3600.0),
+        _step(era, GO_STEP, GO_ONCE if era.asks else GO, 5400.0),
         _step(
             era,
             "build the packages",
             BUILD_SOME.format(packages=" ".join(map(shlex.quote, made.packages)))
             if made.packages
-            else (BUILD_NAMED if era.asks else BUILD).format(pins=pins),
+            else BUILD.format(pins=pins),
             3600.0,
         ),
         *((_step(era, "run the tool's wrapper", WRAPPER, 600.0),) if made.wrapped else ()),

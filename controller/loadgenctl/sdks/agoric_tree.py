@@ -21,7 +21,14 @@ CONFIGURATION = "decentral-demo-config.json"
 _CONFIGURATION_PACKAGES = ("vm-config", "boot", "vats")
 _PIN = re.compile(r"^(MODDABLE|XSNAP_NATIVE)_COMMIT_HASH=([0-9a-f]{40})\s*$", re.MULTILINE)
 _TOOLCHAIN = re.compile(rb"^toolchain\s+go(\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
-_COMPARATOR = re.compile(r"(\^|~|>=|<=|>|<|=)?v?(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+_COMPARATOR = re.compile(
+    r"(\^|~|>=|<=|>|<|=)?v?(?:(\d+)(?:\.(\d+))?(?:\.(\d+))?|[*x])(?:\.[*x]){0,2}", re.IGNORECASE
+)
+_GAP = re.compile(r"([<>=~^]+)\s+")
+_ARCHIVE = re.compile(
+    r"^\s+resolved \"?https://codeload\.github\.com/([\w.-]+/[\w.-]+)/tar\.gz/([0-9a-f]{40})\b",
+    re.MULTILINE,
+)
 BUILT_PACKAGES = (
     "xsnap-lockdown",
     "swingset-xsnap-supervisor",
@@ -115,6 +122,12 @@ def worker_version(tree: SourceTree) -> str:
     return str(_json(tree, "packages/xsnap/package.json").get("version", "0.0.0"))
 
 
+def archives(tree: SourceTree) -> tuple[str, ...]:
+    """`OWNER/NAME@COMMIT` of each repository whose archive the lockfile of the first yarn names."""
+    found = _ARCHIVE.findall(text_of(tree, "yarn.lock"))
+    return tuple(sorted({f"{name}@{commit}" for name, commit in found}))
+
+
 def built_packages(tree: SourceTree) -> tuple[str, ...]:
     """Names of the workspaces to be built, in order."""
     found = []
@@ -142,7 +155,8 @@ def satisfies(version: Version, wanted: str) -> bool:
 
     A range of another form holds no version. Source: node-semver's README, "Ranges".
     """
-    return any(_all_hold(version, part.split()) for part in wanted.split("||"))
+    together = _GAP.sub(r"\1", wanted)
+    return any(_all_hold(version, part.split()) for part in together.split("||"))
 
 
 def _all_hold(version: Version, comparators: list[str]) -> bool:
@@ -153,30 +167,32 @@ def _holds(version: Version, comparator: str) -> bool:
     found = _COMPARATOR.fullmatch(comparator)
     if found is None:
         return False
-    given = [int(part) for part in found.groups()[1:] if part is not None]
-    low: Version = (given[0], *[*given[1:], 0, 0][:2])  # type: ignore[assignment]
+    given = tuple(int(part) for part in found.groups()[1:] if part is not None)
+    # What a comparator leaves out is any: `>18` begins with 19.
+    low, near = (*given, 0, 0, 0)[:3], version[: len(given)]
     match found[1]:
         case "^":
-            return version >= low and version[0] == low[0]
+            fixed = next((place for place, part in enumerate(given) if part), len(given) - 1)
+            return version >= low and version[: fixed + 1] == low[: fixed + 1]
         case "~":
-            return version >= low and version[:2] == low[:2]
+            return version >= low and near[:2] == given[:2]
         case ">=":
             return version >= low
         case ">":
-            return version > low
+            return near > given
         case "<":
             return version < low
         case "<=":
-            return version <= low
+            return near <= given
         case _:
-            return list(version[: len(given)]) == given
+            return near == given
 
 
 def _node(
     era: Era, releases: Releases, tree: SourceTree, package: dict[str, Any], notes: list[str]
 ) -> str:
     """`.node-version` first; else the era's own inside `engines`, else the newest inside it."""
-    words = text_of(tree, ".node-version").split()
+    words = re.sub(r"#.*", "", text_of(tree, ".node-version")).split()
     named = words[0].removeprefix("v") if words else ""
     if parse_version(named):
         return named
@@ -210,6 +226,11 @@ def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dic
     for release in releases.go:
         version = parse_version(release)
         if version is not None and version[:2] >= asked:
+            if version[:2] != asked:
+                notes.append(
+                    f"the revision asks for Go {asked[0]}.{asked[1]}, of which no release is known:"
+                    f" it is built with {release}"
+                )
             return {"go": version[:2], "go_package": "", "go_release": release}
     newest = releases.go[-1]
     notes.append(f"the revision asks for Go {asked[0]}.{asked[1]}; {newest} is the newest known")
