@@ -30,7 +30,7 @@ def failure(
     text, killed_by = "\n".join(tail), signal_of(state)
     missing = missing_versions(output) if killed_by is None else ()
     if missing:
-        return _versions_missing(label, missing, log)
+        return versions_missing(label, missing, log)
     if any(sign in text for sign in _SPACE_SIGNS):
         hint = "the disk is full: make room (`loadgenctl sdk list` shows what is kept), try again"
     elif state.oom_killed:
@@ -46,7 +46,8 @@ def failure(
     return BuildError(f"the build step {label!r} {how}", hint=hint, detail=text)
 
 
-def _versions_missing(label: str, missing: Sequence[Missing], log: Path) -> BuildError:
+def versions_missing(label: str, missing: Sequence[Missing], log: Path) -> VersionsMissing:
+    """The error for versions that a step's output names; there is at least one."""
     first, *others = missing
     more = f" and {len(others)} more" if others else ""
     return VersionsMissing(

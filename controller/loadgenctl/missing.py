@@ -31,6 +31,7 @@ _TARBALLS = (
         rf"Response Code: {_ABSENT}[^\n]*\n(?:[^\n]*\n)??.*Request URL: (?P<url>https?://\S+\.tgz)"
     ),
 )
+_PYPI = re.compile(r"No matching distribution found for (?P<name>[A-Za-z0-9._-]+)(?:==(?P<v>\S+))?")
 _MODULE = r"(?P<name>[^\s@:()]+\.[^\s@:()]+)@(?P<v>v[^\s:()]+)"
 _GO = re.compile(
     rf"(?<![^\s(]){_MODULE}(?: \(replaced by (?P<name2>[^\s@()]+)@(?P<v2>[^\s()]+)\))?: "
@@ -44,7 +45,7 @@ _GO = re.compile(
 class Missing:
     """A version that cannot be had."""
 
-    ecosystem: Literal["npm", "go"]
+    ecosystem: Literal["npm", "go", "pypi"]
     name: str
     version: str | None
     """As it is asked for: a version, or with npm a range; None where any would do."""
@@ -63,7 +64,12 @@ class Missing:
 def missing_versions(output: str) -> tuple[Missing, ...]:
     """All versions of which an output says that they cannot be had, sorted, each once."""
     text = _STYLES.sub("", output)
-    return tuple(sorted({*_of_npm(text), *_of_go(text)}, key=lambda one: (one.ecosystem, one.key)))
+    return tuple(
+        sorted(
+            {*_of_npm(text), *_of_pypi(text), *_of_go(text)},
+            key=lambda one: (one.ecosystem, one.key),
+        )
+    )
 
 
 def _of_npm(text: str) -> Iterator[Missing]:
@@ -89,6 +95,11 @@ def _tarball(url: str) -> Missing | None:
     return Missing("npm", name, file.removeprefix(f"{base}-").removesuffix(".tgz"))
 
 
+def _of_pypi(text: str) -> Iterator[Missing]:
+    for found in _PYPI.finditer(text):
+        yield Missing("pypi", found["name"], found["v"])
+
+
 def _of_go(text: str) -> Iterator[Missing]:
     for found in _GO.finditer(text):
         # What a module is replaced by is what is fetched.
@@ -96,18 +107,18 @@ def _of_go(text: str) -> Iterator[Missing]:
 
 
 def settings_for(missing: Sequence[Missing]) -> str:
-    """The overrides that a site can set, as TOML with places to be filled in."""
+    """The overrides that a site can set, as TOML with places to be filled in; none for PyPI."""
     npm = [one for one in missing if one.ecosystem == "npm"]
     go = [one for one in missing if one.ecosystem == "go"]
     lines: list[str] = []
     if npm:
         names = ", ".join(dict.fromkeys(json.dumps(one.name) for one in npm))
         lines += ["[site.npm.resolutions]", *_entries(npm, "ANOTHER VERSION")]
-        lines += ["# or, if the SDK runs without them:", "[site.npm]", f"drop = [{names}]"]
+        lines += ["# or, if the SDK runs without them:", "# [site.npm]", f"# drop = [{names}]"]
     if go:
         lines += ["[site.go.replace]", *_entries(go, "MODULE@VERSION or /FOLDER")]
-        lines += ["# or, for a Go part that was built elsewhere:", "[site.go.build]"]
-        lines += ['"COMMIT" = "/FOLDER/golang/cosmos/build"']
+        lines += ["# or, for a Go part that was built elsewhere:", "# [site.go.build]"]
+        lines += ['# "COMMIT" = "/FOLDER/golang/cosmos/build"']
     return "\n".join(lines)
 
 

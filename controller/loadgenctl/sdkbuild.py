@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
 
-from loadgenctl.buildfailure import failure, written
+from loadgenctl.buildfailure import failure, versions_missing, written
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
-from loadgenctl.errors import BuildError, UsageError, cleaned_up
+from loadgenctl.errors import BuildError, UsageError, VersionsMissing, cleaned_up
 from loadgenctl.masking import Mask
+from loadgenctl.missing import missing_versions
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
@@ -161,11 +162,15 @@ class Builder:
                 label = step.label or " ".join(step.argv)
                 self.on_step(label)
                 file.write(f"==> {label}\n".encode())
-                began = self.clock.monotonic()
-                spec = self._spec(
-                    step, number, image, [Mount(str(tree), SRC), *mounts, *recipe.mounts]
-                )
-                self._run_step(spec, label, file, log)
+                began, begun = self.clock.monotonic(), file.tell()
+                everything = [Mount(str(tree), SRC), *mounts, *recipe.mounts]
+                try:
+                    self._run_step(self._spec(step, number, image, everything), label, file, log)
+                except VersionsMissing:
+                    if recipe.ask_modules is not None:
+                        asking = self._spec(recipe.ask_modules, number + 1, image, everything)
+                        self._ask_modules(asking, label, begun, file, log)
+                    raise
                 durations[label] = round(self.clock.monotonic() - began, 3)
         return durations
 
@@ -219,6 +224,20 @@ class Builder:
             if state.exit_code != 0:
                 tail = self._last_lines(handle)
                 raise failure(label, state, tail, written(log, begun), log)
+
+    def _ask_modules(
+        self, spec: RoleSpec, label: str, begun: int, file: BinaryIO, log: Path
+    ) -> None:
+        """Go stops at the first module that it cannot have: ask for the others, to name all.
+
+        Raises `VersionsMissing` if a module is among what the step lacks.
+        """
+        if not any(one.ecosystem == "go" for one in missing_versions(written(log, begun))):
+            return
+        self.on_step("looking for other Go modules that cannot be had")
+        with suppress(BuildError):
+            self._run_step(spec, label, file, log)
+        raise versions_missing(label, missing_versions(written(log, begun)), log)
 
     def _last_lines(self, handle: Handle) -> list[str]:
         return [self.mask(line) for line in self.engine.tail(handle, _TAIL_LINES)]

@@ -84,7 +84,7 @@ def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: 
     steps = _go(overrides.go, recipe, commit, read, found)
     if not found.deviations:
         return Tailored(recipe, unused=tuple(found.unused))
-    found.changes["deviations"] = found.deviations
+    found.changes["deviations"] = sorted(found.deviations)
     env = {VARIABLE: json.dumps(found.changes, sort_keys=True), **(RELOCK if relock else {})}
     if relock:
         steps = tuple(_without(step, recipe.frozen) for step in steps)
@@ -96,7 +96,7 @@ def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: 
             steps=tuple(replace(step, env={**step.env, **env}) for step in (apply, *steps)),
             mounts=(*recipe.mounts, *found.mounts),
         ),
-        tuple(found.deviations),
+        tuple(sorted(found.deviations)),
         tuple(found.unused),
     )
 
@@ -247,9 +247,8 @@ def _go(
 
 
 def _with_part(recipe: BuildRecipe, source: str) -> tuple[Command, ...]:
-    copy = (
-        f"rm -rf {recipe.go_part}\ncp -R {source} {recipe.go_part}\nchmod -R u+w {recipe.go_part}\n"
-    )
+    part = recipe.go_part
+    copy = f'rm -rf {part}\ncp -R "{source}" {part}\nchmod -R u+w {part}\n'
     steps, done = [], False
     for step in recipe.steps:
         if step.label not in recipe.go_steps:

@@ -126,7 +126,7 @@ def edit_modules(top: Path, replace: Dict[str, str]) -> Tuple[List[Path], List[s
             works = [one for one in files if one.name == "go.work"]
             used = works if holders and works else holders
             for one in used:
-                line = f"\nreplace {path} {version} => {new.replace('@', ' ')}\n"
+                line = f"\nreplace {path} {version} => {right_side(new)}\n"
                 one.write_text(one.read_text(encoding="utf-8") + line, "utf-8")
         for one in used:
             say(f"{one.relative_to(top)}: {old} replaced by {new}")
@@ -150,6 +150,11 @@ def require_modules(edited: List[Path]) -> int:
     return 0
 
 
+def right_side(new: str) -> str:
+    """A module and version, or a folder, as go.mod has it right of `=>`."""
+    return json.dumps(new) if new.startswith("/") else new.replace("@", " ")
+
+
 def replace_in(path: Path, old: str, new: str) -> bool:
     """Change the right sides of replacements in a file; True if there was one."""
     text = path.read_text(encoding="utf-8")
@@ -157,7 +162,7 @@ def replace_in(path: Path, old: str, new: str) -> bool:
     def changed(found: "re.Match[str]") -> str:
         if f"{found['path']}@{found['version']}" != old:
             return found[0]
-        return found["before"] + new.replace("@", " ")
+        return found["before"] + right_side(new)
 
     edited = REPLACE.sub(changed, text)
     if edited != text:

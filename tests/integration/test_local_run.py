@@ -163,6 +163,33 @@ def test_a_whole_run_needs_no_containers_and_leaves_no_process(bench: Bench) -> 
     _check_samples(records)
 
 
+def test_wallets_need_no_client_and_wait_where_blocks_are_full(bench: Bench) -> None:
+    command, records = bench.run(
+        # So little that one offer fills a block.
+        *("--client", "wallet", "--chain.compute-limit", "1", "--stages", "3"),
+        *("--stage.duration", "2", "--stage.loadgen.cycles", "40", *LOAD),
+        *(word for task in TASKS for word in (f"--stage.loadgen.{task}.limit", "8")),
+    )
+    with command:
+        command.until(lambda: records.cycles(finished_in=1) > 0, "a cycle finishes")
+        assert bench.roles() == dict.fromkeys(ROLES - {"solo"}, "running")
+        ended = command.end()
+    assert ended.exit_code == 0, ended.stderr
+    bench.assert_nothing_left()
+    cycles = records.rows("cycles.jsonl")
+    assert all(row["success"] for row in cycles)
+    settled = [height for row in cycles for height in row["settled_height"]]
+    assert len(set(settled)) == len(settled), "two offers of one block"
+    waits = [
+        after - before
+        for row in cycles
+        for before, after in zip(row["included_height"], row["settled_height"], strict=True)
+    ]
+    assert min(waits) >= 1
+    assert max(waits) > 2
+    assert records.document("summary.json")["stages"][1]["offer_times"]["mismatched"] == 0
+
+
 def _check_samples(records: Records) -> None:
     rows = records.rows("samples.jsonl")
     containers = [row for row in rows if row["kind"] == "container"]

@@ -98,14 +98,14 @@ def told(driver: Path, script: str) -> Any:
 def test_the_chain_of_2021_has_all_tasks_and_is_asked_for_its_names_only(driver: Path) -> None:
     hubs = "{ instance: [['autoswap', {}], ['Treasury', {}]], brand: [['RUN', {}]] }"
     answer = told(driver, f"const h = home({hubs}); tell([await findOffers(tasks, h), asked]);")
-    assert answer == [{"offered": ["faucet", "amm", "vault"], "refused": {}}, 2]
+    assert answer == [{"offered": ["faucet", "amm", "vault"], "unavailable": {}}, 2]
 
 
 def test_a_chain_without_exchange_and_lender_offers_the_faucet_and_says_why(driver: Path) -> None:
     hubs = "{ instance: [['psm', {}]], brand: [['IST', {}], ['BLD', {}]] }"
     answer = told(driver, f"tell(await findOffers(tasks, home({hubs})));")
     assert answer["offered"] == ["faucet"]
-    assert answer["refused"] == {
+    assert answer["unavailable"] == {
         "amm": "the chain has no instance autoswap or amm",
         "vault": "the chain has no instance VaultFactory",
     }
@@ -122,7 +122,7 @@ def test_the_vault_factory_is_offered_once_it_takes_the_collateral(driver: Path)
       tell([before, after.offered]);
     """
     before, after = told(driver, script)
-    assert before["refused"]["vault"] == "Not a supported collateral type"
+    assert before["unavailable"]["vault"] == "Not a supported collateral type"
     assert after == ["faucet", "vault"]
 
 
@@ -131,7 +131,7 @@ def test_an_exchange_without_a_pool_of_the_staking_token_is_refused(driver: Path
       const hubs = exchange => ({ instance: [['amm', exchange]], brand: [['IST', brand('IST')]] });
       const without = await findOffers(tasks, home(hubs(pools(brand('ATOM')))));
       const withIt = await findOffers(tasks, home(hubs(pools(brand('ATOM'), brand('BLD')))));
-      tell([without.refused.amm, withIt.offered]);
+      tell([without.unavailable.amm, withIt.offered]);
     """
     assert told(driver, script) == [
         "the exchange has no pool of BLD, only of ATOM",
@@ -159,7 +159,7 @@ def test_a_client_without_a_service_refuses_what_needs_it(driver: Path) -> None:
     """
     assert told(driver, script) == {
         "offered": [],
-        "refused": {
+        "unavailable": {
             "faucet": "the client has no scratch",
             "amm": "the client has no bank, scratch",
             "vault": "the client has no bank, scratch",
@@ -221,3 +221,15 @@ def test_a_vault_of_the_factory_is_opened_borrowed_on_repaid_and_closed(driver: 
         "45",
         "100000",
     ]
+
+
+@pytest.mark.parametrize(
+    "script",
+    sorted(
+        str(path.relative_to(resources.images("loadgen", "agoric")))
+        for path in resources.images("loadgen", "agoric").rglob("*.js")
+    ),
+)
+def test_every_script_of_the_load_can_be_read(driver: Path, script: str) -> None:
+    assert NODE is not None
+    subprocess.run([NODE, "--check", script], cwd=driver, timeout=60, check=True)

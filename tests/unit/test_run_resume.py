@@ -410,6 +410,20 @@ def test_another_sdk_or_image_is_refused_before_or_without_loss(
     assert examine(killed).stage == 2
 
 
+def test_an_sdk_that_was_built_with_other_overrides_is_refused(
+    killed: Path, tmp_path: Path
+) -> None:
+    document = json.loads((killed / "run.json").read_bytes())
+    change(killed / "run.json", sdk={**document["sdk"], "deviations": ["npm x: dropped"]})
+    with pytest.raises(UsageError, match="built with other overrides of the site") as caught:
+        world_at(tmp_path).resume(killed)
+    assert "[site.npm]" in str(caught.value.hint)
+    # Runs of before overrides were recorded.
+    before = {name: value for name, value in document["sdk"].items() if name != "deviations"}
+    change(killed / "run.json", sdk=before)
+    assert world_at(tmp_path).resume(killed).error is None
+
+
 def test_a_state_folder_that_is_somebody_else_s_is_left_alone(killed: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     (theirs / "project" / "chain").mkdir(parents=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.fakes import FakeEngine, FakeExec, Reaction, Script
 from tests.worlds import World, names
 
+from loadgenctl import resources
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import (
     BuildError,
@@ -29,6 +31,10 @@ from loadgenctl.run.host import state_in_use
 from loadgenctl.run.runner import execute
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.bundled import BundledSource
+from loadgenctl.sources.directory import DirectorySource
+from loadgenctl.stats.run import summarize
+from loadgenctl.stats.standing import LiveRun
+from loadgenctl.stats.table import run_row
 
 
 class Anywhere(BundledSource):
@@ -161,6 +167,21 @@ def test_run_json_says_what_was_run(world: World) -> None:
     assert document["image"] == {"tag": "sim:fake", "id": "sha256:fake"}
     assert document["test_data"] == {"answer": 42}
     assert document["plan"]["stages"][0]["index"] == 0
+
+
+def test_what_the_site_changed_in_the_build_is_in_run_json_and_in_reports(
+    world: World, tmp_path: Path
+) -> None:
+    own = shutil.copytree(resources.images("sim"), tmp_path / "own")
+    (own / ".loadgenctl-overrides.json").write_text('["npm x: dropped", "npm y: dropped"]')
+    services = replace(world.services(), source=DirectorySource(world.processes))
+    execute(world.plan(f"--stages 1 --src {own}"), services)
+    folder = world.folder / "out"
+    deviations = ["npm x: dropped", "npm y: dropped"]
+    assert json.loads((folder / "run.json").read_text())["sdk"]["deviations"] == deviations
+    assert summarize(folder)["run"]["deviations"] == deviations
+    assert run_row(folder).own["deviations"] == "npm x: dropped; npm y: dropped"
+    assert LiveRun(folder).poll(0.0)["run"]["deviations"] == deviations
 
 
 def test_run_json_has_the_repository_without_a_password(world: World) -> None:

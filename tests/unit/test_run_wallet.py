@@ -11,6 +11,7 @@ import pytest
 from tests.unit.test_run_resume import world_at
 from tests.worlds import World, names
 
+from loadgenctl.cli.dryrun import print_plan
 from loadgenctl.cli.up import next_steps
 from loadgenctl.errors import LoadFailed, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
@@ -219,6 +220,19 @@ def test_by_hand_nothing_is_said_of_a_client() -> None:
     settings = merge(["--sdk", "sim"], {}, None, "")
     said = next_steps(make_plan_by_hand(settings, now=0, cwd=Path("/here")))
     assert "  client: http://127.0.0.1:8000\n  load:" in said
+
+
+def test_a_dry_run_names_wallets_limit_and_no_client(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(plan("--sdk sim --stages 3 --client wallet"), as_json=False)
+    said = capsys.readouterr().out
+    assert "the load acts through smart wallets, without a client" in said
+    assert "may use 65 000 000 computrons" in said
+    assert "chain, load " in said
+    assert "chain, client" not in said
+    print_plan(plan("--sdk sim --stages 3"), as_json=False)
+    said = capsys.readouterr().out
+    assert "chain, client, load" in said
+    assert "computrons" not in said
 
 
 def test_nothing_is_published_for_a_client_that_is_not_there(world: World) -> None:

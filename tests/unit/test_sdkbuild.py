@@ -13,7 +13,7 @@ import pytest
 from tests.fakes import FakeClock, FakeEngine, Script
 
 from loadgenctl.engines.base import Handle
-from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError
+from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError, VersionsMissing
 from loadgenctl.masking import mask_of
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdkbuild import Builder, _Output, hand_over, owner_ids, recipe_id
@@ -246,6 +246,67 @@ def test_the_hint_says_what_to_do(world: World, script: Script, word: str) -> No
     with pytest.raises(BuildError) as caught:
         world.build()
     assert word in str(caught.value.hint)
+
+
+def test_versions_that_a_registry_lacks_are_all_named_with_their_settings(world: World) -> None:
+    forks = tuple(
+        f"go: a.test/fork{n:02}@v1.0.0: reading https://p.test/x: 404 Not" for n in range(40)
+    )
+    later = tuple((0.0, f"filler {n}") for n in range(100))
+    world.script(
+        Script(lines=(*((0.0, fork) for fork in forks), *later), exit_after=1, exit_code=1)
+    )
+    with pytest.raises(VersionsMissing) as caught:
+        world.build()
+    assert caught.value.message == (
+        "the build step 'install packages' failed: the registries here do not serve"
+        " go a.test/fork00 v1.0.0 and 39 more"
+    )
+    assert str(world.log) in str(caught.value.hint)
+    shown = caught.value.evidence
+    assert sum(line.startswith('"a.test/fork') for line in shown) == 40
+    assert shown[0] == "[site.go.replace]"
+
+
+ASK = replace(RECIPE, ask_modules=Command(("ask", "all"), label="ask"))
+FORK = "go: a.test/fork1@v1.0.0: reading https://p.test/x: 404 Not Found"
+OTHERS = (
+    "go: a.test/fork1@v1.0.0: reading https://p.test/x: 404 Not Found",
+    "go: a.test/fork2@v1.0.0: reading https://p.test/x: 404 Not Found",
+)
+
+
+def test_modules_that_go_did_not_come_to_are_asked_for(world: World) -> None:
+    world.script(Script(lines=((0, FORK),), exit_after=1, exit_code=1))
+    world.script(Script(lines=tuple((0.0, line) for line in OTHERS), exit_after=1, exit_code=1))
+    with pytest.raises(VersionsMissing, match=r"not serve go a\.test/fork1 v1\.0\.0 and 1 more"):
+        world.build(ASK)
+    asked = world.engine.made("builder")[-1].spec
+    assert asked.command.argv[-2:] == ("ask", "all")
+    assert world.nothing_left()
+
+
+def test_modules_are_not_asked_for_when_a_package_is_missing(world: World) -> None:
+    world.script(
+        Script(lines=((0, 'Couldn\'t find package "left-pad"'),), exit_after=1, exit_code=1)
+    )
+    with pytest.raises(VersionsMissing, match="npm left-pad"):
+        world.build(ASK)
+    assert len(world.engine.made("builder")) == 1
+
+
+def test_what_an_earlier_step_said_is_not_why_a_step_failed(world: World) -> None:
+    world.script(Script(lines=((0, 'Couldn\'t find package "left-pad"'),), exit_after=1))
+    world.script(Script(lines=((0, "gcc: fatal error"),), exit_after=1, exit_code=1))
+    with pytest.raises(BuildError) as caught:
+        world.build()
+    assert "failed with exit code 1" in caught.value.message
+
+
+def test_the_site_s_folders_are_mounted_for_every_step(world: World) -> None:
+    world.build(replace(RECIPE, mounts=(Mount("/here", "/there", read_only=True),)))
+    for container in world.engine.made("builder"):
+        assert Mount("/here", "/there", read_only=True) in container.spec.mounts
 
 
 def test_a_step_that_never_ends(world: World) -> None:

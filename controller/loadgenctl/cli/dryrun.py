@@ -17,7 +17,7 @@ from loadgenctl.model import RunPlan, StageSpec
 from loadgenctl.plan.times import words
 from loadgenctl.reports.tables import Column, Table, flowing
 from loadgenctl.reports.text import print_lines
-from loadgenctl.reports.words import harmless
+from loadgenctl.reports.words import harmless, number
 from loadgenctl.run.resume import Resumption
 from loadgenctl.sources.giturl import without_credentials
 
@@ -68,7 +68,7 @@ def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) 
         if stage.load_duration_s is not None:
             minutes = f"{minutes} under load"
         saved = "yes" if stage.save_storage else "no"
-        runs = _runs(stage, monitor=plan.monitor)
+        runs = _runs(stage, plan)
         rows.append((str(stage.index), runs, minutes, str(stage.cycles or "-"), saved))
         loads[harmless(_load(stage))].append(str(stage.index))
     print_list(Table("", columns, rows, rule=False, split=False), console)
@@ -105,7 +105,11 @@ def _total(stages: Sequence[StageSpec]) -> str:
 
 
 def _commands(plan: RunPlan) -> Iterator[str]:
-    """What would run beside the roles in their containers."""
+    """What the load acts through, and what would run beside the roles in their containers."""
+    if plan.client == "wallet":
+        yield "the load acts through smart wallets, without a client"
+    if plan.compute_limit is not None:
+        yield f"a block of the chain may use {number(plan.compute_limit)} computrons"
     if plan.provision_command is not None:
         yield f"runs on this machine, by /bin/sh: {plan.provision_command}"
     if plan.engine == "local":
@@ -125,7 +129,9 @@ def _load(stage: StageSpec) -> str:
     return ", ".join(tasks)
 
 
-def _runs(stage: StageSpec, *, monitor: bool) -> str:
+def _runs(stage: StageSpec, plan: RunPlan) -> str:
     if not stage.chain_only:
-        return "chain, client, load" if monitor else "client, load"
+        chain = ["chain"] if plan.monitor else []
+        client = ["client"] if plan.client == "solo" else []
+        return ", ".join([*chain, *client, "load"])
     return "chain, load prepared" if stage.prepare else "chain"

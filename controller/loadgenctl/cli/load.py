@@ -127,7 +127,7 @@ def _goes_on(item: Leftover) -> bool:
 
 
 def _nothing(run: str | None, runs: set[str]) -> UsageError:
-    hint = "a load generator runs in the stages with load, from the moment the client is ready"
+    hint = "a load generator runs in the stages with load, once the chain is ready"
     if run is not None and not runs:
         return UsageError(
             f"the run {run} is not running", hint="`loadgenctl list` shows the runs in results/"

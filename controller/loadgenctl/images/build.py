@@ -16,6 +16,7 @@ from loadgenctl.engines.logs import clean
 from loadgenctl.errors import BuildError, cleaned_up
 from loadgenctl.images.context import BuildContext
 from loadgenctl.masking import Mask
+from loadgenctl.missing import missing_versions
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _LAYER = re.compile(r" ---> ([0-9a-f]{12,64})$")
@@ -154,6 +155,10 @@ def _hint(lines: str) -> str:
         return "if your network has a certificate authority of its own, name it: [site] ca_bundle"
     if any(sign in lines for sign in _NETWORK_SIGNS):
         return "a server did not answer; mirrors and proxies are settings of [site]"
+    missing = missing_versions(lines)
+    if missing:
+        words = ", ".join(one.words for one in missing)
+        return f"the registries here do not serve {words}; registries are settings of [site]"
     return "these are the step's last lines; the whole output is in the build log"
 
 

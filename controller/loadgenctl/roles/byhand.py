@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -93,9 +93,6 @@ class _Pod:
 
     def services(self, recipes: Recipes) -> tuple[Service, ...]:
         chain, loadgen, ports = recipes.chain, recipes.loadgen, self.options.ports
-        acting = (*recipes.clients, loadgen)
-        funded = "the client" if recipes.clients else "the wallets"
-        made = [CREATE_CLIENT for _ in recipes.clients]
         return (
             Service(holder_spec(self.options, HOLDER), "holds the network that all others join"),
             Service(
@@ -124,24 +121,7 @@ class _Pod:
                 "the chain node",
                 {CREATE_CHAIN: DONE, RELAY: STARTED},
             ),
-            self._once(
-                PROVISION,
-                in_turn([command for role in acting for command in role.provision], None),
-                f"makes {funded} known to the chain, with funds, unless that was done",
-                {**dict.fromkeys(made, DONE), chain.role: HEALTHY},
-            ),
-            *(
-                self._role(client, probes.listening(ports.solo), "the client", {PROVISION: DONE})
-                for client in recipes.clients
-            ),
-            self._role(
-                loadgen,
-                probes.get(ports.loadgen, "config"),
-                "the load service; its load is off until it is configured",
-                {client.role: HEALTHY for client in recipes.clients} or {PROVISION: DONE},
-                # A client that listens may yet take its whole time to be ready for the driver.
-                waiting=sum(self._timeout(client) for client in recipes.clients),
-            ),
+            *self._load(recipes),
             self._once(
                 READY,
                 Command(
@@ -150,6 +130,29 @@ class _Pod:
                 "says that all is ready; `up --detach` returns no sooner",
                 {loadgen.role: HEALTHY},
             ),
+        )
+
+    def _load(self, recipes: Recipes) -> Iterator[Service]:
+        """What comes up once the chain runs: funds, clients, the load service."""
+        ports, loadgen = self.options.ports, recipes.loadgen
+        up: Mapping[str, Condition] = {recipes.chain.role: HEALTHY}
+        provision = [*(each for role in recipes.clients for each in role.provision)]
+        provision += loadgen.provision
+        if provision:
+            whom = "the client" if recipes.clients else "the wallets"
+            made: Mapping[str, Condition] = {CREATE_CLIENT: DONE} if recipes.clients else {}
+            about = f"makes {whom} known to the chain, with funds, unless that was done"
+            yield self._once(PROVISION, in_turn(provision, None), about, {**made, **up})
+            up = {PROVISION: DONE}
+        for client in recipes.clients:
+            yield self._role(client, probes.listening(ports.solo), "the client", up)
+        yield self._role(
+            loadgen,
+            probes.get(ports.loadgen, "config"),
+            "the load service; its load is off until it is configured",
+            {client.role: HEALTHY for client in recipes.clients} or up,
+            # A client that listens may yet take its whole time to be ready for the driver.
+            waiting=sum(self._timeout(client) for client in recipes.clients),
         )
 
     def _timeout(self, recipe: RoleRecipe) -> float:

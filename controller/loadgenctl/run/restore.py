@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from loadgenctl.clock import Clock
 from loadgenctl.errors import OutputFolderError, UsageError
-from loadgenctl.model import ResolvedRevision
 from loadgenctl.monitor.docker_stats import COUNTERS
 from loadgenctl.plainfile import NotPlainError, RolePath, require_inside
 from loadgenctl.process import Runner
@@ -31,6 +30,7 @@ from loadgenctl.records.store import RunStore
 from loadgenctl.run import host
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.interrupt import Interrupts
+from loadgenctl.run.making import Wanted
 from loadgenctl.run.progress import Progress
 from loadgenctl.run.resume import Resumption, examine
 from loadgenctl.run.statemark import StateMark, remove_mark, write_mark
@@ -73,14 +73,12 @@ class Hands(Protocol):
         ...
 
 
-def open_records(
-    resumption: Resumption, resolved: ResolvedRevision, hands: Hands, held: ExitStack
-) -> RunStore:
+def open_records(resumption: Resumption, wanted: Wanted, hands: Hands, held: ExitStack) -> RunStore:
     """Take the folder over for another attempt, with the lock of its state in `held`.
 
     Raises `UsageError` for another SDK, or if somebody else was faster.
     """
-    resumption.require_same_sdk(resolved)
+    resumption.require_same_sdk(wanted.resolved, wanted.deviations)
     plan, status = resumption.plan, resumption.status
     held.enter_context(host.state_in_use(plan.state_dir))
     if not resumption.same_ground(examine(resumption.folder)):

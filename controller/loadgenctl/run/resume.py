@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -101,8 +101,8 @@ class Resumption:
         )
         return mine == its
 
-    def require_same_sdk(self, resolved: ResolvedRevision) -> None:
-        """Raise `UsageError` unless the finished stages ran the very same SDK."""
+    def require_same_sdk(self, resolved: ResolvedRevision, deviations: Sequence[str]) -> None:
+        """Raise `UsageError` unless the finished stages ran the very same SDK, built alike."""
         recorded = self.document.get("sdk")
         recorded = recorded if isinstance(recorded, Mapping) else {}
         if self.plan.checkout:
@@ -118,6 +118,14 @@ class Resumption:
                     f" {recorded.get(name)!s:.17}, and is {now!s:.17} now",
                     hint=f"put the SDK back as it was, or {ANEW}",
                 )
+
+        before = recorded.get("deviations", list(deviations))
+        if before != list(deviations):
+            raise UsageError(
+                f"{self.folder} cannot be resumed: its SDK was built with other overrides of the"
+                " site than are set now",
+                hint=f"set [site.npm] and [site.go] as they were, or {ANEW}",
+            )
 
     @property
     def _filled(self) -> bool:

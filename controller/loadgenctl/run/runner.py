@@ -76,7 +76,7 @@ def execute(plan: RunPlan, services: Services, resumption: Resumption | None = N
             wanted,
             _open_records(plan, services)
             if resumption is None
-            else restore.open_records(resumption, wanted.resolved, services, held),
+            else restore.open_records(resumption, wanted, services, held),
             answer=answer,
             held=held,
             resumption=resumption,

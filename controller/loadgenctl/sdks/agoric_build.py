@@ -54,13 +54,18 @@ mkdir -p "$HOME"
 {pins}yarn install --immutable
 """
 
-BUILD = """
+# Node's userInfo, which bundlers ask for the user's name, fails for a uid that passwd does not have.
+NAMED = """\
 mkdir -p "$HOME"
-{pins}yarn build
+if ! id -un >/dev/null 2>&1; then
+  echo "builder:x:$(id -u):$(id -g)::$HOME:/bin/sh" >>/etc/passwd
+fi
 """
-BUILD_SOME = """
-mkdir -p "$HOME"
-for package in {packages}; do
+BUILD = f"""
+{NAMED}{{pins}}yarn build
+"""
+BUILD_SOME = f"""
+{NAMED}for package in {{packages}}; do
   yarn workspace "$package" run build
 done
 """
@@ -113,6 +118,27 @@ make node-compile-gyp
 # The tool's wrapper notes below node_modules what is built, which it cannot where roles run it.
 WRAPPER = """
 NO_BUILD=true bin/agd version
+"""
+
+# The right sides of replacements, as far as the left ones are required. In a workspace Go itself
+# names all modules that it lacks.
+ASK_MODULES = r"""
+mkdir -p "$HOME"
+if [ -e golang/cosmos/go.work ]; then exit; fi
+if [ -e golang/cosmos/go.mod ]; then cd golang/cosmos; fi
+modules=$(awk '
+  { sub(/\/\/.*/, ""); sub(/^replace /, "") }
+  /=>/ { if ($NF ~ /^v/) to[$1] = $(NF - 1) "@" $NF; next }
+  $1 == "require" { asked[$2] = 1 }
+  $2 ~ /^v/ { asked[$1] = 1 }
+  END { for (name in asked) if (name in to) print to[name] }
+' go.mod)
+cd "$(mktemp -d)"
+failed=0
+for module in $modules; do
+  go mod download "$module" || failed=1
+done
+exit "$failed"
 """
 
 GO_STEP: Final = "build the chain"
@@ -213,6 +239,7 @@ def build(era: Era, made: MadeOf) -> BuildRecipe:
         sparse=SPARSE,
         submodules=made.submodules,
         frozen=FROZEN,
+        ask_modules=_step(era, "fetch the Go modules", ASK_MODULES, 1800.0),
         go_steps=(GO_STEP,),
         go_part=GO_PART,
         makes=(f"{GO_PART}/{era.helper}", ADDON, era.worker),

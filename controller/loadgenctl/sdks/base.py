@@ -144,6 +144,8 @@ class BuildRecipe:
     """Folder of the tree with the Go part once it is built; None where there is none."""
     mounts: tuple[Mount, ...] = ()
     """Folders of this machine that the steps read."""
+    ask_modules: Command | None = None
+    """Run once a step lacks a Go module: it tries to fetch all, and fails at each that it lacks."""
 
 
 @dataclass(frozen=True, slots=True)

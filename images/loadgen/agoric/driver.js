@@ -29,21 +29,12 @@ const say = (...words) => console.log('driver:', ...words);
  * Serve the load service until it says stop.
  *
  * @param {any} context given to the tasks: home (services), bundle, say; payFees is for here
-<<<<<<< HEAD
- * @param {{ offered: string[], refused: Record<string, string> }} offers the tasks
+ * @param {{ offered: string[], unavailable: Record<string, string> }} offers the tasks
  *   that can run here, and why the others cannot
  * @param {string} socketPath
  * @returns {Promise<void>} rejected when the service goes away
  */
-const serve = async (context, { offered, refused }, socketPath) => {
-=======
- * @param {{ offered: string[], unavailable: Record<string, string> }} tasks those that can run here,
- *   and the others with the reason
- * @param {string} socketPath
- * @returns {Promise<void>} rejected when the service goes away
- */
 const serve = async (context, { offered, unavailable }, socketPath) => {
->>>>>>> wallethost
   /** @type {Map<string, Promise<() => Promise<any>>>} */
   const prepared = new Map();
   let connection;
@@ -106,11 +97,7 @@ const serve = async (context, { offered, unavailable }, socketPath) => {
     driver: 'agoric',
     simulated: false,
     tasks: offered,
-<<<<<<< HEAD
-    refused,
-=======
     unavailable,
->>>>>>> wallethost
   });
   say('said hello');
   await Promise.race([
@@ -133,32 +120,14 @@ export default async function deployLoad(homeP, { bundleSource, pathResolve }) {
   const services = await Promise.all(names.map(name => E.get(homeP)[name]));
   const home = Object.fromEntries(names.map((name, i) => [name, services[i]]));
 
-<<<<<<< HEAD
   // SDKs differ in what they have: a task is only promised where it can run.
-  const { offered, refused } = await findOffers(TASKS, home);
-  for (const [task, reason] of Object.entries(refused)) {
+  const { offered, unavailable } = await findOffers(TASKS, home);
+  for (const [task, reason] of Object.entries(unavailable)) {
     say(`${task} cannot run: ${reason}`);
-=======
-  // SDKs differ in what they offer: a task is only promised where it can run.
-  const offered = [];
-  const unavailable = {};
-  for (const [task, { needs }] of Object.entries(TASKS)) {
-    const missing = needs.filter(name => !home[name]);
-    if (missing.length === 0) {
-      offered.push(task);
-    } else {
-      unavailable[task] = `the solo does not offer ${missing.join(', ')}`;
-      say(`${task} cannot run: ${unavailable[task]}`);
-    }
->>>>>>> wallethost
   }
   const bundle = file => bundleSource(pathResolve(file));
   const payFees = charged ? await fees.makeFeeKeeper({ home, say }) : async () => {};
   await payFees();
-<<<<<<< HEAD
-  await serve({ home, bundle, say, payFees }, { offered, refused }, socketPath);
-=======
   await serve({ home, bundle, say, payFees }, { offered, unavailable }, socketPath);
->>>>>>> wallethost
   say('stopped');
 }

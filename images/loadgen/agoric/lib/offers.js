@@ -11,7 +11,7 @@ const describe = error => `${(error && error.message) || error}`.slice(0, 500);
  * @param {Record<string, any>} tasks name → module, with `needs` and perhaps
  *   `check`, which throws why a chain cannot run the task
  * @param {any} home services by name; what the client does not have is undefined
- * @returns {Promise<{ offered: string[], refused: Record<string, string> }>}
+ * @returns {Promise<{ offered: string[], unavailable: Record<string, string> }>}
  */
 export const findOffers = async (tasks, home) => {
   const found = (home.scratch && (await E(home.scratch).get(FOUND))) || [];
@@ -38,16 +38,16 @@ export const findOffers = async (tasks, home) => {
   const entries = Object.entries(tasks);
   const reasons = await Promise.all(entries.map(([name, task]) => why(name, task)));
   const offered = [];
-  const refused = {};
+  const unavailable = {};
   entries.forEach(([name], i) => {
     if (reasons[i] === undefined) {
       offered.push(name);
     } else {
-      refused[name] = reasons[i];
+      unavailable[name] = reasons[i];
     }
   });
   if (home.scratch && offered.some(name => !found.includes(name))) {
     await E(home.scratch).set(FOUND, harden([...offered]));
   }
-  return { offered, refused };
+  return { offered, unavailable };
 };
