@@ -180,7 +180,7 @@ def test_of_more_vats_than_may_be_online_the_least_recently_used_is_evicted(tmp_
     vats = [event["vatID"] for event in events if event["type"] == "create-vat"]
     assert sorted(set(vats)) == sorted(vats)
     assert len(vats) == 20
-    began = [event["vatID"] for event in events if event["type"] == "vat-startup-start"]
+    began = [event["vatID"] for event in events if event["type"] == "start-replay"]
     assert len(began) > 20
     assert sum(not worker.closed for worker in world.workers) == 0
     # A vat that comes back is replayed before its next delivery; each delivery counts once.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from loadgenctl.slog.figures import BOOTSTRAP, FIGURES
 from loadgenctl.stats import source
 
 Kind = Literal["text", "whole", "number", "truth"]
@@ -41,6 +42,8 @@ BLOCKS: Final[Mapping[str, Kind]] = {
     "processingTime": "number",
     "swingsetPercentage": "number",
     "processingPercentage": "number",
+    BOOTSTRAP: "truth",
+    **{name: "number" if unit == "seconds" else "whole" for name, unit in FIGURES.items()},
 }
 CYCLES: Final[Mapping[str, Kind]] = {
     **_RUN,

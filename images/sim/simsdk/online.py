@@ -159,18 +159,21 @@ class Online:
         self._workers[vat.id] = self._make_worker(vat, self._run_dir)
 
     def _bring(self, vat: Vat) -> None:
+        """Start a vat's process unless it runs; only the first time its startup is told."""
         if vat.has_worker and vat.id not in self._workers:
             self._launch(vat)
-        if vat.id not in self._created:
-            self._created.add(vat.id)
+        new = vat.id not in self._created
+        self._created.add(vat.id)
+        if new:
             self._slog.write("create-vat", **self._creation(vat))
+            self._slog.write("vat-startup-start", vatID=vat.id)
         done = self._snapshot_at(vat)
         if done:
             self._load_snapshot(vat, done)
-        self._slog.write("vat-startup-start", vatID=vat.id)
         if vat.id in self._workers:
             self._workers[vat.id].wait_ready()
-        self._slog.write("vat-startup-finish", vatID=vat.id)
+        if new:
+            self._slog.write("vat-startup-finish", vatID=vat.id)
 
     def _snapshot_at(self, vat: Vat) -> int:
         """After how many deliveries the vat's last snapshot was made; 0 without one."""
