@@ -1,8 +1,9 @@
 """A slow second reading of docs/slog.md, without loadgenctl.
 
 `python tests/reference_slog.py SLOG.gz` prints the numbers of each block as JSON, computed exactly
-from the digits of a slog with `monotime` of one process. `tests/data/sim.reference.json` is what it
-printed of `tests/data/sim.slog.gz`, which a run of the simulated SDK wrote.
+from the digits of a slog with `monotime` of one process. In `tests/data`, a `.reference.json` file
+is what it printed of the `.slog.gz` file beside it: `sim` and `sim-bootstrap` were written by a
+run of the simulated SDK, its second and its first stage.
 """
 
 from __future__ import annotations
@@ -18,9 +19,114 @@ BLOCK = "cosmic-swingset-"
 MICROSECOND, HUNDREDTH = Decimal("0.000001"), Decimal("0.01")
 
 
+NUMBERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "begin-block": (
+        ("interBlockTime", "interBlockSeconds"),
+        ("hangoverTime", "afterCommitHangoverSeconds"),
+        ("blockLag", "blockLagSeconds"),
+    ),
+    "end-block-finish": (
+        ("queuedAtEnd", "inboundQueueStats", "cosmic_swingset_inbound_queue_length"),
+    ),
+    "commit-block-finish": (
+        ("chainSaveTime", "chainTime"),
+        ("kernelSaveTime", "saveTime"),
+        ("cosmosCommitTime", "cosmosCommitSeconds"),
+        ("fullSaveTime", "fullSaveTime"),
+    ),
+    "after-commit-stats": (
+        ("kernelHeap", "memoryUsage", "heapUsed"),
+        ("kernelHeapTotal", "memoryUsage", "heapTotal"),
+        ("kernelMemory", "memoryUsage", "rss"),
+    ),
+    "kernel-stats": (
+        ("runQueue", "stats", "runQueueLength"),
+        ("kernelObjects", "stats", "kernelObjects"),
+        ("kernelPromises", "stats", "kernelPromises"),
+        ("clistEntries", "stats", "clistEntries"),
+    ),
+}
+"""Event → figure and where it is in the event. Beside these, the last event of a block counts."""
+
+
 def rounded(value: Decimal, digits: Decimal) -> float:
     """Half up."""
     return float(value.quantize(digits, ROUND_HALF_UP))
+
+
+class Figures:
+    """What newer slogs tell of blocks, beside their times."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Decimal] = {}
+        self.runs: dict[str, Decimal] = {}
+        self.online: set[str] = set()
+        self.came: dict[str, Decimal] = {}
+        self.loaded: dict[str, Decimal] = {}
+        self.replayed: dict[str, int] = {}
+        self.proposals = False
+
+    def add(self, name: str, value: Decimal | int) -> None:
+        self.sums[name] = self.sums.get(name, Decimal(0)) + value
+
+    def take(self, event: dict[str, Any], row: dict[str, Any] | None) -> None:
+        """One event; `row` is of the block that began last."""
+        kind, mono = event["type"].removeprefix(BLOCK), event["monotime"]
+        for figure, *path in NUMBERS.get(kind, ()) if row is not None else ():
+            value: Any = event
+            for name in path:
+                value = value[name]
+            if value is not None and row is not None:
+                row[figure] = float(value)
+        if kind == "upgrade-start":
+            self.proposals = True
+        elif kind == "begin-block" and row is not None:
+            self.sums = {}
+            if self.proposals:
+                row["bootstrap"], self.proposals = True, False
+        elif kind == "run-start":
+            self.runs = {event["phase"]: mono}
+        elif kind == "run-finish":
+            took = mono - self.runs[event["phase"]]
+            self.add("usedBeans", event["usedBeans"])
+            self.add("runTime", took)
+            self.add(f"{event['phase']}Time", took)
+        elif kind == "after-commit-stats" and row is not None:
+            row["gcTime"] = rounded(event["statsTime"]["forcedGc"] / 1000, MICROSECOND)
+        elif kind == "end-block-finish" and row is not None:
+            row["queuedAtStart"] = sum(event["inboundQueueStartLengths"].values())
+            row["actions"] = sum(each["count"] for each in event["processedActionCounts"])
+            row |= {name: rounded(value, MICROSECOND) for name, value in self.sums.items()}
+            for name in ("pageIns", "evictions", "replayedDeliveries", "pageInTime", "snapshots"):
+                row.setdefault(name, 0)
+        else:
+            self.take_vat(kind, event, mono, in_block=row is not None)
+
+    def take_vat(self, kind: str, event: dict[str, Any], mono: Decimal, *, in_block: bool) -> None:
+        """An event of a vat."""
+        vat = event.get("vatID", "")
+        if kind == "heap-snapshot-load":
+            self.loaded[vat] = mono
+        elif kind == "heap-snapshot-save":
+            self.add("snapshots", 1)
+            self.add("snapshotBytes", event["uncompressedSize"])
+            self.add("snapshotCompressedBytes", event["compressedSize"])
+            took = (event["compressSeconds"], event["dbSaveSeconds"])
+            self.add("snapshotTime", sum(map(Decimal, took)))
+        elif kind == "start-replay":
+            self.came[vat], self.replayed[vat] = self.loaded.pop(vat, mono), 0
+            if self.came[vat] != mono:
+                self.replayed[vat] = -1
+        elif kind == "deliver-result" and event.get("replay"):
+            self.replayed[vat] = max(self.replayed[vat], 0) + 1
+        elif kind == "finish-replay":
+            evicted, count = vat in self.online, self.replayed[vat]
+            self.online.add(vat)
+            if in_block and (evicted or count):
+                self.add("pageIns", 1)
+                self.add("evictions", int(evicted))
+                self.add("replayedDeliveries", max(count, 0))
+                self.add("pageInTime", mono - self.came[vat])
 
 
 def blocks_of(slog: bytes) -> list[dict[str, Any]]:
@@ -29,6 +135,7 @@ def blocks_of(slog: bytes) -> list[dict[str, Any]]:
     marks: dict[str, Decimal] = {}
     previous: tuple[Decimal, int] | None = None
     counted = False
+    figures = Figures()
     for text in slog.splitlines():
         event = json.loads(text, parse_float=Decimal)
         kind = event["type"]
@@ -60,6 +167,7 @@ def blocks_of(slog: bytes) -> list[dict[str, Any]]:
             if kind == "deliver-result" and not event.get("replay") and "crankNum" in event:
                 rows[-1]["deliveries"] += 1
                 rows[-1]["computrons"] += ((event["dr"] + [None] * 3)[2] or {}).get("compute", 0)
+        figures.take(event, rows[-1] if rows else None)
     return rows
 
 

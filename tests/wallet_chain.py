@@ -61,6 +61,8 @@ class FakeChain:
     """No more blocks are made."""
     error: str | None = None
     """Every offer fails with it."""
+    silent: bool = False
+    """The kernel does nothing any more."""
     minted: int | None = None
     """The faucet mints so much, whatever is wanted."""
     fail_code: int = 0
@@ -121,6 +123,8 @@ class FakeChain:
 
     def deliver(self, tx: bytes) -> None:
         owner, _, url, body = self.read(tx)
+        if self.silent:
+            return
         if url.endswith("MsgProvision"):
             self.wallets[owner] = FakeWallet()
             self.due.append(lambda: self.publish_current(owner))

@@ -80,10 +80,14 @@ def test_inclusion_and_settlement_agree_with_the_times_of_the_blocks(whole: Whol
     offers = sum(len(row["included_height"]) for row in cycles)
     assert found["mismatched"] == 0, found["examples"]
     assert found["checked"] > offers
-    moved = [{**row, "included_height": [h - 3 for h in row["included_height"]]} for row in cycles]
-    wrong = checked(moved, blocks)
-    assert wrong is not None
-    assert wrong["mismatched"] > 0.9 * offers
+    for wrong in (3, -20):
+        moved = [
+            {**row, "included_height": [h + wrong for h in row["included_height"]]}
+            for row in cycles
+        ]
+        found = checked(moved, blocks)
+        assert found is not None
+        assert found["mismatched"] > 0.5 * offers
 
 
 def test_the_results_describe_the_offers(whole: WholeRun, desk: Desk) -> None:

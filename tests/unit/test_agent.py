@@ -183,6 +183,20 @@ def test_storage_is_what_du_counts(storage: Any, tmp_path: Path) -> None:
     assert wrong == []
 
 
+def test_the_flight_recorder_is_told_but_is_no_part_of_the_total(
+    storage: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data" / "agoric"
+    folder.mkdir(parents=True)
+    for name in ("swingstore.sqlite", "swingstore.sqlite-wal", "flight-recorder.bin"):
+        (folder / name).write_bytes(os.urandom(64 * 1024))
+    files, total, wrong = storage.storage_usage(str(tmp_path))
+    assert files.pop("data/agoric/flight-recorder.bin") >= 64
+    assert len(files) == 2
+    assert total == sum(files.values()) >= 128
+    assert wrong == []
+
+
 def test_many_files_are_summed_but_not_all_told(storage: Any, tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / str(number)).write_bytes(b"x" * 5000)

@@ -140,10 +140,36 @@ def test_traces_go_where_the_run_finds_them() -> None:
     assert chain.command.env["SWING_STORE_TRACE"] == "/out/chain-stage-2-swingstore-trace"
     assert chain.command.env["XSNAP_KEEP_SNAPSHOTS"] == "1"
     assert chain.command.env["CHAIN_BOOTSTRAP_VAT_CONFIG"] == "/b.json"
-    assert chain.command.argv[-1] == "--trace-store=/out/chain-stage-2-kvstore-trace"
+    assert chain.command.argv[-3] == "--trace-store=/out/chain-stage-2-kvstore-trace"
     assert set(chain.traces) == {"xsnap", "kvstore", "swingstore"}
     assert set(solo.traces) == {"xsnap", "swingstore"}
     assert solo.command.env["XSNAP_TEST_RECORD"] == "/out/client-stage-2-xsnap-trace"
+
+
+@pytest.mark.parametrize(
+    ("traces", "of_go", "of_kernel"),
+    [
+        (("kvstore", "swingstore"), "kvstore", "swingstore"),
+        (("kvstore",), "kvstore", None),
+        (("swingstore",), None, "swingstore"),
+        ((), None, None),
+    ],
+)
+def test_no_two_parts_of_the_chain_write_one_trace(
+    traces: tuple[str, ...], of_go: str | None, of_kernel: str | None
+) -> None:
+    """As both read the command line since January 2023: Go up to `--`, the kernel to the end."""
+    context = RoleContext(stage=0, traces=traces, snapshot_interval=5)
+    command = make().chain(context).command
+    option = "--trace-store="
+    for_go = command.argv[: command.argv.index("--")] if "--" in command.argv else command.argv
+    go = [word.removeprefix(option) for word in for_go if word.startswith(option)]
+    kernel = [word.removeprefix(option) for word in command.argv if word.startswith(option)]
+    paths = {name: f"/out/chain-stage-0-{name}-trace" for name in ("kvstore", "swingstore")}
+    assert go == ([paths[of_go]] if of_go else [])
+    last = kernel[-1] if kernel else command.env.get("SWING_STORE_TRACE")
+    assert last == (paths[of_kernel] if of_kernel else "0" if kernel else None)
+    assert "--state-sync.snapshot-interval=5" in for_go
 
 
 def test_older_revisions_lack_what_came_later() -> None:

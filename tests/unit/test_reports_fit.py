@@ -36,7 +36,9 @@ from loadgenctl.reports.tables import (
     wrapped,
 )
 from loadgenctl.reports.text import print_lines, summary_lines
+from loadgenctl.slog.figures import FIGURES
 from loadgenctl.sources.cache import SdkCache
+from loadgenctl.stats.blocks import FIGURE_METRICS
 
 WIDTHS = (60, 80, 200)
 LONG = "a-contract-whose-name-has-no-end-" * 4
@@ -60,6 +62,7 @@ def extreme_summary() -> dict[str, Any]:
             (
                 *("block_duration_s", "swingset_time_s", "lag_s", "swingset_percentage"),
                 *("deliveries", "computrons"),
+                *FIGURE_METRICS.values(),
             ),
             SPREAD,
         )
@@ -86,7 +89,7 @@ def extreme_summary() -> dict[str, Any]:
     summary["growth"] = [
         {"stage": stage, "quantity": quantity, "per": per, **slope}
         for stage in (1, None)
-        for quantity in ("swingset_time_s", "kernel_memory_kib", "vats_memory_kib", "storage_kib")
+        for quantity in ("swingset_time_s", "kernel_heap_kib", "vats_memory_kib", "storage_kib")
         for per in ("block", "cycle")
     ]
     return dict(summary)
@@ -101,12 +104,15 @@ def block_rows() -> list[dict[str, Any]]:
         "deliveries": 1_234_567,
         "computrons": BIG,
     }
-    return [{"blockHeight": HEIGHT + place, **row} for place in range(3)]
+    row |= {name: 123_456.5 if unit == "seconds" else BIG for name, unit in FIGURES.items()}
+    rows = [{"blockHeight": HEIGHT + place, **row} for place in range(3)]
+    return [rows[0] | {"bootstrap": True}, *rows[1:]]
 
 
 def slog_document() -> dict[str, Any]:
     groups = {"block_count": BIG, "start_block_height": HEIGHT, "end_block_height": HEIGHT}
-    quantities = ("lag_s", "chain_block_duration_s", "computrons", "swingset_percentage", "other")
+    quantities: tuple[str, ...] = ("lag_s", "chain_block_duration_s", "computrons", "other")
+    quantities += ("swingset_percentage", *FIGURE_METRICS.values())
     return {
         "file": "/a/folder/" + "and-another/" * 9 + "chain.slog",
         "bytes": BIG,
@@ -115,6 +121,9 @@ def slog_document() -> dict[str, Any]:
             "bootstrap_s": 1234.5,
             "bootstrap_deliveries": BIG,
             "bootstrap_computrons": BIG * 1000,
+            "bootstrap_block_s": 1234.5,
+            "core_proposals_s": 1234.5,
+            "core_block_s": 1234.5,
             "replay_s": 1234.5,
             "replayed_deliveries": BIG,
         },
@@ -128,7 +137,8 @@ def slog_document() -> dict[str, Any]:
 
 
 def vat_rows() -> list[dict[str, Any]]:
-    counts = ("deliveries", "failed_deliveries", "computrons", "replayed_deliveries")
+    counts: tuple[str, ...] = ("deliveries", "failed_deliveries", "computrons")
+    counts += ("replayed_deliveries", "page_ins", "evictions", "snapshots", "snapshot_bytes")
     return [
         {"vat_id": "v123456", "name": LONG, **dict.fromkeys(counts, BIG)}
         | {"delivery_time_s": BIG, "replay_s": BIG}

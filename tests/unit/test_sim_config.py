@@ -52,7 +52,7 @@ def test_a_partial_file_keeps_the_other_defaults() -> None:
         ({"vats": {"static": ["a", "a"]}}, "none twice"),
         ({"vats": {"static": ["a/b"]}}, "plain names"),
         ({"vats": {"static": "zoe"}}, "must be a list of strings"),
-        ({"slog": {"dialect": "2019"}}, "slog.dialect must be one of 2021, modern"),
+        ({"slog": {"dialect": "2019"}}, "slog.dialect must be one of 2021, 2022, 2024, modern"),
         ({"seed": 1.5}, "seed must be a string or a whole number"),
         ({"fault": {"kind": "chain-crash"}}, r"\[\[fault\]\]"),
         ({"fault": [3]}, "fault 1 must be a table"),

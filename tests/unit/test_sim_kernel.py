@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from images.sim.simsdk import ledger
 from images.sim.simsdk.config import SimConfig, parse
+from images.sim.simsdk.forms import FORMS
 from images.sim.simsdk.kernel import Kernel, StoppedError
 from images.sim.simsdk.slog import SlogWriter, line, modern_line
 from images.sim.simsdk.store import Block, Store
@@ -54,7 +56,7 @@ class World:
 
     def kernel(self, slog: str) -> tuple[Kernel, Store, SlogWriter]:
         store = Store(self.folder / "log")
-        writer = SlogWriter(str(self.folder / slog), monotime=self.config.slog.dialect == "modern")
+        writer = SlogWriter(str(self.folder / slog), FORMS[self.config.slog.dialect])
         return (
             Kernel(self.config, store, writer, self.folder / "run", lambda: self.stop, self._make),
             store,
@@ -71,6 +73,7 @@ class World:
         kernel.start()
         ledger.genesis(store)
         kernel.bootstrap()
+        kernel.core_proposals()
         assert kernel.run_tx(TX) == {"id": "t1", "code": 0, "data": {"purse": {}}}
         deliveries = kernel.take_deliveries()
         store.commit(Block(0, 1.0), deliveries)
@@ -132,7 +135,7 @@ def test_the_scanner_finds_vats_and_deliveries(tmp_path: Path) -> None:
     assert sum(vat.computrons for vat in vats.values()) == sum(item[1] for item in deliveries)
 
 
-@pytest.mark.parametrize("dialect", ["2021", "modern"])
+@pytest.mark.parametrize("dialect", list(FORMS))
 def test_a_restart_replays_every_delivery_and_counts_none_twice(
     tmp_path: Path, dialect: str
 ) -> None:
@@ -168,6 +171,44 @@ def test_a_crank_tells_what_the_real_one_tells(tmp_path: Path) -> None:
     tag, problem, usage = crank[-1]["dr"]
     assert (tag, problem) == ("ok", None)
     assert usage["compute"] > 0
+
+
+def test_of_more_vats_than_may_be_online_the_least_recently_used_is_evicted(tmp_path: Path) -> None:
+    world = World(tmp_path, vats={"online": 3, "bundle_bytes": 100})
+    deliveries = world.bootstrapped()
+    events = world.events("first.slog")
+    vats = [event["vatID"] for event in events if event["type"] == "create-vat"]
+    assert sorted(set(vats)) == sorted(vats)
+    assert len(vats) == 20
+    began = [event["vatID"] for event in events if event["type"] == "start-replay"]
+    assert len(began) > 20
+    assert sum(not worker.closed for worker in world.workers) == 0
+    # A vat that comes back is replayed before its next delivery; each delivery counts once.
+    scanner = scanned(tmp_path / "first.slog")
+    assert not scanner.anomalies
+    assert sum(vat.deliveries for vat in scanner.vats.values()) == len(deliveries) == 38
+    assert sum(vat.replayed_deliveries for vat in scanner.vats.values()) > 0
+    world.restarted()
+    kinds = [event["type"] for event in world.events("second.slog")]
+    assert kinds.count("create-vat") == 5
+
+
+def test_a_restart_replays_since_the_last_heap_snapshot(tmp_path: Path) -> None:
+    world = World(tmp_path, vats={"snapshot_interval": 2, "bundle_bytes": 100})
+    deliveries = world.bootstrapped()
+    saved = [item for item in world.events("first.slog") if item["type"] == "heap-snapshot-save"]
+    assert all(item["endPosition"] % 2 == 0 for item in saved)
+    assert {item["uncompressedSizeDelta"] for item in saved if item["vatID"] == "v1"} == {None}
+    world.work.clear()
+    world.restarted()
+    events = world.events("second.slog")
+    by_vat = Counter(vat for vat, _, _ in deliveries)
+    replayed = Counter(event["vatID"] for event in events if event["type"] == "deliver")
+    local = {"v13", "v14"}
+    assert replayed == Counter({vat: n if vat in local else n % 2 for vat, n in by_vat.items()})
+    # The memory is all there again.
+    for vat in by_vat.keys() - local:
+        assert sum(grow for name, _, grow in world.work if name == vat) == 4096 * by_vat[vat]
 
 
 def test_the_same_seed_gives_the_same_costs(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from images.sim.simsdk.ledger import CLIENT_FUNDS, GENESIS_ACCOUNT, SMART_WALLET
 from images.sim.simsdk.slog import SlogWriter
 from images.sim.simsdk.store import Block, Store
 from images.sim.simsdk.tasks import CycleError
+from images.sim.simsdk.telling import BlockSlog
 from images.sim.simsdk.wallet_load import CYCLES, MEASURES, addresses, expect
 from tests.unit.test_sim_kernel import FakeWorker
 from tests.unit.test_sim_processes import World
@@ -42,7 +43,8 @@ class Chain:
             lambda: False,
             lambda vat, _: FakeWorker(vat, []),
         )
-        self.actions = Actions(self.kernel, self.store, self.writer, compute_limit)
+        self.told = BlockSlog(self.writer, self.kernel)
+        self.actions = Actions(self.kernel, self.store, self.told, compute_limit)
         self.height = 0
         self.kernel.start()
         ledger.genesis(self.store)
@@ -60,6 +62,8 @@ class Chain:
     def block(self, *txs: dict[str, Any]) -> list[dict[str, Any]]:
         """The next block with these transactions; their results."""
         self.height += 1
+        self.told.begin(self.height, self.height)
+        self.told.end_start()
         self.actions.run(self.height)
         results = [self.actions.include(tx) for tx in txs]
         self.store.commit(Block(self.height, 1.0), self.kernel.take_deliveries())

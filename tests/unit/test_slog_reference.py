@@ -1,32 +1,65 @@
-"""A slog as of 2025: the numbers of its blocks are those of a second reading."""
+"""Slogs of today's form: the numbers of their blocks are those of a second reading."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.reference_slog import blocks_of
 
 from loadgenctl.slog.blocks import BlockRows
-from loadgenctl.slog.scan import scan_file
+from loadgenctl.slog.figures import FIGURES
+from loadgenctl.slog.scan import SlogScanner, scan_file
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-SLOG = DATA / "sim.slog.gz"
+NAMES = ["sim", "sim-bootstrap"]
 
 
-def test_every_number_of_every_block_is_that_of_the_reference() -> None:
-    expected = json.loads((DATA / "sim.reference.json").read_text(encoding="utf-8"))
-    scanner, records = scan_file(SLOG, census=True)
+def reference(name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((DATA / f"{name}.reference.json").read_text("utf-8"))
+    return rows
+
+
+def rows_of(name: str) -> tuple[SlogScanner, list[dict[str, Any]]]:
+    scanner, records = scan_file(DATA / f"{name}.slog.gz", census=True)
     assert scanner.anomalies == {}
-    assert len(records) == len(expected) > 10
-    assert sum(row["deliveries"] for row in expected) > 50
     rows = BlockRows()
-    found = [rows.row(record) for record in records]
+    return scanner, [rows.row(record) for record in records]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_of_every_block_is_that_of_the_reference(name: str) -> None:
+    expected, (_, found) = reference(name), rows_of(name)
+    assert len(found) == len(expected) > 10
+    assert sum(row["deliveries"] for row in expected) > 20
     for row, values in zip(found, expected, strict=True):
         assert {name: row.get(name) for name in values} == values
 
 
-def test_the_reference_is_what_its_script_says() -> None:
-    expected = json.loads((DATA / "sim.reference.json").read_text(encoding="utf-8"))
-    assert blocks_of(gzip.decompress(SLOG.read_bytes())) == expected
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_is_what_its_script_says(name: str) -> None:
+    slog = gzip.decompress((DATA / f"{name}.slog.gz").read_bytes())
+    assert blocks_of(slog) == reference(name)
+
+
+def test_the_references_hold_every_figure_that_the_simulated_sdk_tells() -> None:
+    told = {name for slog in NAMES for row in reference(slog) for name in row}
+    assert set(FIGURES) - told <= {"priorityTime", "cleanupWork"}
+    assert sum(row["snapshots"] for row in reference("sim")) > 0
+    assert sum(row["evictions"] for row in reference("sim")) > 0
+
+
+def test_the_bootstrap_has_its_parts() -> None:
+    scanner, rows = rows_of("sim-bootstrap")
+    startup = scanner.startup
+    assert [row.get("bootstrap") for row in rows[:2]] == [True, None]
+    assert startup.bootstrap_deliveries == 30
+    assert startup.bootstrap_s is not None
+    assert startup.bootstrap_block_s is not None
+    assert startup.core_proposals_s is not None
+    assert startup.core_block_s is not None
+    parts = startup.bootstrap_block_s + startup.core_proposals_s + startup.core_block_s
+    assert 0 <= startup.bootstrap_s - parts < 0.05

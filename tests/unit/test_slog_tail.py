@@ -72,8 +72,9 @@ def test_blocks_come_as_the_file_grows_until_there_were_enough(tmp_path: Path) -
         "idle_s",
         "deliveries",
         "computrons",
+        "heap_mib",
     ]
-    assert lines[2].split() == ["2", "6.400", "5.400", "0.100", "0.300", "5.000", "1", "100"]
+    assert lines[2].split() == ["2", "6.400", "5.400", "0.100", "0.300", "5.000", "1", "100", "-"]
     assert heights(lines) == [1, 2, 3, 4]
     assert len({len(line) for line in lines}) == 1
     assert clock.slept == [1.0] * len(clock.slept)

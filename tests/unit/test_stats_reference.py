@@ -85,6 +85,31 @@ def test_averages_of_the_summaries(stage: int) -> None:
             assert summary[name] == value, name
 
 
+def test_every_block_of_a_slog_of_2025_under_load() -> None:
+    """Those of an independent reading, which has the times by `time` and one by `monotime`."""
+    name = "upgrade-21-blocks-2-40"
+    text = (DATA / f"{name}.reference.json").read_text(encoding="utf-8")
+    scanner, records = scan_file(DATA / f"{name}.slog.gz", census=True)
+    assert scanner.anomalies == {}
+    rows, expected = BlockRows(), json.loads(text)["blocks"]
+    found = [rows.row(record) for record in records]
+    assert [row["blockHeight"] for row in found] == list(range(2, 41))
+    exact = ["blockHeight", "blockTime", "beginAt", "endStartAt", "endFinishAt"]
+    exact += ["slogLines", "deliveries", "computrons", "firstCrankNum", "lastCrankNum"]
+    for row, values in zip(found, expected, strict=True):
+        assert [row.get(name) for name in exact] == [values.get(name) for name in exact]
+        assert row["swingsetTime"] == pytest.approx(values["swingsetMonotime"], abs=1e-6)
+        # The clock was not set: both clocks show the same to some milliseconds.
+        for time in ("cosmosTime", "lag", "blockDuration", "idleTime"):
+            assert row.get(time) == pytest.approx(values.get(time), abs=0.005), time
+        # A computron costs 100 beans, but not every delivery is charged.
+        assert 0.999 * row["usedBeans"] <= 100 * row["computrons"] <= 1.001 * row["usedBeans"]
+        assert 0 < row["runTime"] < row["swingsetTime"]
+        assert row["kernelHeap"] < row["kernelHeapTotal"] < row["kernelMemory"]
+    assert [row["blockHeight"] for row in found if row["snapshots"]] == [35]
+    assert sum(row["actions"] for row in found) == 15
+
+
 def test_live_mode_by_the_runs_own_perf_log() -> None:
     """The first block whose end-block began after the chain was ready is the first live one."""
     summary = summarize(DATA)

@@ -161,6 +161,7 @@ def test_cycles_beyond_the_prepared_wallets_make_one_more_and_then_wait() -> Non
         ({"minted": 999}, "instead of"),
         ({"fail_code": 11}, "failed in block"),
         ({"stopped": True}, "no block"),
+        ({"silent": True}, "has not come to its end yet, at block"),
     ],
 )
 def test_a_cycle_fails_with_the_reason(trouble: dict[str, Any], reason: str) -> None:
@@ -173,6 +174,14 @@ def test_a_cycle_fails_with_the_reason(trouble: dict[str, Any], reason: str) -> 
         with pytest.raises(LoadError, match=reason):
             pool.cycle()
         assert here.clock.monotonic() - began <= OFFER_TIMEOUT + 10
+
+
+def test_a_wallet_that_is_not_made_is_named() -> None:
+    with world() as here:
+        here.chain.silent = True
+        pool = here.pool("faucet", wallets=1)
+        with pytest.raises(LoadError, match="there is no wallet of agoric1"):
+            pool.prepare(1)
 
 
 def test_a_wallet_works_again_after_a_failure() -> None:

@@ -6,7 +6,7 @@ Times within a table have one unit, which its title or the head of the column gi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.text import Text
@@ -14,7 +14,16 @@ from rich.text import Text
 from loadgenctl.reports.offers import LATENCIES, SPREAD, TITLE, offer_cells
 from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
 from loadgenctl.reports.tables import Cell, Column, Table
-from loadgenctl.reports.words import MISSING, clean, count, mebibytes, number, percent, seconds
+from loadgenctl.reports.words import (
+    MISSING,
+    bytes_as_mebibytes,
+    clean,
+    count,
+    mebibytes,
+    number,
+    percent,
+    seconds,
+)
 from loadgenctl.stats.growth import LEAST
 from loadgenctl.stats.run import measured_blocks
 
@@ -25,6 +34,7 @@ _BAD: Final = "bold red"
 _GROWING: Final[Mapping[str, tuple[str, str, float]]] = {
     "swingset_time_s": ("swingset time", "ms", 1000.0),
     "kernel_memory_kib": ("kernel memory", "MiB", 1 / 1024),
+    "kernel_heap_kib": ("kernel heap", "MiB", 1 / 1024),
     "vats_memory_kib": ("memory of all vats", "MiB", 1 / 1024),
     "storage_kib": ("storage", "MiB", 1 / 1024),
 }
@@ -39,6 +49,7 @@ def tables(summary: Summary) -> list[Table]:
         _cycle_table(stages, part(summary, "totals")),
         _offer_table(stages),
         _block_table(stages),
+        _kernel_table(stages),
         _vat_table(stages),
         _resource_table(parts(summary, "resources")),
         _growth_table(parts(summary, "growth")),
@@ -189,6 +200,41 @@ def _block_table(stages: Sequence[Summary]) -> Table:
     return Table(
         "Blocks (under load, else live; times in seconds, counts per block)", columns, rows
     )
+
+
+_KERNEL: Final = (
+    ("heap MiB avg", "kernel_heap_bytes", "avg", bytes_as_mebibytes),
+    ("heap MiB max", "kernel_heap_bytes", "max", bytes_as_mebibytes),
+    ("gc s avg", "gc_time_s", "avg", seconds),
+    ("run s avg", "run_time_s", "avg", seconds),
+    ("save s avg", "kernel_save_time_s", "avg", seconds),
+    ("commit s avg", "cosmos_commit_time_s", "avg", seconds),
+    ("queued max", "queued_at_end", "max", number),
+    ("page-ins", "page_ins", "", number),
+    ("evicted", "evictions", "", number),
+    ("snapshots", "snapshots", "", number),
+)
+"""Of what only newer slogs tell: head, quantity, part of its spread (empty: the sum), writing."""
+
+
+def _kernel_table(stages: Sequence[Summary]) -> Table:
+    """Memory, commits, page-ins; what no stage has has no column."""
+    measured = [(str(stage.get("stage")), measured_blocks(stage)) for stage in stages]
+    known = [entry for entry in _KERNEL if any(entry[1] in blocks for _, blocks in measured)]
+    columns = [Column("stage", "whole"), *(Column(head) for head, _, _, _ in known)]
+    rows: list[Sequence[Cell]] = []
+    for stage, blocks in measured:
+        cells = [_figure(part(blocks, name), which, how) for _, name, which, how in known]
+        if any(cell != MISSING for cell in cells):
+            rows.append([stage, *cells])
+    return Table("Kernel (blocks as above; sums of page-ins and snapshots)", columns, rows)
+
+
+def _figure(spread: Summary, which: str, how: Callable[[object], str]) -> str:
+    if which:
+        return how(spread.get(which))
+    average = spread.get("avg")
+    return how(None if average is None else round(average * spread["count"]))
 
 
 def _vat_table(stages: Sequence[Summary]) -> Table:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.text import Text
 
 from loadgenctl.reports.tables import UNICODE, Column, Marks, Table, flowing, table_lines, wrapped
-from loadgenctl.reports.words import MISSING, clean, clock_step, count, number, percent, seconds
+from loadgenctl.reports.words import (
+    MISSING,
+    bytes_as_mebibytes,
+    clean,
+    clock_step,
+    count,
+    number,
+    percent,
+    seconds,
+)
+from loadgenctl.slog.figures import BOOTSTRAP
+from loadgenctl.stats.blocks import FIGURE_METRICS
 
 Row = Mapping[str, Any]
 
@@ -17,6 +28,9 @@ _TYPES: Final = 12
 
 _STARTUP: Final[Mapping[str, str]] = {
     "bootstrap_s": "bootstrap",
+    "bootstrap_block_s": "of these: bootstrap block",
+    "core_proposals_s": "bundling of core proposals",
+    "core_block_s": "their block",
     "bootstrap_deliveries": "deliveries",
     "bootstrap_computrons": "computrons",
     "replay_s": "replay",
@@ -39,6 +53,13 @@ _QUANTITIES: Final[Mapping[str, str]] = {
 }
 """Quantity of a summary of blocks → its head, with the unit."""
 _COUNTS: Final = frozenset({"deliveries", "computrons", "slog_lines"})
+_SHORT: Final[Mapping[str, str]] = {
+    "snapshot_compressed_bytes": "snapshot packed MiB",
+    "replayed_deliveries": "replayed",
+    "clist_entries": "c-list entries",
+    "used_beans": "million beans",
+}
+"""Figure of a summary → its head, where that is not the figure's name."""
 _GROUPS: Final[Mapping[str, str]] = {
     "all": "all blocks",
     "last100": "last 100 blocks before the shutdown",
@@ -47,8 +68,22 @@ _GROUPS: Final[Mapping[str, str]] = {
 }
 
 
+_FIGURES: Final = (
+    ("run s", "runTime", seconds),
+    ("save s", "kernelSaveTime", seconds),
+    ("commit s", "cosmosCommitTime", seconds),
+    ("gc s", "gcTime", seconds),
+    ("heap MiB", "kernelHeap", bytes_as_mebibytes),
+    ("queued", "queuedAtEnd", number),
+    ("page-ins", "pageIns", number),
+    ("page-in s", "pageInTime", seconds),
+)
+"""Columns of what only newer slogs tell: head, field, how it is written; none if 0 throughout."""
+
+
 def blocks_table(title: str, rows: Sequence[Row]) -> Table:
-    """One row per block; times in seconds."""
+    """One row per block; times in seconds. What no block has has no column."""
+    figures = [entry for entry in _FIGURES if any(row.get(entry[1]) for row in rows)]
     columns = (
         Column("block"),
         Column("live", "whole"),
@@ -61,19 +96,24 @@ def blocks_table(title: str, rows: Sequence[Row]) -> Table:
         Column("lines", rank=1),
         Column("deliveries"),
         Column("computrons"),
+        *(Column(head) for head, _, _ in figures),
     )
     times = ("lag", "blockDuration", "idleTime", "cosmosTime", "swingsetTime")
     shown = [
         (
             str(row["blockHeight"]),
-            {True: "yes", False: "no"}.get(row.get("liveMode", None), MISSING),
+            "boot" if row.get(BOOTSTRAP) is True else _LIVE.get(row.get("liveMode"), MISSING),
             *(seconds(row.get(name)) for name in times),
             percent(row.get("swingsetPercentage"), 2),
             *(number(row.get(name)) for name in ("slogLines", "deliveries", "computrons")),
+            *(shown_as(row.get(field)) for _, field, shown_as in figures),
         )
         for row in rows
     ]
     return Table(clean(title), columns, shown)
+
+
+_LIVE: Final[Mapping[object, str]] = {True: "yes", False: "no"}
 
 
 def stats_lines(document: Row, width: int | None, marks: Marks = UNICODE) -> list[Text]:
@@ -113,14 +153,40 @@ def _group_table(group: str, summary: Row) -> Table:
     columns = (Column("quantity", "whole"), Column("count"), *map(Column, _SPREAD))
     rows = []
     for name, spread in summary.items():
-        if isinstance(spread, Mapping):
-            shown = count if name in _COUNTS else seconds
-            cells = (shown(spread[field]) for field in _SPREAD)
-            rows.append((_QUANTITIES.get(name, clean(name)), number(spread["count"]), *cells))
+        if not isinstance(spread, Mapping) or (name in _FIGURE_NAMES and not spread["max"]):
+            continue
+        head, shown = _quantity(name)
+        cells = (shown(spread[field]) for field in _SPREAD)
+        rows.append((head, number(spread["count"]), *cells))
     return Table(title[:1].upper() + title[1:], columns, rows)
 
 
-_TAIL: Final = (
+_FIGURE_NAMES: Final = frozenset(FIGURE_METRICS.values())
+"""A figure that is 0 in all blocks of a group has no row."""
+
+
+def _millions(value: object) -> str:
+    return seconds(value / 1e6 if isinstance(value, int | float) else None)
+
+
+def _quantity(name: str) -> tuple[str, Callable[[object], str]]:
+    """The head of a quantity's row, and how its values are written."""
+    if name not in _FIGURE_NAMES:
+        return _QUANTITIES.get(name, clean(name)), count if name in _COUNTS else seconds
+    words = _SHORT.get(name)
+    if name == "used_beans":
+        return _SHORT[name], _millions
+    if name.endswith("_bytes"):
+        return (
+            words or f"{name.removesuffix('_bytes').replace('_', ' ')} MiB",
+            bytes_as_mebibytes,
+        )
+    if name.endswith("_s"):
+        return words or f"{name.removesuffix('_s').replace('_', ' ')} s", seconds
+    return words or name.replace("_", " "), count
+
+
+_TAIL: Final[Sequence[tuple[str, str, int]]] = (
     ("block", "blockHeight", 9),
     ("lag", "lag", 8),
     ("duration", "blockDuration", 10),
@@ -129,34 +195,41 @@ _TAIL: Final = (
     ("idle", "idleTime", 8),
     ("deliveries", "deliveries", 10),
     ("computrons", "computrons", 12),
+    ("heap", "kernelHeap", 8),
 )
 """Of a chain that is followed: head, field, width of a plain line's column."""
 _TIMES: Final = frozenset({"lag", "duration", "cosmos", "swingset", "idle"})
+_HEAP: Final = "heap"
+"""In MiB; only newer slogs tell it."""
+_MIB: Final = 1 << 20
 _TAIL_HEADS: Final[Mapping[str, str]] = {"duration": "time"}
-_TAIL_RANKS: Final[Mapping[str, int]] = {"idle": 4, "cosmos": 3, "deliveries": 2, "lag": 1}
+_TAIL_RANKS: Final[Mapping[str, int]] = {
+    "idle": 5,
+    "cosmos": 4,
+    "heap": 3,
+    "deliveries": 2,
+    "lag": 1,
+}
 """What is left out of a narrow table; the highest goes first."""
 
 
 def tail_lines(title: str, rows: Sequence[Row], width: int, marks: Marks = UNICODE) -> list[Text]:
     """The blocks as they come, for a terminal of that width: title, heads, a rule, a line each.
 
-    Where there is no space, the times that matter least are left out.
+    Where there is no space, the figures that matter least are left out; so is the heap where no
+    block has it.
     """
-    shown = [
-        [
-            seconds(row.get(field)) if head in _TIMES else number(row.get(field))
-            for head, field, _ in _TAIL
-        ]
-        for row in rows
-    ]
+    heap = any("kernelHeap" in row for row in rows)
+    told = [entry for entry in _TAIL if heap or entry[0] != _HEAP]
+    shown = [[_tail_cell(head, row.get(field)) for head, field, _ in told] for row in rows]
     # At least so wide, so that columns do not move while numbers come and go.
     columns = [
         Column(
-            f"{_TAIL_HEADS.get(head, head)} s" if head in _TIMES else head,
+            f"{_TAIL_HEADS.get(head, head)}{_tail_unit(head, ' ')}",
             rank=_TAIL_RANKS.get(head, 0),
             width=7,
         )
-        for head, _, _ in _TAIL
+        for head, _, _ in told
     ]
     for row, cells in zip(rows, shown, strict=True):
         cells[0] = str(row["blockHeight"])
@@ -165,16 +238,30 @@ def tail_lines(title: str, rows: Sequence[Row], width: int, marks: Marks = UNICO
 
 def tail_head() -> str:
     """The head of `tail_line`s, units in the names."""
-    return _tail_line([f"{head}_s" if head in _TIMES else head for head, _, _ in _TAIL])
+    return _tail_line([f"{head}{_tail_unit(head, '_').lower()}" for head, _, _ in _TAIL])
+
+
+def _tail_unit(head: str, joint: str) -> str:
+    return f"{joint}s" if head in _TIMES else f"{joint}MiB" if head == _HEAP else ""
+
+
+def _tail_cell(head: str, value: object) -> str:
+    if head == _HEAP:
+        return bytes_as_mebibytes(value)
+    return seconds(value) if head in _TIMES else number(value)
 
 
 def tail_line(row: Row) -> str:
-    """A block as a plain line: seconds with three digits, whole numbers without separators."""
+    """A block as a plain line: seconds with three digits, MiB with one, whole numbers without
+    separators.
+    """
     words = []
     for head, field, _ in _TAIL:
         value = row.get(field)
         if value is None:
             words.append(MISSING)
+        elif head == _HEAP:
+            words.append(f"{value / _MIB:.1f}")
         else:
             words.append(f"{value:.3f}" if head in _TIMES else str(value))
     return _tail_line(words)
@@ -184,8 +271,18 @@ def _tail_line(words: Sequence[str]) -> str:
     return " ".join(f"{word:>{width}}" for word, (_, _, width) in zip(words, _TAIL, strict=True))
 
 
+_PAGING: Final = (
+    ("page-ins", "page_ins", number),
+    ("evicted", "evictions", number),
+    ("snapshots", "snapshots", number),
+    ("snapshot MiB", "snapshot_bytes", bytes_as_mebibytes),
+)
+"""Columns of the vats' heap: head, field, how it is written."""
+
+
 def vats_table(title: str, rows: Sequence[Row]) -> Table:
-    """One row per vat, as they come."""
+    """One row per vat, as they come. Where nothing of a kind happened, there is no column of it."""
+    paging = [entry for entry in _PAGING if any(row.get(entry[1]) for row in rows)]
     columns = (
         Column("vat", "whole"),
         Column("name", "name"),
@@ -195,6 +292,7 @@ def vats_table(title: str, rows: Sequence[Row]) -> Table:
         Column("time s"),
         Column("replayed"),
         Column("replay s", joined=True),
+        *(Column(head) for head, _, _ in paging),
     )
     shown = [
         (
@@ -206,6 +304,7 @@ def vats_table(title: str, rows: Sequence[Row]) -> Table:
             seconds(row["delivery_time_s"]),
             number(row["replayed_deliveries"]),
             seconds(row["replay_s"]),
+            *(shown_as(row[field]) for _, field, shown_as in paging),
         )
         for row in rows
     ]

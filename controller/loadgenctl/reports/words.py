@@ -86,6 +86,13 @@ def mebibytes(kib: object) -> str:
     return number(mib, 1 if mib < 100 else 0)
 
 
+def bytes_as_mebibytes(size: object) -> str:
+    """Bytes as MiB, as `mebibytes` writes them."""
+    if isinstance(size, bool) or not isinstance(size, int | float):
+        return MISSING
+    return mebibytes(size / 1024)
+
+
 def percent(value: object, digits: int = 1) -> str:
     """`5.9`, without a sign: the column's head has it."""
     return number(value, digits)

@@ -73,7 +73,8 @@ WALLET_BOOTSTRAP = f"{PROJECT}/wallet/bootstrap.json"
 KVSTORE = "kvstore"
 SNAPSHOTS = "--state-sync.snapshot-interval={} --state-sync.snapshot-keep-recent=2"
 """Options of a node that makes snapshots: as the SDK's own testnets, it keeps two."""
-TRACE_VARIABLES = {"xsnap": "XSNAP_TEST_RECORD", "swingstore": "SWING_STORE_TRACE"}
+SWINGSTORE = "swingstore"
+TRACE_VARIABLES = {"xsnap": "XSNAP_TEST_RECORD", SWINGSTORE: "SWING_STORE_TRACE"}
 """Trace → the variable that names where it goes; the store of the chain's Go part has an option."""
 
 
@@ -125,7 +126,6 @@ class AgoricSdk:
         era = self._era
         slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
         traces = trace_paths("chain", ctx, TRACE_VARIABLES.keys() | {KVSTORE})
-        store = (f"--trace-store={traces[KVSTORE]}",) if KVSTORE in traces else ()
         snapshots = SNAPSHOTS.format(ctx.snapshot_interval).split() if ctx.snapshot_interval else ()
         # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
         debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
@@ -137,7 +137,13 @@ class AgoricSdk:
         return RoleRecipe(
             role="chain",
             command=Command(
-                argv=(era.daemon, "start", f"--home={CHAIN_HOME}", *store, *snapshots),
+                argv=(
+                    era.daemon,
+                    "start",
+                    f"--home={CHAIN_HOME}",
+                    *snapshots,
+                    *_store_trace(traces),
+                ),
                 env=self._env(SLOGFILE=slog, **env, **_trace_env(traces)),
                 workdir=PROJECT,
             ),
@@ -331,6 +337,17 @@ def _known_chain(network: ChainNetwork | None) -> tuple[str, ...]:
         *("--chain-id", network.chain_id),
         *("--rpc", ",".join(network.rpc)),
     )
+
+
+def _store_trace(traces: Mapping[str, str]) -> tuple[str, ...]:
+    """The end of the command line: where the chain's Go part leaves its trace.
+
+    Since January 2023 (04bbcea036) the kernel takes this option, too, over its own variable, and
+    both would write one file. The kernel takes the last one of the line, Go none after `--`.
+    """
+    if KVSTORE not in traces:
+        return ()
+    return (f"--trace-store={traces[KVSTORE]}", "--", f"--trace-store={traces.get(SWINGSTORE, 0)}")
 
 
 def _trace_env(traces: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from .figures import BOOTSTRAP, FIGURES
 from .found import BlockRecord, Moment, seconds_between
 
 Row = dict[str, Any]
@@ -36,6 +37,8 @@ BLOCK_FIELDS: Final = (
     "processingTime",
     "swingsetPercentage",
     "processingPercentage",
+    BOOTSTRAP,
+    *FIGURES,
 )
 """All fields, in the order in which they are written."""
 
@@ -104,6 +107,12 @@ class BlockRows:
         _put(row, "lastCrankNum", block.last_crank_num)
         row["computrons"] = block.computrons
         _put_durations(row, block, previous)
+        if block.bootstrap:
+            row[BOOTSTRAP] = True
+        for name, unit in FIGURES.items():
+            value = block.figures.get(name)
+            if value is not None:
+                row[name] = tidy(round_seconds(value) if unit == "seconds" else value)
         return row
 
     def _remember(self, block: BlockRecord) -> None:

@@ -96,11 +96,15 @@ class Clocks:
         self._startup.last_event_at = time
 
     def _take_mark(self, time: float, mono: float, height: int | None) -> None:
-        if self._marks is not None:
-            self._marks.add(time, mono)
-            self._process += self._marks.restarts
-            self._take_steps(self._marks.steps, height)
-        self._marks = Marks(time, mono)
+        marks = self._marks
+        if marks is None:
+            self._marks = Marks(time, mono)
+            return
+        marks.add(time, mono)
+        if marks.restarts or marks.steps:
+            self._process += marks.restarts
+            self._take_steps(marks.steps, height)
+            self._marks = Marks(time, mono)
 
     def _take_steps(self, steps: Sequence[tuple[float, float]], height: int | None) -> None:
         for at, seconds in steps:

@@ -42,6 +42,18 @@ BOOTSTRAP_FINISH: Final = "cosmic-swingset-bootstrap-block-finish"
 BEGIN_BLOCK: Final = "cosmic-swingset-begin-block"
 END_BLOCK_START: Final = "cosmic-swingset-end-block-start"
 END_BLOCK_FINISH: Final = "cosmic-swingset-end-block-finish"
+UPGRADE_START: Final = "cosmic-swingset-upgrade-start"
+UPGRADE_FINISH: Final = "cosmic-swingset-upgrade-finish"
+RUN_START: Final = "cosmic-swingset-run-start"
+RUN_FINISH: Final = "cosmic-swingset-run-finish"
+KERNEL_STATS: Final = "kernel-stats"
+COMMIT_START: Final = "cosmic-swingset-commit-block-start"
+COMMIT_FINISH: Final = "cosmic-swingset-commit-block-finish"
+AFTER_COMMIT_BLOCK: Final = "cosmic-swingset-after-commit-block"
+AFTER_COMMIT_STATS: Final = "cosmic-swingset-after-commit-stats"
+SNAPSHOT_SAVE: Final = "heap-snapshot-save"
+SNAPSHOT_LOAD: Final = "heap-snapshot-load"
+VAT_CLEANUP: Final = "vat-cleanup"
 DELIVER: Final = "deliver"
 DELIVER_RESULT: Final = "deliver-result"
 
@@ -59,6 +71,18 @@ EVENT_TYPES: Final = (
     BEGIN_BLOCK,
     END_BLOCK_START,
     END_BLOCK_FINISH,
+    UPGRADE_START,
+    UPGRADE_FINISH,
+    RUN_START,
+    RUN_FINISH,
+    KERNEL_STATS,
+    COMMIT_START,
+    COMMIT_FINISH,
+    AFTER_COMMIT_BLOCK,
+    AFTER_COMMIT_STATS,
+    SNAPSHOT_SAVE,
+    SNAPSHOT_LOAD,
+    VAT_CLEANUP,
     DELIVER,
     DELIVER_RESULT,
 )
@@ -69,36 +93,24 @@ OTHER_TYPES: Final = frozenset(
         "bundle-kernel-finish",
         "clist",
         "console",
-        "cosmic-swingset-after-commit-block",
-        "cosmic-swingset-after-commit-stats",
         "cosmic-swingset-bridge-inbound",
-        "cosmic-swingset-commit-block-start",
-        "cosmic-swingset-commit-block-finish",
         "cosmic-swingset-deliver-inbound",
         "cosmic-swingset-init",
         "cosmic-swingset-inject-kernel-upgrade-events",
         "cosmic-swingset-install-bundle",
-        "cosmic-swingset-run-start",
-        "cosmic-swingset-run-finish",
         "cosmic-swingset-snapshot-start",
         "cosmic-swingset-snapshot-finish",
         "cosmic-swingset-timer-poll",
-        "cosmic-swingset-upgrade-start",
-        "cosmic-swingset-upgrade-finish",
         "crank-start",
         "crank-finish",
         "finish-replay-delivery",
-        "heap-snapshot-load",
-        "heap-snapshot-save",
         "import-kernel-finish",
         "kernel-init-start",
         "kernel-init-finish",
-        "kernel-stats",
         "replay-transcript-finish",
         "slogger-confused",
         "syscall",
         "syscall-result",
-        "vat-cleanup",
         "vat-cleanup-complete",
         "vat-startup-start",
     }

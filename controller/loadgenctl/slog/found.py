@@ -79,6 +79,14 @@ class BlockRecord:
     end_start_steady: Steady | None = None
     end_finish_steady: Steady | None = None
     """The same three times by the steady clock; None where lines have no `monotime`."""
+    bootstrap: bool = False
+    """The first block, where it runs the core proposals of the bootstrap."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """What newer slogs tell besides (slog.figures): seconds, bytes, beans, counts."""
+
+    def add(self, name: str, value: float) -> None:
+        """Add to one of the figures."""
+        self.figures[name] = self.figures.get(name, 0) + value
 
     @property
     def begin(self) -> Moment:
@@ -119,6 +127,15 @@ class VatRecord:
     replay_started_at: float | None = None
     replay_finished_at: float | None = None
     replay_s: float | None = None
+    """Sum over all its replays."""
+    page_ins: int = 0
+    """How often it was brought back online after its process's startup; evictions before these."""
+    evictions: int = 0
+    snapshots: int = 0
+    """Heap snapshots saved; the last one's size in bytes, not compressed."""
+    snapshot_bytes: int | None = None
+    cleanup_work: int = 0
+    """Entries deleted since it was terminated."""
 
     @property
     def delivery_time_s(self) -> float:
@@ -134,6 +151,13 @@ class Startup:
     bootstrap_started_at: float | None = None
     bootstrap_finished_at: float | None = None
     bootstrap_s: float | None = None
+    """Where core proposals follow the bootstrap block: until the first block, which runs them, is
+    committed."""
+    bootstrap_block_s: float | None = None
+    core_proposals_s: float | None = None
+    """Bundling of the core proposals, between the bootstrap block and the first one."""
+    core_block_s: float | None = None
+    """The first block, which runs them, from its begin to its commit."""
     bootstrap_deliveries: int = 0
     bootstrap_computrons: int = 0
     replay_started_at: float | None = None

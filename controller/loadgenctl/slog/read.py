@@ -8,7 +8,7 @@ needs nothing but the bytes, not what came before: the parts of a slog may be re
     (OPENED, (time, vat, mono) or None)                     the delivery without its result, so far
     (REPLAYED, vat)                                         a delivery of a replay
     (CREATED, stamp, {"vatID": …, "name": …, …})            a vat
-    (EVENT, type, stamp, {"vatID": …, "blockHeight": …, …}) any other event, with the fields it has
+    (EVENT, type, stamp, {"vatID": …, "blockHeight": …, …}) any other event (slog.fields)
     (LINES, count)                                          whole lines since the last block event
     (ODD, anomaly, count)                                   what is not as it should be
     (CENSUS, lines, {type: count}, with_nul, no_event)      all lines by type
@@ -35,6 +35,7 @@ import orjson
 
 from . import events as ev
 from .clocks import Marks
+from .fields import fields_of
 from .found import ticks_between
 from .lines import LineSplitter, LongLine, Span, count_lines
 from .odd import BOM, OddLines, event_of, is_json
@@ -47,7 +48,6 @@ Fact = tuple[Any, ...]
 _BY_HEAD: Final = frozenset({ev.CREATE_VAT, ev.DELIVER, ev.REPLAY_DELIVERY})
 """Their lines may be megabytes: head and time tell all that matters."""
 _COUNT_BOUNDARIES: Final = frozenset({ev.BEGIN_BLOCK, ev.END_BLOCK_START, ev.END_BLOCK_FINISH})
-_FIELDS: Final = ("vatID", "blockHeight", "blockTime")
 _VAT_FIELDS: Final = ("vatID", "name", "managerType")
 _OF_CRANKS: Final = b'ype":"delivery"'
 """In newer slogs there are more `crankType`s of this name than deliveries."""
@@ -102,8 +102,9 @@ class EventReader:
             facts.append((ODD, "unused-hits", stray))
         for kind, start, head in events:
             before = bisect_left(deliveries, start, told)
-            self._deliveries(span, odd, deliveries[told:before])
-            told = before
+            if before > told:
+                self._deliveries(span, odd, deliveries[told:before])
+                told = before
             if kind in _BY_HEAD:
                 self._by_head(kind, head)
                 continue
@@ -127,13 +128,16 @@ class EventReader:
         # Written for speed: this is done with tens of thousands of lines.
         buffer, begin, end = span
         results, first_low = _Results(), begin + ev.HEAD_LIMIT
-        head_at, find, rfind, loads = (
+        head_at, find, rfind, loads, starts = (
             ev.DELIVERY_HEAD.match,
             buffer.find,
             buffer.rfind,
             orjson.loads,
+            buffer.startswith,
         )
         for hit in hits:
+            if starts(_OF_CRANKS, hit):
+                continue
             # As line_at(), which is asked of the first line alone.
             if hit > first_low:
                 line = rfind(b"\n", hit - ev.HEAD_LIMIT - 1, hit) + 1 or end
@@ -168,8 +172,6 @@ class EventReader:
 
     def _odd_delivery(self, span: Span, odd: OddLines, hit: int) -> dict[str, Any] | None:
         """A delivery with its fields in another order, or what is none; a result is returned."""
-        if span.buffer.startswith(_OF_CRANKS, hit):
-            return None
         head = ev.head_at(span, hit)
         if head is not None:
             event = ev.event_of_head(head, hit)
@@ -234,8 +236,7 @@ class EventReader:
         if stamp is None:
             self._facts.append(_BAD)
             return
-        fields = {name: event[name] for name in _FIELDS if name in event}
-        self._facts.append((EVENT, kind, stamp, fields))
+        self._facts.append((EVENT, kind, stamp, fields_of(kind, event)))
 
     def _long_line(self, line: LongLine) -> None:
         self._facts.append((LINES, 1))

@@ -36,23 +36,15 @@ from typing import Any, Final
 
 from . import events as ev
 from . import read as facts
+from .blocklog import BlockLog
 from .clocks import Clocks, Told
 from .events import Stamp, is_usual
-from .found import (
-    BlockRecord,
-    ClockStep,
-    Moment,
-    Startup,
-    Totals,
-    VatRecord,
-    seconds_between,
-    ticks_between,
-)
+from .found import BlockRecord, ClockStep, Moment, Startup, Totals, VatRecord, ticks_between
 from .lines import LineSplitter
 from .parts import CHUNK, facts_in_parts, workers_for
 from .read import EventReader, Fact
 from .reader import SlogReader
-from .values import as_time, as_whole
+from .vatlog import VatLog
 
 __all__ = ["BlockRecord", "SlogScanner", "Startup", "Totals", "VatRecord", "scan_file"]
 
@@ -64,21 +56,15 @@ class SlogScanner:
         self, *, census: bool = False, thorough: bool = False, lines: LineSplitter | None = None
     ) -> None:
         """`census`, `thorough` and `lines` as `EventReader` has them."""
-        self.vats: dict[str, VatRecord] = {}
         self.startup = Startup()
         self.totals = Totals(lines=0 if census else None)
         self.anomalies: Counter[str] = Counter()
         self.rewritten = False
         """Events were found in lines that another program wrote (slog.odd)."""
         self._clocks = Clocks(self.startup, self.anomalies)
-        self._replays: dict[str | None, Moment] = {}
-        """When replays began, by vat; None: the first of all."""
-        self._bootstrap: Moment | None = None
+        self._vats = VatLog(self.startup)
+        self._blocks = BlockLog(self.startup, self.anomalies)
         self._reader = EventReader(census=census, thorough=thorough, lines=lines)
-        self._done: list[BlockRecord] = []
-        self._heights: set[int] = set()
-        self._block: BlockRecord | None = None
-        self._counting = False
         self._open_delivery: facts.Opened | None = None
         self._takes: dict[int, Callable[..., None]] = {
             facts.RESULTS: self._take_results,
@@ -92,18 +78,31 @@ class SlogScanner:
             facts.REWRITTEN: self._take_rewritten,
             facts.FED: self._take_fed,
         }
+        vats, blocks = self._vats, self._blocks
         self._events: dict[str, Callable[[Moment, dict[str, Any]], None]] = {
-            ev.VAT_STARTUP_FINISH: self._on_vat_started,
+            ev.VAT_STARTUP_FINISH: vats.started,
             ev.START_REPLAY: self._on_replay_start,
             ev.REPLAY_TRANSCRIPT_START: self._on_replay_start,
             ev.FINISH_REPLAY: self._on_replay_finish,
-            ev.TERMINATE: self._on_terminate,
+            ev.TERMINATE: vats.terminated,
+            ev.SNAPSHOT_LOAD: vats.snapshot_loaded,
+            ev.SNAPSHOT_SAVE: self._on_snapshot_save,
+            ev.VAT_CLEANUP: self._on_cleanup,
             ev.KERNEL_IMPORT_START: self._on_kernel_import,
-            ev.BOOTSTRAP_START: self._on_bootstrap_start,
-            ev.BOOTSTRAP_FINISH: self._on_bootstrap_finish,
-            ev.BEGIN_BLOCK: self._on_begin_block,
-            ev.END_BLOCK_START: self._on_end_block_start,
-            ev.END_BLOCK_FINISH: self._on_end_block_finish,
+            ev.BOOTSTRAP_START: blocks.bootstrap_start,
+            ev.BOOTSTRAP_FINISH: blocks.bootstrap_finish,
+            ev.UPGRADE_START: blocks.upgrade_start,
+            ev.UPGRADE_FINISH: blocks.upgrade_finish,
+            ev.BEGIN_BLOCK: blocks.begin,
+            ev.END_BLOCK_START: blocks.end_start,
+            ev.END_BLOCK_FINISH: blocks.end_finish,
+            ev.RUN_START: blocks.run_start,
+            ev.RUN_FINISH: blocks.run_finish,
+            ev.KERNEL_STATS: blocks.kernel_stats,
+            ev.COMMIT_START: blocks.commit_start,
+            ev.COMMIT_FINISH: blocks.commit_finish,
+            ev.AFTER_COMMIT_BLOCK: blocks.after_commit,
+            ev.AFTER_COMMIT_STATS: blocks.after_commit,
         }
 
     # -- the stream
@@ -115,7 +114,7 @@ class SlogScanner:
     def finish(self) -> None:
         """The slog is over. An unfinished last line is counted, an unfinished block handed out."""
         self.take(self._reader.finish())
-        self._close_block()
+        self._blocks.finish()
 
     def take(self, told: Iterable[Fact]) -> None:
         """Take the facts that follow in the slog, of whichever `EventReader`."""
@@ -123,9 +122,16 @@ class SlogScanner:
             self._takes[kind](*rest)
 
     def take_blocks(self) -> list[BlockRecord]:
-        """Return the blocks that ended since the last call, in the log's order."""
-        done, self._done = self._done, []
-        return done
+        """Return the blocks that ended since the last call, in the log's order.
+
+        One whose slog tells of its commit has ended when it is committed (slog.blocklog).
+        """
+        return self._blocks.take()
+
+    @property
+    def vats(self) -> dict[str, VatRecord]:
+        """The vats by their ids."""
+        return self._vats.vats
 
     @property
     def open_delivery(self) -> tuple[float, str | None] | None:
@@ -136,7 +142,7 @@ class SlogScanner:
     @property
     def open_block(self) -> BlockRecord | None:
         """The block that has begun and not ended yet, as far as it has come."""
-        return self._block
+        return self._blocks.open
 
     @property
     def clock_steps(self) -> Sequence[ClockStep]:
@@ -145,7 +151,13 @@ class SlogScanner:
 
     @property
     def _height(self) -> int | None:
-        return None if self._block is None else self._block.block_height
+        block = self._blocks.open
+        return None if block is None else block.block_height
+
+    @property
+    def _in_startup(self) -> bool:
+        """Neither a block has begun, nor the bootstrap."""
+        return not self._blocks.heights and self.startup.bootstrap_started_at is None
 
     def _moment(self, stamp: Stamp) -> Moment:
         return self._clocks.moment(stamp, self._height)
@@ -156,6 +168,7 @@ class SlogScanner:
         if kind == ev.KERNEL_IMPORT_START:
             # A process begins, even if its clock does not show less than the last one's did.
             self._clocks.begin_process()
+            self._vats.begin_process()
         moment = self._moment(stamp)
         try:
             self._events[kind](moment, fields)
@@ -176,7 +189,7 @@ class SlogScanner:
             return
         deliveries = computrons = 0
         for vat_id, (count, failed, spent, ticks) in vats.items():
-            vat = self._vat(vat_id)
+            vat = self._vats.vat(vat_id)
             vat.deliveries += count
             vat.failed_deliveries += failed
             vat.computrons += spent
@@ -186,8 +199,8 @@ class SlogScanner:
         if carried is not None and opened is not None and opened[1] == carried[0]:
             vat_id, end, end_mono = carried
             ticks = ticks_between(opened[0], end, opened[2], end_mono)
-            self._vat(vat_id).delivery_ticks += ticks
-        block = self._block
+            self._vats.vat(vat_id).delivery_ticks += ticks
+        block = self._blocks.open
         if block is not None:
             block.deliveries += deliveries
             block.computrons += computrons
@@ -195,7 +208,7 @@ class SlogScanner:
                 block.first_crank_num = cranks[0]
             if block.last_crank_num is None or block.last_crank_num < cranks[1]:
                 block.last_crank_num = cranks[1]
-        elif not self._heights:
+        if not self._blocks.heights or (block is not None and block.bootstrap):
             self.startup.bootstrap_deliveries += deliveries
             self.startup.bootstrap_computrons += computrons
 
@@ -206,8 +219,9 @@ class SlogScanner:
         self.rewritten = True
 
     def _take_lines(self, count: int) -> None:
-        if self._counting and self._block is not None and self._block.slog_lines is not None:
-            self._block.slog_lines += count
+        block = self._blocks.open
+        if self._blocks.counting and block is not None and block.slog_lines is not None:
+            block.slog_lines += count
 
     def _take_odd(self, anomaly: str, count: int) -> None:
         self.anomalies[anomaly] += count
@@ -233,114 +247,32 @@ class SlogScanner:
                     kept = OTHER
             self.totals.types[kept] += count
 
-    # -- vats
-
-    def _vat(self, vat_id: str) -> VatRecord:
-        vat = self.vats.get(vat_id)
-        if vat is None:
-            if not isinstance(vat_id, str):
-                raise TypeError(vat_id)
-            vat = self.vats[vat_id] = VatRecord(vat_id)
-        return vat
+    # -- vats and the kernel
 
     def _take_created(self, stamp: Stamp, fields: dict[str, Any]) -> None:
-        moment = self._moment(stamp)
-        vat = self._vat(fields["vatID"])
-        vat.name = fields.get("name", vat.name)
-        vat.dynamic = fields.get("dynamic", vat.dynamic)
-        vat.manager_type = fields.get("managerType", vat.manager_type)
-        vat.created_at = moment.at
-
-    def _on_vat_started(self, moment: Moment, event: dict[str, Any]) -> None:
-        self._vat(event["vatID"]).started_at = moment.at
-
-    def _on_terminate(self, moment: Moment, event: dict[str, Any]) -> None:
-        self._vat(event["vatID"]).terminated_at = moment.at
-
-    def _on_replay_start(self, moment: Moment, event: dict[str, Any]) -> None:
-        vat = self._vat(event["vatID"])
-        if vat.replay_started_at is None:
-            vat.replay_started_at = moment.at
-            self._replays[vat.vat_id] = moment
-        if self.startup.replay_started_at is None:
-            self.startup.replay_started_at = moment.at
-            self._replays[None] = moment
-
-    def _on_replay_finish(self, moment: Moment, event: dict[str, Any]) -> None:
-        vat = self._vat(event["vatID"])
-        vat.replay_finished_at = moment.at
-        vat.replay_s = seconds_between(self._replays.get(vat.vat_id), moment)
-        if not self._heights:
-            # Later ones are vats paged in again while the chain runs.
-            self.startup.replay_finished_at = moment.at
-            self.startup.replay_s = seconds_between(self._replays.get(None), moment)
+        self._vats.created(self._moment(stamp), fields)
 
     def _take_replayed(self, vat_id: str | None) -> None:
-        if not self._heights:
-            self.startup.replayed_deliveries += 1
-        if vat_id is not None:
-            self._vat(vat_id).replayed_deliveries += 1
+        self._vats.replayed(vat_id, in_startup=self._in_startup)
 
-    # -- blocks
+    def _on_replay_start(self, moment: Moment, event: dict[str, Any]) -> None:
+        self._vats.replay_started(moment, event, in_startup=self._in_startup)
+
+    def _on_replay_finish(self, moment: Moment, event: dict[str, Any]) -> None:
+        self._vats.replay_finished(moment, event, self._blocks.open, in_startup=self._in_startup)
+
+    def _on_snapshot_save(self, moment: Moment, event: dict[str, Any]) -> None:
+        self._vats.snapshot_saved(moment, event, self._blocks.open)
+
+    def _on_cleanup(self, _: Moment, event: dict[str, Any]) -> None:
+        block, work = self._blocks.open, event["cleanupWork"]
+        self._vats.vat(event["vatID"]).cleanup_work += work
+        if block is not None:
+            block.add("cleanupWork", work)
 
     def _on_kernel_import(self, moment: Moment, _: dict[str, Any]) -> None:
         if self.startup.kernel_import_at is None:
             self.startup.kernel_import_at = moment.at
-
-    def _on_bootstrap_start(self, moment: Moment, _: dict[str, Any]) -> None:
-        self._bootstrap = moment
-        self.startup.bootstrap_started_at = moment.at
-
-    def _on_bootstrap_finish(self, moment: Moment, _: dict[str, Any]) -> None:
-        self.startup.bootstrap_finished_at = moment.at
-        self.startup.bootstrap_s = seconds_between(self._bootstrap, moment)
-
-    def _on_begin_block(self, moment: Moment, event: dict[str, Any]) -> None:
-        height, block_time = as_whole(event["blockHeight"]), as_time(event["blockTime"])
-        self._close_block()
-        if height in self._heights:
-            self.anomalies["repeated-block"] += 1
-        self._heights.add(height)
-        self._block = BlockRecord(height, block_time, moment.at, begin_steady=moment.steady)
-
-    def _on_end_block_start(self, moment: Moment, event: dict[str, Any]) -> None:
-        block = self._block
-        if block is None:
-            if self._heights:
-                self.anomalies["out-of-place"] += 1
-            elif self.startup.bootstrap_started_at is None:
-                # SDKs without bootstrap events: the bootstrap has no begin-block.
-                self._on_bootstrap_start(moment, event)
-            return
-        if block.block_height != event.get("blockHeight", 0) or block.end_start_at is not None:
-            self.anomalies["out-of-place"] += 1
-            return
-        block.end_start_at, block.end_start_steady = moment
-        # The lines that follow are counted with this one.
-        block.slog_lines = -1
-        self._counting = True
-
-    def _on_end_block_finish(self, moment: Moment, event: dict[str, Any]) -> None:
-        block = self._block
-        if block is None:
-            if self._heights:
-                self.anomalies["out-of-place"] += 1
-            elif self.startup.bootstrap_finished_at is None:
-                self._on_bootstrap_finish(moment, event)
-            return
-        if block.block_height != event.get("blockHeight", 0):
-            self.anomalies["out-of-place"] += 1
-            return
-        block.end_finish_at, block.end_finish_steady = moment
-        self._close_block()
-
-    def _close_block(self) -> None:
-        block, self._block, self._counting = self._block, None, False
-        if block is None:
-            return
-        if block.end_finish_at is None:
-            self.anomalies["unfinished-block"] += 1
-        self._done.append(block)
 
 
 OTHER: Final = "(other)"

@@ -1,9 +1,12 @@
 """Summaries of blocks: all, the last 100 before the shutdown, only live ones, only catch-up.
 
+A first block that runs the core proposals of the bootstrap belongs to the bootstrap, and to none.
+
 A summary:
 
     block_count, start_block_height, end_block_height    whole numbers
     lag_s, block_duration_s, …                           a spread each (stats.numbers), see METRICS
+    run_time_s, kernel_heap_bytes, …                     likewise, see FIGURE_METRICS
 
 A quantity that no block has is absent.
 """
@@ -11,11 +14,13 @@ A quantity that no block has is absent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from loadgenctl.slog.figures import BOOTSTRAP, FIGURES, summary_name
 from loadgenctl.stats.numbers import finite, spread
 
 Row = Mapping[str, Any]
+_R = TypeVar("_R", bound=Row)
 Summary = dict[str, Any]
 
 METRICS: Final[Mapping[str, str]] = {
@@ -32,7 +37,10 @@ METRICS: Final[Mapping[str, str]] = {
     "swingsetPercentage": "swingset_percentage",
     "processingPercentage": "processing_percentage",
 }
-"""Field of a block row → its name in a summary."""
+"""Field of a block row → its name in a summary; these the original load generator has, too."""
+
+FIGURE_METRICS: Final[Mapping[str, str]] = {name: summary_name(name) for name in FIGURES}
+"""The same of what only newer slogs tell (slog.figures)."""
 
 LAST: Final = 100
 
@@ -56,7 +64,7 @@ def block_summary(rows: Iterable[Row]) -> Summary | None:
         "start_block_height": min(heights),
         "end_block_height": max(heights),
     }
-    for field, name in METRICS.items():
+    for field, name in (*METRICS.items(), *FIGURE_METRICS.items()):
         if field in _SHARES:
             described = spread((_share(row, field) for row in chosen), digits=2)
         else:
@@ -81,8 +89,14 @@ def _share(row: Row, field: str) -> object:
     return exact if abs(exact - told) <= _HALF else told
 
 
+def without_bootstrap(rows: Iterable[_R]) -> list[_R]:
+    """The rows without the block that belongs to the bootstrap."""
+    return [row for row in rows if row.get(BOOTSTRAP) is not True]
+
+
 def select(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The four groups of blocks by name, in the rows' order."""
+    """The four groups of blocks by name, in the rows' order; none has the bootstrap's."""
+    rows = without_bootstrap(rows)
     return {
         "all": list(rows),
         "last100": [row for row in rows if row.get("beforeShutdown", True)][-LAST:],

@@ -14,6 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
+from loadgenctl.stats.blocks import without_bootstrap
 from loadgenctl.stats.numbers import rounded
 from loadgenctl.stats.source import RunData, StageData
 
@@ -118,12 +119,19 @@ def _finishes(stage: StageData) -> list[float]:
 
 def _series(stage: StageData, sampled: Mapping[str, Points]) -> dict[str, Points]:
     """Quantity → (time, value) in the stage's live blocks and samples."""
+    live = [row for row in without_bootstrap(stage.blocks) if row.get("liveMode")]
     blocks = [
         (row["endFinishAt"], row["swingsetTime"])
-        for row in stage.blocks
-        if row.get("liveMode") and "swingsetTime" in row and "endFinishAt" in row
+        for row in live
+        if "swingsetTime" in row and "endFinishAt" in row
     ]
-    return {"swingset_time_s": blocks, **sampled}
+    heap = [
+        (row["endFinishAt"], row["kernelHeap"] / 1024)
+        for row in live
+        if "kernelHeap" in row and "endFinishAt" in row
+    ]
+    known = {"kernel_heap_kib": heap} if heap else {}
+    return {"swingset_time_s": blocks, **known, **sampled}
 
 
 def _against(

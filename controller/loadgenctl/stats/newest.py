@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from loadgenctl.slog.figures import BOOTSTRAP
 from loadgenctl.stats.blocks import LAST, METRICS, block_summary
 from loadgenctl.stats.numbers import rounded, spread
 from loadgenctl.stats.resources import cpu_between
@@ -101,7 +102,7 @@ class Blocks:
     def add(self, rows: Iterable[Row]) -> None:
         """Take rows of blocks.jsonl."""
         for row in rows:
-            if number(row.get("blockHeight")) is None:
+            if number(row.get("blockHeight")) is None or row.get(BOOTSTRAP) is True:
                 continue
             if row.get("stage") != self._stage:
                 self._stage = row.get("stage")

@@ -22,6 +22,8 @@ Row = Mapping[str, Any]
 
 TOLERANCE: Final = 0.1
 """Seconds by which two processes' clocks and writes may differ."""
+LATE: Final = 1.0
+"""Seconds after which a driver has seen what is there: it looks every 0.5 s, and is answered."""
 _MOMENTS: Final = (("inclusion_s", "included_height"), ("settlement_s", "settled_height"))
 _EXAMPLES: Final = 3
 
@@ -93,15 +95,15 @@ def fits(moment: Moment, ended: Mapping[int, float]) -> bool | None:
     """Whether a moment lies where its block was the chain's newest.
 
     `ended`: height → when the block's computation ended, epoch seconds. Nothing of a block can be
-    seen before it has ended, and once the next one has, who looks sees that. None where the block
-    is not known.
+    seen before it has ended. All of it is seen soon after that (`LATE`), but for a node that does
+    not answer while it computes the next block. None where the block is not known.
     """
     own, following = ended.get(moment.height), ended.get(moment.height + 1)
     if own is None:
         return None
     if moment.latest < own - TOLERANCE:
         return False
-    return following is None or moment.earliest <= following + TOLERANCE
+    return following is None or moment.earliest <= following + LATE
 
 
 def checked(cycles: Iterable[Row], blocks: Iterable[Row]) -> dict[str, Any] | None:

@@ -39,6 +39,8 @@ _USAGE: Final[Mapping[str, str]] = {
 """The original's name → the column of samples.jsonl; seconds and KiB both."""
 _ROUND_S: Final = 10.0
 """Longest time in s that reading all processes may take; rounds are minutes apart."""
+_NOT_STATE: Final = frozenset({"flight-recorder.bin"})
+"""Files that the sum leaves out, as the agent does."""
 _TOTALS: Final = ("cpu_user_s", "cpu_system_s", "memory_rss_kib")
 
 
@@ -119,7 +121,8 @@ def _storage(row: Row, time: float) -> Iterator[dict[str, Any]]:
         if is_number(size)
     }
     if sizes:
-        yield _sample(row, time, "storage", ".", disk_kib=sum(sizes.values()))
+        state = (size for name, size in sizes.items() if name.rpartition("/")[2] not in _NOT_STATE)
+        yield _sample(row, time, "storage", ".", disk_kib=sum(state))
     for name, size in sizes.items():
         yield _sample(row, time, "storage", name, disk_kib=size)
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from loadgenctl.records.counting import FIRST
 from loadgenctl.records.heard import last_heard
 from loadgenctl.stats import source
-from loadgenctl.stats.blocks import block_summary, select
+from loadgenctl.stats.blocks import block_summary, select, without_bootstrap
 from loadgenctl.stats.cycles import cycle_summaries
 from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
@@ -190,7 +190,7 @@ def _durations(data: source.RunData, stage: source.StageData) -> dict[str, float
 
 def _totals(data: source.RunData) -> dict[str, Any]:
     """Over all stages; summaries are of all blocks and cycles, not averages of averages."""
-    blocks = [row for stage in data.stages.values() for row in stage.blocks]
+    blocks = [row for stage in data.stages.values() for row in without_bootstrap(stage.blocks)]
     cycles = [row for stage in data.stages.values() for row in stage.cycles]
     missed = sum((stage.missed for stage in data.stages.values()), Counter[str]())
     begins = sorted(begin for stage in data.stages.values() for begin in stage.block_begins)

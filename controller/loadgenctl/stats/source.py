@@ -19,6 +19,7 @@ from loadgenctl.slog.kinds import NotSlogError
 from loadgenctl.slog.reader import SlogReader
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats import original
+from loadgenctl.stats.blocks import without_bootstrap
 from loadgenctl.stats.cycles import cycles_of_events
 from loadgenctl.stats.stages import PerfLog, StageTimes, read_perf
 
@@ -48,14 +49,15 @@ class StageData:
     @property
     def loaded_blocks(self) -> list[Row]:
         """The blocks of the loaded window (docs/slog.md); none where no load is known of."""
-        return [row for row in self.blocks if self.times.load_phase(row) == "loaded"]
+        rows = without_bootstrap(self.blocks)
+        return [row for row in rows if self.times.load_phase(row) == "loaded"]
 
     @property
     def live_blocks(self) -> list[Row]:
         """The blocks since the chain was ready, without those after the load's end: in these the
         stage only waits for its last cycles.
         """
-        live = (row for row in self.blocks if row.get("liveMode") is True)
+        live = (row for row in without_bootstrap(self.blocks) if row.get("liveMode") is True)
         return [row for row in live if self.times.load_phase(row) != "after"]
 
     @property

@@ -165,6 +165,9 @@ def _own(summary: Mapping[str, Any]) -> Row:
     row["swingset_percentage_avg"] = _dict(measured, "swingset_percentage").get("avg")
     row["deliveries_per_block_avg"] = _dict(measured, "deliveries").get("avg")
     row["computrons_per_block_avg"] = _dict(measured, "computrons").get("avg")
+    heap = _dict(measured, "kernel_heap_bytes")
+    row |= {f"kernel_heap_{part}_bytes": heap.get(part) for part in ("avg", "max")}
+    row["gc_time_avg_s"] = _dict(measured, "gc_time_s").get("avg")
     row |= _cycles("cycle", _dict(_dict(totals, "cycles"), "all"))
     row |= _resources(summary["resources"])
     row |= _growth("", [found for found in summary["growth"] if found["stage"] is None])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from loadgenctl.records.offers import FIELDS
+from loadgenctl.slog.figures import BOOTSTRAP, FIGURES
 from loadgenctl.stats import source
 
 Kind = Literal["text", "whole", "number", "truth", "numbers", "wholes"]
@@ -43,6 +44,8 @@ BLOCKS: Final[Mapping[str, Kind]] = {
     "processingTime": "number",
     "swingsetPercentage": "number",
     "processingPercentage": "number",
+    BOOTSTRAP: "truth",
+    **{name: "number" if unit == "seconds" else "whole" for name, unit in FIGURES.items()},
 }
 CYCLES: Final[Mapping[str, Kind]] = {
     **_RUN,

@@ -12,8 +12,10 @@ from loadgenctl.stats.numbers import rounded
 def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
     """One row per vat, the busiest first.
 
-    `delivery_time_s` is the sum of deliver to deliver-result; `replay_s` from the replay's start to
-    its end. Replayed deliveries count only in `replayed_deliveries`. Unknown is None.
+    `delivery_time_s` is the sum of deliver to deliver-result; `replay_s` of its replays' start to
+    their end. Replayed deliveries count only in `replayed_deliveries`. `page_ins` are those after
+    the process's startup, `evictions` were before them; `snapshot_bytes` is the size of the last
+    heap snapshot saved, not compressed. Unknown is None.
     """
     rows: list[dict[str, Any]] = [
         {
@@ -27,6 +29,11 @@ def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
             "delivery_time_s": rounded(vat.delivery_time_s),
             "replayed_deliveries": vat.replayed_deliveries,
             "replay_s": _seconds(vat.replay_s),
+            "page_ins": vat.page_ins,
+            "evictions": vat.evictions,
+            "snapshots": vat.snapshots,
+            "snapshot_bytes": vat.snapshot_bytes,
+            "cleanup_work": vat.cleanup_work,
             "created_at": vat.created_at,
             "terminated_at": vat.terminated_at,
         }
@@ -44,6 +51,13 @@ def startup_row(startup: Startup) -> dict[str, Any]:
         row["bootstrap_s"] = bootstrap
         row["bootstrap_deliveries"] = startup.bootstrap_deliveries
         row["bootstrap_computrons"] = startup.bootstrap_computrons
+    if startup.core_proposals_s is not None:
+        parts = (
+            ("bootstrap_block_s", startup.bootstrap_block_s),
+            ("core_proposals_s", startup.core_proposals_s),
+            ("core_block_s", startup.core_block_s),
+        )
+        row |= {name: rounded(value) for name, value in parts if value is not None}
     replay = _seconds(startup.replay_s)
     if replay is not None:
         row["replay_s"] = replay

@@ -15,8 +15,8 @@ from typing import Any
 
 from .kernel import Kernel
 from .ledger import OFFER
-from .slog import SlogWriter
 from .store import Store
+from .telling import BlockSlog
 
 Json = Any
 
@@ -41,14 +41,13 @@ class Actions:
     """The queue and a block's computation. Not thread-safe: the block loop owns it."""
 
     def __init__(
-        self, kernel: Kernel, store: Store, slog: SlogWriter, compute_limit: int | None
+        self, kernel: Kernel, store: Store, told: BlockSlog, compute_limit: int | None
     ) -> None:
         """`compute_limit` in computrons a block; None: without a limit."""
         self._kernel = kernel
         self._store = store
-        self._slog = slog
+        self._told = told
         self._limit = compute_limit
-        self._inbound = 0
 
     def full(self) -> bool:
         """Whether the block has used what it may; what runs by then was let finish."""
@@ -78,14 +77,9 @@ class Actions:
         sender, offer = action["sender"], action["offer"]
         contract, method = OFFER
         message = {"contract": contract, "method": method, "args": offer}
-        self._slog.write(
-            "cosmic-swingset-bridge-inbound",
-            inboundNum=f"{height}-{self._inbound}",
-            source="wallet",
-            body={"type": "WALLET_SPEND_ACTION", "owner": sender, "spendAction": json.dumps(offer)},
-        )
-        self._inbound += 1
-        result = self._kernel.run_tx({"id": action["id"], "sender": sender, "message": message})
+        with self._told.offer(sender, json.dumps(offer)):
+            transaction = {"id": action["id"], "sender": sender, "message": message}
+            result = self._kernel.run_tx(transaction)
         status = {"id": offer["id"]}
         status.update(result["data"] if result["code"] == 0 else {"error": result["log"]})
         self._publish(sender, height, {"updated": "offerStatus", "status": status})

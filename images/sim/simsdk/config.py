@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .faults import Fault, parse_faults
+from .forms import FORMS
 
 T = TypeVar("T")
 
@@ -36,8 +37,6 @@ STATIC_VATS = (
     "timer",
 )
 """In the order of their ids, v1 to v15, as the chain of spring 2021 numbers them."""
-
-DIALECTS = ("2021", "modern")
 
 
 class ConfigError(Exception):
@@ -62,6 +61,10 @@ class Vats:
     static: tuple[str, ...] = STATIC_VATS
     dynamic: int = field(default=5, metadata={"max": 200})
     """Contract vats, made during the bootstrap block."""
+    online: int = field(default=50, metadata={"min": 2})
+    """Workers that run at once; of more vats the least recently used one is evicted."""
+    snapshot_interval: int = 200
+    """Deliveries from one heap snapshot of a vat to the next, from slog form 2024 on; 0: none."""
     bundle_bytes: int = 20_000
     """Size of the source bundle shown in the slog's create-vat lines."""
 
@@ -109,7 +112,7 @@ class Slog:
     """The structured log."""
 
     dialect: str = "modern"
-    """`2021`: as in spring 2021; `modern`: with monotime, bootstrap events and replay flags."""
+    """Its form, by the time at which SDKs wrote it: `2021`, `2022`, `2024`; `modern`: as today."""
     body_bytes: int = 200
     """Size of a delivery's message body."""
 
@@ -297,8 +300,8 @@ def _check(config: SimConfig) -> None:
         raise ConfigError("vats.static must hold at least one name and none twice")
     if any(not name.isidentifier() for name in names):
         raise ConfigError("vats.static must hold plain names (letters, digits and _)")
-    if config.slog.dialect not in DIALECTS:
-        raise ConfigError(f"slog.dialect must be one of {', '.join(DIALECTS)}")
+    if config.slog.dialect not in FORMS:
+        raise ConfigError(f"slog.dialect must be one of {', '.join(FORMS)}")
 
 
 def _port(name: str, text: str) -> int:

@@ -9,20 +9,16 @@ from typing import Any
 
 from . import ledger
 from .config import SimConfig
+from .online import Online, StoppedError, Transcript
 from .slog import SlogWriter
 from .store import Store
 from .vats import Vat, VatWorker, Worker, roster
-from .worker import COMPUTRONS_PER_UNIT
+
+__all__ = ["Kernel", "StoppedError"]
 
 Json = Any
 
-ALLOCATED = 42_074_144
-"""Bytes that the real worker's meter reports for nearly every delivery."""
 CONTRACTS = ("faucet", "amm", "vault")
-
-
-class StoppedError(Exception):
-    """A signal asked for the end while the kernel was starting."""
 
 
 class Kernel:
@@ -38,18 +34,18 @@ class Kernel:
         make_worker: Callable[[Vat, Path], VatWorker] = Worker,
     ) -> None:
         """`should_stop` is asked between the steps of a start; `make_worker` starts a process."""
-        self._make_worker = make_worker
         self._config = config
         self._store = store
         self._slog = slog
         self._run_dir = run_dir
-        self._should_stop = should_stop
-        self._modern = config.slog.dialect == "modern"
+        self._form = slog.form
         self.static, self.dynamic = roster(config.vats)
-        self._workers: dict[str, VatWorker] = {}
+        self._online = Online(config, slog, run_dir, self._transcript, should_stop, make_worker)
         self._numbers: dict[str, int] = {}
         self._done: dict[str, int] = {}
-        self._filler = "x" * config.slog.body_bytes
+        self._calls = 0
+        self.spent = 0
+        """Computrons of all deliveries of this process but replayed ones."""
         self.deliveries: list[tuple[str, int, int]] = []
         """(vatID, computrons, bytes) since the last `take_deliveries`."""
 
@@ -59,22 +55,35 @@ class Kernel:
         Raises `StoppedError`, `VatDiedError`.
         """
         self._run_dir.mkdir(parents=True, exist_ok=True)
+        if self._form.monotime:
+            self._slog.write("kernel-init-start")
         self._slog.write("import-kernel-start")
         self._slog.write("import-kernel-finish")
         vats = self.static + (self.dynamic if self._store.height >= 0 else [])
-        self._create(vats)
-        for vat in vats:
-            self._replay(vat)
+        if self._form.monotime:
+            self._numbers = {vat.id: len(self._transcript(vat)) for vat in vats}
+        self._online.restore(vats)
+        if self._form.monotime:
+            self._slog.write("kernel-init-finish")
         self._slog.flush()
 
     def bootstrap(self) -> None:
         """The deliveries of the bootstrap block, which also make the contract vats."""
-        total = self._config.cost.bootstrap_deliveries
+        total, rest = self._config.cost.bootstrap_deliveries, self._core_deliveries()
         for number in range(total // 3):
             self._start_delivery(number)
-        self._create(self.dynamic)
-        for number in range(total // 3, total):
+        self._online.create(self.dynamic)
+        for number in range(total // 3, total - rest):
             self._start_delivery(number)
+
+    def core_proposals(self) -> None:
+        """The deliveries that the bootstrap leaves to the first block."""
+        total, rest = self._config.cost.bootstrap_deliveries, self._core_deliveries()
+        for number in range(total - rest, total):
+            self._start_delivery(number)
+
+    def _core_deliveries(self) -> int:
+        return self._config.cost.bootstrap_deliveries // 3 if self._form.phases else 0
 
     def run_tx(self, tx: Mapping[str, Json]) -> Json:
         """Execute one transaction; its result {"id", "code", "data" | "log"}."""
@@ -101,81 +110,30 @@ class Kernel:
 
     def close(self) -> None:
         """End all workers; idempotent."""
-        for worker in self._workers.values():
-            worker.release()
-        for worker in self._workers.values():
-            worker.close()
-        self._workers = {}
+        self._online.close()
 
-    def _create(self, vats: list[Vat]) -> None:
-        # All processes start at once; the slog tells of them one by one, as the real kernel would.
-        for vat in vats:
-            if vat.has_worker:
-                self._workers[vat.id] = self._make_worker(vat, self._run_dir)
-        for vat in vats:
-            self._check_stop()
-            self._slog.write("create-vat", **self._creation(vat))
-            self._slog.write("vat-startup-start", vatID=vat.id)
-            if vat.id in self._workers:
-                self._workers[vat.id].wait_ready()
-            self._slog.write("vat-startup-finish", vatID=vat.id)
-
-    def _creation(self, vat: Vat) -> dict[str, Json]:
-        source = "function getExportWithNestedEvaluate(filePrefix) {\n  'use strict';\n"
-        fields: dict[str, Json] = {
-            "vatID": vat.id,
-            "dynamic": vat.dynamic,
-            "description": (
-                "(from bundleName: zcf)"
-                if vat.dynamic
-                else f"static name={vat.name} (from source bundle)"
-            ),
+    def stats(self) -> dict[str, int]:
+        """What the kernel counts of itself; it has no queues between its runs."""
+        crank, vats = self._store.get("crank", 0), len(self.static) + len(self.dynamic)
+        return {
+            "syscalls": self._calls,
+            "dispatches": crank,
+            "kernelObjects": 200 + crank // 20,
+            "kernelPromises": crank % 30,
+            "clistEntries": 500 + crank // 10,
+            "vats": vats,
+            "runQueueLength": 0,
+            "acceptanceQueueLength": 0,
+            "promiseQueuesLength": 0,
         }
-        if vat.name:
-            fields["name"] = vat.name
-        fields["managerType"] = "xs-worker" if vat.has_worker else "local"
-        fields["vatParameters"] = {}
-        fields["vatSourceBundle"] = {
-            "source": source + "/" * max(0, self._config.vats.bundle_bytes - len(source)),
-            "sourceMap": "//# sourceURL=/bundled-source/simulated.js\n",
-            "moduleFormat": "nestedEvaluate",
-        }
-        return fields
 
-    def _replay(self, vat: Vat) -> None:
-        transcript = self._store.transcripts.get(vat.id, [])
-        self._slog.write("replay-transcript-start", vatID=vat.id)
-        self._slog.write("start-replay", vatID=vat.id, deliveries=len(transcript))
-        factor = self._config.restart.replay_factor
-        for number, (compute, grow) in enumerate(transcript):
-            self._check_stop()
-            message = ["message", "o+0", self._message("replayed", number)]
-            if self._modern:
-                self._slog.write(
-                    "deliver", vatID=vat.id, deliveryNum=number, replay=True, vd=message
-                )
-            else:
-                self._slog.write(
-                    "start-replay-delivery", vatID=vat.id, delivery=message, deliveryNum=number
-                )
-            self._work(vat, compute * factor, grow)
-            if self._modern:
-                self._slog.write(
-                    "deliver-result",
-                    vatID=vat.id,
-                    deliveryNum=number,
-                    replay=True,
-                    dr=self._outcome(vat, compute),
-                )
-            else:
-                self._slog.write("finish-replay-delivery", vatID=vat.id, deliveryNum=number)
-        if self._modern:
-            self._numbers[vat.id] = len(transcript)
-        self._slog.write("finish-replay", vatID=vat.id)
-        self._slog.write("replay-transcript-finish", vatID=vat.id)
+    def _transcript(self, vat: Vat) -> Transcript:
+        """All deliveries of a vat, those of the block that is not committed too."""
+        made = [(compute, grow) for name, compute, grow in self.deliveries if name == vat.id]
+        return self._store.transcripts.get(vat.id, []) + made
 
     def _start_delivery(self, number: int) -> None:
-        self._check_stop()
+        self._online.check_stop()
         self._deliver(self.static[number % len(self.static)], "bootstrap")
 
     def _route(self, contract: str) -> list[Vat]:
@@ -198,12 +156,25 @@ class Kernel:
     def _deliver(self, vat: Vat, method: str) -> None:
         slog, crank = self._slog, self._store.get("crank", 0) + 1
         self._store.set("crank", crank)
+        message = self._online.message(method, crank)
+        start: dict[str, Json] = {"crankType": "delivery", "crankNum": crank}
+        start |= {"messageType": "send"} if self._form.seconds else {}
+        if self._form.monotime:
+            sent = {"type": "send", "target": "ko22", "msg": message}
+            slog.write("crank-start", **start, message=sent)
+        self._online.provide(vat)
         number = self._numbers.get(vat.id, 0)
         self._numbers[vat.id] = number + 1
-        where = {"crankNum": crank, "vatID": vat.id, "deliveryNum": number}
-        message = self._message(method, crank)
-        replay = {"replay": False} if self._modern else {}
-        slog.write(
+        self._clist(vat, crank, number)
+        self._delivery(vat, crank, number, message)
+        if self._form.monotime:
+            self._online.save_snapshot(vat, number + 1)
+            end = {name: value for name, value in start.items() if name != "crankNum"}
+            hashes = {"crankhash": f"{crank:064x}", "activityhash": f"{crank:064x}"}
+            slog.write("crank-finish", **end, crankNum=crank, **hashes)
+
+    def _clist(self, vat: Vat, crank: int, number: int) -> None:
+        self._slog.write(
             "clist",
             crankNum=crank,
             mode="import",
@@ -211,27 +182,26 @@ class Kernel:
             kobj=f"kp{crank}",
             vobj=f"p-{60 + number}",
         )
-        slog.write(
-            "deliver",
-            **where,
-            **replay,
-            kd=["message", "ko22", message],
-            vd=["message", "o+0", message],
-        )
+
+    def _delivery(self, vat: Vat, crank: int, number: int, message: Json) -> None:
+        slog = self._slog
+        where = {"crankNum": crank, "vatID": vat.id, "deliveryNum": number}
+        replay = {"replay": False} if self._form.monotime else {}
+        kind = self._online.dispatch()
+        kd, vd = ["message", "ko22", message], ["message", "o+0", message]
+        slog.write("deliver", **where, **replay, **kind, kd=kd, vd=vd)
         compute, grow = self._cost(vat)
-        self._work(vat, compute, grow)
-        for call in range(self._config.cost.syscalls):
-            slog.write(
-                "syscall",
-                **where,
-                syscallNum=call,
-                ksc=["send", "ko33", message],
-                vsc=["send", "o-62", message],
-            )
-            slog.write(
-                "syscall-result", **where, syscallNum=call, ksr=["ok", None], vsr=["ok", None]
-            )
-        slog.write("deliver-result", **where, **replay, dr=self._outcome(vat, compute))
+        self._online.work(vat, compute, grow)
+        ksc, vsc = ["send", "ko33", message], ["send", "o-62", message]
+        call = {"syscall": "send"} if self._form.seconds else {}
+        for place in range(self._config.cost.syscalls):
+            told = {**where, "syscallNum": place, **replay, **call}
+            slog.write("syscall", **told, ksc=ksc, vsc=vsc)
+            slog.write("syscall-result", **told, ksr=["ok", None], vsr=["ok", None])
+            self._calls += 1
+        outcome = self._online.outcome(vat, compute)
+        slog.write("deliver-result", **where, **replay, **kind, dr=outcome)
+        self.spent += compute
         self.deliveries.append((vat.id, compute, grow))
 
     def _cost(self, vat: Vat) -> tuple[int, int]:
@@ -245,24 +215,3 @@ class Kernel:
         return int(
             cost.computrons * (1 + cost.spread * luck)
         ), self._config.growth.memory_per_delivery
-
-    def _work(self, vat: Vat, computrons: float, grow: int) -> None:
-        worker = self._workers.get(vat.id)
-        if worker is not None:
-            worker.deliver(int(computrons * self._config.cost.work / COMPUTRONS_PER_UNIT), grow)
-
-    def _outcome(self, vat: Vat, compute: int) -> Json:
-        if not vat.has_worker:
-            return ["ok", None, None]
-        return ["ok", None, {"meterType": "xs-meter-7", "compute": compute, "allocate": ALLOCATED}]
-
-    def _message(self, method: str, number: int) -> Json:
-        return {
-            "method": method,
-            "args": {"body": self._filler, "slots": []},
-            "result": f"kp{number}",
-        }
-
-    def _check_stop(self) -> None:
-        if self._should_stop():
-            raise StoppedError

@@ -16,12 +16,14 @@ from .config import SimConfig
 from .console import Stop, complain, say
 from .faults import Fault, FaultBook
 from .feed import FedBlock, Feed, FeedError
+from .forms import FORMS
 from .kernel import Kernel, StoppedError
 from .mempool import Mempool
 from .rpc import NodeView, Rpc
 from .slog import SlogWriter
 from .stopping import spoil_stop
 from .store import Block, Store
+from .telling import BlockSlog
 from .vats import VatDiedError
 from .web import UnreachableError, serve
 
@@ -55,13 +57,14 @@ class Node:
         self._feed = Feed(*follow, self._chain_id) if follow else None
         self._lost = False
         self._slog_path = slog_path
-        self._slog = SlogWriter(slog_path, monotime=config.slog.dialect == "modern")
+        self._slog = SlogWriter(slog_path, FORMS[config.slog.dialect])
         self._store = Store(home / genesis.LOG)
         self._mempool = Mempool(home / "data" / "mempool.json")
         self._faults = FaultBook(config.faults, stage, config.seed)
         self._kernel = Kernel(config, self._store, self._slog, home / "run", lambda: stop.requested)
+        self._told = BlockSlog(self._slog, self._kernel)
         limit = document.get("compute_limit")
-        self._actions = Actions(self._kernel, self._store, self._slog, limit)
+        self._actions = Actions(self._kernel, self._store, self._told, limit)
         self._lock = threading.Lock()
         self._hog: list[bytes] = []
         self._made = 0
@@ -179,20 +182,10 @@ class Node:
             due = max(began + pace, time.monotonic() + pace * 0.05)
 
     def _bootstrap(self) -> None:
-        modern = self._config.slog.dialect == "modern"
         ledger.genesis(self._store)
-        when = {"blockTime": int(self._genesis_time)}
-        if modern:
-            self._slog.write("cosmic-swingset-bootstrap-block-start", **when)
-        else:
-            # The old kernel shows its bootstrap as an end-block without a begin-block.
-            self._slog.write("cosmic-swingset-end-block-start", blockHeight=0, **when)
-        self._kernel.bootstrap()
-        if modern:
-            self._slog.write("cosmic-swingset-bootstrap-block-finish", **when)
-        else:
-            self._slog.write("cosmic-swingset-end-block-finish", blockHeight=0, **when)
-        self._commit(Block(0, self._genesis_time))
+        with self._told.bootstrap(int(self._genesis_time)):
+            self._kernel.bootstrap()
+        self._save(Block(0, self._genesis_time))
 
     def _block(self) -> None:
         height = self._store.height + 1
@@ -210,47 +203,48 @@ class Node:
         if any(self._halt(fault, height) for fault in due):
             return False
         block = Block(height, when)
-        where = {"blockHeight": height, "blockTime": int(block.time)}
         say("block-manager", f"block {height} begin")
-        self._slog.write("cosmic-swingset-begin-block", **where)
+        self._told.begin(height, int(block.time))
         for fault in due:
             self._strike(fault, height)
         waiting = self._mempool.take(self._config.chain.max_block_txs) if given is None else given
         txs = [tx for tx in waiting if tx["id"] not in self._store.done]
-        senders: dict[str, int] = {}
-        for tx in (tx for tx in txs if not is_offer(tx)):
-            senders[tx["sender"]] = senders.get(tx["sender"], 0) + 1
-        for sender, count in senders.items():
-            self._slog.write("cosmic-swingset-deliver-inbound", sender=sender, count=count)
-        self._slog.write("cosmic-swingset-end-block-start", **where)
-        self._slog.flush()
-        self._actions.run(height)
-        self._run_txs(block, txs, postpone=given is None)
-        self._slog.write("cosmic-swingset-end-block-finish", **where)
-        self._commit(block)
+        self._execute(block, txs, postpone=given is None)
+        with self._told.commit():
+            self._save(block)
         self._made += 1
         say("block-manager", f"block {height} commit")
         return True
 
-    def _run_txs(self, block: Block, txs: list[Json], *, postpone: bool) -> None:
-        """Take transactions into the block; those that it has no room for wait for the next one.
+    def _execute(self, block: Block, txs: list[Json], *, postpone: bool) -> None:
+        """The end-block: the first one runs what the bootstrap has left to it.
 
-        `postpone` is False for the block of a network, which has what it has.
+        Transactions for which the block has no room wait for the next one. `postpone` is False for
+        the block of a network, which has what it has.
         """
+        proposals = block.height == 1 and self._slog.form.phases
+        self._told.transactions([tx for tx in txs if not is_offer(tx)])
+        self._told.end_start(never_stops=proposals)
+        if proposals:
+            with self._told.core_proposals():
+                self._kernel.core_proposals()
+        self._actions.run(block.height)
         late: list[Json] = []
-        for tx in txs:
+        for number, tx in enumerate(txs):
             if is_offer(tx):
                 result = self._actions.include(tx)
             elif postpone and self._actions.full():
                 late.append(tx)
                 continue
             else:
-                result = self._kernel.run_tx(tx)
+                with self._told.action(tx, number):
+                    result = self._kernel.run_tx(tx)
             block.results.append(result)
             block.txs.append(tx)
         self._mempool.give_back(late)
+        self._told.end_finish(cleanup=not proposals)
 
-    def _commit(self, block: Block) -> None:
+    def _save(self, block: Block) -> None:
         before = self._store.blocks[block.height - 1].app_hash if block.height else ""
         block.app_hash = hashlib.sha256(f"{before}/{block.results}".encode()).hexdigest().upper()
         deliveries = self._kernel.take_deliveries()

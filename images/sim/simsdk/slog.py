@@ -1,7 +1,8 @@
 """The slog as the real kernel writes it: one JSON object a line.
 
-`2021`: `time` and `type` first. `modern`: `type` first; last `time`, `monotime` (seconds since the
-process began) and, where an event ends what another one began, the `seconds` between the two.
+`2021`: `time` and `type` first. Since then: `type` first; last `time` and `monotime` (seconds since
+the process began). `modern`: where an event ends what another one began, then the `seconds` between
+the two.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from .forms import FORMS, Form
 
 Json = Any
 
@@ -20,9 +23,9 @@ class SlogWriter:
     Lines gather in a buffer: `flush` at the ends of blocks and phases is what a follower sees.
     """
 
-    def __init__(self, path: str | None, *, monotime: bool = False) -> None:
-        """`monotime` writes the newer dialect."""
-        self._monotime = monotime
+    def __init__(self, path: str | None, form: Form = FORMS["2021"]) -> None:
+        """`form` says what lines look like."""
+        self.form = form
         self._began = time.monotonic()
         self._starts: dict[str, float] = {}
         self._back = 0.0
@@ -36,11 +39,12 @@ class SlogWriter:
         if self._file is None:
             return
         now = time.time() - self._back
-        if not self._monotime:
+        if not self.form.monotime:
             self._file.write(line(kind, fields, now))
             return
         mono = time.monotonic() - self._began
-        self._file.write(modern_line(kind, fields, now, mono, self._since_start(kind, mono)))
+        seconds = self._since_start(kind, mono) if self.form.seconds else None
+        self._file.write(modern_line(kind, fields, now, mono, seconds))
 
     def _since_start(self, kind: str, mono: float) -> float | None:
         """Seconds since the event that this one ends; None if it ends none."""
@@ -75,10 +79,13 @@ _BEGUN_BY = {
     "cosmic-swingset-bootstrap-block-finish": "cosmic-swingset-bootstrap-block-start",
     "cosmic-swingset-commit-block-finish": "cosmic-swingset-commit-block-start",
     "cosmic-swingset-end-block-finish": "cosmic-swingset-end-block-start",
+    "cosmic-swingset-run-finish": "cosmic-swingset-run-start",
+    "cosmic-swingset-upgrade-finish": "cosmic-swingset-upgrade-start",
+    "crank-finish": "crank-start",
     "deliver-result": "deliver",
     "finish-replay": "start-replay",
     "import-kernel-finish": "import-kernel-start",
-    "replay-transcript-finish": "replay-transcript-start",
+    "kernel-init-finish": "kernel-init-start",
     "syscall-result": "syscall",
     "vat-startup-finish": "vat-startup-start",
 }
@@ -93,7 +100,7 @@ def line(kind: str, fields: dict[str, Json], now: float) -> bytes:
 def modern_line(
     kind: str, fields: dict[str, Json], now: float, mono: float, seconds: float | None
 ) -> bytes:
-    """The bytes of one event's line, as since 2025."""
+    """The bytes of one event's line, as since June 2022; with `seconds`, as since March 2025."""
     record = {"type": kind, **fields, "time": round(now, 6), "monotime": round(mono, 9)}
     if seconds is not None:
         record["seconds"] = round(seconds, 9)

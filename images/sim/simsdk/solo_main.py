@@ -12,6 +12,7 @@ from . import VERSION
 from .config import ConfigError, SimConfig, load
 from .console import Stop, complain, say, stage_from
 from .faults import FaultBook
+from .forms import FORMS
 from .provision import Provisioner, ProvisionError
 from .slog import SlogWriter
 from .solo import Solo
@@ -113,5 +114,5 @@ def provisioned(
 def _start(state: SoloState, config: SimConfig) -> int:
     stop = Stop()
     stop.on_signals()
-    slog = SlogWriter(os.environ.get("SOLO_SLOGFILE"), monotime=config.slog.dialect == "modern")
+    slog = SlogWriter(os.environ.get("SOLO_SLOGFILE"), FORMS[config.slog.dialect])
     return Solo(state, config, slog, stage_from(dict(os.environ)), stop).run()

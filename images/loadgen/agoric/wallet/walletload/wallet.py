@@ -46,6 +46,12 @@ class Tools:
                     raise
             self.pause()
 
+    def next_block(self, height: int, until: float, waiting: str) -> int:
+        """Wait for a block above `height`. Raises LoadError, which says what is waited for."""
+        if self.clock() >= until:
+            raise LoadError(f"{waiting}, at block {height}: given up after {OFFER_TIMEOUT:.0f} s")
+        return self.blocks.beyond(height, until)
+
 
 @dataclass
 class Timing:
@@ -95,7 +101,7 @@ class Wallet:
         until = sent + OFFER_TIMEOUT
         height = self._included(self._send(tx, until), tx, until).height
         while self.current() is None:
-            height = tools.blocks.beyond(height, until)
+            height = tools.next_block(height, until, f"there is no wallet of {self.address} yet")
 
     def make(self, offer: Offer) -> Timing:
         """Make one offer. Raises LoadError if it does not bring what it must."""
@@ -169,7 +175,7 @@ class Wallet:
         tools, name = self._tools, hash_of(tx)
         holds = False
         while not holds:
-            height = tools.blocks.beyond(seen, until)
+            height = tools.next_block(seen, until, "the transaction is in no block yet")
             for number in range(seen + 1, height + 1):
                 holds |= tools.patiently(partial(tools.blocks.has, number, name), until)
             seen = height
@@ -193,7 +199,8 @@ class Wallet:
             if status is not None and offers.settled(status):
                 return number, status
             if number >= newest:
-                newest = self._tools.blocks.beyond(number, until)
+                waiting = f"offer {offer.number} has not come to its end yet"
+                newest = self._tools.next_block(number, until, waiting)
             number += 1
 
     def _status(self, offer: Offer, height: int) -> Optional[Mapping[str, Any]]:
