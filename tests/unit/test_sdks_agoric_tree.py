@@ -350,3 +350,51 @@ def test_files_of_a_revision_that_are_no_json_say_nothing() -> None:
 def test_a_table_without_releases_is_one_of_our_errors() -> None:
     with pytest.raises(LoadgenError, match="table of eras"):
         agoric_tree.load_releases(TABLE.with_name("absent.toml"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "own"),
+    [
+        (None, False),
+        (b"nodeLinker: node-modules\n", False),
+        (b"# yarnPath: x\n", False),
+        (b"nodeLinker: node-modules\nyarnPath: .yarn/releases/yarn-4.12.0.cjs\n", True),
+    ],
+)
+def test_the_yarn_of_a_tree_is_checked_out_where_later_yarns_look_for_it(
+    settings: bytes | None, own: bool
+) -> None:
+    files = {} if settings is None else {".yarnrc.yml": settings}
+    made = agoric_build.made_of(ERAS["2026-spring"], RELEASES, Tree(files))
+    sparse = agoric_build.build(ERAS["2026-spring"], made).sparse
+    assert ("!/.yarn/releases" not in sparse) is own
+    assert sparse[0] == "/*"
+
+
+def test_go_modules_are_asked_for_one_by_one_only_where_go_does_not_name_all(
+    tmp_path: Path,
+) -> None:
+    """The replacements of what is required, each with a Go that has none of them."""
+    module = tmp_path / "src" / "golang" / "cosmos"
+    module.mkdir(parents=True)
+    (module / "go.mod").write_text(
+        "module x\n\nrequire a.test/a v1.0.0\n\nrequire (\n\tb.test/b v1.0.0 // indirect\n)\n"
+        "replace a.test/a => f.test/a v1.1.0 // ours\n"
+        "replace (\n\tb.test/b => f.test/b v1.1.0\n\tc.test/unused => f.test/c v1.1.0\n"
+        "\t// d.test/d => f.test/d v1.1.0\n\tb.test/b => ../b\n)\n"
+    )
+    go = tmp_path / "go"
+    go.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\nexit 1\n')
+    go.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+
+    def ask() -> int:
+        argv = ["/bin/sh", "-ec", agoric_build.ASK_MODULES]
+        return subprocess.run(argv, cwd=tmp_path / "src", env=env, check=False).returncode
+
+    assert ask() == 1
+    asked = sorted((tmp_path / "calls").read_text().splitlines())
+    assert asked == ["mod download f.test/a@v1.1.0", "mod download f.test/b@v1.1.0"]
+    (module / "go.work").write_text("use .\n")
+    assert ask() == 0
+    assert len((tmp_path / "calls").read_text().splitlines()) == 2

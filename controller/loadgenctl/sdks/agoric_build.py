@@ -31,6 +31,8 @@ NAME_PACKAGES = ("libnss-unknown",)
 # The SDK pins a copy of yarn that the image's own, of the same version, replaces.
 SPARSE = ("/*", "!/.yarn/releases")
 SPARSE_MODDABLE = ("/*", "!/documentation", "!/examples", "!/contributed")
+SPARSE_OWN_YARN = ("/*",)
+"""Of a revision whose scripts need the later yarn that it has in its tree."""
 _SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(\S+)\s*$", re.MULTILINE)
 
 NATIVE: Final = "packages/xsnap/xsnap-native"
@@ -192,6 +194,8 @@ class MadeOf:
     """`OWNER/NAME@COMMIT` of repositories of GitHub that packages come from."""
     wrapped: bool = False
     """The client calls the tool by a wrapper that writes into the tree unless it has done so."""
+    own_yarn: bool = False
+    """True if a later yarn finds a path to one in the tree, and fails where it is not there."""
 
 
 def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
@@ -209,6 +213,7 @@ def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
         packages=agoric_tree.built_packages(tree) if worker else (),
         archives=archives,
         wrapped=agoric_tree.has_writing_wrapper(tree),
+        own_yarn=agoric_tree.has_own_yarn(tree),
     )
 
 
@@ -259,7 +264,7 @@ def build(era: Era, made: MadeOf) -> BuildRecipe:
     return BuildRecipe(
         steps=tuple(steps),
         caches=CACHES,
-        sparse=SPARSE,
+        sparse=SPARSE_OWN_YARN if made.own_yarn else SPARSE,
         submodules=made.submodules,
         frozen=FROZEN,
         ask_modules=_step(era, "fetch the Go modules", ASK_MODULES, 1800.0),

@@ -144,6 +144,11 @@ def built_packages(tree: SourceTree) -> tuple[str, ...]:
     return tuple(found)
 
 
+def has_own_yarn(tree: SourceTree) -> bool:
+    """True if `.yarnrc.yml` names a yarn of the tree, which yarn 4 looks for before each script."""
+    return re.search(rb"^yarnPath:", tree.read(".yarnrc.yml") or b"", re.MULTILINE) is not None
+
+
 def has_writing_wrapper(tree: SourceTree) -> bool:
     """True if `bin/agd` writes into the tree whatever NO_BUILD says, as until April 2024."""
     builder = "scripts/agd-builder.sh"
