@@ -27,7 +27,7 @@ def slog_of(folder: Path, dialect: str) -> list[dict[str, Any]]:
     kernel = Kernel(
         config, store, writer, folder / "run", lambda: False, lambda vat, _: FakeWorker(vat, [])
     )
-    told = BlockSlog(writer, kernel)
+    told = BlockSlog(writer, kernel, store)
     kernel.start()
     ledger.genesis(store)
     with told.bootstrap(100):
@@ -41,7 +41,7 @@ def slog_of(folder: Path, dialect: str) -> list[dict[str, Any]]:
             with told.core_proposals():
                 kernel.core_proposals()
         for number, tx in enumerate(txs):
-            with told.action(tx, number):
+            with told.message(tx, number):
                 kernel.run_tx(tx)
         told.end_finish(cleanup=not first)
         with told.commit():

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from images.sim.simsdk import genesis, ledger
-from images.sim.simsdk.actions import QUEUE, Actions, cell_key, is_offer
+from images.sim.simsdk.actions import Actions, cell_key, is_offer
 from images.sim.simsdk.config import SimConfig, parse
 from images.sim.simsdk.kernel import Kernel
 from images.sim.simsdk.ledger import CLIENT_FUNDS, GENESIS_ACCOUNT, SMART_WALLET, LedgerError
 from images.sim.simsdk.slog import SlogWriter
 from images.sim.simsdk.store import Block, Store
 from images.sim.simsdk.tasks import CycleError
-from images.sim.simsdk.telling import BlockSlog
+from images.sim.simsdk.telling import QUEUE, BlockSlog
 from images.sim.simsdk.wallet_load import CYCLES, MEASURES, addresses, expect
 from tests.unit.test_sim_kernel import FakeWorker
 from tests.unit.test_sim_processes import World
@@ -43,7 +43,7 @@ class Chain:
             lambda: False,
             lambda vat, _: FakeWorker(vat, []),
         )
-        self.told = BlockSlog(self.writer, self.kernel)
+        self.told = BlockSlog(self.writer, self.kernel, self.store, compute_limit)
         self.actions = Actions(self.kernel, self.store, self.told, compute_limit)
         self.height = 0
         self.kernel.start()

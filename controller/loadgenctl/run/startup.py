@@ -70,7 +70,7 @@ def doing(scanner: SlogScanner, *, launched: bool, fresh: bool) -> str:
         return "starting the node"
     if block is not None:
         return f"running block {block.block_height}: {block.deliveries} deliveries"
-    if startup.bootstrap_finished_at is not None:
+    if startup.bootstrap_block_s is not None:
         return "bootstrapped, preparing block 1"
     if startup.bootstrap_started_at is not None:
         return f"running the bootstrap: {startup.bootstrap_deliveries} deliveries"

@@ -16,12 +16,10 @@ from typing import Any
 from .kernel import Kernel
 from .ledger import OFFER
 from .store import Store
-from .telling import BlockSlog
+from .telling import QUEUE, BlockSlog
 
 Json = Any
 
-QUEUE = "actions"
-"""Key of the queue in the state."""
 GAS = 80_000
 GAS_PER_BYTE = 25
 
@@ -77,9 +75,9 @@ class Actions:
         sender, offer = action["sender"], action["offer"]
         contract, method = OFFER
         message = {"contract": contract, "method": method, "args": offer}
-        with self._told.offer(sender, json.dumps(offer)):
-            transaction = {"id": action["id"], "sender": sender, "message": message}
-            result = self._kernel.run_tx(transaction)
+        spend = {"type": "WALLET_SPEND_ACTION", "owner": sender, "spendAction": json.dumps(offer)}
+        with self._told.bridge("wallet", spend, f"{height}-{action['id']}-0"):
+            result = self._kernel.run_tx({"id": action["id"], "sender": sender, "message": message})
         status = {"id": offer["id"]}
         status.update(result["data"] if result["code"] == 0 else {"error": result["log"]})
         self._publish(sender, height, {"updated": "offerStatus", "status": status})

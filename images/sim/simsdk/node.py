@@ -62,8 +62,8 @@ class Node:
         self._mempool = Mempool(home / "data" / "mempool.json")
         self._faults = FaultBook(config.faults, stage, config.seed)
         self._kernel = Kernel(config, self._store, self._slog, home / "run", lambda: stop.requested)
-        self._told = BlockSlog(self._slog, self._kernel)
         limit = document.get("compute_limit")
+        self._told = BlockSlog(self._slog, self._kernel, self._store, limit)
         self._actions = Actions(self._kernel, self._store, self._told, limit)
         self._lock = threading.Lock()
         self._hog: list[bytes] = []
@@ -217,10 +217,9 @@ class Node:
         return True
 
     def _execute(self, block: Block, txs: list[Json], *, postpone: bool) -> None:
-        """The end-block: the first one runs what the bootstrap has left to it.
+        """The end-block: the first one runs what the bootstrap has left to it, then as all do.
 
-        Transactions for which the block has no room wait for the next one. `postpone` is False for
-        the block of a network, which has what it has.
+        `postpone` as `_run_txs` has it.
         """
         proposals = block.height == 1 and self._slog.form.phases
         self._told.transactions([tx for tx in txs if not is_offer(tx)])
@@ -229,6 +228,14 @@ class Node:
             with self._told.core_proposals():
                 self._kernel.core_proposals()
         self._actions.run(block.height)
+        self._run_txs(block, txs, postpone=postpone)
+        self._told.end_finish(cleanup=not proposals)
+
+    def _run_txs(self, block: Block, txs: list[Json], *, postpone: bool) -> None:
+        """Take transactions into the block; those that it has no room for wait for the next one.
+
+        `postpone` is False for the block of a network, which has what it has.
+        """
         late: list[Json] = []
         for number, tx in enumerate(txs):
             if is_offer(tx):
@@ -237,12 +244,11 @@ class Node:
                 late.append(tx)
                 continue
             else:
-                with self._told.action(tx, number):
+                with self._told.message(tx, number):
                     result = self._kernel.run_tx(tx)
             block.results.append(result)
             block.txs.append(tx)
         self._mempool.give_back(late)
-        self._told.end_finish(cleanup=not proposals)
 
     def _save(self, block: Block) -> None:
         before = self._store.blocks[block.height - 1].app_hash if block.height else ""

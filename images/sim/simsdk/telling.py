@@ -12,15 +12,18 @@ from typing import Any
 
 from .kernel import Kernel
 from .slog import SlogWriter
+from .store import Store
 
 Json = Any
 
 BEANS_PER_COMPUTRON = 100
-BLOCK_BEANS = 800_000_000
-"""What a block of the default parameters may use."""
+COMPUTE_LIMIT = 8_000_000
+"""Computrons that a block of the real chain's default parameters may use."""
+QUEUE = "actions"
+"""Key in the state of the actions that wait for a later block."""
 _PAGE = 4096
 _HEAP_LIMIT = 4_345_298_944
-_QUEUE = "cosmic_swingset_inbound_queue_"
+_STATS = "cosmic_swingset_inbound_queue_"
 _PHASES = {"queued": "inbound", "high-priority": "priority"}
 """Phases as they are called since January 2025, by their earlier names."""
 
@@ -28,18 +31,24 @@ _PHASES = {"queued": "inbound", "high-priority": "priority"}
 class BlockSlog:
     """Writes the events of blocks. The block loop owns it."""
 
-    def __init__(self, slog: SlogWriter, kernel: Kernel) -> None:
-        """`kernel` runs between these events."""
+    def __init__(
+        self, slog: SlogWriter, kernel: Kernel, store: Store, compute_limit: int | None = None
+    ) -> None:
+        """`kernel` runs between these events; `compute_limit` in computrons a block."""
         self._slog = slog
+        self._store = store
+        self._beans = (compute_limit or COMPUTE_LIMIT) * BEANS_PER_COMPUTRON
         self._form = slog.form
         self._kernel = kernel
         self._where: dict[str, Json] = {}
         self._runs = 0
         self._used = 0
         self._never_stops = False
-        self._queue = {"length": 0, "add": 0, "remove": 0}
+        self._removed = 0
+        """Actions that were taken from the queue since the process began."""
         self._actions: dict[str, int] = {}
         self._waiting = 0
+        """Actions in the queue when the end-block began."""
         self._ran = self._ended = self._saved = 0.0
         """Seconds that the end-block took; when it had ended, and when the commit had."""
         self._done = math.nan
@@ -92,10 +101,8 @@ class BlockSlog:
         self._slog.write("cosmic-swingset-begin-block", **self._where, **fields)
 
     def transactions(self, txs: list[Json]) -> None:
-        """What the block brings: in old forms told at once, later when each is executed."""
-        self._waiting = len(txs)
-        self._queue["add"] += len(txs)
-        self._queue["length"] += len(txs)
+        """The messages that the block brings: in old forms told at once, later when each is run."""
+        self._waiting = self._queued() + len(txs)
         if self._form.monotime:
             return
         senders: dict[str, int] = {}
@@ -124,35 +131,35 @@ class BlockSlog:
             self._idle_run("timer")
 
     @contextlib.contextmanager
-    def action(self, tx: Json, number: int) -> Iterator[None]:
-        """One transaction, whose deliveries are made within."""
-        self._queue["length"] -= 1
-        self._queue["remove"] += 1
+    def message(self, tx: Json, number: int) -> Iterator[None]:
+        """A message of a client's mailbox, whose deliveries are made within."""
         if not self._form.monotime:
             yield
             return
-        self._count("DELIVER_INBOUND")
         fields: dict[str, Json] = {"sender": tx["sender"], "count": 1}
         if self._form.phases:
             place = f"{self._where['blockHeight']}-{tx['id']}-{number}"
             fields = {"inboundNum": place, **fields, "messages": [[number, "{}"]], "ack": 0}
         self._slog.write("cosmic-swingset-deliver-inbound", **fields)
-        with self.run("queued"):
+        with self._action("DELIVER_INBOUND"):
             yield
 
     @contextlib.contextmanager
-    def offer(self, owner: str, offer: str) -> Iterator[None]:
-        """An offer of a smart wallet that an earlier block left; its deliveries are made within."""
-        kind = "WALLET_SPEND_ACTION"
-        self._count(kind)
-        body = {"type": kind, "owner": owner, "spendAction": offer}
-        place = f"{self._where['blockHeight']}-{self._actions[kind]}"
+    def bridge(self, source: str, body: Json, place: str) -> Iterator[None]:
+        """A message over the bridge, run within; `place` is its `inboundNum`."""
         self._slog.write(
-            "cosmic-swingset-bridge-inbound", inboundNum=place, source="wallet", body=body
+            "cosmic-swingset-bridge-inbound", inboundNum=place, source=source, body=body
         )
         if not self._form.monotime:
             yield
             return
+        with self._action(body["type"]):
+            yield
+
+    @contextlib.contextmanager
+    def _action(self, kind: str) -> Iterator[None]:
+        self._removed += 1
+        self._count(kind)
         with self.run("queued"):
             yield
 
@@ -249,18 +256,23 @@ class BlockSlog:
             pass
 
     def _remaining(self) -> dict[str, Json]:
-        return {"remainingBeans": BLOCK_BEANS - self._used}
+        return {"remainingBeans": self._beans - self._used}
+
+    def _queued(self) -> int:
+        return len(self._store.get(QUEUE, []))
 
     def _count(self, kind: str) -> None:
         self._actions[kind] = self._actions.get(kind, 0) + 1
 
     def _queue_stats(self) -> dict[str, int]:
+        length = self._queued()
+        queue = {"length": length, "add": length + self._removed, "remove": self._removed}
         if not self._form.seconds:
-            return {f"{_QUEUE}{what}": count for what, count in self._queue.items()}
+            return {f"{_STATS}{what}": count for what, count in queue.items()}
         stats: dict[str, int] = {}
-        for what, count in self._queue.items():
-            stats |= {f"{_QUEUE}{what}_{name}": 0 for name in ("forced", "priority")}
-            stats |= {f"{_QUEUE}{what}_inbound": count, f"{_QUEUE}{what}": count}
+        for what, count in queue.items():
+            stats |= {f"{_STATS}{what}_{name}": 0 for name in ("forced", "priority")}
+            stats |= {f"{_STATS}{what}_inbound": count, f"{_STATS}{what}": count}
         return stats
 
 
