@@ -112,6 +112,10 @@ VAT = event("create-vat", vatID="v9", name="zoe", dynamic=False)
 BOOTSTRAP = event("cosmic-swingset-bootstrap-block-start", blockTime=1)
 BOOTSTRAPPED = BOOTSTRAP + DELIVERY + event("cosmic-swingset-bootstrap-block-finish", blockTime=1)
 BLOCK = event("cosmic-swingset-begin-block", blockHeight=1, blockTime=1)
+RUN = event("cosmic-swingset-run-finish", runNum=0, startBeans=0, usedBeans=1)
+"""As slogs have it in which core proposals may follow the bootstrap."""
+PROPOSALS = event("cosmic-swingset-upgrade-start", blockHeight=1, blockTime=1)
+BUNDLED = PROPOSALS + event("cosmic-swingset-upgrade-finish", blockHeight=1, blockTime=1)
 REPLAY = event("start-replay", vatID="v9", deliveries=7)
 
 
@@ -124,6 +128,13 @@ REPLAY = event("start-replay", vatID="v9", deliveries=7)
         (KERNEL + VAT + BOOTSTRAP + DELIVERY, "running the bootstrap: 1 deliveries"),
         (KERNEL + VAT + BOOTSTRAPPED, "bootstrapped, preparing block 1"),
         (BOOTSTRAPPED + BLOCK + DELIVERY, "running block 1: 1 deliveries"),
+        (RUN + BOOTSTRAPPED, "bundling the core proposals"),
+        (RUN + BOOTSTRAPPED + PROPOSALS, "bundling the core proposals"),
+        (RUN + BOOTSTRAPPED + BUNDLED, "bootstrapped, preparing block 1"),
+        (
+            RUN + BOOTSTRAPPED + BUNDLED + BLOCK + DELIVERY,
+            "running the core proposals in block 1: 1 deliveries",
+        ),
         (KERNEL + VAT + REPLAY, "replaying vat v9 zoe, 0 replayed"),
         (KERNEL + VAT + REPLAY + event("finish-replay", vatID="v9"), "1 vats replayed"),
     ],

@@ -69,9 +69,12 @@ def doing(scanner: SlogScanner, *, launched: bool, fresh: bool) -> str:
     if not launched:
         return "starting the node"
     if block is not None:
-        return f"running block {block.block_height}: {block.deliveries} deliveries"
-    if startup.bootstrap_block_s is not None:
+        what = "the core proposals in block" if block.bootstrap else "block"
+        return f"running {what} {block.block_height}: {block.deliveries} deliveries"
+    if startup.bootstrap_finished_at is not None or startup.core_proposals_s is not None:
         return "bootstrapped, preparing block 1"
+    if startup.bootstrap_block_s is not None:
+        return "bundling the core proposals"
     if startup.bootstrap_started_at is not None:
         return f"running the bootstrap: {startup.bootstrap_deliveries} deliveries"
     replay = _replay(scanner.vats.values())
