@@ -111,7 +111,13 @@ def test_a_node_that_replays_a_network_bootstraps_as_it_did() -> None:
     as_local = family.chain(replace(follower, sdk_bootstrap=True)).command.env
     assert as_local[variable] == local
     by_file = family.chain(replace(follower, bootstrap="/out/tools/bootstrap.json")).command.env
-    assert by_file[variable] == "/out/tools/bootstrap.json"
+    # From where the SDK finds the packages that it names, made before the chain is.
+    assert by_file[variable] == "/state/project/bootstrap/bootstrap.json"
+    for network in (None, NETWORK):
+        context = RoleContext(stage=0, network=network, bootstrap="/out/tools/bootstrap.json")
+        placing, _ = family.chain(context).prepare
+        assert placing.argv[1].endswith("/place_bootstrap.py")
+        assert placing.argv[-4:] == ("--src", "/src", "--config", "/out/tools/bootstrap.json")
 
 
 def test_a_chain_makes_snapshots_where_it_is_asked_to() -> None:
@@ -139,7 +145,7 @@ def test_traces_go_where_the_run_finds_them() -> None:
     assert chain.command.env["XSNAP_TEST_RECORD"] == "/out/chain-stage-2-xsnap-trace"
     assert chain.command.env["SWING_STORE_TRACE"] == "/out/chain-stage-2-swingstore-trace"
     assert chain.command.env["XSNAP_KEEP_SNAPSHOTS"] == "1"
-    assert chain.command.env["CHAIN_BOOTSTRAP_VAT_CONFIG"] == "/b.json"
+    assert chain.command.env["CHAIN_BOOTSTRAP_VAT_CONFIG"] != "/b.json"
     assert chain.command.argv[-3] == "--trace-store=/out/chain-stage-2-kvstore-trace"
     assert set(chain.traces) == {"xsnap", "kvstore", "swingstore"}
     assert set(solo.traces) == {"xsnap", "swingstore"}

@@ -173,6 +173,22 @@ def test_a_bootstrap_of_the_users_is_kept_with_its_own_paths(setup: Any, tmp_pat
     assert config["vats"]["y"]["sourceSpec"] == "@agoric/vats/src/y.js"
 
 
+def test_a_bootstrap_of_a_person_is_placed_beside_the_sdks_packages(
+    setup: Any, tmp_path: Path
+) -> None:
+    bootstrap = setup("bootstrap")
+    src, given, folder = tmp_path / "src", tmp_path / "given.json", tmp_path / "bootstrap"
+    (src / "node_modules" / "@agoric" / "vats").mkdir(parents=True)
+    given.write_text('{"vats": {"bootstrap": {"sourceSpec": "@agoric/vats/x.js"}}}')
+    for _ in range(2):
+        placed = bootstrap.place(folder, src, given)
+        assert placed.read_text() == given.read_text()
+        assert (placed.parent / "node_modules" / "@agoric" / "vats").is_dir()
+    given.write_text("[]")
+    with pytest.raises(Exception, match="is not a JSON object"):
+        bootstrap.place(folder, src, given)
+
+
 @pytest.mark.parametrize(
     ("homes", "config", "reason"),
     [

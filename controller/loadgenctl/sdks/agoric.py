@@ -68,6 +68,7 @@ VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
 """What chain and client log, as the original load generator asks for: numbers stay comparable."""
 
 BOOTSTRAP = "CHAIN_BOOTSTRAP_VAT_CONFIG"
+OWN_BOOTSTRAP = f"{PROJECT}/bootstrap/bootstrap.json"
 WALLET_BOOTSTRAP = f"{PROJECT}/wallet/bootstrap.json"
 """Written when the chain is made for load by smart wallets."""
 KVSTORE = "kvstore"
@@ -129,7 +130,8 @@ class AgoricSdk:
         snapshots = SNAPSHOTS.format(ctx.snapshot_interval).split() if ctx.snapshot_interval else ()
         # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
         debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
-        config = WALLET_BOOTSTRAP if ctx.client == "wallet" else ctx.bootstrap
+        placed = OWN_BOOTSTRAP if ctx.bootstrap else None
+        config = WALLET_BOOTSTRAP if ctx.client == "wallet" else placed
         bootstrap = {BOOTSTRAP: config} if config else {}
         # A node that replays a network computes the bootstrap by what the network's own nodes had.
         as_local = not ctx.network or ctx.sdk_bootstrap
@@ -147,7 +149,10 @@ class AgoricSdk:
                 env=self._env(SLOGFILE=slog, **env, **_trace_env(traces)),
                 workdir=PROJECT,
             ),
-            prepare=(self._follower(ctx.network) if ctx.network else self._own_chain(ctx),),
+            prepare=(
+                *self._own_bootstrap(ctx),
+                self._follower(ctx.network) if ctx.network else self._own_chain(ctx),
+            ),
             state_probe=f"{CHAIN_HOME}/config/genesis.json.sha256",
             marks=(
                 LogMark("launched", r"launch-chain: Launching SwingSet kernel"),
@@ -172,6 +177,13 @@ class AgoricSdk:
             traces=traces,
             watch_log=ctx.network is not None,
         )
+
+    def _own_bootstrap(self, ctx: RoleContext) -> tuple[Command, ...]:
+        """Lays out the configuration of a person, if there is one. Wallet load makes its own."""
+        if ctx.bootstrap is None or ctx.client == "wallet":
+            return ()
+        options = ("--src", SRC, "--config", ctx.bootstrap)
+        return (self._setup("lay out the bootstrap", "place_bootstrap.py", *options),)
 
     def _own_chain(self, ctx: RoleContext) -> Command:
         era, limit = self._era, ctx.compute_limit

@@ -63,6 +63,34 @@ def anchored(value: Any, folder: Path) -> Any:
     return value
 
 
+def place(folder: Path, src: Path, config: Path) -> Path:
+    """Make `folder` with a copy of the configuration and return its path there.
+
+    The SDK looks for the packages that a configuration names from the configuration's own folder.
+    """
+    _read(config)
+    _make_beside_packages(folder, src)
+    path = folder / "bootstrap.json"
+    shutil.copyfile(config, path)
+    return path
+
+
+def _read(file: Path) -> Dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"cannot read the bootstrap configuration {file}: {error}") from error
+    if not isinstance(config, dict):
+        raise SetupError(f"the bootstrap configuration {file} is not a JSON object")
+    return config
+
+
+def _make_beside_packages(folder: Path, src: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "node_modules").symlink_to(src / "node_modules")
+
+
 def write(folder: Path, src: Path, code: Path, base: Optional[Path]) -> Path:
     """Make `folder` and return the configuration's path there.
 
@@ -70,18 +98,11 @@ def write(folder: Path, src: Path, code: Path, base: Optional[Path]) -> Path:
     demonstration's.
     """
     base = base or demo_config(src)
-    try:
-        config = json.loads(base.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SetupError(f"cannot read the bootstrap configuration {base}: {error}") from error
-    if not isinstance(config, dict):
-        raise SetupError(f"the bootstrap configuration {base} is not a JSON object")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    config = _read(base)
+    _make_beside_packages(folder, src)
     for name in CODE:
         shutil.copyfile(code / name, folder / name)
     (folder / "package.json").write_text(json.dumps(PACKAGE, indent=2), encoding="utf-8")
-    (folder / "node_modules").symlink_to(src / "node_modules")
     changed = with_proposal(anchored(config, base.parent), str(folder / "builder.js"))
     path = folder / "bootstrap.json"
     path.write_text(json.dumps(changed, indent=2), encoding="utf-8")
