@@ -54,7 +54,7 @@ def install_of(era: Era, made: agoric_build.MadeOf) -> str:
     )
 
 
-def build_env(moddable: str, native: str) -> dict[str, bytes]:
+def build_env(moddable: str, native: str | None) -> dict[str, bytes]:
     text = (
         "MODDABLE_URL=https://example.org/moddable\n"
         f"MODDABLE_COMMIT_HASH={moddable}\nXSNAP_NATIVE_COMMIT_HASH={native}\n"
