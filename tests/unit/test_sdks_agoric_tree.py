@@ -54,7 +54,7 @@ def install_of(era: Era, made: agoric_build.MadeOf) -> str:
     )
 
 
-def build_env(moddable: str, native: str) -> dict[str, bytes]:
+def build_env(moddable: str, native: str | None) -> dict[str, bytes]:
     text = (
         "MODDABLE_URL=https://example.org/moddable\n"
         f"MODDABLE_COMMIT_HASH={moddable}\nXSNAP_NATIVE_COMMIT_HASH={native}\n"
@@ -223,7 +223,7 @@ def test_another_worker_around_the_same_engine_is_its_submodule_with_the_package
 
 
 @pytest.mark.parametrize("pins", [("b" * 40, NEWEST.native), ("b" * 40, "a" * 40), ("b", "a")])
-def test_another_engine_is_built_from_the_submodules(pins: tuple[str, str]) -> None:
+def test_another_engine_is_built_from_the_submodules(pins: tuple[str, str | None]) -> None:
     tree = Tree({**build_env(*pins), ".gitmodules": BOTH})
     made = agoric_build.made_of(ERAS["2025-summer"], RELEASES, tree)
     assert made.worker is None
