@@ -223,7 +223,7 @@ def test_another_worker_around_the_same_engine_is_its_submodule_with_the_package
 
 
 @pytest.mark.parametrize("pins", [("b" * 40, NEWEST.native), ("b" * 40, "a" * 40), ("b", "a")])
-def test_another_engine_is_built_from_the_submodules(pins: tuple[str, str]) -> None:
+def test_another_engine_is_built_from_the_submodules(pins: tuple[str, str | None]) -> None:
     tree = Tree({**build_env(*pins), ".gitmodules": BOTH})
     made = agoric_build.made_of(ERAS["2025-summer"], RELEASES, tree)
     assert made.worker is None
