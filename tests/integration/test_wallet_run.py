@@ -40,7 +40,8 @@ def whole(desk: Desk) -> WholeRun:
         *("--monitor-interval", "0.05", "--sample-interval", "1"),
     )
     with command:
-        command.until(lambda: records.cycles(finished_in=1) > 0, "a cycle finishes")
+        # Image, checkout and stage 0 come before.
+        command.until(lambda: records.cycles(finished_in=1) > 0, "a cycle finishes", timeout=180)
         containers = desk.engine.owned(command.pid)
         loadgen = desk.engine.inspect(command.pid, "loadgen")
         ended = command.end()
