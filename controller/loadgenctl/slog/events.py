@@ -149,6 +149,8 @@ _BULKY = re.compile(rb',"vat(?:Parameters|SourceBundle)":')
 _CREATE_HEAD: Final = 8192
 """The fields of a create-vat line that matter stand before its bundle, within these bytes."""
 
+_CRANK: Final = b"crank-start"
+"""Its message has a type of its own, among others `create-vat`."""
 _NAMES: Final = {name.encode(): name for name in EVENT_TYPES}
 
 Head = re.Match[bytes]
@@ -207,7 +209,7 @@ class EventFinder:
                 event = event_of_head(head, hit)
                 if event is not None:
                     events.append(event)
-                else:
+                elif head[3] != _CRANK:
                     stray += is_stray(span, hit)
                 continue
             line = odd.at(hit)
