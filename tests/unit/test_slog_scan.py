@@ -304,3 +304,14 @@ def test_a_line_full_of_quoted_events_costs_no_more_than_its_length() -> None:
     scanner, _ = scan(content + Slog().block(1).content())
     assert scanner.anomalies == Counter({"unused-hits": 150_000})
     assert scanner.totals.events == 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("filler", ["", "x" * 200])
+def test_the_message_of_a_crank_has_a_type_of_its_own(shape: Shape, filler: str) -> None:
+    message = {"type": "create-vat", "vatID": "v7"}
+    slog = Slog().add("crank-start", crankNum=1, filler=filler, message=message)
+    slog.add("crank-finish", messageType="create-vat", crankNum=1)
+    scanner, _ = scan(reshaped(slog.content(), shape))
+    assert scanner.anomalies == Counter()
+    assert scanner.vats == {}

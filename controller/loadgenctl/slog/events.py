@@ -149,6 +149,8 @@ _BULKY = re.compile(rb',"vat(?:Parameters|SourceBundle)":')
 _CREATE_HEAD: Final = 8192
 """The fields of a create-vat line that matter stand before its bundle, within these bytes."""
 
+_CRANK: Final = b"crank-start"
+"""The message in its line has a type of its own, as `create-vat`."""
 _NAMES: Final = {name.encode(): name for name in EVENT_TYPES}
 
 Head = re.Match[bytes]
@@ -208,11 +210,11 @@ class EventFinder:
                 if event is not None:
                     events.append(event)
                 else:
-                    stray += is_stray(span, hit)
+                    stray += head[3] != _CRANK and is_stray(span, hit)
                 continue
             line = odd.at(hit)
             if line is None or line.event is None:
-                stray += is_stray(span, hit)
+                stray += is_stray(span, hit) and not is_crank(span.buffer, odd.line_start)
             elif line.event[TYPE] not in DELIVERIES and not line.found:
                 line.found = True
                 again = head_of(line.rewritten())
@@ -228,6 +230,12 @@ DELIVERIES: Final = frozenset({DELIVER, DELIVER_RESULT})
 def is_usual(buffer: bytes, start: int = 0, end: int | None = None) -> bool:
     """True if the line at `start` begins as the chain writes it."""
     return _HEAD.match(buffer, start, len(buffer) if end is None else end) is not None
+
+
+def is_crank(buffer: bytes, start: int) -> bool:
+    """True if the line at `start` begins a crank: the message in it has a type of its own."""
+    head = _HEAD.match(buffer, start)
+    return head is not None and head[3] == _CRANK
 
 
 def _hits(searches: Sequence[BytesAhoCorasick], span: Span) -> list[int]:

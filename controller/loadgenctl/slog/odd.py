@@ -67,6 +67,11 @@ class OddLines:
         """True if events were found in such lines."""
         return any(line is not None and line.event is not None for line in self._lines.values())
 
+    @property
+    def line_start(self) -> int:
+        """Where the line begins that was asked for last."""
+        return self._last[0]
+
     def at(self, hit: int) -> OddLine | None:
         """The line that holds `hit`; None if its head is a usual one."""
         buffer, begin, end = self._span

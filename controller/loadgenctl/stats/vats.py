@@ -59,7 +59,7 @@ def startup_row(startup: Startup) -> dict[str, Any]:
         )
         row |= {name: rounded(value) for name, value in parts if value is not None}
     replay = _seconds(startup.replay_s)
-    if replay is not None:
+    if replay is not None and startup.replayed_deliveries:
         row["replay_s"] = replay
         row["replayed_deliveries"] = startup.replayed_deliveries
     return row

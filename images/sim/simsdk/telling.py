@@ -66,11 +66,11 @@ class BlockSlog:
             yield
             slog.write("cosmic-swingset-end-block-finish", blockHeight=0, **when)
             return
-        self._where = {"blockHeight": 0, **when}
+        # The real kernel is not told of a height here either.
+        self._where = when
         if self._form.seconds:
             slog.write(
                 "cosmic-swingset-init",
-                blockHeight=0,
                 isBootstrap=True,
                 needsExecution=True,
                 params={},
@@ -174,7 +174,8 @@ class BlockSlog:
     def run(self, phase: str) -> Iterator[None]:
         """A run of the kernel, whose deliveries are made within; `phase` as until January 2025."""
         before = self._kernel.spent
-        where = {"blockHeight": self._where["blockHeight"], "runNum": self._runs}
+        where = {name: value for name, value in self._where.items() if name == "blockHeight"}
+        where["runNum"] = self._runs
         start, beans = self._used, {} if self._never_stops else self._remaining()
         if self._form.phases:
             where["phase"] = _PHASES.get(phase, phase) if self._form.seconds else phase
