@@ -309,10 +309,16 @@ def test_a_shared_chain_with_snapshots_names_a_block_to_begin_at(tmp_path: Path)
         shutil.rmtree(tmp_path / "out")
         return found
 
+    world.progress.notes.clear()
     with_snapshots = run("--stages 1 --network net --chain.snapshot-interval 5")
     assert with_snapshots["trustedBlockInfo"]["hash"] == block_hash
     assert int(with_snapshots["trustedBlockInfo"]["height"]) > 0
     assert "trustedBlockInfo" not in run("--stages 1 --network net"), "there are no snapshots"
+    told = [note for note in world.progress.notes if note.startswith("others follow")]
+    assert [note.rpartition("--network net ")[2] for note in told] == [
+        "--use-state-sync",
+        "--custom-bootstrap",
+    ]
 
 
 def test_acceptance_tests_are_told_ready_and_end_the_run(world: Networked) -> None:

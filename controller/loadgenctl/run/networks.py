@@ -86,12 +86,19 @@ def offer(ctx: StageContext) -> None:
     if not _offers(ctx.plan):
         return
     folder = _describe(ctx)
-    file = ctx.plan.bootstrap
-    bootstrap = "--custom-bootstrap" if file is None else f"--custom-bootstrap {file}"
     ctx.progress.note(
         f"others follow this chain by --profile testnet --testnet-origin {folder}"
-        f" --network {ctx.plan.network} {bootstrap}"
+        f" --network {ctx.plan.network} {_beginning(ctx.plan)}"
     )
+
+
+def _beginning(plan: RunPlan) -> str:
+    """The options by which another run's node gets to the state of this plan's chain."""
+    if plan.snapshot_interval is not None:
+        return "--use-state-sync"
+    if plan.client == "wallet":
+        return "--use-state-sync, if this run gets --chain.snapshot-interval"
+    return f"--custom-bootstrap {plan.bootstrap or ''}".rstrip()
 
 
 def offer_trust(ctx: StageContext, rpc: Callable[[str], dict[str, object] | None]) -> None:

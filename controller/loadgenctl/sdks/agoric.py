@@ -126,25 +126,14 @@ class AgoricSdk:
         slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
         traces = trace_paths("chain", ctx, TRACE_VARIABLES.keys() | {KVSTORE})
         snapshots = SNAPSHOTS.format(ctx.snapshot_interval).split() if ctx.snapshot_interval else ()
-        # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
-        debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
-        placed = OWN_BOOTSTRAP if ctx.bootstrap else None
-        config = WALLET_BOOTSTRAP if ctx.client == "wallet" else placed
-        bootstrap = {BOOTSTRAP: config} if config else {}
-        # A node that replays a network computes the bootstrap by what the network's own nodes had.
-        as_local = not ctx.network or ctx.sdk_bootstrap
-        env = {**debug, **(era.chain_env if as_local else {}), **bootstrap}
         return RoleRecipe(
             role="chain",
             command=Command(
                 argv=(
-                    era.daemon,
-                    "start",
-                    f"--home={CHAIN_HOME}",
-                    *snapshots,
-                    *_store_trace(traces),
+                    *(era.daemon, "start", f"--home={CHAIN_HOME}"),
+                    *(*snapshots, *_store_trace(traces)),
                 ),
-                env=self._env(SLOGFILE=slog, **env, **_trace_env(traces)),
+                env=self._env(SLOGFILE=slog, **self._chain_env(ctx), **_trace_env(traces)),
                 workdir=PROJECT,
             ),
             prepare=(
@@ -175,6 +164,17 @@ class AgoricSdk:
             traces=traces,
             watch_log=ctx.network is not None,
         )
+
+    def _chain_env(self, ctx: RoleContext) -> dict[str, str]:
+        """What the chain is told beyond its traces."""
+        # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
+        debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
+        placed = OWN_BOOTSTRAP if ctx.bootstrap else None
+        config = WALLET_BOOTSTRAP if ctx.client == "wallet" else placed
+        bootstrap = {BOOTSTRAP: config} if config else {}
+        # A node that replays a network computes the bootstrap by what the network's own nodes had.
+        as_local = not ctx.network or ctx.sdk_bootstrap
+        return {**debug, **(self._era.chain_env if as_local else {}), **bootstrap}
 
     def _own_bootstrap(self, ctx: RoleContext) -> tuple[Command, ...]:
         """Lays out the configuration of a person, if there is one. Wallet load makes its own."""
