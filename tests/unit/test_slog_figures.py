@@ -223,15 +223,17 @@ def test_heap_snapshots_have_sizes_and_times() -> None:
     slog = Modern().begin(7).run(7)
     sizes = {"uncompressedSize": 1000, "compressedSize": 100, "compressSeconds": 0.5}
     slog.add("heap-snapshot-save", vatID="v1", **sizes, dbSaveSeconds=0.25)
+    slog.add("heap-snapshot-save", vatID="v2", uncompressedSizeDelta=None)
+    for delta in (300, -100):
+        slog.add("heap-snapshot-save", vatID="v3", uncompressedSizeDelta=delta)
     sizes = {"rawByteCount": 2000, "compressedByteCount": 300, "rawSaveSeconds": 1}
     slog.add("heap-snapshot-save", vatID="v1", **sizes, compressSeconds=2)
     scanner, (row,) = scanned(slog.end(7))
-    assert (row["snapshots"], row["snapshotBytes"], row["snapshotCompressedBytes"]) == (
-        2,
-        3000,
-        400,
-    )
+    assert row["snapshots"] == 5
+    assert (row["snapshotBytes"], row["snapshotCompressedBytes"]) == (3000, 400)
     assert row["snapshotTime"] == 3.75
+    deltas = [scanner.vats[vat].snapshot_delta_bytes for vat in ("v1", "v2", "v3")]
+    assert deltas == [None, None, 200]
     assert (scanner.vats["v1"].snapshots, scanner.vats["v1"].snapshot_bytes) == (2, 2000)
 
 

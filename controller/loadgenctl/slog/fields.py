@@ -62,8 +62,9 @@ _SNAPSHOT: Final = (
     ("packed", "compressedByteCount"),
     ("size", "uncompressedSize"),
     ("packed", "compressedSize"),
+    ("delta", "uncompressedSizeDelta"),
 )
-"""Bytes: of 2022 by the first two names; in that summer not at all."""
+"""Bytes: of 2022 by the first two names, in that summer not at all; the delta since Feb 2025."""
 _SNAPSHOT_TIMES: Final = ("rawSaveSeconds", "compressSeconds", "dbSaveSeconds")
 
 

@@ -134,6 +134,8 @@ class VatRecord:
     snapshots: int = 0
     """Heap snapshots saved; the last one's size in bytes, not compressed."""
     snapshot_bytes: int | None = None
+    snapshot_delta_bytes: int | None = None
+    """How much its heap snapshots have grown, as their deltas tell; negative: shrunk."""
     cleanup_work: int = 0
     """Entries deleted since it was terminated."""
 

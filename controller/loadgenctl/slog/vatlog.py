@@ -134,6 +134,8 @@ class VatLog:
         vat = self.vat(fields["vatID"])
         vat.snapshots += 1
         vat.snapshot_bytes = fields.get("size", vat.snapshot_bytes)
+        if "delta" in fields:
+            vat.snapshot_delta_bytes = (vat.snapshot_delta_bytes or 0) + fields["delta"]
         if block is None:
             return
         block.add("snapshots", 1)

@@ -15,7 +15,8 @@ def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
     `delivery_time_s` is the sum of deliver to deliver-result; `replay_s` of its replays' start to
     their end. Replayed deliveries count only in `replayed_deliveries`. `page_ins` are those after
     the process's startup, `evictions` were before them; `snapshot_bytes` is the size of the last
-    heap snapshot saved, not compressed. Unknown is None.
+    heap snapshot saved, not compressed, `snapshot_delta_bytes` the sum of how much each was larger
+    than the one before. Unknown is None.
     """
     rows: list[dict[str, Any]] = [
         {
@@ -33,6 +34,7 @@ def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
             "evictions": vat.evictions,
             "snapshots": vat.snapshots,
             "snapshot_bytes": vat.snapshot_bytes,
+            "snapshot_delta_bytes": vat.snapshot_delta_bytes,
             "cleanup_work": vat.cleanup_work,
             "created_at": vat.created_at,
             "terminated_at": vat.terminated_at,
