@@ -103,8 +103,9 @@ ALLOWED = {
         "_cpu_model: read_text",
     },
     # The origin's folders: of the results, and of the roles before any of them runs.
-    "run/networks.py": {"lay_out: mkdir", "_describe: mkdir", "_describe: replace"},
+    "run/networks.py": {"lay_out: mkdir", "_describe: mkdir"},
     # A folder or file that the person names.
+    "run/messages.py": {"*: is_dir"},
     "run/resume.py": {"*: exists", "*: is_dir"},
     "run/compose.py": {
         "*: exists",
@@ -115,7 +116,6 @@ ALLOWED = {
         "*: touch",
     },
     "run/composefile.py": {"*: read_text"},
-    "run/messages.py": {"require_place: is_dir"},
     "run/making.py": {"*: is_file", "*: open"},
     "run/disk.py": {
         "*: exists",
