@@ -46,7 +46,7 @@ HARMLESS = frozenset(
 )
 ALLOWED = {
     # By role paths, which follow no link.
-    "run/setup.py": {"prepare: exists"},
+    "run/setup.py": {"_is_there: exists"},
     "run/restore.py": {
         "restore: exists",
         # The results folder, which no role has.
@@ -103,8 +103,9 @@ ALLOWED = {
         "_cpu_model: read_text",
     },
     # The origin's folders: of the results, and of the roles before any of them runs.
-    "run/networks.py": {"lay_out: mkdir", "offer: mkdir"},
+    "run/networks.py": {"lay_out: mkdir", "_describe: mkdir"},
     # A folder or file that the person names.
+    "run/messages.py": {"*: is_dir"},
     "run/resume.py": {"*: exists", "*: is_dir"},
     "run/compose.py": {
         "*: exists",

@@ -11,6 +11,7 @@ from loadgenctl.networks.document import CONFIG, GENESIS, require_reachable
 from loadgenctl.networks.offer import network_config, node_id, read_of_chain, trusted_block
 from loadgenctl.networks.origin import GENESIS_LIMIT, Found, OriginReader
 from loadgenctl.plainfile import require_inside, write_plain
+from loadgenctl.records.files import replace_file
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.context import StageContext
 from loadgenctl.run.progress import Progress
@@ -131,11 +132,9 @@ def _describe(ctx: StageContext, trust: TrustPoint | None = None) -> Path:
     require_inside(folder, ctx.store.folder)
     rpc_port = plan.ports.chain + RELAYED
     config = network_config(genesis, node, ctx.pod.holder.name, rpc_port, trust)
-    _write(folder / GENESIS, genesis)
-    # Others read it at any time: never half of it.
-    part = folder / f"{CONFIG}.part"
-    _write(part, config)
-    part.replace(folder / CONFIG)
+    # Others read them at any time: never half of one.
+    replace_file(folder / GENESIS, genesis)
+    replace_file(folder / CONFIG, config)
     return folder
 
 
