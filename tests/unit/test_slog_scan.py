@@ -8,10 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.unit.slog_maker import SHAPES, Shape, Slog, by_time, line, reshaped
 
 from loadgenctl.slog.lines import LINE_LIMIT
+from loadgenctl.slog.read import EventReader
 from loadgenctl.slog.scan import OTHER, BlockRecord, SlogScanner, scan_file
 
 
@@ -315,3 +317,17 @@ def test_the_message_of_a_crank_has_a_type_of_its_own(shape: Shape, filler: str)
     scanner, _ = scan(reshaped(slog.content(), shape))
     assert scanner.anomalies == Counter()
     assert scanner.vats == {}
+
+
+@pytest.mark.parametrize("kind", ["create-vat", "cosmic-swingset-begin-block", "deliver"])
+@pytest.mark.parametrize("start", [b'{"type": "', b'{"type":"'])
+def test_fields_that_are_nested_as_deep_as_can_be_are_no_fields(kind: str, start: bytes) -> None:
+    deep = b"[" * 900 + b"]" * 900
+    fields = b",".join(b'"%s":%s' % (name, deep) for name in (b"vatID", b"name", b"blockHeight"))
+    line = b'%s%s",%s,"time":1.5}\n' % (start, kind.encode(), fields)
+    scanner, blocks = scan(line)
+    assert blocks == []
+    assert scanner.vats == {}
+    assert set(scanner.anomalies) <= {"bad-json", "garbage-lines", "unused-hits"}
+    read = EventReader(thorough=True)
+    orjson.dumps(read.feed(line))

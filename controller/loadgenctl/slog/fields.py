@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from . import events as ev
-from .values import WHOLE_LIMIT
+from .values import WHOLE_LIMIT, is_plain
 
 Fields = dict[str, Any]
 
@@ -70,7 +70,7 @@ _SNAPSHOT_TIMES: Final = ("rawSaveSeconds", "compressSeconds", "dbSaveSeconds")
 
 def fields_of(kind: str, event: Mapping[str, Any]) -> Fields:
     """The fields of an event that count."""
-    fields = {name: event[name] for name in _PLAIN if name in event}
+    fields = {name: event[name] for name in _PLAIN if is_plain(event.get(name))}
     more = _MORE.get(kind)
     if more is not None:
         more(event, fields)

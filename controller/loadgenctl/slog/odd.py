@@ -13,6 +13,7 @@ import orjson
 
 from .events import EVENT_TYPES, OTHER_TYPES, TYPE, is_usual
 from .lines import Span
+from .values import is_plain
 
 BOM: Final = b"\xef\xbb\xbf"
 """The byte order mark that some programs begin a file with."""
@@ -49,7 +50,7 @@ class OddLine:
         if type(event.get("time")) in _NUMBERS:
             names = ("time", "monotime")
             fields = {name: event[name] for name in names if type(event.get(name)) in _NUMBERS}
-        kept = {name: event[name] for name in (TYPE, *_KEPT) if name in event}
+        kept = {name: event[name] for name in (TYPE, *_KEPT) if is_plain(event.get(name))}
         return orjson.dumps(fields | kept)
 
 

@@ -11,6 +11,7 @@ TIME_LIMIT: Final = 1e12
 """No clock shows more seconds than this; what does is no time."""
 WHOLE_LIMIT: Final = 1 << 53
 """The chain writes its whole numbers as JavaScript does: they are exact up to this one."""
+_PLAIN: Final = frozenset({str, int, float, bool})
 
 
 def stamp_in(fields: Mapping[str, Any]) -> Stamp | None:
@@ -25,6 +26,11 @@ def vat_in(fields: Mapping[str, Any]) -> str | None:
     """The vat of an event; None if it has none."""
     vat_id = fields.get("vatID")
     return vat_id if isinstance(vat_id, str) else None
+
+
+def is_plain(value: object) -> bool:
+    """True for text, numbers and truth values: lists in lists may be too deep to be written."""
+    return type(value) in _PLAIN
 
 
 def as_mono(value: object) -> float | None:
