@@ -56,11 +56,13 @@ ALSO_LISTENS = (26656, 9090)
 """Ports of the chain node beside its RPC: to other nodes, and gRPC."""
 
 CHAIN_READY = 5400.0
-"""Seconds: bundling, bootstrap and core proposals took more than 20 minutes beside much other work,
-the replay of long transcripts takes as long.
+"""Seconds: bundling, bootstrap and core proposals took 31 minutes beside much other work, the replay
+of long transcripts takes as long.
 """
+CLIENT_READY = 1800.0
+"""Seconds: its first start took 5 minutes beside other work."""
 CHAIN_QUIET = 1800.0
-"""Seconds: while a chain bundles code it writes nothing, beside much other work for 10 minutes."""
+"""Seconds: while a chain bundles code it writes nothing, beside much other work for 15 minutes."""
 
 VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
 """What chain and client log, as the original load generator asks for: numbers stay comparable."""
@@ -266,6 +268,7 @@ class AgoricSdk:
             ),
             fatal=(FatalMark("error running the client", r"error running ag-solo"),),
             stop_codes=STOP_CODES,
+            ready_timeout=CLIENT_READY,
             storage=SOLO_HOME,
             ports=(ctx.ports.solo,),
             slog=slog,
