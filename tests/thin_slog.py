@@ -20,6 +20,8 @@ from loadgenctl.slog.reader import SlogReader
 DROPPED = frozenset(
     {"syscall", "syscall-result", "clist", "console", "crank-start", "crank-finish"}
 )
+EACH = 20
+"""Of the deliveries before block 2, replayed ones too, each 20th is kept."""
 PAYLOADS = frozenset(
     {
         *("vatSourceBundle", "vatParameters", "description", "kd", "vd", "delivery", "body"),
@@ -36,7 +38,7 @@ class _Digits(str):
 
 def thin(lines: Iterable[bytes], first: int, last: int) -> Iterator[bytes]:
     """The lines of a thin slog."""
-    height = 0
+    height, bootstrapped = 0, 0
     for line in lines:
         event = json.loads(line, parse_float=_Digits, parse_int=_Digits)
         kind = event["type"]
@@ -44,6 +46,10 @@ def thin(lines: Iterable[bytes], first: int, last: int) -> Iterator[bytes]:
             height = int(event["blockHeight"])
         if height > last:
             return
+        if height < 2 and kind in {"deliver", "deliver-result"}:
+            bootstrapped += kind == "deliver"
+            if bootstrapped % EACH:
+                continue
         if height >= first - (first == 1) and kind not in DROPPED:
             yield _written(_without(event)).encode() + b"\n"
 

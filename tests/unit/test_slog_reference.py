@@ -13,6 +13,7 @@ from tests.reference_slog import blocks_of
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.figures import FIGURES
 from loadgenctl.slog.scan import SlogScanner, scan_file
+from loadgenctl.stats.blocks import block_summaries
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 BY_TIME = ("agoric-2021",)
@@ -34,7 +35,7 @@ def rows_of(name: str) -> tuple[SlogScanner, list[dict[str, Any]]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_number_of_every_block_is_that_of_the_reference(name: str) -> None:
     expected, (_, found) = reference(name), rows_of(name)
-    assert len(found) == len(expected) > 10
+    assert len(found) == len(expected) > 5
     assert sum(row["deliveries"] for row in expected) > 20
     # By `time`, seconds since the epoch: differences of doubles of that size are not exact.
     micro, hundredth = (0.0, 0.0) if name not in BY_TIME else (2e-6, 0.02)
@@ -68,3 +69,23 @@ def test_the_bootstrap_has_its_parts() -> None:
     assert startup.core_block_s is not None
     parts = startup.bootstrap_block_s + startup.core_proposals_s + startup.core_block_s
     assert 0 <= startup.bootstrap_s - parts < 0.05
+
+
+def test_the_first_block_of_a_real_bootstrap_belongs_to_it() -> None:
+    scanner, rows = rows_of("agoric-2025-bootstrap")
+    startup = scanner.startup
+    assert [row.get("bootstrap") for row in rows[:2]] == [True, None]
+    told = (startup.bootstrap_block_s, startup.core_proposals_s, startup.core_block_s)
+    assert [round(seconds or 0.0, 1) for seconds in told] == [214.1, 863.4, 415.4]
+    assert round(startup.bootstrap_s or 0.0) == 1498
+    assert block_summaries(rows)["all"]["start_block_height"] == 2
+
+
+def test_real_vats_are_paged_in_when_they_get_a_delivery_after_a_restart() -> None:
+    scanner, rows = rows_of("agoric-2025-wallets")
+    (row,) = [row for row in rows if row["pageIns"]]
+    assert (row["blockHeight"], row["pageIns"], row["evictions"]) == (12, 2, 0)
+    # They take most of the block's time.
+    assert row["swingsetTime"] > row["pageInTime"] > 0.7 * row["swingsetTime"]
+    paged = [vat for vat in scanner.vats.values() if vat.page_ins]
+    assert len(paged) == 2
