@@ -56,7 +56,7 @@ ALSO_LISTENS = (26656, 9090)
 """Ports of the chain node beside its RPC: to other nodes, and gRPC."""
 
 CHAIN_READY = 5400.0
-"""Seconds: bundling, bootstrap and core proposals took 31 minutes beside much other work, the replay
+"""Seconds: bundling, bootstrap and core proposals took 31 minutes beside other work, the replay
 of long transcripts takes as long.
 """
 CLIENT_READY = 1800.0
