@@ -27,7 +27,7 @@ RESERVE = 10**12
 
 
 def address(number: int) -> str:
-    """An account's address; its checksum is not right, and nobody checks it."""
+    """An account's address; its checksum is not right, which no test needs."""
     digits = "".join(bech32.ALPHABET[byte % 32] for byte in hashlib.sha256(b"%d" % number).digest())
     return f"agoric1{digits}{'q' * 6}"
 

@@ -262,7 +262,7 @@ esm@agoric-labs/esm#Agoric-built:
 
 tar@^6.0.0:
   version "6.1.0"
-  resolved "https://registry.yarnpkg.com/tar/-/tar-6.1.0.tgz#d1724e9bcc04b977b18d5c573b333a2207229a83"
+  resolved "https://npm.example.org/tar/-/tar-6.1.0.tgz#d1724e9bcc04b977b18d5c573b333a2207229a83"
 """
 ARCHIVE = "agoric-labs/esm@3603726ad4636b2f865f463188fcaade6375638e"
 

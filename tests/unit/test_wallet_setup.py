@@ -231,8 +231,8 @@ TOOL = """#!/usr/bin/env python3
 import base64, json, sys
 options = dict(o[2:].split("=", 1) for o in sys.argv if o.startswith("--") and "=" in o)
 assert sys.argv[1:3] == ["tx", "sign-batch"] and "--offline" in sys.argv
-if options["from"] == "nobody":
-    sys.exit("Error: nobody: key not found\\nUsage:\\n  agd tx sign-batch [file]")
+if options["from"] == "absent":
+    sys.exit("Error: absent: key not found\\nUsage:\\n  agd tx sign-batch [file]")
 key = base64.b64encode(b"k" * 33).decode()
 lines = open(sys.argv[3]).read().splitlines()
 with open(options["output-document"], "w") as out:
@@ -277,8 +277,8 @@ def test_a_sequence_of_zero_is_left_out_as_the_chain_leaves_it_out(signer: ToolS
 
 
 def test_the_tools_reason_is_told_without_its_page_of_usage(signer: ToolSigner) -> None:
-    with pytest.raises(LoadError, match=r"for nobody: Error: nobody: key not found$"):
-        signer.sign("nobody", Account(1, 1), [spend_action(address(1), "x")])
+    with pytest.raises(LoadError, match=r"for absent: Error: absent: key not found$"):
+        signer.sign("absent", Account(1, 1), [spend_action(address(1), "x")])
 
 
 def test_a_tool_that_is_not_there_is_named(tmp_path: Path) -> None:

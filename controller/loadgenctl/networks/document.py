@@ -42,7 +42,7 @@ class NetworkConfig:
     seeds: tuple[str, ...]
     rpc: tuple[str, ...]
     trust: TrustPoint | None = None
-    """The block that state-sync begins at, where whoever runs the network names one."""
+    """The block that state-sync begins at, if the operator of the network names one."""
 
     @property
     def gci_is_url(self) -> bool:

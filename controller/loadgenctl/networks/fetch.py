@@ -45,7 +45,7 @@ class Fetch(Protocol):
     """Reads one document of a URL."""
 
     def __call__(self, url: str, limit: Limit, *, private: bool = False) -> bytes:
-        """Raise `RunError` when nobody answers, `UsageError` for what may not be asked.
+        """Raise `RunError` when there is no answer, `UsageError` for what may not be asked.
 
         `private` as in `require_allowed`.
         """

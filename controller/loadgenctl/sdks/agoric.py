@@ -168,7 +168,7 @@ class AgoricSdk:
         )
 
     def _chain_env(self, ctx: RoleContext) -> dict[str, str]:
-        """What the chain is told beyond its traces."""
+        """Environment of the chain beside its traces."""
         # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
         debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
         placed = OWN_BOOTSTRAP if ctx.bootstrap else None

@@ -88,7 +88,7 @@ for package in {packages}; do
 done
 """
 
-# The submodules' checkouts are there already; the build is told to take them as they are.
+# The submodules' checkouts exist already: the build takes them as they are.
 PIN = """\
 if [ -e {path}/.git ]; then
   {variable}=$(git -C {path} rev-parse HEAD)

@@ -64,7 +64,7 @@ class VatLog:
         self._online.clear()
 
     def created(self, moment: Moment, fields: Fields) -> None:
-        """A vat was made, or is told of for the first time in a process."""
+        """A vat was made, or appears for the first time in a process."""
         vat = self.vat(fields["vatID"])
         vat.name = fields.get("name", vat.name)
         vat.dynamic = fields.get("dynamic", vat.dynamic)

@@ -159,7 +159,7 @@ class Online:
         self._workers[vat.id] = self._make_worker(vat, self._run_dir)
 
     def _bring(self, vat: Vat) -> None:
-        """Start a vat's process unless it runs; only the first time its startup is told."""
+        """Start a vat's process unless it runs; its startup is written only the first time."""
         if vat.has_worker and vat.id not in self._workers:
             self._launch(vat)
         new = vat.id not in self._created

@@ -228,7 +228,7 @@ class BlockSlog:
 
     @contextlib.contextmanager
     def commit(self) -> Iterator[None]:
-        """The block is committed within; then the process's memory is told, swept before."""
+        """The block is committed within; then the process's memory is collected and written."""
         if not self._form.monotime:
             yield
             return
