@@ -34,7 +34,11 @@ elif argv[0] == "init":
     config = home() / "config"
     config.mkdir(parents=True)
     fee = [{{"denom": "ubld", "amount": "1000000"}}] if modern else []
-    app = {{"swingset": {{"params": {{"fee_unit_price": fee}}}}}}
+    app = {{
+        "swingset": {{"params": {{"fee_unit_price": fee}}}},
+        "auth": {{"accounts": []}},
+        "bank": {{"balances": [], "supply": []}},
+    }}
     (config / "genesis.json").write_text(json.dumps({{"app_state": app}}))
     (config / "app.toml").write_text("[grpc]\\nenable = true\\n[grpc-web]\\nenable = true\\n")
     (config / "config.toml").write_text('[rpc]\\npprof_laddr = "localhost:6060"\\n')
@@ -136,6 +140,26 @@ def test_a_chain_does_not_listen_where_a_run_does_not_ask(of_today: World) -> No
     app = (config / "app.toml").read_text()
     assert app == "[grpc]\nenable = true\n[grpc-web]\nenable = false\n[rosetta]\nenable = false\n"
     assert (config / "config.toml").read_text() == '[rpc]\npprof_laddr = ""\n'
+
+
+def test_the_accounts_of_wallets_are_in_the_chains_home_so_that_saved_storage_has_them(
+    of_today: World, tmp_path: Path
+) -> None:
+    src = tmp_path / "src"
+    demo = src / "packages" / "vm-config" / "decentral-demo-config.json"
+    demo.parent.mkdir(parents=True)
+    demo.write_text("{}")
+    of_today.script("init_chain.py", "--helper", "agd", "--stable", "uist", "--wallets", str(src))
+    accounts = json.loads((of_today.project / "chain/wallets/accounts.json").read_text())
+    assert {task: len(of_task) for task, of_task in accounts.items()} == {
+        "faucet": 8,
+        "amm": 8,
+        "vault": 8,
+    }
+    # The chain is built beside its place and moved there.
+    home = f"--home={of_today.project / 'chain.part' / 'wallets' / 'keys'}"
+    shown = [call for call in of_today.calls() if call[3:4] == ["load-amm-0"]]
+    assert shown and all(call[-1] == home for call in shown)
 
 
 def test_a_chain_of_2021_keeps_its_genesis(of_2021: World) -> None:

@@ -48,10 +48,10 @@ def fit_genesis(file: Path, args: argparse.Namespace, accounts: wallets.Accounts
     file.write_text(json.dumps(changed, indent=2), encoding="utf-8")
 
 
-def prepare_wallets(args: argparse.Namespace, keys: Helper) -> wallets.Accounts:
-    """Accounts and bootstrap configuration of wallet load."""
-    accounts = wallets.make(keys)
-    wallets.save(args.project, accounts)
+def prepare_wallets(args: argparse.Namespace, chain: Path) -> wallets.Accounts:
+    """Make the accounts and the bootstrap configuration of wallet load."""
+    accounts = wallets.make(Helper(args.helper, wallets.folder(chain) / "keys"))
+    wallets.save(chain, accounts)
     made = bootstrap.write(args.project / "wallet", args.wallets, CODE, args.bootstrap)
     say(f"made {len(wallets.addresses(accounts))} accounts for wallets, and {made}")
     return accounts
@@ -75,7 +75,7 @@ def create(args: argparse.Namespace) -> None:
     provision = keys.address("provision")
     delegate = keys.address("delegate0")
 
-    accounts = prepare_wallets(args, keys) if args.wallets else {}
+    accounts = prepare_wallets(args, part) if args.wallets else {}
 
     node("init", "local-chain", f"--chain-id={CHAIN_ID}")
     config = part / "config"

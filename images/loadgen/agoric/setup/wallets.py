@@ -34,9 +34,17 @@ def make(keys: Helper) -> Accounts:
     }
 
 
-def save(project: Path, accounts: Accounts) -> Path:
-    """Write them down for the load driver."""
-    path = project / "wallets.json"
+def folder(chain: Path) -> Path:
+    """Where the load driver finds the accounts and their keyring: a part of the chain's home, so
+    that saved storage has them, too.
+    """
+    return chain / "wallets"
+
+
+def save(chain: Path, accounts: Accounts) -> Path:
+    """Write the accounts for the load driver."""
+    path = folder(chain) / "accounts.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(accounts, indent=2), encoding="utf-8")
     return path
 

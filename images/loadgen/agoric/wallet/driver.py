@@ -28,7 +28,7 @@ POLL = 0.5
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--project", type=Path, required=True, help="folder of chain and keys")
+    parser.add_argument("--project", type=Path, required=True, help="folder of the chain")
     parser.add_argument("--helper", required=True, help="the chain's command line tool")
     parser.add_argument("--stage", type=int, required=True, help="the run's stage")
     parser.add_argument("--rpc-port", type=int, default=PORT, help="of the chain's node")
@@ -37,7 +37,8 @@ def parse() -> argparse.Namespace:
 
 def pools(args: argparse.Namespace) -> Dict[str, Pool]:
     """A pool of wallets for each task. Raises LoadError where the chain is not made for them."""
-    file = args.project / "wallets.json"
+    folder = args.project / "chain" / "wallets"
+    file = folder / "accounts.json"
     try:
         accounts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -52,7 +53,7 @@ def pools(args: argparse.Namespace) -> Dict[str, Pool]:
     chain = Rpc(HOST, args.rpc_port)
     blocks = Blocks(chain, time.monotonic, pause)
     blocks.beyond(0, time.monotonic() + 600)
-    signer = ToolSigner(args.helper, args.project / "keys", CHAIN_ID)
+    signer = ToolSigner(args.helper, folder / "keys", CHAIN_ID)
     tools = Tools(chain, blocks, signer, time.monotonic, pause)
     brands = find(chain)
     # Numbers of offers are never used twice: the second is new with each start of this driver.
