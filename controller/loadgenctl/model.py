@@ -39,9 +39,8 @@ class StageSpec:
 
     index: int
     chain_only: bool
-    duration: float
-    """Seconds from the stage's start; negative: until interrupted. Where `load_duration_s` is
-    given, the same as that.
+    duration_s: float
+    """From the stage's start; negative: until interrupted. The same as `load_duration_s` if given.
     """
     save_storage: bool
     load: Mapping[str, Any] | None = None
@@ -51,7 +50,7 @@ class StageSpec:
     prepare: tuple[str, ...] = ()
     """Tasks of later stages that a chain-only stage makes ready, so that those stages are alike."""
     load_duration_s: float | None = None
-    """Seconds under load, from the moment the load begins; None: `duration` is the stage's end."""
+    """From the beginning of the load; None: the stage ends after `duration_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,10 @@ class RunPlan:
     output_dir: Path
     state_dir: Path
     stages: tuple[StageSpec, ...]
-    monitor_interval: float
-    """Seconds between full samples."""
-    light_interval: float
-    """Seconds between light samples (container totals)."""
+    monitor_interval_s: float
+    """Between full samples."""
+    light_interval_s: float
+    """Between light samples (container totals)."""
     reset: bool
     limits: Mapping[str, Limits]
     """Per role."""
@@ -191,8 +190,10 @@ class RunPlan:
     engine: str = "docker"
     """`docker` or `local`."""
     ports: Ports = field(default_factory=Ports)
-    timeouts: Mapping[str, float] = field(default_factory=dict)
-    """Seconds: per role to be ready; `block`, `cycle`: without one before the run is stalled."""
+    timeouts_s: Mapping[str, float] = field(default_factory=dict)
+    """Role → time limit to be ready; `block`, `cycle`: the time without one after which the run has
+    stalled; `provision`: time limit of a network to provision the client.
+    """
     checkout: bool = False
     """`source_dir` is empty: the revision is checked out and built there, and stays."""
     disk_needed: int | None = None

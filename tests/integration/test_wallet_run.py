@@ -105,7 +105,7 @@ def test_the_results_describe_the_offers(whole: WholeRun, desk: Desk) -> None:
     assert "Offers by smart wallets" in ended.stdout
     ended, _ = desk.do("regen", str(whole.records.folder), DOCKER_HOST="unix:///none")
     (told,) = [line for line in ended.stdout.splitlines() if "cycles.jsonl" in line]
-    assert told.endswith("as they were")
+    assert told.endswith("unchanged")
 
 
 def test_a_task_that_cannot_run_ends_the_run_at_once_and_says_why(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import pytest
 import typer
 from tests.unit.shell import Shell
 
-from loadgenctl.cli.commands.group import QuickGroup
+from loadgenctl.cli.parameters import QuickGroup
 from loadgenctl.plan.options import OPTIONS
 from loadgenctl.version import VERSION
 

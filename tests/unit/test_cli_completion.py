@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadgenctl.cli.completion import complete_option
+from loadgenctl.cli.options import complete_option
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +40,7 @@ def asked(line: str) -> list[str]:
 def test_options_of_a_run_are_completed_with_their_help() -> None:
     found = dict(complete_option([], "--stage.d"))
     assert list(found) == ["--stage.duration"]
-    assert "minutes" in found["--stage.duration"]
+    assert "Minutes" in found["--stage.duration"]
     assert all("\n" not in about and len(about) <= 60 for _, about in complete_option([], "--"))
 
 

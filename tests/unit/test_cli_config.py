@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from tests.unit.shell import Shell
 
-from loadgenctl.cli.inputs import find_config
 from loadgenctl.errors import UsageError
 from loadgenctl.plan.options import OPTIONS
-from loadgenctl.plan.trust import HARMLESS, NEEDS_TRUST, WITHIN
+from loadgenctl.plan.trust import HARMLESS, NEEDS_TRUST, WITHIN, find_config
 
 
 @pytest.fixture
@@ -177,7 +176,7 @@ def test_a_file_that_is_named_may_set_everything(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("mode", "owner", "why"),
     [
-        (0o646, None, "can be changed by everybody"),
+        (0o646, None, "can be changed by every user"),
         (0o664, None, "can be changed by others of its group"),
         (0o644, 4242, "belongs to another user"),
     ],

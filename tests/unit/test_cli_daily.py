@@ -9,8 +9,8 @@ import pytest
 from tests.fakes import FakeClock
 from tests.unit.shell import Shell
 
+from loadgenctl.cli.daily import run_options
 from loadgenctl.cli.inputs import Inputs
-from loadgenctl.cli.many import run_options
 from loadgenctl.daily.lock import LOCK, sole_instance
 from loadgenctl.plan.purposes import ONE_RUN_KEYS
 from loadgenctl.plan.settings import merge

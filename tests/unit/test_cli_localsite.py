@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadgenctl.cli.localsite import keep_gitconfig, local_build_settings
+from loadgenctl.cli.wiring import keep_gitconfig, local_build_settings
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.model import Mount
 from loadgenctl.site import GitRewrite, SiteSettings

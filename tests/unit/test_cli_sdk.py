@@ -12,8 +12,7 @@ from tests.unit.shell import Shell
 
 from loadgenctl import resources
 from loadgenctl.cli.inputs import read_for_build
-from loadgenctl.cli.making import KEPT_LOGS, new_log
-from loadgenctl.cli.sdk import remove_sdks, show_made, show_sdks
+from loadgenctl.cli.sdk import KEPT_LOGS, new_log, remove_sdks, show_made, show_sdks
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.run.making import Made, Wanted

@@ -14,19 +14,27 @@ from tests.unit.test_compose_file import filled_in
 from tests.worlds import World
 
 from loadgenctl import resources
-from loadgenctl.cli.compose import next_steps
+from loadgenctl.cli.compose import FILE, LaidOut, lay_out, next_steps
 from loadgenctl.engines import labels
 from loadgenctl.engines.docker_spec import host_config_arguments
 from loadgenctl.errors import BuildError, OutputFolderError, UsageError
-from loadgenctl.model import Command, ResolvedRevision
-from loadgenctl.roles import byhand
-from loadgenctl.roles.byhand import DONE, HEALTHY, STARTED, in_turn
+from loadgenctl.model import Command, Limits, ResolvedRevision
 from loadgenctl.roles.pod import PodFolders, PodOptions
-from loadgenctl.run.compose import FILE, LaidOut, lay_out
-from loadgenctl.run.composefile import render
-from loadgenctl.sdks import agoric, eras
-from loadgenctl.sdks.base import RoleContext
+from loadgenctl.run.composefile import (
+    DONE,
+    HEALTHY,
+    STARTED,
+    compose_file,
+    in_turn,
+    services,
+)
+from loadgenctl.sdks import agoric, eras, sim
+from loadgenctl.sdks.base import RoleContext, SdkFamily
 
+AGORIC = ResolvedRevision("agoric", "main", "ab" * 20, 0, "ab" * 20, "https://x.test/sdk")
+BUNDLED = ResolvedRevision("sim", "bundled", None, None, "cd" * 20, "bundled")
+STORED = Path(__file__).parents[1] / "data" / "compose-sim.yaml"
+"""A file as written before the template was replaced; see `test_the_file_says_what_it_said`."""
 ONE_SHOTS = ("create-chain", "create-client", "provision", "ready")
 
 
@@ -43,6 +51,17 @@ class Bench(World):
         assert set(document) == {"services"}
         found: dict[str, Any] = filled_in(document["services"])
         return found
+
+
+def file_of(family: SdkFamily, folder: Path, resolved: ResolvedRevision) -> str:
+    """The text of the compose file of a family's roles, in `folder`."""
+    limits = {"chain": Limits(cpus=1.5, memory_bytes=2**30, pids=4096), "solo": Limits(pids=99)}
+    options = PodOptions(
+        "0123456789", "image:1", "1000:1000", owner=None, limits=limits, publish=True
+    )
+    folders = PodFolders(source=folder / "src é", shared=folder / "$shared", state=folder / "state")
+    made = services(family, RoleContext(stage=0), options, folders, {"solo": 12.5})
+    return compose_file(made, resolved, family)
 
 
 @pytest.fixture
@@ -250,18 +269,21 @@ def test_a_checkout_of_one_s_own_is_mounted_as_it_is(bench: Bench, tmp_path: Pat
 def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> None:
     family = agoric.AgoricSdk(era)
     context = RoleContext(stage=0)
-    clients = (family.solo(context),)
-    recipes = byhand.Recipes(family.chain(context), clients, family.loadgen(context))
-    options = PodOptions("0123456789", "image:1", "1:1", owner=None, publish=True)
-    folders = PodFolders(source=tmp_path / "src", shared=tmp_path, state=tmp_path / "state")
-    resolved = ResolvedRevision("agoric", "main", "ab" * 20, 0, "ab" * 20, "https://x.test/sdk")
-    text = render(byhand.services(options, folders, recipes, {}), resolved, family)
-    found = filled_in(yaml.safe_load(text)["services"])
-    assert recipes.chain.state_probe is not None
-    assert recipes.chain.state_probe in found["create-chain"]["command"][1]
+    found = filled_in(yaml.safe_load(file_of(family, tmp_path, AGORIC))["services"])
+    probe = family.chain(context).state_probe
+    assert probe is not None
+    assert probe in found["create-chain"]["command"][1]
     assert found["chain"]["stop_grace_period"] == "60s"
-    assert found["solo"]["working_dir"] == clients[0].command.workdir
-    assert "SIMULATED" not in text
+    assert found["solo"]["working_dir"] == family.solo(context).command.workdir
+    assert "SIMULATED" not in file_of(family, tmp_path, AGORIC)
+
+
+def test_the_file_says_what_it_said_before_the_template_was_replaced() -> None:
+    text = file_of(sim.SimSdk("1"), Path("/by hand"), BUNDLED)
+    stored = STORED.read_text("utf-8")
+    assert yaml.safe_load(text) == yaml.safe_load(stored)
+    about = [line for line in stored.splitlines() if line.startswith("  # ")]
+    assert [line for line in text.splitlines() if line.startswith("  # ")] == about
 
 
 def shell(command: Command, **env: str) -> subprocess.CompletedProcess[str]:
@@ -311,7 +333,8 @@ def test_no_commands_succeed() -> None:
 
 
 def test_the_next_steps_can_be_pasted_into_a_shell() -> None:
-    text = next_steps(Path("/a b/compose.yaml"), Path("/a b/events"), Path("/a b/state"))
+    made = LaidOut(Path("/a b/compose.yaml"), Path("/a b/events"), Path("/a b/state"))
+    text = next_steps(made)
     assert "docker compose -f '/a b/compose.yaml' up --detach" in text
     assert "curl http://127.0.0.1:3352/config" in text
     assert (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import FakeClock
 
-from loadgenctl.cli.many import seconds
+from loadgenctl.cli.daily import seconds
 from loadgenctl.clock import SystemClock
 from loadgenctl.daily.attempts import Order
 from loadgenctl.daily.journal import Journal

@@ -24,9 +24,9 @@ def test_defaults() -> None:
     made = plan()
     assert made.output_dir == Path("/here/results/run-1000")
     assert made.state_dir == made.output_dir / "state"
-    assert made.monitor_interval == 300
+    assert made.monitor_interval_s == 300
     assert [stage.chain_only for stage in made.stages] == [True, False, False, False, False, True]
-    assert [stage.duration for stage in made.stages] == [0, 21600, 21600, 21600, 21600, 0]
+    assert [stage.duration_s for stage in made.stages] == [0, 21600, 21600, 21600, 21600, 0]
     assert [stage.save_storage for stage in made.stages] == [True, True, True, True, True, False]
     assert made.stages[1].load == {"faucet": {"interval": 60}}
     assert made.stages[0].load is None
@@ -36,7 +36,7 @@ def test_a_load_lifts_chain_only() -> None:
     made = plan("--stages 3 --stage.0.loadgen.faucet.interval 5")
     assert [stage.chain_only for stage in made.stages] == [False, False, True]
     assert made.stages[0].load == {"faucet": {"interval": 5}}
-    assert made.stages[0].duration == 21600
+    assert made.stages[0].duration_s == 21600
 
 
 def test_a_stages_own_tasks_replace_the_shared_ones() -> None:
@@ -132,7 +132,7 @@ def test_order_of_sources() -> None:
     }
     made = plan("--stages 5", env, file)
     assert len(made.stages) == 5
-    assert made.stages[1].duration == 1200
+    assert made.stages[1].duration_s == 1200
     assert made.stages[1].save_storage is False
     assert made.output_dir == Path("/env")
     assert made.revision == "abcdef12"
@@ -230,7 +230,7 @@ def test_a_networks_origin_is_its_profiles_unless_named() -> None:
 def test_a_network_goes_on_while_its_node_is_alone() -> None:
     made = plan("--profile testnet --stages 3 --stage.duration 10")
     assert [stage.chain_only for stage in made.stages] == [True, False, True]
-    assert [stage.duration for stage in made.stages] == [600, 600, 600]
+    assert [stage.duration_s for stage in made.stages] == [600, 600, 600]
 
 
 def test_without_a_node_every_stage_loads() -> None:
@@ -324,9 +324,9 @@ def test_acceptance_tests_decide_when_the_last_stage_ends() -> None:
     talking = "--profile testnet --chain-only --stages 3 --acceptance-integration-message-file m"
     made = plan(talking)
     assert made.message_file == Path("/here/m")
-    assert [stage.duration < 0 for stage in made.stages] == [False, False, True]
-    assert [stage.duration for stage in made.stages[:2]] == [0, 0]
-    assert [stage.duration for stage in plan(f"{talking} --stage.2.duration 5").stages][2] == 300
+    assert [stage.duration_s < 0 for stage in made.stages] == [False, False, True]
+    assert [stage.duration_s for stage in made.stages[:2]] == [0, 0]
+    assert [stage.duration_s for stage in plan(f"{talking} --stage.2.duration 5").stages][2] == 300
 
 
 def test_traces_are_named_or_all() -> None:

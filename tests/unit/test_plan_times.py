@@ -48,9 +48,9 @@ def test_every_source_of_options_takes_units_and_plain_numbers_keep_theirs() -> 
         now=0,
         cwd=Path("/"),
     )
-    assert [stage.duration for stage in plan.stages] == [0, 3600, 90, 0]
-    assert (plan.monitor_interval, plan.light_interval) == (30, 60)
-    assert plan.timeouts == {"block": 180, "chain": 120, "cycle": 700}
+    assert [stage.duration_s for stage in plan.stages] == [0, 3600, 90, 0]
+    assert (plan.monitor_interval_s, plan.light_interval_s) == (30, 60)
+    assert plan.timeouts_s == {"block": 180, "chain": 120, "cycle": 700}
 
 
 def test_a_task_s_times_take_units_too() -> None:

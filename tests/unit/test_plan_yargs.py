@@ -48,7 +48,7 @@ def _stage(stage: StageSpec) -> list[Any]:
         # Handed to the load tool by the original, kept by the run here.
         load = {**({} if load == "default" else load), "cycles": stage.cycles}
     kind = "chain" if stage.chain_only else "load"
-    return [kind, round(stage.duration / 60, 6), stage.save_storage, load]
+    return [kind, round(stage.duration_s / 60, 6), stage.save_storage, load]
 
 
 def _options(plan: RunPlan) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _options(plan: RunPlan) -> dict[str, Any]:
     named = plan.output_dir != Path("/here/results/run-0")
     return {
         "reset": plan.reset,
-        "monitorMinutes": plan.monitor_interval / 60,
+        "monitorMinutes": plan.monitor_interval_s / 60,
         "outputDir": plan.output_dir.name if named else None,
         "testData": {camel_case(name): value for name, value in plan.test_data.items()} or None,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.resumed import changes, with_changes
 from loadgenctl.plan.settings import merge
 from loadgenctl.records.encode import document_bytes
-from loadgenctl.records.recorded import recorded_plan
+from loadgenctl.records.recorded import plan_document, recorded_plan
 
 LINES = (
     "",
@@ -34,7 +33,7 @@ def planned(line: str) -> RunPlan:
 
 def recorded(plan: RunPlan) -> Any:
     """As run.json has it."""
-    return json.loads(document_bytes({"plan": asdict(plan)}))
+    return json.loads(document_bytes({"plan": plan_document(plan)}))
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -70,7 +69,7 @@ def test_what_is_missing_is_told_unless_it_has_a_default() -> None:
     del document["plan"]["state_dir"]
     with pytest.raises(UsageError, match=r"plan\.state_dir is missing"):
         recorded_plan(document)
-    with pytest.raises(UsageError, match="tells no plan"):
+    with pytest.raises(UsageError, match="has no plan"):
         recorded_plan({})
 
 
@@ -96,7 +95,7 @@ def test_whatever_stands_there_it_is_a_plan_or_a_mistake(name: str, value: Any) 
 def test_what_changes_nothing_of_what_is_measured_may_be_given() -> None:
     given_beside = changes(["--timeout.chain", "900", "--disk.reserve=1g"])
     plan = with_changes(planned("--timeout.solo 5"), given_beside)
-    assert plan.timeouts == {"solo": 5.0, "chain": 900.0}
+    assert plan.timeouts_s == {"solo": 5.0, "chain": 900.0}
     assert (plan.disk_reserve, plan.disk_needed) == (1 << 30, None)
 
 

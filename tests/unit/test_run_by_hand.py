@@ -36,7 +36,7 @@ def plan(line: str = "", file: Mapping[str, Any] | None = None) -> RunPlan:
 def test_the_plan_is_one_stage_without_end_or_load_and_with_ports() -> None:
     made = plan()
     (stage,) = made.stages
-    assert stage.duration < 0
+    assert stage.duration_s < 0
     assert stage.load == {}
     assert not stage.chain_only
     assert not stage.save_storage

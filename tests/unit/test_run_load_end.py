@@ -189,7 +189,7 @@ def test_the_time_left_of_a_load_is_told(world: World) -> None:
 def test_a_stage_s_own_duration_goes_before_the_shared_one_of_its_load() -> None:
     stages = planned("--stages 4 --stage.load-duration 10 --stage.2.duration 30").stages
     assert [stage.load_duration_s for stage in stages] == [None, 600, None, None]
-    assert [stage.duration for stage in stages] == [0, 600, 1800, 0]
+    assert [stage.duration_s for stage in stages] == [0, 600, 1800, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""The command line: `loadgenctl COMMAND`. Errors become an exit here and nowhere else.
+"""The command line: `loadgenctl COMMAND`. Errors become exit codes here and nowhere else.
 
-What is imported here is imported at every start: see `cli.commands`.
+The modules of all commands are imported at every start. So that `--help` is quick, they import what
+a command needs (engine client, parsers, compressors, rich) in the functions that use it.
 """
 
 from __future__ import annotations
@@ -13,27 +14,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from loadgenctl.cli.commands.byhand import compose_command, up_command
-from loadgenctl.cli.commands.daily import ManyRunsCommand, daily_command, queue_command
-from loadgenctl.cli.commands.engine import clean_command, image_app, sdk_app
-from loadgenctl.cli.commands.group import QuickGroup
-from loadgenctl.cli.commands.load import load_app
-from loadgenctl.cli.commands.results import (
-    list_command,
-    regen_command,
-    slog_app,
-    stats_command,
-    top_command,
-)
-from loadgenctl.cli.commands.run import (
-    PASS_ON,
-    ByHandCommand,
-    OptionsCommand,
-    UpCommand,
-    options_command,
-    run_command,
-)
+from loadgenctl.cli.clean import clean_command
+from loadgenctl.cli.commands.results import list_command, slog_app, stats_command, top_command
+from loadgenctl.cli.compose import ByHandCommand, compose_command
+from loadgenctl.cli.daily import ManyRunsCommand, daily_command
+from loadgenctl.cli.image import image_app
+from loadgenctl.cli.load import load_app
+from loadgenctl.cli.options import options_command
+from loadgenctl.cli.parameters import PASS_ON, OptionsCommand, QuickGroup
+from loadgenctl.cli.queue import queue_command
+from loadgenctl.cli.regen import regen_command
+from loadgenctl.cli.run import run_command
+from loadgenctl.cli.sdk import sdk_app
 from loadgenctl.cli.streams import finished, printed
+from loadgenctl.cli.up import UpCommand, up_command
 from loadgenctl.errors import Interrupted, LoadgenError, OutputLost, ReaderGone, UsageError
 from loadgenctl.program import as_called
 from loadgenctl.version import VERSION
@@ -46,8 +40,9 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="Measure how a blockchain SDK revision performs under load: build it, run chain, client"
-    " and load generator in containers, stage by stage, and keep results that can be compared.",
+    help="Measure how a blockchain SDK revision performs under load. Builds the revision, runs"
+    " chain, client and load generator in containers, stage by stage, and records results that can"
+    " be compared.",
 )
 _EPILOG = "Try it without an SDK: loadgenctl run --sdk sim --stages 3 --stage.duration 1"
 
@@ -85,7 +80,7 @@ app.command("compose", cls=ByHandCommand, context_settings=PASS_ON)(compose_comm
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Entry point: run the command, turn its error into the exit code that it owns.
+    """Entry point: run the command, turn its error into that error's exit code.
 
     `arguments` without the program's name; None: those of this process.
     """
@@ -94,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
-    """Run the command; where it fails, show why."""
+    """Run the command; if it fails, show why."""
     try:
         code = _run(arguments)
-        # What cannot be printed is known only now.
+        # Output that cannot be written shows only now.
         sys.stdout.flush()
     except ReaderGone as error:
         return error.exit_code
@@ -122,7 +117,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """The command's exit code. Raises what the command raises, and what typer has shown already."""
+    """The command's exit code. Raises what the command raises."""
     app.info.epilog = as_called(_EPILOG)
     try:
         app(arguments, prog_name="loadgenctl")
@@ -132,14 +127,14 @@ def _run(arguments: Sequence[str]) -> int:
         if code == Interrupted.exit_code and not printed():
             return _failed(arguments, Interrupted("interrupted by SIGINT"))
         if words is not None:
-            # A mistake on the command line that typer has found, and shown.
+            # A usage error, which typer has already shown.
             return _failed(arguments, UsageError(words()))
         return code
     return 0
 
 
 def _failed(arguments: Sequence[str], error: LoadgenError) -> int:
-    """The exit code of the error, which is also printed as JSON where JSON was asked for."""
+    """The exit code of the error, which is also printed as JSON with `--json`."""
     options = itertools.takewhile(lambda word: word != "--", arguments)
     if JSON_FLAG in options and not printed():
         from loadgenctl.cli.output import print_json
@@ -149,7 +144,7 @@ def _failed(arguments: Sequence[str], error: LoadgenError) -> int:
             print_json(failure_document(error))
             sys.stdout.flush()
         except (OutputLost, ReaderGone):
-            # The code says the first that went wrong, and standard error says the rest.
+            # The exit code is that of the first error; standard error shows the rest.
             return error.exit_code
     return error.exit_code
 

@@ -1,27 +1,49 @@
-"""`loadgenctl clean`: remove what dead runs left, and mark their results folders."""
+"""`loadgenctl clean`: remove what dead runs left behind, and mark their results folders."""
 
 from __future__ import annotations
 
 import sys
+from typing import Annotated, Literal
 
-from loadgenctl.cli.console import clean
-from loadgenctl.cli.wiring import DOCKER, ENGINES, connect
-from loadgenctl.errors import EngineError, EngineUnavailable
-from loadgenctl.run.leftovers import Swept, sweep
+import typer
+
+from loadgenctl.cli.streams import keep_going
+
+
+def clean_command(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be removed, remove nothing.")
+    ] = False,
+    engine: Annotated[
+        Literal["docker", "local"] | None,
+        typer.Option("--engine", help="Clean this engine only. Default: both."),
+    ] = None,
+) -> None:
+    """Remove containers, networks, volumes and processes left behind by dead runs.
+
+    Only runs of this machine are cleaned. Their results folders are kept and marked as interrupted.
+    """
+    keep_going()
+    clean_engines(engine, dry_run=dry_run)
 
 
 def clean_engines(only: str | None, *, dry_run: bool) -> None:
-    """Remove what dead runs of this machine left behind: on one engine, or on all.
+    """Remove what dead runs of this machine left behind, on the engine `only` or on all.
 
-    Raises `EngineUnavailable` for one that does not answer, `OSError` for one whose folder cannot
-    be read, and `EngineError` for what cannot be removed: the first of them, after all else was
-    done.
+    Raises the first error when all engines were tried: `EngineUnavailable` for one that does not
+    answer, `OSError` for one whose folder cannot be read, `EngineError` for what cannot be removed.
     """
+    from loadgenctl.cli.console import clean
+    from loadgenctl.cli.wiring import DOCKER, ENGINES, connect
+    from loadgenctl.errors import EngineError, EngineUnavailable
+    from loadgenctl.run.leftovers import sweep
+
     found = 0
     troubles: list[EngineError | OSError] = []
     for kind in ENGINES if only is None else (only,):
         try:
-            swept = _sweep(kind, dry_run=dry_run)
+            with connect(kind) as engine:
+                swept = sweep(engine, dry_run=dry_run)
         except EngineUnavailable as error:
             if only is None and kind == DOCKER:
                 error.hint = f"{error.hint}; --engine local cleans without Docker"
@@ -43,8 +65,3 @@ def clean_engines(only: str | None, *, dry_run: bool) -> None:
         raise troubles[0]
     if not found:
         sys.stdout.write("nothing to remove\n")
-
-
-def _sweep(kind: str, *, dry_run: bool) -> Swept:
-    with connect(kind) as engine:
-        return sweep(engine, dry_run=dry_run)

@@ -1,25 +1,70 @@
-"""`loadgenctl run --dry-run`: what a run would do. Needs no engine, and fetches nothing."""
+"""`--dry-run`: what a run would do, and with which SDK. Needs no engine and fetches nothing."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 
+from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.console import clean
-from loadgenctl.cli.foresee import Foreseen
 from loadgenctl.cli.output import print_json
 from loadgenctl.cli.tables import print_list, width_for
+from loadgenctl.clock import SystemClock
+from loadgenctl.errors import RevisionNotFound, UsageError
 from loadgenctl.model import RunPlan, StageSpec
 from loadgenctl.plan.times import words
+from loadgenctl.process import Runner
+from loadgenctl.records.recorded import plan_document
 from loadgenctl.reports.tables import Column, Table, flowing
 from loadgenctl.reports.text import print_lines
 from loadgenctl.reports.words import harmless, number
 from loadgenctl.run.resume import Resumption
-from loadgenctl.sources.giturl import without_credentials
+from loadgenctl.sources.base import SourceRequest
+from loadgenctl.sources.git import DEFAULT_REPOSITORY, GitSource
+from loadgenctl.sources.giturl import parse_repository, without_credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """The SDK that a plan would use."""
+
+    where: str
+    """A folder, `bundled`, or a revision and its repository, without credentials."""
+    commit: str | None = None
+    """Of a repository's revision, if it is known."""
+    note: str | None = None
+    """Why it is not known."""
+
+
+def foresee(plan: RunPlan, rewrite: Callable[[str], str]) -> Foreseen:
+    """Look the plan's revision up in its repository; `rewrite` is the site's rule for addresses.
+
+    If a remote repository does not answer, the result has a note. Raises `RevisionNotFound`, and
+    `UsageError` for an invalid address or a folder that is not a repository.
+    """
+    if plan.source_dir is not None and not plan.checkout:
+        return Foreseen(str(plan.source_dir))
+    into = f", to be built in {plan.source_dir}" if plan.checkout else ""
+    if plan.sdk == "sim" and plan.repository is None:
+        return Foreseen(f"bundled{into}")
+    repository = parse_repository(plan.repository or DEFAULT_REPOSITORY)
+    where = f"revision {plan.revision or 'HEAD'} of {repository.public}{into}"
+    source = GitSource(Runner(), cache_dir(), rewrite, SystemClock())
+    try:
+        commit = source.look(SourceRequest(plan.sdk, plan.revision, plan.repository))
+    except RevisionNotFound:
+        raise
+    except UsageError as error:
+        if repository.local is not None:
+            raise
+        return Foreseen(where, note=f"the revision was not checked: {error.message}")
+    if commit is None:
+        return Foreseen(where, note="the run fetches the repository to look for this commit")
+    return Foreseen(where, commit)
 
 
 def print_plan(
@@ -30,13 +75,13 @@ def print_plan(
     sdk: Foreseen | None = None,
     variables: Sequence[str] = (),
 ) -> None:
-    """The plan, stage by stage; of a resumed run, the stages that are left.
+    """Print the plan, stage by stage; for a resumed run, its remaining stages.
 
-    `sdk` is what is known of the SDK, `variables` are those of the environment that set options.
+    `variables` are the environment variables that set options.
     """
     if as_json:
         repository = plan.repository and without_credentials(plan.repository)
-        document = asdict(plan) | {"repository": repository}
+        document = plan_document(plan) | {"repository": repository}
         if sdk is not None:
             document |= {"commit": sdk.commit}
         if resumption is not None:
@@ -59,12 +104,12 @@ def print_plan(
 
 
 def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) -> None:
-    """A table of the stages, and below it their loads, which are often alike."""
+    """Print a table of the stages, and below it each distinct load once."""
     columns = [Column("stage", "whole"), Column("runs", "whole"), Column("minutes")]
     columns += [Column("cycles"), Column("saved", "whole")]
     rows, loads = [], defaultdict(list)
     for stage in stages:
-        minutes = "until interrupted" if stage.duration < 0 else f"{stage.duration / 60:g}"
+        minutes = "until interrupted" if stage.duration_s < 0 else f"{stage.duration_s / 60:g}"
         if stage.load_duration_s is not None:
             minutes = f"{minutes} under load"
         saved = "yes" if stage.save_storage else "no"
@@ -95,17 +140,17 @@ def _head(plan: RunPlan, sdk: Foreseen | None, variables: Sequence[str]) -> Iter
 
 
 def _total(stages: Sequence[StageSpec]) -> str:
-    """How long the stages take; the build and the starts of the roles come on top."""
+    """The time of all stages, without the build and the starts of the roles."""
     count = f"{len(stages)} stage{'' if len(stages) == 1 else 's'}"
-    if any(stage.duration < 0 for stage in stages):
+    if any(stage.duration_s < 0 for stage in stages):
         return f"{count}: until interrupted"
-    took = words(sum(stage.duration for stage in stages))
+    took = words(sum(stage.duration_s for stage in stages))
     limit = "at most " if any(stage.cycles for stage in stages) else ""
     return f"{count}: {limit}{took}, and the time for the build and for starts"
 
 
 def _commands(plan: RunPlan) -> Iterator[str]:
-    """What the load acts through, and what would run beside the roles in their containers."""
+    """What the load acts through, and what would run outside the roles' containers."""
     if plan.client == "wallet":
         yield "the load acts through smart wallets, without a client"
     if plan.compute_limit is not None:

@@ -1,4 +1,4 @@
-"""`loadgenctl load`: the load of a running run."""
+"""`loadgenctl load`: the load of a run in progress."""
 
 from __future__ import annotations
 
@@ -6,32 +6,66 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from loadgenctl.cli.output import print_json
-from loadgenctl.cli.runs import RUN_ID, find_run
-from loadgenctl.cli.wiring import DOCKER, LOCAL, connect
-from loadgenctl.engines import labels
-from loadgenctl.engines.base import Engine, ExecResult, Handle, Leftover
+import typer
+
+from loadgenctl.cli.parameters import QuickGroup
+from loadgenctl.cli.streams import keep_going
 from loadgenctl.errors import EngineUnavailable, UsageError
-from loadgenctl.plan.times import with_seconds
-from loadgenctl.records.reader import RunFolder
-from loadgenctl.roles.loadclient import LoadClient
-from loadgenctl.roles.loadconfig import validate_config
+
+if TYPE_CHECKING:
+    from loadgenctl.engines.base import Engine, ExecResult, Handle, Leftover
+    from loadgenctl.roles.loadclient import LoadClient
 
 LOADGEN = "loadgen"
-TIMEOUT = 15.0
-"""Seconds the service may take to answer."""
+TIMEOUT_S = 15.0
+"""Time limit for an answer of the service."""
+
+load_app = typer.Typer(
+    cls=QuickGroup, no_args_is_help=True, help="Show or change the load of a run in progress."
+)
+config_app = typer.Typer(
+    cls=QuickGroup, no_args_is_help=True, help="Which tasks run, and how often."
+)
+load_app.add_typer(config_app, name="config")
 
 
-def get_config(run: str | None) -> None:
-    """Print the load config in force."""
+@config_app.command("get")
+def get_command(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Results folder, name below results/, or run id. Default: the only run in"
+            " progress.",
+        ),
+    ] = None,
+) -> None:
+    """Print the current load config as JSON."""
+    from loadgenctl.cli.output import print_json
+
     with _engines() as engines:
         print_json(client_of(engines, run).get())
 
 
-def set_config(words: Sequence[str]) -> None:
-    """Set the load config, `[RUN] JSON`, and print the one that is then in force."""
+@config_app.command("set")
+def set_command(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] JSON", help="""The new config, e.g. '{"faucet": {"interval": 10}}'."""
+        ),
+    ],
+) -> None:
+    """Set the load config of the running stage, and print the resulting config.
+
+    Tasks that are left out are turned off. {} turns all tasks off. Times may have units
+    (`"interval": "2m"`). The end of the stage and the next stages do not change.
+    """
+    from loadgenctl.cli.output import print_json
+
+    keep_going()
     run, text = split(words)
     config = parse(text)
     with _engines() as engines:
@@ -52,6 +86,9 @@ def split(words: Sequence[str]) -> tuple[str | None, str]:
 
 def parse(text: str) -> dict[str, Any]:
     """The config as it is sent. Raises `UsageError` for what the service would refuse."""
+    from loadgenctl.plan.times import with_seconds
+    from loadgenctl.roles.loadconfig import validate_config
+
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -65,30 +102,37 @@ def parse(text: str) -> dict[str, Any]:
 @contextmanager
 def _engines() -> Iterator[list[Engine]]:
     """The engines that may have a run. Raises `EngineUnavailable`."""
+    from loadgenctl.cli.wiring import DOCKER, LOCAL, connect
+
     with ExitStack() as stack:
         local = stack.enter_context(connect(LOCAL))
         engines = [local]
         try:
             engines.append(stack.enter_context(connect(DOCKER)))
         except EngineUnavailable:
-            # It does not matter to a run that is in progress on the other one.
-            if not any(_goes_on(item) for item in local.leftovers()):
+            # A run on the local engine needs no Docker.
+            if not any(_in_progress(item) for item in local.leftovers()):
                 raise
         yield engines
 
 
 def client_of(engines: Sequence[Engine], run: str | None) -> LoadClient:
-    """Speaks to the load service of a run: a results folder, a run's id, or the only one."""
+    """A client for the load service of a run: a results folder, a run's id, or the only one."""
+    from loadgenctl.roles.loadclient import LoadClient
+
     engine, handle = find_loadgen(engines, None if run is None else run_id(run))
 
     def execute(argv: Sequence[str]) -> ExecResult:
-        return engine.exec(handle, argv, timeout=TIMEOUT)
+        return engine.exec(handle, argv, timeout=TIMEOUT_S)
 
     return LoadClient(execute)
 
 
 def run_id(run: str) -> str:
     """The id of the run that a person named. Raises `UsageError`."""
+    from loadgenctl.cli.runs import RUN_ID, find_run
+    from loadgenctl.records.reader import RunFolder
+
     if RUN_ID.fullmatch(run) and not Path(run).exists():
         return run
     folder = RunFolder(find_run(run))
@@ -102,11 +146,14 @@ def run_id(run: str) -> str:
 
 def find_loadgen(engines: Sequence[Engine], run: str | None) -> tuple[Engine, Handle]:
     """The load generator of that run, or of the only run that has one. Raises `UsageError`."""
+    from loadgenctl.engines import labels
+    from loadgenctl.engines.base import Handle
+
     found: dict[str, tuple[Engine, Handle]] = {}
     runs = set()
     for engine, item in [(each, item) for each in engines for item in each.leftovers()]:
         name = item.labels.get(labels.RUN, "")
-        if run not in (None, name) or not _goes_on(item):
+        if run not in (None, name) or not _in_progress(item):
             continue
         runs.add(name)
         handle = Handle(item.name, item.id, LOADGEN)
@@ -122,18 +169,20 @@ def find_loadgen(engines: Sequence[Engine], run: str | None) -> tuple[Engine, Ha
     return next(iter(found.values()))
 
 
-def _goes_on(item: Leftover) -> bool:
+def _in_progress(item: Leftover) -> bool:
+    from loadgenctl.engines import labels
+
     return item.kind == "container" and not labels.owned_by_dead_process(item.labels)
 
 
 def _nothing(run: str | None, runs: set[str]) -> UsageError:
-    hint = "a load generator runs in the stages with load, once the chain is ready"
+    if run is None and not runs:
+        return UsageError("no run is running", hint="start a run: loadgenctl run")
     if run is not None and not runs:
         return UsageError(
             f"the run {run} is not running", hint="`loadgenctl list` shows the runs in results/"
         )
-    who = f"the run {run}" if run is not None else "no run" if runs else ""
-    if not who:
-        return UsageError("no run is running", hint="start a run: loadgenctl run")
-    verb = "has no load generator now" if run is not None else "has a load generator now"
-    return UsageError(f"{who} {verb}", hint=hint)
+    hint = "a load generator runs in the stages with load, once the chain is ready"
+    if run is not None:
+        return UsageError(f"the run {run} has no load generator now", hint=hint)
+    return UsageError("no run has a load generator now", hint=hint)

@@ -1,4 +1,4 @@
-"""`loadgenctl queue`: a list of revisions, on the real seams."""
+"""`loadgenctl queue`: measure a list of revisions."""
 
 from __future__ import annotations
 
@@ -7,54 +7,77 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from loadgenctl.cli.inputs import read, read_for_many
-from loadgenctl.cli.many import Speaker, many_runs, run_options, seconds
-from loadgenctl.cli.tables import print_table
-from loadgenctl.cli.wiring import engine_ready, git_source
-from loadgenctl.daily.queue import PREFIX, Queue, Result, exit_code, parse, prepare
+import typer
+
+from loadgenctl.cli.daily import (
+    QuietMany,
+    RetryAfter,
+    Speaker,
+    many_runs,
+    run_options,
+    seconds,
+)
+from loadgenctl.cli.parameters import Config
+from loadgenctl.cli.streams import keep_going
 from loadgenctl.errors import Interrupted, UsageError
-from loadgenctl.model import ResolvedRevision, RunPlan
-from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.sources.base import SourceRequest
-from loadgenctl.sources.git import GitSource
-from loadgenctl.sources.giturl import check_revision
+
+if TYPE_CHECKING:
+    from loadgenctl.daily.queue import Result
+    from loadgenctl.model import ResolvedRevision, RunPlan
+    from loadgenctl.sources.git import GitSource
 
 _HINT = "a line of the list begins with its revision; results go below the working directory"
 _MOST_BYTES = 1024 * 1024
 
 
-def work_off(
-    file: Path,
-    args: Sequence[str],
-    config: Path | None,
-    *,
-    limit: int,
-    retry_after: str,
-    quiet: bool = False,
-) -> int:
-    """Run the list, show what came out; the exit code. Raises `UsageError` for a bad list.
+def queue_command(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE|-", help="The list; - reads standard input.")
+    ],
+    attempts: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Skip a line after N failures.")
+    ] = 1,
+    retry_after: RetryAfter = "5",
+    quiet: QuietMany = False,
+    config: Config = None,
+) -> None:
+    """Measure a list of revisions, one per line, in order.
 
-    `limit` is how often a line may fail, `retry_after` minutes or a time with units. With `quiet`
-    only what has gone wrong is reported before the table.
+    A line may have options after the revision: those of `loadgenctl run`, quoted as for a shell.
+    `#` begins a comment. Results are in `queue-REVISION/attempt-N` below the working directory. If
+    restarted, it continues where it left off. See docs/daily.md.
+
+    It also takes the options of `loadgenctl run` below, after FILE, for every run.
+
+    Exit codes: 0 all lines passed, else that of the first line that did not; 2 also for an invalid
+    list, of which nothing is run; 130 interrupted.
     """
+    from loadgenctl.cli.inputs import read_for_many
+    from loadgenctl.cli.wiring import engine_ready, git_source
+    from loadgenctl.daily.queue import PREFIX, Queue, exit_code, parse, prepare
+    from loadgenctl.run.interrupt import Interrupts
+
+    keep_going(code_stays=True)
     if str(file).startswith("--"):
         raise UsageError(
             f"the list comes before {file}", hint="loadgenctl queue FILE, then further options"
         )
     pause = seconds(retry_after, "--retry-after")
-    given = read_for_many(args, config, hint=_HINT)
+    given = read_for_many(ctx.args, config, hint=_HINT)
     lines = parse(read_list(file))
-    common = run_options(given, args, PREFIX.rstrip("-"))
+    common = run_options(given, ctx.args, PREFIX.rstrip("-"))
     say, interrupts = Speaker(quiet), Interrupts()
     plans = _Plans(git_source(given.site(), say.unless_same), config)
-    with many_runs("queue", config, say, interrupts) as attempts:
+    with many_runs("queue", config, say, interrupts) as held:
         entries = prepare(lines, common, plans.check, plans.resolve)
         queue = Queue(
-            attempts=attempts,
-            journal=attempts.journal,
-            clock=attempts.clock,
-            limit=limit,
+            attempts=held,
+            journal=held.journal,
+            clock=held.clock,
+            limit=attempts,
             retry_after=pause,
             ready=engine_ready,
             check=interrupts.check,
@@ -63,14 +86,12 @@ def work_off(
         try:
             queue.run(entries)
         except Interrupted:
-            attempts.journal.tell(
-                "stopped", f"stopped by {interrupts.name}", signal=interrupts.name
-            )
+            held.journal.tell("stopped", f"stopped by {interrupts.name}", signal=interrupts.name)
             raise
         finally:
             results = queue.results(entries, before)
             show_results(results)
-        return exit_code(results)
+    raise typer.Exit(exit_code(results))
 
 
 def read_list(file: Path) -> str:
@@ -97,7 +118,9 @@ def read_list(file: Path) -> str:
 
 
 def show_results(results: Sequence[Result]) -> None:
-    """A table with a row per line; with the lines' own options, if any has them."""
+    """Print a table with a row per line, and the lines' own options if any line has some."""
+    from loadgenctl.cli.tables import print_table
+
     heads = ["line", "revision", "commit", "outcome", "attempts", "minutes", "folder"]
     rows = [_row(result) for result in results]
     if any(result.entry.line.options for result in results):
@@ -125,7 +148,7 @@ def _row(result: Result) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Plans:
-    """A line's options to the plan of its run, and to its revision."""
+    """From a line's options to the plan of its run, and to its revision."""
 
     source: GitSource
     config: Path | None
@@ -133,12 +156,17 @@ class _Plans:
 
     def check(self, revision: str, options: tuple[str, ...]) -> None:
         """See `daily.queue.Check`."""
+        from loadgenctl.cli.inputs import read, read_for_many
+        from loadgenctl.sources.giturl import check_revision
+
         check_revision(revision)
-        read_for_many(options, self.config, hint=_HINT, told=False)
-        plan = read((*options, "--revision", revision), self.config, told=False).plan()
+        read_for_many(options, self.config, hint=_HINT, named=False)
+        plan = read((*options, "--revision", revision), self.config, named=False).plan()
         self._made[revision, options] = plan
 
     def resolve(self, revision: str, options: tuple[str, ...]) -> ResolvedRevision:
         """See `daily.queue.Resolve`."""
+        from loadgenctl.sources.base import SourceRequest
+
         plan = self._made[revision, options]
         return self.source.resolve(SourceRequest(plan.sdk, plan.revision, plan.repository))

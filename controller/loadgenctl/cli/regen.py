@@ -1,4 +1,4 @@
-"""`loadgenctl regen RUN…`: a folder's computed files made anew from its raw records."""
+"""`loadgenctl regen RUN…`: compute a folder's derived files again from its raw records."""
 
 from __future__ import annotations
 
@@ -6,42 +6,77 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from loadgenctl.cli.output import print_json
-from loadgenctl.records import schema
-from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.rewrite import COMPUTED, replace_computed, require_ended, require_raw
-from loadgenctl.reports.words import clean
-from loadgenctl.stats.regen import Regenerated, RowChange, regenerate
+import typer
+
+from loadgenctl.cli.parameters import Json, Runs
+from loadgenctl.cli.streams import keep_going
+
+if TYPE_CHECKING:
+    from loadgenctl.stats.regen import Regenerated, RowChange
+
+
+def regen_command(
+    runs: Runs = None,
+    json_output: Json = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Also regenerate runs of other machines that are marked as running."
+        ),
+    ] = False,
+) -> None:
+    """Compute blocks.jsonl, cycles.jsonl and summary.json of ended runs again.
+
+    Reads slogs, events, samples and perf.jsonl without changing them, and prints what changed.
+    Works for killed runs and for folders of the original load generator, too.
+    """
+    from loadgenctl.cli.runs import find_runs
+
+    keep_going()
+    regenerate_folders(find_runs(runs or []), as_json=json_output, force=force)
 
 
 def regenerate_folders(runs: Sequence[Path], *, as_json: bool, force: bool = False) -> None:
-    """Make the computed files of all `runs` anew and say what changed.
+    """Compute the derived files of all `runs` again and print what changed.
 
-    Raises `OutputFolderError`: before anything is written if one of them is still going on, or
-    has lost its raw data. With `force`, a run of another machine counts as ended, whatever it says.
+    With `force`, a run of another machine counts as ended whatever its status says. Raises
+    `OutputFolderError`, before anything is written, if one of them is in progress or has lost its
+    raw data.
     """
+    from loadgenctl.cli.output import print_json
+    from loadgenctl.records.reader import RunFolder
+    from loadgenctl.records.rewrite import (
+        COMPUTED,
+        replace_computed,
+        require_ended,
+        require_raw,
+    )
+    from loadgenctl.stats.regen import regenerate
+
     for run in runs:
         require_ended(RunFolder(run), force=force)
         require_raw(RunFolder(run))
-    told = []
+    documents = []
     for run in runs:
         made = regenerate(run)
-        written = [name for name in COMPUTED if name in made.content and _put(made, name)]
-        told.append(_document(run, made, written))
+        written = [
+            name
+            for name in COMPUTED
+            if name in made.content and replace_computed(made.folder, name, made.content[name])
+        ]
+        documents.append(_document(run, made, written))
         if not as_json:
             for line in _lines(run, made, written):
                 sys.stdout.write(f"{line}\n")
     if as_json:
-        print_json({"runs": told})
-
-
-def _put(made: Regenerated, name: str) -> bool:
-    return replace_computed(made.folder, name, made.content[name])
+        print_json({"runs": documents})
 
 
 def _document(run: Path, made: Regenerated, written: list[str]) -> Mapping[str, Any]:
+    from loadgenctl.records import schema
+
     files: dict[str, Any] = {
         name: {**asdict(change), "written": name in written} for name, change in made.rows.items()
     }
@@ -53,11 +88,14 @@ def _document(run: Path, made: Regenerated, written: list[str]) -> Mapping[str, 
 
 
 def _lines(run: Path, made: Regenerated, written: list[str]) -> list[str]:
+    from loadgenctl.records import schema
+    from loadgenctl.reports.words import clean
+
     lines = [clean(run)]
     for name, change in made.rows.items():
         lines.append(f"  {name:<13} {_words(change, written=name in written)}")
     parts = ", ".join(made.sections)
-    summary = f"changed: {parts}" if schema.SUMMARY in written else "as it was"
+    summary = f"changed: {parts}" if schema.SUMMARY in written else "unchanged"
     refused = [
         f"  {clean(name)} was not read: it {clean(why)}" for name, why in made.refused.items()
     ]
@@ -71,8 +109,8 @@ def _words(change: RowChange, *, written: bool) -> str:
         "removed": change.gone,
         "damaged before": change.damaged,
     }
-    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    if not told:
-        # Rows may be the same and their text or their order not.
-        told = "the same, written anew" if written else "as they were"
-    return f"{change.rows} rows: {told}"
+    found = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    if not found:
+        # The rows may be the same while their text or their order is not.
+        found = "the same, written again" if written else "unchanged"
+    return f"{change.rows} rows: {found}"

@@ -1,43 +1,122 @@
-"""`loadgenctl run`: the plan to a run, the run to a summary and reports."""
+"""`loadgenctl run`: a plan is executed, its summary shown and its reports written."""
 
 from __future__ import annotations
 
-import io
+import os
 import shlex
 import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from loadgenctl.cli.console import ConsoleProgress, clean, error_lines
-from loadgenctl.cli.output import print_json
-from loadgenctl.cli.reporting import ReportFiles
-from loadgenctl.cli.runtop import RunView
-from loadgenctl.cli.streams import said_so_far
-from loadgenctl.cli.tables import width_for
-from loadgenctl.cli.wiring import at_work
-from loadgenctl.clock import SystemClock
+from loadgenctl.cli.parameters import Config, Junit, Markdown, Quiet
+from loadgenctl.cli.streams import keep_going, said_so_far
 from loadgenctl.errors import LoadgenError
-from loadgenctl.model import RunPlan
 from loadgenctl.program import program_name
-from loadgenctl.records import schema
-from loadgenctl.records.documents import read_document
-from loadgenctl.records.folder import new_folder
-from loadgenctl.reports.facts import read_facts
-from loadgenctl.reports.text import WIDTH, print_summary
-from loadgenctl.run.ending import failure_document
-from loadgenctl.run.resume import Resumption, examine
-from loadgenctl.run.runner import Ending, execute
-from loadgenctl.site import SiteSettings
+
+if TYPE_CHECKING:
+    from loadgenctl.cli.console import ConsoleProgress
+    from loadgenctl.cli.reporting import ReportFiles
+    from loadgenctl.model import RunPlan
+    from loadgenctl.run.resume import Resumption
+    from loadgenctl.run.runner import Ending
+    from loadgenctl.site import SiteSettings
 
 _LOG_WIDTH = 100
 """Columns of the tables in a run's log."""
+
+
+def run_command(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Resolve the revision, print the plan, run nothing."),
+    ] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print the summary (or the plan) as JSON.")
+    ] = False,
+    quiet: Quiet = False,
+    top: Annotated[
+        bool,
+        typer.Option("--top", help="Show the live view of `loadgenctl top`, on a terminal."),
+    ] = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    config: Config = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Resume a run that was killed, interrupted or failed, at its first unfinished"
+            " stage. It uses the recorded plan and the same results folder. Of the options below,"
+            " only --timeout.* and --disk.* are accepted with it.",
+        ),
+    ] = None,
+) -> None:
+    """Measure one SDK revision under load.
+
+    Builds the revision in a Debian image, or uses the cached build. Then it runs the stages: chain
+    node, client and load generator in separate containers. The chain restarts between stages.
+
+    Press Ctrl-C once to end the stage and write the summary. Press it twice to stop immediately.
+    Reports are also written for failed runs. In a GitHub job the page is added to the job summary.
+
+    Exit codes: 0 passed, 2 bad usage, 3 build failed, 4 run failed, 130 interrupted.
+    """
+    from loadgenctl.cli.inputs import read
+    from loadgenctl.cli.reporting import reports_of_run
+
+    if not dry_run:
+        keep_going(code_stays=True)
+    if resume is not None:
+        from loadgenctl.cli.runs import find_run
+
+        given, resumption = None, to_resume(find_run(resume), ctx.args)
+        plan, site, unnamed = resumption.plan, read([], config).site(), False
+    else:
+        resumption, given = None, read(ctx.args, config)
+        plan, site, unnamed = given.plan(), given.site(), given.unnamed
+    files = reports_of_run(
+        junit, markdown, os.environ, prints_json=json_output, results=plan.output_dir
+    )
+    if dry_run:
+        from loadgenctl.cli.dryrun import foresee, print_plan
+
+        sdk = None if resumption is not None else foresee(plan, site.rewrite_git)
+        variables = () if given is None else given.settings.variables()
+        print_plan(plan, as_json=json_output, resumption=resumption, sdk=sdk, variables=variables)
+        return
+    code = run_plan(
+        plan,
+        site,
+        files=files,
+        quiet=quiet,
+        top=top,
+        json_output=json_output,
+        resumption=resumption,
+        unnamed=unnamed,
+    )
+    raise typer.Exit(code)
+
+
+def to_resume(folder: Path, args: Sequence[str]) -> Resumption:
+    """How the run in `folder` can be resumed; `args` are the other arguments.
+
+    Options file and environment are not read: the plan is the recorded one. Raises `UsageError`.
+    """
+    from loadgenctl.plan.checks import check_files
+    from loadgenctl.plan.resumed import changes, with_changes
+    from loadgenctl.run.resume import examine
+
+    given = changes(args)
+    found = examine(folder)
+    check_files(found.plan)
+    shown = {key: value for key, value in given.items() if value is not None}
+    return replace(found, plan=with_changes(found.plan, given), options=shown)
 
 
 def run_plan(
@@ -52,13 +131,21 @@ def run_plan(
     resumption: Resumption | None = None,
     unnamed: bool = False,
 ) -> int:
-    """Do what the plan says, show how it goes and what came out; the exit code.
+    """Execute the plan, show its progress and its result; return the exit code.
 
-    `top` shows the view of `loadgenctl top` while it runs, on a terminal.
-    `on_ready` is for a plan by hand: what to print once all is up, see `Services.on_ready`;
-    `resumption` for one that is resumed, see `execute`. With `unnamed` the results
-    folder's name is the default, and another one is taken where that one exists.
+    `top` shows the view of `loadgenctl top` during the run, on a terminal. `on_ready`, for a plan
+    by hand, makes the text to print when all is up, see `Services.on_ready`. `resumption` is for a
+    resumed run, see `execute`. With `unnamed` the results folder has its default name, and gets
+    another one if that exists.
     """
+    from rich.console import Console
+
+    from loadgenctl.cli.console import ConsoleProgress
+    from loadgenctl.cli.runtop import RunView
+    from loadgenctl.cli.wiring import at_work
+    from loadgenctl.clock import SystemClock
+    from loadgenctl.run.runner import execute
+
     progress = ConsoleProgress(Console(stderr=True), quiet=quiet)
     progress.log(said_so_far())
     with (
@@ -72,7 +159,7 @@ def run_plan(
             ready = on_ready
             services = replace(services, on_ready=lambda: _show_ready(ready(plan), progress))
         ending = execute(plan, services, resumption)
-        # The outcome is written: a terminal that is closed now takes no report away.
+        # The outcome is recorded: closing the terminal now must not prevent the reports.
         with wiring.interrupts.held():
             return tell(
                 ending, files=files, quiet=quiet, json_output=json_output, progress=progress
@@ -81,7 +168,9 @@ def run_plan(
 
 @contextmanager
 def _results(plan: RunPlan, *, unnamed: bool) -> Iterator[RunPlan]:
-    """The plan, for `unnamed` with a new folder, which does not stay if the run does not begin."""
+    """The plan; with `unnamed`, with a new folder that is removed if the run does not begin."""
+    from loadgenctl.records.folder import new_folder
+
     if not unnamed:
         yield plan
         return
@@ -92,7 +181,7 @@ def _results(plan: RunPlan, *, unnamed: bool) -> Iterator[RunPlan]:
     try:
         yield replace(plan, output_dir=folder, state_dir=state)
     finally:
-        # A folder that holds something stays.
+        # `rmdir` keeps a folder that is not empty.
         with suppress(OSError):
             folder.rmdir()
             if parent_is_new:
@@ -101,7 +190,7 @@ def _results(plan: RunPlan, *, unnamed: bool) -> Iterator[RunPlan]:
 
 def _show_ready(text: str, progress: ConsoleProgress) -> None:
     progress.log(text)
-    # The step that was told before has taken the changing line off the terminal.
+    # The step printed before has cleared the status line.
     sys.stdout.write(text)
     sys.stdout.flush()
 
@@ -114,10 +203,16 @@ def tell(
     json_output: bool,
     progress: ConsoleProgress | None = None,
 ) -> int:
-    """Show what came out of a run and write its reports; the exit code.
+    """Show the result of a run and write its reports; return the exit code.
 
-    A report that cannot be written fails a run that passed, and changes nothing else.
+    A report that cannot be written makes a run that passed fail, and changes nothing else.
     """
+    import traceback
+
+    from rich.console import Console
+
+    from loadgenctl.cli.console import ConsoleProgress
+
     progress = progress or ConsoleProgress(Console(stderr=True), quiet=quiet)
     try:
         return _tell(ending, files, progress, quiet=quiet, json_output=json_output)
@@ -129,12 +224,19 @@ def tell(
 def _tell(
     ending: Ending, files: ReportFiles, progress: ConsoleProgress, *, quiet: bool, json_output: bool
 ) -> int:
+    from rich.text import Text
+
+    from loadgenctl.cli.console import clean, error_lines
+    from loadgenctl.cli.output import print_json
+    from loadgenctl.reports.facts import read_facts
+    from loadgenctl.run.ending import failure_document
+
     summary = _summary(ending)
     if summary is None:
         progress.say(Text("warning: summary.json could not be written", style="yellow"))
-        # What the records tell is there all the same, and reports are made of it.
+        # The records may still be readable, and the reports are made of them.
         summary = _from_records(ending)
-    # Before anything is printed: whoever reads the output may have gone.
+    # Write reports before printing: the reader of the output may be gone.
     troubles = files.write(lambda: [read_facts(ending.folder, summary)])
     progress.clear_line()
     if summary is None:
@@ -152,15 +254,22 @@ def _tell(
     where = Text(f"results in {clean(str(ending.folder))}")
     if ending.error is not None or not quiet:
         progress.say(where)
-    if ending.error is not None and (way := _way_on(ending.folder)) is not None:
-        progress.say(Text(way))
+    if ending.error is not None and (hint := _how_to_resume(ending.folder)) is not None:
+        progress.say(Text(hint))
     if ending.error is None and troubles:
         return troubles[0].exit_code
     return ending.exit_code
 
 
 def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: bool) -> None:
-    """The tables, in the log whatever is shown."""
+    """Write the tables to the log, and with `shown` to standard output."""
+    import io
+
+    from rich.console import Console
+
+    from loadgenctl.cli.tables import width_for
+    from loadgenctl.reports.text import WIDTH, print_summary
+
     page = io.StringIO()
     plain = Console(file=page, width=_LOG_WIDTH, force_terminal=False)
     print_summary(plain, summary, _LOG_WIDTH)
@@ -170,8 +279,11 @@ def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: 
         print_summary(stdout, summary, width_for(stdout, WIDTH))
 
 
-def _way_on(folder: Path) -> str | None:
-    """How a run that has not come to its end is gone on with; None where it cannot be."""
+def _how_to_resume(folder: Path) -> str | None:
+    """The command that resumes an unfinished run; None if it cannot be resumed."""
+    from loadgenctl.cli.console import clean
+    from loadgenctl.run.resume import examine
+
     try:
         stage = examine(folder).stage
     except (LoadgenError, OSError):
@@ -181,7 +293,10 @@ def _way_on(folder: Path) -> str | None:
 
 
 def _summary(ending: Ending) -> dict[str, Any] | None:
-    """The run's summary as written at its end; None where it could not be written."""
+    """The run's summary as written at its end; None if it could not be written."""
+    from loadgenctl.records import schema
+    from loadgenctl.records.documents import read_document
+
     try:
         return read_document(ending.folder / schema.SUMMARY)
     except OSError:
@@ -189,7 +304,9 @@ def _summary(ending: Ending) -> dict[str, Any] | None:
 
 
 def _from_records(ending: Ending) -> dict[str, Any] | None:
-    """The same computed once more, without writing; None where not even that can be done."""
+    """The summary computed again, without writing it; None if that fails, too."""
+    from loadgenctl.reports.facts import read_facts
+
     try:
         return dict(read_facts(ending.folder).summary)
     except (LoadgenError, OSError):

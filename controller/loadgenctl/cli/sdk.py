@@ -1,31 +1,89 @@
-"""`loadgenctl sdk`: SDKs built and kept in the cache."""
+"""`loadgenctl sdk`: built SDKs, kept in the cache; and builds without a run."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from loadgenctl.cli.inputs import Inputs
-from loadgenctl.cli.making import make_ready
-from loadgenctl.cli.output import print_json
-from loadgenctl.cli.tables import moment, print_table, size
-from loadgenctl.cli.wiring import image_store, sdk_cache
-from loadgenctl.errors import EngineUnavailable, UsageError
-from loadgenctl.run.making import Made
-from loadgenctl.sources.cache import CacheEntry, SdkCache
+import typer
+
+from loadgenctl.cli.parameters import PASS_ON, BuildCommand, Config, Json, QuickGroup, Quiet
+from loadgenctl.cli.streams import keep_going
+from loadgenctl.errors import BuildError, EngineUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from loadgenctl.cli.inputs import Inputs
+    from loadgenctl.cli.wiring import Wiring
+    from loadgenctl.model import RunPlan
+    from loadgenctl.run.making import Made
+    from loadgenctl.run.walk import Services
+    from loadgenctl.sources.cache import CacheEntry, SdkCache
 
 Tags = Mapping[str, str]
 """Image id → tag."""
+KEPT_LOGS = 20
+
+sdk_app = typer.Typer(
+    cls=QuickGroup, no_args_is_help=True, help="List, build and remove SDKs, kept for later runs."
+)
 
 
-def list_sdks(*, as_json: bool) -> None:
-    """Every built SDK, newest first."""
-    show_sdks(sdk_cache(), _tags(), as_json=as_json)
+@sdk_app.command("list")
+def list_command(json_output: Json = False) -> None:
+    """List the built SDKs: revision, size, image."""
+    from loadgenctl.cli.wiring import sdk_cache
+
+    show_sdks(sdk_cache(), _tags(), as_json=json_output)
+
+
+@sdk_app.command("build", cls=BuildCommand, context_settings=PASS_ON)
+def build_command(
+    ctx: typer.Context, json_output: Json = False, quiet: Quiet = False, config: Config = None
+) -> None:
+    """Build an SDK revision for later runs, without running it.
+
+    Builds its image first, if necessary. With --src, your own folder is built in place, as the
+    folder's owner.
+
+    Exit codes: 0 built, or found built; 2 bad usage; 3 build failed; 130 interrupted.
+    """
+    from loadgenctl.cli.inputs import read_for_build
+    from loadgenctl.cli.wiring import sdk_cache
+    from loadgenctl.run.making import make
+
+    keep_going()
+    with making(read_for_build(ctx.args, config), quiet=quiet) as work:
+        made = make(work.plan, work.services, work.log)
+    show_made(sdk_cache(), made, as_json=json_output)
+
+
+@sdk_app.command("remove")
+def remove_command(
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY", help="Keys shown by `sdk list`.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove all built SDKs.")] = False,
+) -> None:
+    """Remove built SDKs. SDKs in use by a run are kept."""
+    from loadgenctl.cli.wiring import sdk_cache
+
+    keep_going()
+    remove_sdks(sdk_cache(), keys or [], everything=everything)
 
 
 def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
-    """Every build in `cache`; `tags` are the engine's images, None if no engine answers."""
+    """Print the builds in `cache`, newest first.
+
+    `tags` are the engine's images; None if no engine answers.
+    """
+    from loadgenctl.cli.output import print_json
+    from loadgenctl.cli.tables import print_table, size
+
     entries = cache.list()
     if as_json:
         print_json([_document(entry, tags) for entry in entries])
@@ -39,14 +97,11 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
     sys.stdout.write(f"{size(total)} in {cache.root}\n")
 
 
-def build_sdk(given: Inputs, *, as_json: bool, quiet: bool) -> None:
-    """Build an SDK or find it built; nothing is run. Raises `BuildError`."""
-    made = make_ready(given, quiet=quiet)
-    show_made(sdk_cache(), made, as_json=as_json)
-
-
 def show_made(cache: SdkCache, made: Made, *, as_json: bool) -> None:
-    """What came out of a build: where it is, and of which image."""
+    """Print the result of a build: its folder and its image."""
+    from loadgenctl.cli.output import print_json
+    from loadgenctl.cli.tables import size
+
     entry = next((entry for entry in cache.list() if entry.source == made.source_dir), None)
     if as_json:
         document: dict[str, Any] = {
@@ -65,7 +120,12 @@ def show_made(cache: SdkCache, made: Made, *, as_json: bool) -> None:
 
 
 def remove_sdks(cache: SdkCache, keys: Sequence[str], *, everything: bool) -> None:
-    """Remove builds; those that a run uses stay, and then `UsageError` is raised at the end."""
+    """Remove builds.
+
+    Raises `UsageError` when the others are removed, if a build is in use or a key is unknown.
+    """
+    from loadgenctl.cli.tables import size
+
     if everything == bool(keys):
         raise UsageError(
             "say which SDKs to remove: KEY… or --all",
@@ -86,6 +146,8 @@ def remove_sdks(cache: SdkCache, keys: Sequence[str], *, everything: bool) -> No
 
 
 def _tags() -> Tags | None:
+    from loadgenctl.cli.wiring import image_store
+
     try:
         with image_store() as store:
             return {info.id: info.tag for info in store.list()}
@@ -112,6 +174,8 @@ def _document(entry: CacheEntry, tags: Tags | None) -> dict[str, Any]:
 
 
 def _row(entry: CacheEntry, tags: Tags | None) -> tuple[str, ...]:
+    from loadgenctl.cli.tables import moment, size
+
     record = entry.record
     return (
         entry.key,
@@ -125,8 +189,56 @@ def _row(entry: CacheEntry, tags: Tags | None) -> tuple[str, ...]:
 
 
 def _image(image: str, tags: Tags | None) -> str:
-    """Its tag; of a build that is never used again, because its image is gone, that it is."""
+    """The image's tag; `ID (gone)` for a build that is never used again, as its image is gone."""
     short = image.removeprefix("sha256:")[:12]
     if tags is None:
         return short
     return tags.get(image, f"{short} (gone)")
+
+
+class Work(NamedTuple):
+    """What a build needs."""
+
+    plan: RunPlan
+    wiring: Wiring
+    services: Services
+    log: Path
+    """For the build's output; kept only if the build fails."""
+
+
+@contextmanager
+def making(given: Inputs, *, quiet: bool) -> Iterator[Work]:
+    """Build something on the Docker engine, without a run.
+
+    Raises `EngineUnavailable`, `UsageError`; passes on `BuildError`, and prints where the log is.
+    """
+    from loadgenctl.cachedir import cache_dir
+    from loadgenctl.cli.wiring import at_work
+
+    plan = given.plan(only_build=True)
+    with at_work(given.site(), quiet=quiet) as wiring:
+        services = wiring.services(plan)
+        log = new_log(cache_dir() / "logs", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        try:
+            yield Work(plan, wiring, services, log)
+        except BuildError as error:
+            if log.exists() and str(log) not in (error.hint or ""):
+                services.progress.note(f"the complete output is in {log}")
+            raise
+        except BaseException:
+            log.unlink(missing_ok=True)
+            raise
+        log.unlink(missing_ok=True)
+
+
+def new_log(folder: Path, name: str) -> Path:
+    """The path for a new build log; removes all but the newest logs beside it."""
+    from loadgenctl.filetrouble import file_error
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in sorted(folder.glob("build-*.log"))[: -KEPT_LOGS + 1]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise file_error(error) from error
+    return folder / f"build-{name}.log"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from loadgenctl.cli.reporting import ReportFiles
-from loadgenctl.cli.run import run_plan
-from loadgenctl.model import RunPlan
-from loadgenctl.site import SiteSettings
+import typer
+
+from loadgenctl.cli.parameters import Config, OptionsCommand, Quiet
+from loadgenctl.cli.streams import keep_going
+
+if TYPE_CHECKING:
+    from loadgenctl.model import RunPlan
 
 CHAIN = """\
 ready
@@ -45,18 +48,54 @@ press Ctrl-C to end it and see the summary; press it twice to stop immediately
 """
 
 
-def bring_up(plan: RunPlan, site: SiteSettings, *, quiet: bool, unnamed: bool = False) -> int:
-    """Bring up what the plan says, tell when it is ready, wait for Ctrl-C; the exit code.
+class UpCommand(OptionsCommand):
+    """Takes the options that have a meaning for `up`."""
 
-    `unnamed`: see `run_plan`.
+    purpose = "up"
+
+
+def up_command(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and do nothing.")
+    ] = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Start chain, client and load generator, to drive them by hand until Ctrl-C.
+
+    This is a run with one stage that has no end, and it is recorded like any run. Ports 26657, 8000
+    and 3352 are published on 127.0.0.1. The load is off unless you configure one. Change it with
+    `curl` or `loadgenctl load`. When everything is ready, it prints addresses and commands to try.
+    Press Ctrl-C once to end it and see the summary. Press it twice to stop immediately.
+
+    Exit codes: 0 ended by Ctrl-C, 2 bad usage, 3 build failed, 4 a role died or a cycle failed, 130
+    interrupted before it was ready, or twice.
     """
-    return run_plan(
-        plan, site, files=ReportFiles(), quiet=quiet, on_ready=next_steps, unnamed=unnamed
+    from loadgenctl.cli.inputs import read_for_up
+
+    if not dry_run:
+        keep_going(code_stays=True)
+    given = read_for_up(ctx.args, config)
+    plan = given.plan_by_hand()
+    if dry_run:
+        from loadgenctl.cli.dryrun import foresee, print_plan
+
+        sdk = foresee(plan, given.site().rewrite_git)
+        print_plan(plan, as_json=False, sdk=sdk, variables=given.settings.variables())
+        return
+    from loadgenctl.cli.reporting import ReportFiles
+    from loadgenctl.cli.run import run_plan
+
+    files, unnamed = ReportFiles(), given.unnamed
+    site = given.site()
+    raise typer.Exit(
+        run_plan(plan, site, files=files, quiet=quiet, on_ready=next_steps, unnamed=unnamed)
     )
 
 
 def next_steps(plan: RunPlan) -> str:
-    """What a person may do now, ready to be pasted into another shell."""
+    """The commands to try next, ready to be pasted into another shell."""
     (stage,), folder = plan.stages, plan.output_dir
     records = RECORDS.format(folder=folder, quoted=shlex.quote(str(folder)))
     ports = plan.ports

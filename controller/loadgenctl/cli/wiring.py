@@ -1,7 +1,8 @@
-"""The composition root: the only place where real clocks, engines and folders are chosen."""
+"""The composition root: the only module that chooses clocks, engines and folders."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import site
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,6 @@ from rich.console import Console
 from loadgenctl import resources
 from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.console import ConsoleProgress
-from loadgenctl.cli.localsite import keep_gitconfig, local_build_settings
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Engine
@@ -25,7 +25,7 @@ from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.engines.docker_connect import connect as connect_docker
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
-from loadgenctl.errors import LoadgenError
+from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.filetrouble import file_error
 from loadgenctl.images import ImageStore
 from loadgenctl.images.allinone import AllInOne
@@ -36,6 +36,7 @@ from loadgenctl.networks.origin import OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import INTERPRETER, Runner, own_environment
 from loadgenctl.records import schema
+from loadgenctl.records.files import replace_file
 from loadgenctl.records.store import RunStore
 from loadgenctl.run import host
 from loadgenctl.run.interrupt import Interrupts
@@ -44,7 +45,7 @@ from loadgenctl.run.progress import Progress, Silent
 from loadgenctl.run.walk import Services
 from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks import agoric, sim
-from loadgenctl.sdks.base import SdkFactory
+from loadgenctl.sdks.base import BUILD_HOME, SdkFactory
 from loadgenctl.site import SiteSettings
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.bundled import BundledSource
@@ -74,11 +75,11 @@ def connect(kind: str) -> Iterator[Engine]:
 
 
 def local_engine(clock: Clock) -> LocalEngine:
-    """The processes of this machine, as the caller."""
-    # Keepers and the roles that are Python programs of ours inherit it.
+    """The engine that runs roles as processes of this machine, as the caller."""
+    # Keepers, and roles that are Python programs of ours, inherit this environment.
     caller = own_environment(os.environ)
     if site.ENABLE_USER_SITE:
-        # What was installed for the person alone is found below their home, and roles have another.
+        # Packages installed for the user are in the user's home, and roles have another home.
         caller["PYTHONUSERBASE"] = site.getuserbase()
     return LocalEngine(Registry(cache_dir() / "local", python=INTERPRETER), clock, caller)
 
@@ -91,9 +92,9 @@ def at_work(
     engine: str = DOCKER,
     progress: ConsoleProgress | None = None,
 ) -> Iterator[Wiring]:
-    """For what takes its time: the engine, progress on standard error, signals taken over.
+    """For long work: connect to the engine, show progress on standard error, handle signals.
 
-    `view` is as in `ConsoleProgress`. Raises `EngineUnavailable`.
+    Raises `EngineUnavailable`.
     """
     progress = progress or ConsoleProgress(Console(stderr=True), quiet=quiet)
     interrupts = Interrupts()
@@ -106,25 +107,25 @@ def at_work(
 
 @contextmanager
 def image_store() -> Iterator[ImageStore]:
-    """The images on the engine, to be looked at. Raises `EngineUnavailable`."""
+    """The images on the Docker engine. Raises `EngineUnavailable`."""
     with Wiring(SiteSettings(), Silent(), Interrupts()) as wiring:
         yield wiring.images()
 
 
 def engine_ready() -> None:
-    """Raise `EngineUnavailable` unless an engine answers."""
+    """Raise `EngineUnavailable` unless the Docker engine answers."""
     with connect(DOCKER) as engine:
         engine.info()
 
 
 def sweep_engine() -> Swept:
-    """Remove what dead runs left on the engine. Raises `EngineUnavailable`."""
+    """Remove what dead runs left on the Docker engine. Raises `EngineUnavailable`."""
     with connect(DOCKER) as engine:
         return sweep(engine)
 
 
 def git_source(site: SiteSettings, say: Callable[[str], None]) -> GitSource:
-    """Revisions of git repositories, by way of the cache."""
+    """Revisions of git repositories, mirrored in the cache."""
     return GitSource(Runner(), cache_dir(), site.rewrite_git, SystemClock(), say)
 
 
@@ -135,7 +136,7 @@ def sdk_cache() -> SdkCache:
 
 @dataclass
 class Wiring:
-    """Everything a run is done with, for the time of one command."""
+    """What a run needs, for the duration of one command."""
 
     site_settings: SiteSettings
     progress: Progress
@@ -160,11 +161,11 @@ class Wiring:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let the engine go."""
+        """Disconnect from the engine."""
         self._engine.close()
 
     def services(self, plan: RunPlan) -> Services:
-        """What the plan is executed with."""
+        """The services that execute the plan."""
         runner = Runner()
         local = self._client is None
         user = host.caller() if local else host.role_user()
@@ -189,7 +190,7 @@ class Wiring:
         )
 
     def images(self) -> ImageStore:
-        """Our images on the engine, which has to be Docker's."""
+        """Our images on the engine, which must be Docker's."""
         if self._client is None:
             raise LoadgenError(f"the {self.engine} engine has no images")
         return ImageStore(
@@ -209,11 +210,11 @@ class Wiring:
         return git_source(self.site_settings, self.progress.step)
 
     def all_in_one(self) -> AllInOne:
-        """Maker of one-container images, on Docker's engine."""
+        """The builder of one-container images, on the Docker engine."""
         return AllInOne(self.images(), Runner(), self.site_settings, cache_dir())
 
     def _own_image(self, plan: RunPlan) -> OwnImage | None:
-        """The one-container image, if this process is in it."""
+        """The one-container image, if this process runs in it."""
         document = resources.own_image()
         if document is None or self._client is not None:
             return None
@@ -241,7 +242,7 @@ class Wiring:
     def _build_settings(
         self, cache: Path, *, building: bool
     ) -> tuple[Mapping[str, str], Sequence[Mount]]:
-        """What the site says of builds, as environment and mounts of this engine's builder."""
+        """The site's settings for builds: environment and mounts of this engine's builder."""
         settings = self.site_settings
         if self._client is None:
             return local_build_settings(settings, cache / "build-home") if building else ({}, ())
@@ -270,7 +271,53 @@ class Wiring:
 
 
 def _origin(plan: RunPlan) -> dict[str, Any]:
-    """What the original's metadata say of a network; nothing of a chain of one's own."""
+    """The original load generator's metadata of a network; empty for a local chain."""
     if plan.origin is None:
         return {}
     return {"testnetOrigin": plan.origin, "useStateSync": plan.state_sync}
+
+
+def keep_gitconfig(parent: Path, name: str, content: str) -> Path:
+    """Write the git settings to a file of that name, in a folder of its own for this content.
+
+    So commands with other settings can use the cache during a build. Raises `OSError`.
+    """
+    file = parent / hashlib.sha256(content.encode()).hexdigest()[:16] / name
+    # The file may hold credentials but must be readable for the builder's user, so that access is
+    # restricted by the folder.
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    if not file.exists() or file.read_text(encoding="utf-8") != content:
+        replace_file(file, content.encode())
+        file.chmod(0o644)
+    return file
+
+
+def local_build_settings(
+    site: SiteSettings, homes: Path
+) -> tuple[Mapping[str, str], tuple[Mount, ...]]:
+    """Environment and mounts of a build without containers.
+
+    The build's home is a folder in `homes` with the site's git settings: the oldest git that builds
+    an SDK reads them from there only. Raises `UsageError` for a mount whose target does not exist.
+    """
+    for mount in site.extra_mounts:
+        _require_same(mount)
+    try:
+        home = keep_gitconfig(homes, ".gitconfig", site.host_gitconfig()).parent
+    except OSError as error:
+        raise file_error(error) from error
+    env = site.builder_env(str(site.ca_bundle))
+    return env, (Mount(str(home), BUILD_HOME),)
+
+
+def _require_same(mount: Mount) -> None:
+    """Refuse a mount that would need a container: other files refer to its target by path."""
+    target = Path(mount.target)
+    if not (target.exists() and target.samefile(mount.source)):
+        raise UsageError(
+            f"site.builder.mounts: {mount.source} is not at {mount.target}, and without containers"
+            " nothing can be mounted",
+            hint=f"put it there (docker run -v {mount.source}:{mount.target}, or a link), then name"
+            " it as source, too",
+        )

@@ -1,7 +1,7 @@
 """Every option of a run, defined once: name, type, default, help.
 
-Keys are dotted paths of kebab-case words. `*` in a path stands for a stage number, a role or
-(at the end) for anything: such a subtree is free-form and passed on as it is.
+Keys are dotted paths of kebab-case words. `*` in a path is a stage number, a role or (at the end)
+anything: such a subtree is free-form and passed on unchanged.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from loadgenctl.plan.times import Unit
+from loadgenctl.plan.times import EXAMPLES, Unit
 
 Kind = Literal["bool", "int", "number", "text", "path", "bytes", "tree"]
 
 ROLES = ("chain", "solo", "loadgen")
 WAITS = ("block", "cycle", "provision")
-"""What has a timeout beside the roles."""
+"""What has a time limit besides the roles."""
 ORIGINS: Mapping[str, str] = {
     "testnet": "https://testnet.agoric.net",
     "devnet": "https://devnet.agoric.net",
     "stage": "https://stage.agoric.net",
 }
-"""Profile → where its network is described, unless somebody says otherwise."""
+"""Profile → where its network is described, unless --testnet-origin names another place."""
 SDK_BOOTSTRAP = "sdk"
-"""What `--custom-bootstrap` means that names no file."""
+"""The value of `--custom-bootstrap` without a file."""
 TRACES = ("xsnap", "kvstore", "swingstore")
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `default` None means: unset, the planner decides."""
+    """One option. With `default` None it is unset, and the planner decides."""
 
     key: str
     kind: Kind
@@ -40,10 +40,10 @@ class Option:
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     unit: Unit | None = None
-    """Of a number that is a time: what a plain number means. Units may be written, too."""
+    """The unit of a plain number, for an option that is a time and accepts other units, too."""
     bare: str | None = None
-    """What an option means that stands alone, or is true; None: it needs a value. One that may
-    stand alone may also be false, which is the same as not given.
+    """The value of an option given without one, or as true; None: it needs a value. Such an option
+    may also be false, which is the same as not given.
     """
 
     @property
@@ -59,22 +59,22 @@ RESULTS = "Results"
 CONTAINERS = "Containers"
 
 OPTIONS: tuple[Option, ...] = (
-    Option("sdk", "text", "agoric", "SDK family", WHAT, choices=("agoric", "sim")),
+    Option("sdk", "text", "agoric", "SDK family.", WHAT, choices=("agoric", "sim")),
     Option(
         "revision",
         "text",
         None,
-        "commit id (at least 4 digits), tag or branch of the SDK; HEAD, the repository's default"
-        " branch, if not given",
+        "Commit id (at least 4 digits), tag or branch of the SDK. Default: HEAD, the repository's"
+        " default branch.",
         WHAT,
     ),
-    Option("sdk-repo", "text", None, "git repository of the SDK (URL or path)", WHAT),
-    Option("src", "path", None, "use this SDK checkout as it is; it is never reset", WHAT),
+    Option("sdk-repo", "text", None, "Git repository of the SDK: URL or path.", WHAT),
+    Option("src", "path", None, "Use this SDK checkout as it is. It is never reset.", WHAT),
     Option(
         "profile",
         "text",
         "local",
-        "network that the chain node joins; `local` makes a new chain",
+        "Network that the chain node joins. `local` creates a new chain.",
         WHAT,
         choices=("local", *ORIGINS),
     ),
@@ -82,39 +82,39 @@ OPTIONS: tuple[Option, ...] = (
         "testnet-origin",
         "text",
         None,
-        "URL or folder of a network's network-config and genesis.json; with a profile that is not"
-        " local",
+        "URL or folder with the network's network-config and genesis.json. Requires a --profile"
+        " other than local.",
         WHAT,
     ),
     Option(
         "monitor",
         "bool",
         True,
-        "--no-monitor: no chain node, only client and load on the network; the results then contain"
-        " no blocks, slogs or chain samples",
+        "Run a chain node. With --no-monitor, only client and load run on the network, and the"
+        " results contain no blocks, slogs or chain samples.",
         WHAT,
     ),
     Option(
         "use-state-sync",
         "bool",
         False,
-        "the node starts from a snapshot of the network instead of replaying it all",
+        "Start the node from a snapshot of the network instead of replaying all blocks.",
         WHAT,
     ),
     Option(
         "provision-command",
         "text",
         None,
-        "shell command that makes the network provision the client, whose address is in"
-        " $LOADGENCTL_ADDRESS; without one, provision it by hand",
+        "Shell command that makes the network provision the client. The client's address is in"
+        " $LOADGENCTL_ADDRESS. Without it, provision the client by hand.",
         WHAT,
     ),
     Option(
         "custom-bootstrap",
         "path",
         None,
-        "bootstrap configuration (JSON) of the local chain, or of a network's chain for a node that"
-        " replays it; without a file: the SDK's own for load generators",
+        "Bootstrap configuration (JSON) of the local chain, or of the network's chain for a node"
+        " that replays it. Without a file: the SDK's own configuration for load generators.",
         WHAT,
         bare=SDK_BOOTSTRAP,
     ),
@@ -122,7 +122,7 @@ OPTIONS: tuple[Option, ...] = (
         "chain.snapshot-interval",
         "int",
         None,
-        "blocks between two state-sync snapshots of the local chain; none if not given",
+        "Blocks between two state-sync snapshots of the local chain. Default: no snapshots.",
         WHAT,
         minimum=1,
     ),
@@ -130,8 +130,8 @@ OPTIONS: tuple[Option, ...] = (
         "client",
         "text",
         "solo",
-        "what the load acts through: `solo`, a client kernel of its own; or `wallet`, smart wallets"
-        " of the local chain, without a client",
+        "What the load acts through. `solo` is a client kernel. `wallet` uses smart wallets of the"
+        " local chain, without a client.",
         WHAT,
         choices=("solo", "wallet"),
     ),
@@ -139,8 +139,8 @@ OPTIONS: tuple[Option, ...] = (
         "chain.compute-limit",
         "int",
         None,
-        "computrons that a block of the local chain may use, set in its genesis; if not given,"
-        " 65000000 (as Agoric's main network) with --client wallet, else the SDK's default",
+        "Computrons that a block of the local chain may use. It is set in the genesis. Default:"
+        " 65000000 with --client wallet (as on Agoric's main network), else the SDK's default.",
         WHAT,
         minimum=1,
     ),
@@ -148,17 +148,23 @@ OPTIONS: tuple[Option, ...] = (
         "sim-config",
         "path",
         None,
-        "speeds and faults of the simulated SDK (TOML), with --sdk sim",
+        "Speeds and faults of the simulated SDK (TOML). Requires --sdk sim.",
         WHAT,
     ),
     Option(
-        "stages", "int", 6, "number of stages; the chain restarts between them", STAGES, minimum=1
+        "stages",
+        "int",
+        6,
+        "Number of stages. The chain restarts between stages.",
+        STAGES,
+        minimum=1,
     ),
     Option(
         "stage.duration",
         "number",
         360,
-        "minutes of a stage with load, from its start; or a time with units: 90s, 10m, 1h30m",
+        "Minutes of a stage with load, counted from its start. Or a time with units, such as"
+        f" {EXAMPLES}.",
         STAGES,
         unit="min",
     ),
@@ -166,8 +172,8 @@ OPTIONS: tuple[Option, ...] = (
         "stage.load-duration",
         "number",
         None,
-        "minutes under load, from the moment the load begins, so that stages get equal load however"
-        " long their start takes; instead of --stage.duration",
+        "Minutes under load, counted from the beginning of the load. All stages get the same load,"
+        " however long they take to start. Use it instead of --stage.duration.",
         STAGES,
         minimum=0.01,
     ),
@@ -175,23 +181,24 @@ OPTIONS: tuple[Option, ...] = (
         "stage.loadgen.*",
         "tree",
         None,
-        "load config, e.g. --stage.loadgen.faucet.interval 10 (also .wait, .limit; tasks: faucet,"
-        " amm, vault). If not given, a run has the faucet every 60 s, and `up` no load. A run's"
-        " .cycles N ends a stage after N cycles",
+        "Load config, e.g. --stage.loadgen.faucet.interval 10. Tasks: faucet, amm, vault. Settings:"
+        " interval, wait, limit. With cycles N, a stage ends after N cycles. Default: faucet every"
+        " 60 s in `run`, no load in `up`.",
         STAGES,
     ),
     Option(
         "stage.save-storage",
         "bool",
         None,
-        "save the chain's storage at the end of every stage, or of none",
+        "Save the chain's storage at the end of every stage. --no-stage.save-storage: of none.",
         STAGES,
     ),
     Option(
         "stage.*.duration",
         "number",
         None,
-        "minutes of stage N; 0 if chain-only; negative: until interrupted",
+        "Minutes of stage N. Default: --stage.duration, or 0 if the stage is chain-only. -1: until"
+        " interrupted.",
         STAGES,
         unit="min",
     ),
@@ -199,7 +206,7 @@ OPTIONS: tuple[Option, ...] = (
         "stage.*.load-duration",
         "number",
         None,
-        "minutes under load of stage N; instead of --stage.N.duration",
+        "Minutes under load of stage N. Use it instead of --stage.N.duration.",
         STAGES,
         minimum=0.01,
     ),
@@ -207,38 +214,40 @@ OPTIONS: tuple[Option, ...] = (
         "stage.*.loadgen.*",
         "tree",
         None,
-        "load config of stage N; --stage.N.loadgen alone: the shared one, --no-stage.N.loadgen:"
-        " none, the stage runs the chain alone",
+        "Load config of stage N. --stage.N.loadgen alone uses the shared load config."
+        " --no-stage.N.loadgen runs the chain alone.",
         STAGES,
     ),
     Option(
         "stage.*.chain-only",
         "bool",
         None,
-        "stage N runs the chain alone; true for the first and last stage unless they have a load",
+        "Run the chain alone in stage N. Default: on for the first and the last stage, unless they"
+        " have a load config.",
         STAGES,
     ),
     Option(
         "stage.*.save-storage",
         "bool",
         None,
-        "save the chain's storage at the end of stage N; true with load and for stage 0",
+        "Save the chain's storage at the end of stage N. Default: on for stage 0 and"
+        " stages with load.",
         STAGES,
     ),
-    Option("chain-only", "bool", None, "every stage runs the chain alone", STAGES),
+    Option("chain-only", "bool", None, "Run the chain alone in every stage.", STAGES),
     Option(
         "reset",
         "bool",
         True,
-        "start from a fresh chain; --no-reset continues with the state folder as it is",
+        "Start from a fresh chain. --no-reset continues with the existing state folder.",
         STAGES,
     ),
-    Option("fail-fast", "bool", False, "end the run at the first failed cycle", STAGES),
+    Option("fail-fast", "bool", False, "End the run at the first failed cycle.", STAGES),
     Option(
         "monitor-interval",
         "number",
         5,
-        "minutes between full samples",
+        "Minutes between full samples.",
         WATCH,
         minimum=0.01,
         unit="min",
@@ -247,7 +256,7 @@ OPTIONS: tuple[Option, ...] = (
         "sample-interval",
         "number",
         5,
-        "seconds between light samples (containers, kernel)",
+        "Seconds between light samples (containers, kernel).",
         WATCH,
         minimum=1,
         unit="s",
@@ -256,7 +265,8 @@ OPTIONS: tuple[Option, ...] = (
         "trace",
         "text",
         None,
-        f"record traces of chain and client beside the slog: {', '.join(TRACES)}, or all of them",
+        f"Traces of chain and client to record beside the slog: {', '.join(TRACES)}. Without a"
+        " value: all.",
         WATCH,
         bare=",".join(TRACES),
     ),
@@ -264,45 +274,49 @@ OPTIONS: tuple[Option, ...] = (
         "acceptance-integration-message-file",
         "path",
         None,
-        "file shared with the SDK's acceptance tests: `ready` is written when the node has caught"
-        " up, and the last stage ends when the file contains `stop`",
+        "File shared with the SDK's acceptance tests. `ready` is written to it when the node has"
+        " caught up. The last stage ends when it contains `stop`.",
         WATCH,
     ),
-    Option("slog-codec", "text", "gzip", "compression of slogs", WATCH, choices=("gzip", "zstd")),
+    Option("slog-codec", "text", "gzip", "Compression of slogs.", WATCH, choices=("gzip", "zstd")),
     Option(
-        "output-dir", "path", None, "results folder; results/run-<posix time> if not given", RESULTS
+        "output-dir",
+        "path",
+        None,
+        "Results folder. Default: results/run-<posix time>.",
+        RESULTS,
     ),
     Option(
         "state-dir",
         "path",
         None,
-        "folder of the chain's and client's state; <output-dir>/state if not given",
+        "Folder for the state of chain and client. Default: <output-dir>/state.",
         RESULTS,
     ),
-    Option("keep-state", "bool", False, "keep the state folder after a run that passed", RESULTS),
+    Option("keep-state", "bool", False, "Keep the state folder after a run that passed.", RESULTS),
     Option(
         "disk.needed",
         "bytes",
         None,
-        "free space that a run needs to begin, e.g. 20g; 0: no check; estimated from the stages if"
-        " not given",
+        "Free space required to begin the run, e.g. 20g. 0 turns the check off. Default: estimated"
+        " from the stages.",
         RESULTS,
     ),
     Option(
         "disk.reserve",
         "bytes",
         256 * 1024 * 1024,
-        "space kept free on the disks of results and state: a stage is ended (exit code 4) before"
-        " it uses it",
+        "Space to keep free on the disks of results and state. The run fails (exit code 4) before"
+        " it uses it.",
         RESULTS,
     ),
-    Option("test-data.*", "tree", None, "free metadata recorded with the run", RESULTS),
+    Option("test-data.*", "tree", None, "Any metadata to record with the run.", RESULTS),
     Option(
         "engine",
         "text",
         "docker",
-        "where roles run: in Docker containers, or as processes of this machine with the SDK"
-        " installed on it",
+        "Where roles run: in Docker containers, or as processes of this machine with the installed"
+        " SDK.",
         CONTAINERS,
         choices=("docker", "local"),
     ),
@@ -310,21 +324,21 @@ OPTIONS: tuple[Option, ...] = (
         "publish",
         "bool",
         False,
-        "publish the ports 26657 (RPC), 8000 (client) and 3352 (load) on 127.0.0.1",
+        "Publish the ports 26657 (RPC), 8000 (client) and 3352 (load) on 127.0.0.1.",
         CONTAINERS,
     ),
     Option(
         "network",
         "text",
         None,
-        "Docker network that the run joins, so that the chains of several runs reach each other",
+        "Docker network to join, so that the chains of several runs reach each other.",
         CONTAINERS,
     ),
     Option(
         "port.*",
         "int",
         None,
-        "port of loadgen; with --sdk sim also of chain (RPC) and solo",
+        "Port of loadgen. With --sdk sim, also of chain (RPC) and solo.",
         CONTAINERS,
         minimum=1,
     ),
@@ -332,7 +346,7 @@ OPTIONS: tuple[Option, ...] = (
         "limit.*.cpus",
         "number",
         None,
-        "processors of a role (chain, solo, loadgen)",
+        "Processors of a role (chain, solo, loadgen).",
         CONTAINERS,
         minimum=0.01,
     ),
@@ -340,16 +354,16 @@ OPTIONS: tuple[Option, ...] = (
         "limit.*.memory",
         "bytes",
         None,
-        "memory of a role, e.g. 4g",
+        "Memory of a role, e.g. 4g.",
         CONTAINERS,
         minimum=6 * 1024 * 1024,
     ),
-    Option("limit.*.pids", "int", 4096, "processes of a role", CONTAINERS, minimum=16),
+    Option("limit.*.pids", "int", 4096, "Number of processes of a role.", CONTAINERS, minimum=16),
     Option(
         "timeout.*",
         "number",
         None,
-        "seconds that a role (chain, solo, loadgen) may take to start",
+        "Time limit, in seconds, for a role (chain, solo, loadgen) to start.",
         CONTAINERS,
         minimum=1,
         unit="s",
@@ -358,7 +372,7 @@ OPTIONS: tuple[Option, ...] = (
         "timeout.block",
         "number",
         None,
-        "the run fails as stalled after so many seconds without a block; 180 if not given",
+        "The run fails as stalled after this many seconds without a block. Default: 180.",
         CONTAINERS,
         minimum=1,
         unit="s",
@@ -367,8 +381,8 @@ OPTIONS: tuple[Option, ...] = (
         "timeout.cycle",
         "number",
         None,
-        "the run fails as stalled if no cycle finishes for so many seconds, although one was due;"
-        " 600 if not given",
+        "The run fails as stalled if no cycle finishes for this many seconds although one was due."
+        " Default: 600.",
         CONTAINERS,
         minimum=1,
         unit="s",
@@ -377,7 +391,7 @@ OPTIONS: tuple[Option, ...] = (
         "timeout.provision",
         "number",
         None,
-        "seconds that a network may take to provision the client; 600 if not given",
+        "Time limit, in seconds, for a network to provision the client. Default: 600.",
         CONTAINERS,
         minimum=1,
         unit="s",
@@ -390,4 +404,4 @@ SYNONYMS: Mapping[str, str] = {
     "SDK_REVISION": "revision",
     "SDK_REPO": "sdk-repo",
 }
-"""Environment variables that the original's users set."""
+"""Environment variables of the original load generator → the option that they set."""

@@ -62,8 +62,8 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         output_dir=output,
         state_dir=_absolute(settings.get("state-dir"), cwd) or output / "state",
         stages=stages,
-        monitor_interval=float(settings.get("monitor-interval")) * 60,
-        light_interval=float(settings.get("sample-interval")),
+        monitor_interval_s=float(settings.get("monitor-interval")) * 60,
+        light_interval_s=float(settings.get("sample-interval")),
         reset=settings.get("reset"),
         engine=settings.get("engine"),
         ports=_ports(settings, sdk),
@@ -76,7 +76,7 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         disk_needed=settings.get("disk.needed"),
         disk_reserve=settings.get("disk.reserve"),
         slog_codec=settings.get("slog-codec"),
-        timeouts={
+        timeouts_s={
             role: float(value)
             for role in (*ROLES, *WAITS)
             if (value := settings.get(f"timeout.{role}")) is not None
@@ -188,7 +188,7 @@ def _stage_by_hand(settings: Settings) -> StageSpec:
     return StageSpec(
         index=0,
         chain_only=chain_only,
-        duration=UNTIL_INTERRUPTED,
+        duration_s=UNTIL_INTERRUPTED,
         save_storage=False,
         load=None if chain_only else load,
     )
@@ -209,7 +209,7 @@ def _stage(settings: Settings, index: int, count: int) -> StageSpec:
     return StageSpec(
         index=index,
         chain_only=chain_only,
-        duration=float(duration) * 60,
+        duration_s=float(duration) * 60,
         save_storage=(not chain_only or index == 0) if save is None else save,
         load=None if chain_only else load,
         cycles=None if chain_only else cycles,

@@ -37,7 +37,7 @@ def with_changes(plan: RunPlan, given: Mapping[str, Any]) -> RunPlan:
     }
     return replace(
         plan,
-        timeouts={**plan.timeouts, **waits},
+        timeouts_s={**plan.timeouts_s, **waits},
         disk_needed=given.get("disk.needed", plan.disk_needed),
         disk_reserve=given.get("disk.reserve", plan.disk_reserve),
     )

@@ -1,8 +1,8 @@
-"""What an options file may set that only lies in the current folder: nothing that runs or sends.
+"""Which options file is read, and what it may set if it was not named with `--config`.
 
-A folder may come from anywhere: an archive, a clone, a shared disk. The file in it counts without
-being asked for, so it may choose numbers, stages and loads, and no more. What makes other code run,
-mounts or writes files elsewhere, or has data sent somewhere, needs `--config`.
+The file in the current folder is read without being named, and the folder may come from anywhere:
+an archive, a clone, a shared disk. So that file may set numbers, stages and loads only. What makes
+other code run, mounts or writes files elsewhere, or sends data somewhere, needs `--config`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadgenctl.errors import UsageError
-from loadgenctl.plan.settings import from_table
+from loadgenctl.plan.settings import CONFIG_VARIABLE, from_table, load_file
 
+CONFIG_NAMES = (Path("loadgenctl.toml"), Path("~/.config/loadgenctl/loadgenctl.toml"))
 HARMLESS = frozenset(
     {
         "sdk",
@@ -74,7 +76,7 @@ NEEDS_TRUST = frozenset(
         "src",
         "engine",
         "provision-command",
-        # Who is asked, and who can reach the roles.
+        # Which servers are queried, and who can reach the roles.
         "profile",
         "testnet-origin",
         "use-state-sync",
@@ -85,11 +87,36 @@ NEEDS_TRUST = frozenset(
 _HARMLESS_VALUES = {"engine": "docker", "publish": False, "profile": "local"}
 _HARMLESS_SITE = frozenset({"name"})
 OWN_PLACES = (Path("~/.config/loadgenctl"), Path("/etc/loadgenctl"))
-"""Folders of the person and of the machine, whose file is as good as one that is named."""
+"""Folders of the user and of the machine, whose file counts like one that was named."""
+
+
+def find_config(
+    given: Path | None, environment: Mapping[str, str], names: Sequence[Path] = CONFIG_NAMES
+) -> tuple[dict[str, Any], Path | None]:
+    """The options file's tables and path: the named file, else the first that exists of `names`.
+
+    Raises `UsageError` if the named file does not exist, if a file cannot be read, or if it sets
+    what only a named file may set.
+    """
+    named = given or (Path(text) if (text := environment.get(CONFIG_VARIABLE)) else None)
+    if named is not None:
+        if not named.is_file():
+            raise UsageError(f"no such file: {named}", hint="--config names a TOML file")
+        return load_file(named), named
+    for candidate in names:
+        try:
+            path = candidate.expanduser()
+        except RuntimeError:
+            continue  # a user without a home folder
+        if path.is_file():
+            tables = load_file(path, partial(require_owner, path))
+            require_trust(tables, path)
+            return tables, path
+    return {}, None
 
 
 def require_trust(tables: Mapping[str, Any], path: Path) -> None:
-    """Raise `UsageError` unless a file that was not named may set what is in it."""
+    """Raise `UsageError` if a file that was not named sets what only a named one may set."""
     if _in_own_place(path):
         return
     asking = sorted(set(_asking(tables, path)))
@@ -126,9 +153,9 @@ def _in_own_place(path: Path) -> bool:
 
 
 def require_owner(path: Path, found: os.stat_result) -> None:
-    """Raise `UsageError` if others can change a file that was not named: it is not even read.
+    """Raise `UsageError` if other users can change a file that was not named; it is not read then.
 
-    `found` is what the file was when it was opened.
+    `found` is the state of the opened file.
     """
     if _in_own_place(path):
         return
@@ -136,7 +163,7 @@ def require_owner(path: Path, found: os.stat_result) -> None:
     if found.st_uid not in {0, mine}:
         why = "belongs to another user"
     elif found.st_mode & stat.S_IWOTH:
-        why = "can be changed by everybody"
+        why = "can be changed by every user"
     elif found.st_mode & stat.S_IWGRP and not _alone_in(found.st_gid, found.st_uid):
         why = "can be changed by others of its group"
     else:
@@ -148,7 +175,7 @@ def require_owner(path: Path, found: os.stat_result) -> None:
 
 
 def _alone_in(gid: int, uid: int) -> bool:
-    """True for the group of a single user, which has the user's name."""
+    """True for a user's private group, which has the user's name and no other members."""
     try:
         group, user = grp.getgrgid(gid), pwd.getpwuid(uid).pw_name
     except KeyError:

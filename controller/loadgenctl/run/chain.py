@@ -133,7 +133,7 @@ class ChainSide:
 
     def _await_mark(self, mark: str, what: str) -> None:
         # A person's limit is the only one.
-        quiet = None if "chain" in self._ctx.plan.timeouts else self.recipe.quiet_timeout
+        quiet = None if "chain" in self._ctx.plan.timeouts_s else self.recipe.quiet_timeout
 
         def reached() -> bool:
             if mark in self.role.reached:

@@ -74,7 +74,7 @@ class StageContext:
 
     def timeout(self, role: str, default: float) -> float:
         """Seconds, as the person set them or `default`."""
-        return self.plan.timeouts.get(role, default)
+        return self.plan.timeouts_s.get(role, default)
 
     def close_role(self, role: Role, name: str) -> None:
         """Stop a role, keep its log as logs/NAME.log.gz, remove it; note how it ended.

@@ -122,7 +122,9 @@ def kind_of_mount(path: Path, mounts: str) -> str | None:
 def needs(plan: RunPlan, *, simulated: bool) -> Needs:
     """A rough estimate: slogs and saved storage go to the results, state where the state is."""
     rates = SIMULATED if simulated else REAL
-    minutes = [OPEN_END if stage.duration < 0 else stage.duration / 60 + 1 for stage in plan.stages]
+    minutes = [
+        OPEN_END if stage.duration_s < 0 else stage.duration_s / 60 + 1 for stage in plan.stages
+    ]
     loaded = sum(
         length for stage, length in zip(plan.stages, minutes, strict=True) if not stage.chain_only
     )

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from loadgenctl.records.recorded import plan_document
 from loadgenctl.run import host
 from loadgenctl.run.making import NO_IMAGE, ImageRef
 from loadgenctl.run.walk import Walk
@@ -27,7 +28,7 @@ def run_document(walk: Walk) -> Mapping[str, Any]:
         "image": _image(walk.image),
         # The address as typed may hold a password.
         "plan": _plain(
-            asdict(plan)
+            plan_document(plan)
             | {
                 "repository": plan.repository and resolved.repository,
                 "provision_command": plan.provision_command and "given",

@@ -150,8 +150,8 @@ class Stage:
             self.chain.role.handle,
             ctx.clock,
             AgentSpec(
-                light=ctx.plan.light_interval,
-                full=ctx.plan.monitor_interval,
+                light=ctx.plan.light_interval_s,
+                full=ctx.plan.monitor_interval_s,
                 storage=None if storage is None else str(PurePosixPath(storage).relative_to(STATE)),
                 root_pid=ctx.engine.root_pid(self.chain.role.handle),
             ),
@@ -220,7 +220,7 @@ class Stage:
         spec = self._spec
         if spec.load_duration_s is not None and self.load.load_began is not None:
             return self.load.load_began + spec.load_duration_s - self._ctx.clock.monotonic()
-        return FOREVER if spec.duration < 0 else spec.duration - self._elapsed()
+        return FOREVER if spec.duration_s < 0 else spec.duration_s - self._elapsed()
 
     def _enough(self) -> bool:
         spec = self._spec

@@ -28,7 +28,7 @@ def run_stages(walk: Walk) -> None:
         services.engine,
         services.clock,
         walk.store,
-        interval=plan.light_interval,
+        interval=plan.light_interval_s,
         names=names,
         source=walk.engine_info.kind,
         make_reader=services.make_reader,

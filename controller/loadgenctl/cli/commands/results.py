@@ -1,4 +1,4 @@
-"""`loadgenctl stats`, `regen`, `top` and `slog`: what is there already, without an engine."""
+"""`loadgenctl stats`, `top` and `slog`: what is there already, without an engine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loadgenctl.cli.commands.group import QuickGroup
+from loadgenctl.cli.parameters import Csv, Json, Junit, Markdown, QuickGroup, Runs
 
 slog_app = typer.Typer(
     cls=QuickGroup,
@@ -18,8 +18,6 @@ slog_app = typer.Typer(
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE", help="Slogs; of stages, in their order.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
 Perf = Annotated[
     Path | None,
     typer.Option(
@@ -30,23 +28,6 @@ Stage = Annotated[
     int | None,
     typer.Option(
         metavar="N", help="Stage of the slog in perf.jsonl; by default by the file's name."
-    ),
-]
-Junit = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Write a JUnit report there, whatever the outcome."),
-]
-Markdown = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="Write a page in Markdown there; - prints it instead of the tables."
-    ),
-]
-Runs = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="RUN",
-        help="Results folders, names below results/, or ids; the last run if not given.",
     ),
 ]
 
@@ -99,27 +80,6 @@ def stats_command(
     show_stats(
         find_runs(runs or []), as_json=json_output, as_csv=csv_output, parquet=parquet, files=files
     )
-
-
-def regen_command(
-    runs: Runs = None,
-    json_output: Json = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Also runs of other machines that say they are running."),
-    ] = False,
-) -> None:
-    """Compute blocks.jsonl, cycles.jsonl and summary.json of ended runs again.
-
-    Reads slogs, events, samples and perf.jsonl, which are not changed, and shows what
-    changed. Killed runs and folders of the original load generator are read too.
-    """
-    from loadgenctl.cli.regen import regenerate_folders
-    from loadgenctl.cli.runs import find_runs
-    from loadgenctl.cli.streams import keep_going
-
-    keep_going()
-    regenerate_folders(find_runs(runs or []), as_json=json_output, force=force)
 
 
 def top_command(
