@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def test_help_of_run_tells_every_option_with_its_default(shell: Shell) -> None:
         role = stage.replace("*", "ROLE") if option.kind != "tree" else stage
         assert f"--{role}" in said.words
         assert " ".join(option.help.split()[:4]) in said.words
-    assert "(default 360)" in said.words
+    assert "Default: 360." in said.words
+    assert "Default: 256 MiB." in said.words
     assert "130 interrupted" in said.words
 
 
@@ -51,6 +53,21 @@ def test_every_command_has_help(shell: Shell, command: str) -> None:
     said = shell.run(command, "--help")
     assert said.exit_code == 0
     assert "Usage: loadgenctl" in said.stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", "run", "options", "daily", "queue", "list", "stats", "regen", "top", "clean", "up"),
+        *("compose", "slog", "slog tail", "slog blocks", "load", "load config", "load config set"),
+        *("load config get", "sdk", "sdk build", "sdk remove", "image", "image build"),
+    ],
+)
+def test_no_help_shows_a_type_of_python(shell: Shell, line: str) -> None:
+    said = shell.run(*line.split(), "--help")
+    assert said.exit_code == 0
+    shown = re.findall(r"<[^>]*>", said.words)
+    assert set(shown) <= {"<posix time>", "<output-dir>"}
 
 
 def test_without_a_command_help_is_shown(shell: Shell) -> None:
@@ -152,7 +169,7 @@ def test_the_nearest_name_is_sought_among_all_that_the_command_takes(
 def test_the_real_sdk_takes_no_settings_of_the_simulated_one(shell: Shell) -> None:
     said = shell.run("run", "--dry-run", "--sim-config", "x.toml")
     assert said.exit_code == 2
-    assert "--sim-config goes with --sdk sim" in said.stderr
+    assert "--sim-config requires --sdk sim" in said.stderr
 
 
 def test_settings_of_the_simulated_sdk_that_are_no_toml(shell: Shell) -> None:

@@ -137,7 +137,7 @@ def test_what_could_not_be_written_is_told_before_the_run(shell: Shell) -> None:
     for option, message in (
         (("--junit", "."), "--junit: . is a folder"),
         (("--junit", ""), "--junit: . is a folder"),
-        (("--junit=file/j.xml",), "file is no folder"),
+        (("--junit=file/j.xml",), "file is not a folder"),
         (("--markdown", "file/m.md"), "--markdown: file/m.md cannot be made"),
         (("--junit", "new/j.xml"), "--junit: new/j.xml cannot be made: there is no folder"),
         (("--markdown", "new/m.md"), "--markdown: new/m.md cannot be made: there is no folder"),

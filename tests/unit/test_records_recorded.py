@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loadgenctl.errors import UnknownOption, UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.planner import make_plan
-from loadgenctl.plan.resumed import changes, with_changes
+from loadgenctl.plan.purposes import changes, with_changes
 from loadgenctl.plan.settings import merge
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.recorded import plan_document, recorded_plan
@@ -101,7 +101,7 @@ def test_what_changes_nothing_of_what_is_measured_may_be_given() -> None:
 
 @pytest.mark.parametrize("option", ["--stages 5", "--output-dir x", "--engine local", "--no-reset"])
 def test_what_changes_the_plan_is_refused(option: str) -> None:
-    with pytest.raises(UsageError, match="cannot be given beside --resume"):
+    with pytest.raises(UsageError, match="cannot be given with --resume"):
         changes(option.split())
 
 

@@ -476,7 +476,7 @@ def test_the_command_shows_what_it_would_do_and_says_how_to_go_on(
     assert (document["attempt"], document["resumed_at_stage"]) == (2, 2)
     refused = shell.run(*resume, "--stages", "9")
     assert refused.exit_code == 2
-    assert "--stages cannot be given beside --resume" in refused.stderr
+    assert "--stages cannot be given with --resume" in refused.stderr
     near = shell.run(*resume, "--timout.chain", "9")
     assert near.exit_code == 2
     assert "did you mean --timeout.chain?" in near.stderr

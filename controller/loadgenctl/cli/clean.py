@@ -16,7 +16,9 @@ def clean_command(
     ] = False,
     engine: Annotated[
         Literal["docker", "local"] | None,
-        typer.Option("--engine", help="Clean this engine only. Default: both."),
+        typer.Option(
+            "--engine", metavar="docker|local", help="Clean this engine only. Default: both."
+        ),
     ] = None,
 ) -> None:
     """Remove containers, networks, volumes and processes left behind by dead runs.

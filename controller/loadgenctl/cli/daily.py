@@ -48,7 +48,9 @@ def daily_command(
     ctx: typer.Context,
     branch: Annotated[
         str | None,
-        typer.Option(help="Branch to follow. Default: the repository's default branch."),
+        typer.Option(
+            metavar="NAME", help="Branch to follow. Default: the repository's default branch."
+        ),
     ] = None,
     poll: Annotated[
         str,

@@ -26,7 +26,7 @@ load_app = typer.Typer(
     cls=QuickGroup, no_args_is_help=True, help="Show or change the load of a run in progress."
 )
 config_app = typer.Typer(
-    cls=QuickGroup, no_args_is_help=True, help="Which tasks run, and how often."
+    cls=QuickGroup, no_args_is_help=True, help="Show or change the load config."
 )
 load_app.add_typer(config_app, name="config")
 

@@ -117,7 +117,7 @@ def _about(option: Option) -> str:
     default = "on" if option.default is True else option.default
     if option.kind == "bytes":
         default = f"{option.default / 1024**2:g} MiB"
-    return f"{option.help} [dim](default {default})[/dim]"
+    return f"{option.help} [dim]Default: {default}.[/dim]"
 
 
 def complete_option(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from loadgenctl.errors import UnknownOption
 
@@ -49,7 +49,7 @@ PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 class QuickGroup(TyperGroup):
-    """A group whose help loads nothing heavy and shows no type behind a switch."""
+    """A group whose help loads nothing heavy, and shows no types of Python."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """Set the default to off: typer validates an unset value, and loads pydantic for it."""
@@ -71,13 +71,13 @@ class QuickGroup(TyperGroup):
 
     def get_params(self, ctx: Any) -> Any:
         """The group's own options."""
-        return _plain_switches(super().get_params(ctx))
+        return _plain(super().get_params(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A subcommand by its name."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
-            _plain_switches(command.get_params(ctx))
+            _plain(command.get_params(ctx))
         return command
 
 
@@ -147,10 +147,16 @@ def _in_plain_words(message: str) -> str:
     return message
 
 
-def _plain_switches(params: Iterable[Any]) -> Iterable[Any]:
-    """The parameters, with switches shown without `<bool>` and off instead of unset."""
+def _no_type(**_: object) -> None:
+    """In place of a method that returns an argument's type for the help."""
+
+
+def _plain(params: Iterable[Any]) -> Iterable[Any]:
+    """The parameters: types are not shown (`<bool>`, `<list[Path]>`), switches are not unset."""
     params = list(params)
     for param in params:
+        if isinstance(param, TyperArgument):
+            setattr(param, "display_type_rich", _no_type)  # noqa: B010 - typer has no option for it
         if isinstance(param, TyperOption) and param.is_flag:
             param.metavar = param.metavar or ""
             param.default = param.default or False

@@ -1,4 +1,4 @@
-"""Writing in a thread of its own, so that a reader that does not read holds nothing up."""
+"""Writes in a separate thread, so that a reader that does not read blocks nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Final
 _SETTLE: Final = 0.1
 """Seconds to wait for what was written to another stream before."""
 _BLOCK: Final = 16 * 1024
-"""Bytes that are written at once: a reader shows by each that it still reads."""
+"""Bytes per write: each completed write shows that the reader still reads."""
 _LEFT_OUT: Final = b"[some lines are left out here: the reader was too slow]\n"
 
 
 class Pump:
-    """Writes blocks of bytes in their order."""
+    """Writes blocks of bytes in order."""
 
     def __init__(
         self,
@@ -24,14 +24,14 @@ class Pump:
         *,
         most: int | None,
     ) -> None:
-        """`write` may wait; what it raises is given to `lost`, and nothing is written any more.
+        """`write` may block. An `OSError` from it is passed to `lost`, and ends all writing.
 
-        `most`: bytes that are kept for a slow reader, and the next ones dropped; None: all.
+        `most`: bytes to keep for a slow reader, beyond which data is dropped; None: no limit.
         """
         self._write, self._lost, self._most = write, lost, most
         self._blocks: deque[bytes] = deque()
         self._waiting = 0
-        """Bytes, with those that are just being written."""
+        """Bytes, including those being written now."""
         self._left_out = False
         self._slow = False
         self._over = False
@@ -40,7 +40,7 @@ class Pump:
         self._thread: threading.Thread | None = None
 
     def put(self, data: bytes) -> None:
-        """Have it written, or dropped where too much waits already."""
+        """Queue the data, or drop it if too much is queued already."""
         with self._changed:
             if self._over:
                 return
@@ -54,19 +54,19 @@ class Pump:
             self._waiting += len(data)
             self._changed.notify_all()
             if not self._busy:
-                # A daemon: one that is held up by its reader does not keep the process. It ends
-                # when all is written: with another thread slogs are not read by several processes.
+                # A daemon thread, because a blocked one must not keep the process alive. It ends
+                # when all is written, because slogs are read in parallel only without threads.
                 self._busy = True
                 self._thread = threading.Thread(target=self._run, name="output", daemon=True)
                 self._thread.start()
 
     def settle(self) -> None:
-        """Wait a moment until all is written; not again while the reader takes nothing."""
+        """Wait briefly until all is written; do not wait again while the reader takes nothing."""
         if self._waiting and not self._slow:
             self._slow = not self.drain(_SETTLE)
 
     def drain(self, patience: float) -> bool:
-        """Wait until all is written or lost; False if `patience` seconds pass without progress."""
+        """Wait until all is written or lost; False after `patience` seconds without progress."""
         with self._changed:
             while self._waiting:
                 if not self._changed.wait(patience):

@@ -1,4 +1,4 @@
-"""The only place that writes reports for CI systems: the JUnit file and the Markdown page."""
+"""Writes reports for CI systems: the JUnit file and the Markdown page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loadgenctl.reports.junit import junit
 from loadgenctl.reports.markdown import page
 
 SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
-"""Names the file whose Markdown GitHub shows on the job's page."""
+"""The variable with the path of the file that GitHub shows on the job's page."""
 STDOUT: Final = Path("-")
 
 
@@ -31,13 +31,13 @@ class _Target:
 
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
-    """Which reports are wanted, and where."""
+    """The reports to write, and their paths."""
 
     junit: Path | None = None
     markdown: Path | None = None
     """`STDOUT` prints it."""
     step_summary: Path | None = None
-    """The page is appended there: other steps of the job write to it, too."""
+    """The page is appended to it: other steps of the job write to it, too."""
 
     @property
     def prints(self) -> bool:
@@ -45,13 +45,15 @@ class ReportFiles:
         return self.markdown == STDOUT
 
     def check(self, made: Path | None = None) -> None:
-        """Raise `UsageError` for what could not be written: now, not hours into a run.
+        """Check before the run that reports can be written. Raises `UsageError`.
 
-        `made` is a folder that will be there when the reports are written. No other is made: a
-        mistyped name would leave reports in an unexpected place.
+        `made` is a folder that will exist when the reports are written. No other folder is made: a
+        typo would leave reports in an unexpected place.
         """
         if self.junit == STDOUT:
-            raise UsageError("--junit takes a file", hint="only --markdown takes - for the output")
+            raise UsageError(
+                "--junit takes a file", hint="only --markdown takes - for standard output"
+            )
         files = [target.file.absolute() for target in self._targets()]
         if len(set(files)) < len(files):
             raise UsageError(f"two reports cannot be one file: {max(files, key=files.count)}")
@@ -61,9 +63,9 @@ class ReportFiles:
                 raise UsageError(f"{target.wanted_by}: {target.file} {reason}", hint=target.hint)
 
     def write(self, read: Callable[[], Sequence[RunFacts]]) -> list[LoadgenError]:
-        """Write what is wanted, of the runs that `read` reads; return what went wrong with that.
+        """Write all reports about the runs that `read` returns; return the errors.
 
-        What cannot be written does not keep the others from being written.
+        If one report cannot be written, the others still are.
         """
         if not self.prints and not list(self._targets()):
             return []
@@ -76,9 +78,9 @@ class ReportFiles:
             try:
                 _put(target, target.make(runs))
             except OSError as error:
-                told = f"{target.wanted_by}: {target.file} cannot be written: "
-                told += error.strerror or str(error)
-                troubles.append(OutputFolderError(told, hint=target.hint))
+                message = f"{target.wanted_by}: {target.file} cannot be written: "
+                message += error.strerror or str(error)
+                troubles.append(OutputFolderError(message, hint=target.hint))
         if self.prints:
             sys.stdout.write(_pages(runs).decode())
         return troubles
@@ -89,7 +91,7 @@ class ReportFiles:
         if self.markdown is not None and not self.prints:
             yield _Target("--markdown", self.markdown, _pages, "name another file with --markdown")
         if self.step_summary is not None:
-            hint = f"unset {SUMMARY_VARIABLE} where no job page is to be written"
+            hint = f"unset {SUMMARY_VARIABLE} to write no job page"
             yield _Target(f"${SUMMARY_VARIABLE}", self.step_summary, _pages, hint, append=True)
 
 
@@ -101,15 +103,14 @@ def reports_of_run(
     prints_json: bool = False,
     results: Path | None = None,
 ) -> ReportFiles:
-    """What a run is to write: as asked for, and to GitHub's job page where there is one.
+    """The reports of a run: those that were requested, and GitHub's job page in a GitHub job.
 
-    `results` is the run's folder, which need not be there yet.
-
-    Raises `UsageError` for what could not be written, or not beside the JSON that is printed.
+    `results` is the run's folder, which need not exist yet. Raises `UsageError` for a report that
+    cannot be written, or cannot be printed together with JSON.
     """
     named = environment.get(SUMMARY_VARIABLE)
     job_page = Path(named) if named else None
-    # Who names it means the page of the job, and not to replace what other steps wrote to it.
+    # A --markdown with that path means the job page, which must not replace what other steps wrote.
     files = ReportFiles(junit, None if markdown == job_page else markdown, job_page)
     files.check(results)
     if prints_json and files.prints:
@@ -125,17 +126,17 @@ def _put(target: _Target, content: bytes) -> None:
     file = target.file
     if target.append:
         with file.open("ab") as stream:
-            # What stands there may end in the middle of a paragraph.
+            # The existing text may end in the middle of a paragraph.
             stream.write(b"\n\n" + content)
     elif file.exists() and not file.is_file():
-        # A device or a pipe, which must not be replaced by a file.
+        # A device or a pipe must not be replaced by a file.
         file.write_bytes(content)
     else:
         replace_file(file.resolve(), content)
 
 
 def _why_not(file: Path, made: Path | None) -> str | None:
-    """Why `file` cannot be written, as far as that shows without writing; None if it can."""
+    """Why `file` cannot be written, as far as it can be determined without writing; else None."""
     try:
         if file.is_dir():
             return "is a folder"
@@ -147,8 +148,8 @@ def _why_not(file: Path, made: Path | None) -> str | None:
         if not folder.exists():
             return f"cannot be made: there is no folder {folder}"
     except OSError as error:
-        # A folder on the way that is not to be looked into.
+        # A parent folder that may not be searched.
         return f"cannot be written: {error.strerror}"
     if not folder.is_dir():
-        return f"cannot be made: {folder} is no folder"
+        return f"cannot be made: {folder} is not a folder"
     return None if os.access(folder, os.W_OK) else f"cannot be made: {folder} cannot be written"

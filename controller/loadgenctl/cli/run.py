@@ -109,7 +109,7 @@ def to_resume(folder: Path, args: Sequence[str]) -> Resumption:
     Options file and environment are not read: the plan is the recorded one. Raises `UsageError`.
     """
     from loadgenctl.plan.checks import check_files
-    from loadgenctl.plan.resumed import changes, with_changes
+    from loadgenctl.plan.purposes import changes, with_changes
     from loadgenctl.run.resume import examine
 
     given = changes(args)

@@ -1,15 +1,15 @@
-"""Standard output and standard error as every command writes to them.
+"""Standard output and standard error, as all commands use them.
 
-What they lead to may have no reader any more, a slow reader, no room, or a charset with few
-characters. All of that is handled here: `standard_streams` takes the place of `sys.stdout` and
-`sys.stderr`, and whatever prints (typer, rich, tracebacks, our own code) prints to them.
+They may have no reader any more, a slow reader, no space on the disk, or a charset with few
+characters. All of that is handled here: the streams of `standard_streams` replace `sys.stdout` and
+`sys.stderr`, so that typer, rich, tracebacks and our own code print to them.
 
-- A command that reads ends when its standard output has no reader (`ReaderGone`) or cannot be
+- A command that only reads ends if its standard output has no reader (`ReaderGone`) or cannot be
   written (`OutputLost`).
-- A command that does something calls `keep_going` first. From then on words that cannot be written
-  are dropped, a thread does the writing, and a reader that does not read holds nothing up.
-- Standard error never ends or fails anything.
-- A character that the charset lacks becomes a similar one, or `?`.
+- A command that changes something calls `keep_going` first. From then on output that cannot be
+  written is dropped, and a thread does the writing, so that a slow reader blocks nothing.
+- Standard error never makes a command end or fail.
+- A character that the charset lacks is replaced by a similar one, or `?`.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from loadgenctl.cli.pump import Pump
 from loadgenctl.errors import LoadgenError, OutputLost, ReaderGone
 
 PATIENCE: Final = 30.0
-"""Seconds that the end of a command waits for a reader of standard output that takes nothing."""
+"""Seconds that a command waits at its end for a reader of standard output that takes nothing."""
 _SHORT_PATIENCE: Final = 2.0
-"""The same for standard error, whose words are in the log."""
+"""The same for standard error, whose text is also in the log."""
 _MOST_PROGRESS: Final = 256 * 1024
-"""Bytes for a slow reader of standard error that are kept; what comes then is dropped."""
+"""Bytes to keep for a slow reader of standard error; more are dropped."""
 _BUFFER: Final = 8192
-"""Characters that are collected for one call of the kernel where no person is watching."""
+"""Characters to collect for one system call, where the output is not a terminal."""
 _EARLY: Final = 200
-"""Pieces of text on standard error that are kept until there is a log."""
+"""Pieces of text on standard error to keep until there is a log."""
 _NO_READER: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN})
 _SIMILAR: Final = {
     "·": "-",
@@ -73,7 +73,7 @@ class Stream(io.TextIOBase):
     def __init__(
         self, descriptor: int, encoding: str, *, result: bool, patience: float = PATIENCE
     ) -> None:
-        """`result`: standard output, whose words are what a command was called for.
+        """`result`: True for standard output, which has the result of a command.
 
         `patience`: seconds that `finish` waits for a reader that takes nothing.
         """
@@ -93,15 +93,15 @@ class Stream(io.TextIOBase):
         self._pump: Pump | None = None
         self._lossy = not result
         self.neighbour: Stream | None = None
-        """The other stream: where both lead to one terminal, the order of words is kept."""
+        """The other stream: if both are the same terminal, the order of their output is kept."""
         self.written = False
         """Whether anything was written at all."""
         self.trouble: OSError | None = None
         """Why nothing more can be written."""
         self.reported = False
-        """Whether `trouble` was raised, and so is reported."""
+        """Whether `trouble` was raised, and therefore is reported elsewhere."""
         self.code_stays = False
-        """Whether the exit code of the command says nothing of its output; see `keep_going`."""
+        """Whether lost output leaves the exit code unchanged; see `keep_going`."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -110,7 +110,7 @@ class Stream(io.TextIOBase):
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        """What becomes of characters that the charset lacks."""
+        """The handler for characters that the charset lacks."""
         return _SUBSTITUTE
 
     @property
@@ -127,7 +127,7 @@ class Stream(io.TextIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """See `io.IOBase`; a terminal that was closed is still one."""
+        """See `io.IOBase`; still True for a terminal that was closed."""
         return self._terminal
 
     def writable(self) -> bool:
@@ -175,28 +175,28 @@ class Stream(io.TextIOBase):
                     raise self.error() from error
 
     def take_early(self) -> str:
-        """What was written so far, once."""
+        """The text written so far; empty on a second call."""
         with self._lock:
             early, self._early = self._early, None
         return "".join(early or ())
 
     def settle(self) -> None:
-        """Wait a moment until what was written is where it leads to."""
+        """Wait briefly until the output is written."""
         if self._pump is not None:
             self._pump.settle()
 
     def keep_going(self, *, code_stays: bool) -> None:
-        """From now on no write fails or waits; see the function of that name."""
+        """From now on no write fails or blocks; see the function of that name."""
         self._lossy = True
         self.code_stays = code_stays
         self.flush()
         if self._pump is None and self.trouble is None:
-            # A summary is not cut; progress is, when its reader is slow.
+            # A summary is kept in full; progress is dropped if its reader is slow.
             most = None if self._result else _MOST_PROGRESS
             self._pump = Pump(self._put_out, self._lost, most=most)
 
     def finish(self) -> None:
-        """Write what is left, for as long as the reader takes it."""
+        """Write the rest, as long as the reader takes it."""
         self._lossy = True
         self.flush()
         if self._pump is not None:
@@ -210,7 +210,7 @@ class Stream(io.TextIOBase):
         return OutputLost(f"standard output cannot be written{reason}")
 
     def _look_for_reader(self) -> None:
-        """Raise `ReaderGone` in a command that follows something and has nothing to print now."""
+        """Raise `ReaderGone`, also in a command that follows something and prints nothing now."""
         if self._lossy:
             return
         look = select.poll()
@@ -229,12 +229,12 @@ class Stream(io.TextIOBase):
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                # Another program that shares the terminal or pipe does not want to wait.
+                # Another program that shares the terminal or pipe has made it non-blocking.
                 select.select([], [self._descriptor], [])
 
 
 def standard_streams() -> Streams:
-    """The streams of this process; descriptors that are closed lead to /dev/null from now on."""
+    """The streams of this process; closed descriptors are opened on /dev/null."""
     for descriptor in (0, 1, 2):
         _open_if_closed(descriptor)
     return Streams(
@@ -244,7 +244,7 @@ def standard_streams() -> Streams:
 
 
 class Streams:
-    """Standard output and error; a context in which they are those of the process."""
+    """Standard output and error; a context in which the process uses them."""
 
     def __init__(self, out: Stream, err: Stream) -> None:
         """See `standard_streams`."""
@@ -253,7 +253,7 @@ class Streams:
         self._before: tuple[TextIO, TextIO] | None = None
 
     def __enter__(self) -> Self:
-        """Take the place of `sys.stdout` and `sys.stderr`."""
+        """Replace `sys.stdout` and `sys.stderr`."""
         self._before = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = cast("TextIO", self.out), cast("TextIO", self.err)
         return self
@@ -264,18 +264,18 @@ class Streams:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Write what is left. They stay: what is printed while Python ends is printed to them."""
-        # Not to be held up any longer by a reader is no reason for another exit code.
+        """Write the rest. The streams stay in place: Python prints to them while it ends."""
+        # A Ctrl-C here only ends the wait for a slow reader: the exit code must not change.
         with contextlib.suppress(KeyboardInterrupt):
             self.out.finish()
             self.err.finish()
 
 
 def keep_going(*, code_stays: bool = False) -> None:
-    """From now on this command does something, which ends neither without a reader nor late.
+    """Call this before a command changes something: lost or slow output must not stop the command.
 
-    `code_stays`: the exit code is about that alone. Without it a command that did all, and whose
-    standard output could not be written, ends with the code of `OutputLost`.
+    `code_stays`: the exit code describes that work alone. Otherwise a command that succeeded, but
+    whose standard output could not be written, ends with the exit code of `OutputLost`.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, Stream):
@@ -283,7 +283,7 @@ def keep_going(*, code_stays: bool = False) -> None:
 
 
 def finished(code: int) -> int:
-    """The exit code of a command that ended with `code`, once all it said is written.
+    """Write all output of a command that ended with `code`; return the final exit code.
 
     Output that could not be written is reported on standard error.
     """
@@ -299,17 +299,17 @@ def finished(code: int) -> int:
 
 
 def said_so_far() -> str:
-    """What was written to standard error before there was a log to keep it; asked for once."""
+    """The text written to standard error before there was a log; empty on a second call."""
     return sys.stderr.take_early() if isinstance(sys.stderr, Stream) else ""
 
 
 def printed() -> bool:
-    """Whether something was printed to standard output."""
+    """Whether anything was printed to standard output."""
     return bool(getattr(sys.stdout, "written", False))
 
 
 def _open_if_closed(descriptor: int) -> None:
-    """Else the next file that is opened would get the number, and the words with it."""
+    """Otherwise the next opened file would get the descriptor, and the output with it."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_GETFD)
     except OSError:

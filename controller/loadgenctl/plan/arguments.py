@@ -1,6 +1,6 @@
-"""Command lines in the manner of yargs: `--a.b 1`, `--a.b=1`, `--no-a`, kebab and camel case alike.
+"""Command lines as yargs parses them: `--a.b 1`, `--a.b=1`, `--no-a`, kebab and camel case.
 
-Also the parser of single values, which the options file and the environment share. Pure.
+Also parses single values, for the options file and the environment. Pure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _FREE_NUMBER = re.compile(r"-?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 _SAFE = 2**53 - 1
-"""The largest whole number that every reader of JSON keeps as it is."""
+"""The largest whole number that every JSON reader keeps exactly."""
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _NEGATIVE = re.compile(r"-(?:\d+\.?\d*|\.\d+)")
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
@@ -34,7 +34,7 @@ _NAME_MAX = 255
 MAX_DEPTH = 8
 PREFIX = "LOADGENCTL_"
 VARIABLE = "environment variable"
-"""What `unknown` calls a variable; it then suggests another one."""
+"""The `origin` of `unknown` for a variable; it then suggests another variable."""
 MAX_ARGUMENT = 64 * 1024
 
 
@@ -80,7 +80,7 @@ def parse(args: Sequence[str]) -> list[Setting]:
 
 
 def canonical(name: str) -> tuple[str, ...]:
-    """The path a dotted name stands for; free-form keys keep their spelling."""
+    """The path of a dotted name; free-form keys keep their spelling."""
     words = name.split(".")
     if len(words) > MAX_DEPTH or not all(words):
         raise UsageError(f"unusable option name {_shown(name)}")
@@ -120,9 +120,9 @@ def unknown(
     known: Sequence[str] | None = None,
     command: str = "loadgenctl run",
 ) -> UsageError:
-    """The error for an unknown name, with the nearest one of `known` (all plan options).
+    """The error for an unknown name, with the nearest of `known` (default: all plan options).
 
-    Of an argument it is an `UnknownOption`.
+    For an argument it is an `UnknownOption`.
     """
     typed_here = origin == "option"
     variable = origin == VARIABLE
@@ -169,7 +169,7 @@ def _following(option: Option, rest: list[str], name: str) -> Any:
 
 
 def parse_value(option: Option, text: str, shown: str) -> Any:
-    """A value typed as text, as the option's kind. Raises `UsageError`."""
+    """Parse a value given as text. Raises `UsageError`."""
     if len(text) > MAX_ARGUMENT:
         raise UsageError(f"{shown}: the value is longer than 64 KiB")
     if option.bare is not None and text in _SWITCH:
@@ -186,7 +186,7 @@ def parse_value(option: Option, text: str, shown: str) -> Any:
 
 
 def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one case per kind
-    """A value from wherever, checked and made the option's type. Raises `UsageError`."""
+    """Check a value and convert it to the option's type. Raises `UsageError`."""
     if isinstance(value, str) and "\x00" in value:
         raise UsageError(f"{shown}: a value cannot hold a NUL character")
     if option.bare is not None and isinstance(value, bool):
@@ -218,7 +218,7 @@ def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one ca
         case "tree":
             if not recordable(value):
                 raise UsageError(
-                    f"{shown} holds what a record cannot",
+                    f"{shown} holds a value that cannot be recorded",
                     hint="numbers must be finite and below 2^63, texts without lone surrogates,"
                     f" and nothing deeper than {MAX_DEPTH} levels",
                 )
@@ -226,7 +226,7 @@ def check(option: Option, value: Any, shown: str) -> Any:  # noqa: C901 - one ca
 
 
 def recordable(value: Any, depth: int = 0) -> bool:
-    """True for what every reader of JSON takes as it is."""
+    """True for a value that every JSON reader keeps exactly."""
     if depth > MAX_DEPTH:
         return False
     if isinstance(value, dict):
@@ -291,10 +291,10 @@ def _check_bytes(option: Option, value: Any, shown: str) -> int:
 
 
 def free_form(text: str) -> Any:
-    """A free-form value: number, boolean, null, JSON object, else text.
+    """Parse a free-form value: number, boolean, null, JSON object, else text.
 
-    What is a number is as yargs has it: a revision such as 0123456 is text, and so is what a
-    number could not hold exactly. Quotes around all of it are taken off.
+    Numbers are recognised as in yargs: a revision such as 0123456 is text, and so is a number that
+    cannot be represented exactly. Quotes around the complete value are removed.
     """
     if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]:
         text = text[1:-1]

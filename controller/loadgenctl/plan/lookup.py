@@ -1,4 +1,4 @@
-"""From a typed name to its option, and the names that a person may type. Pure."""
+"""From a typed name to its option, and the names that can be typed. Pure."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _wild(group: str, word: str) -> bool:
 
 
 def names() -> list[str]:
-    """All keys as a person would type them, for suggestions."""
+    """All keys as they are typed, for suggestions."""
     return [name for option in OPTIONS for name in names_of(option)]
 
 
 def names_of(option: Option) -> list[str]:
-    """One option's keys as a person would type them, with `N` for a stage's number."""
+    """One option's keys as they are typed, with `N` for a stage's number."""
     key, group = option.key, option.path[0]
     if key.startswith("stage.*."):
         return [key.replace("*", "N", 1)]

@@ -1,4 +1,4 @@
-"""The options of networks that others run, and of what other runs see of this one's chain. Pure."""
+"""The options of networks that others run, and of what other runs see of the own chain. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NetworkOptions:
 
 
 def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
-    """What the options say, in one piece. Raises `UsageError` for what does not go together."""
+    """Read and check the options. Raises `UsageError` for a contradiction."""
     profile = settings.get("profile")
     _check(settings, profile)
     bootstrap = settings.get("custom-bootstrap")
@@ -47,7 +47,7 @@ def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
         provision_command=settings.get("provision-command"),
         network=_network(settings),
         traces=_traces(settings.get("trace")),
-        # A file of that name is a path, and never equal to the text.
+        # A file of that name is a `Path`, which never equals the text.
         bootstrap=None if bootstrap in {None, SDK_BOOTSTRAP} else resolved(cwd / bootstrap),
         sdk_bootstrap=bootstrap == SDK_BOOTSTRAP,
         snapshot_interval=settings.get("chain.snapshot-interval"),
@@ -56,10 +56,10 @@ def network_options(settings: Settings, cwd: Path) -> NetworkOptions:
 
 
 def require_local(settings: Settings) -> None:
-    """For roles that a person drives: their chain is their own. Raises `UsageError`."""
+    """Refuse a network of others for roles driven by hand. Raises `UsageError`."""
     if settings.get("profile") != LOCAL:
         raise UsageError(
-            f"{settings.origins['profile',]}: what is driven by hand has a chain of its own",
+            f"{settings.origins['profile',]}: roles driven by hand use a local chain",
             hint="on another network: loadgenctl run --profile NAME --stage.N.duration -1",
         )
 
@@ -67,13 +67,13 @@ def require_local(settings: Settings) -> None:
 _OF_NETWORKS: Mapping[str, str] = {
     "testnet-origin": "a local chain has no origin",
     "monitor": "on a local chain nothing would run without its node",
-    "use-state-sync": "a local chain has nobody to get its state from",
-    "provision-command": "the client of a local chain is provisioned by the run itself",
+    "use-state-sync": "a local chain has no other node to get its state from",
+    "provision-command": "the run itself provisions the client of a local chain",
     "acceptance-integration-message-file": "a local chain has no network to catch up with",
 }
 """Option → why it has no meaning for a local chain."""
 _OF_NODES = ("use-state-sync", "custom-bootstrap", "acceptance-integration-message-file")
-"""Options that say something of the node that follows a network."""
+"""Options about the node that follows a network."""
 
 
 def _check(settings: Settings, profile: str) -> None:
@@ -82,13 +82,13 @@ def _check(settings: Settings, profile: str) -> None:
         for key, why in _OF_NETWORKS.items():
             origin = settings.origins.get((key,), DEFAULT)
             if origin != DEFAULT and not (key == "monitor" and settings.get(key)):
-                raise UsageError(f"{origin}: {why}", hint=f"it goes with --profile {others}")
+                raise UsageError(f"{origin}: {why}", hint=f"it requires --profile {others}")
         return
     if settings.get("chain.snapshot-interval") is not None:
         raise UsageError(
             f"{settings.origins['chain', 'snapshot-interval']}: the nodes of a network decide which"
             " snapshots they make",
-            hint="it goes with --profile local",
+            hint="it requires --profile local",
         )
     if settings.get("monitor"):
         return
@@ -112,11 +112,11 @@ def _network(settings: Settings) -> str | None:
     origin = settings.origins["network",]
     plain = name.replace("-", "").replace("_", "").replace(".", "")
     if not plain.isalnum() or not name.isascii() or not name[0].isalnum() or len(name) > _NAME_MAX:
-        raise UsageError(f"{origin}: this is no name of a Docker network")
+        raise UsageError(f"{origin}: this is not a valid name of a Docker network")
     if name in {"none", "host", "bridge", "default"}:
         raise UsageError(
             f"{origin}: containers have no names on Docker's own networks",
-            hint="make one: docker network create NAME",
+            hint="create one: docker network create NAME",
         )
     if settings.get("engine") == "local":
         raise UsageError(
@@ -134,5 +134,5 @@ def _traces(text: str | None) -> tuple[str, ...]:
         if word not in TRACES:
             known = ", ".join(TRACES)
             raise UsageError(f"--trace: there is no trace {word!r}", hint=f"there are: {known}")
-    # In one order, each once.
+    # In a fixed order, without duplicates.
     return tuple(name for name in TRACES if name in wanted)

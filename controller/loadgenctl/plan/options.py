@@ -280,11 +280,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("slog-codec", "text", "gzip", "Compression of slogs.", WATCH, choices=("gzip", "zstd")),
     Option(
-        "output-dir",
-        "path",
-        None,
-        "Results folder. Default: results/run-<posix time>.",
-        RESULTS,
+        "output-dir", "path", None, "Results folder. Default: results/run-<posix time>.", RESULTS
     ),
     Option(
         "state-dir",
@@ -397,11 +393,3 @@ OPTIONS: tuple[Option, ...] = (
         unit="s",
     ),
 )
-
-SYNONYMS: Mapping[str, str] = {
-    "OUTPUT_DIR": "output-dir",
-    "SDK_SRC": "src",
-    "SDK_REVISION": "revision",
-    "SDK_REPO": "sdk-repo",
-}
-"""Environment variables of the original load generator → the option that they set."""

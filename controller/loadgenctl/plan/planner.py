@@ -1,25 +1,29 @@
-"""Options to a plan: every default applied, every contradiction refused, nothing done. Pure."""
+"""From options to a plan: applies defaults and refuses contradictions. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import resolved
 from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, StageSpec
-from loadgenctl.plan.clients import client_options
 from loadgenctl.plan.networks import LOCAL, network_options, require_local
 from loadgenctl.plan.options import ROLES, WAITS
-from loadgenctl.plan.settings import Settings
+from loadgenctl.plan.settings import DEFAULT, Settings
 from loadgenctl.plan.times import with_seconds
 
 DEFAULT_LOAD: Mapping[str, Any] = {"faucet": {"interval": 60}}
 MAX_STAGES = 1000
+COMPUTE_LIMIT: Final = "chain.compute-limit"
+WALLETS_LIMIT: Final = 65_000_000
+"""The default with wallets, in computrons per block, as on Agoric's main network. The SDK's default
+of 8 million is the cost of one offer by a wallet, so the load would measure the limit.
+"""
 UNTIL_INTERRUPTED = -1.0
-"""The duration of a stage without an end of its own."""
+"""The duration of a stage that has no end of its own, in minutes or seconds."""
 
 
 def make_plan(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
@@ -28,9 +32,9 @@ def make_plan(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
 
 
 def make_plan_by_hand(settings: Settings, *, now: float, cwd: Path) -> RunPlan:
-    """The same for a person who drives chain and load until Ctrl-C, by published ports.
+    """The plan of `loadgenctl up`: one stage until Ctrl-C, with published ports.
 
-    Options that say what stages do are for runs, and left out.
+    Options of stages are ignored.
     """
     require_local(settings)
     plan = _plan(settings, (_stage_by_hand(settings),), now, cwd)
@@ -43,7 +47,7 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
     repository = settings.get("sdk-repo")
     revision = settings.get("revision")
     if settings.get("sim-config") is not None and sdk != "sim":
-        raise UsageError("--sim-config goes with --sdk sim")
+        raise UsageError("--sim-config requires --sdk sim")
     if sdk == "sim" and revision is not None and repository is None and source_dir is None:
         raise UsageError(
             "the bundled simulated SDK has no revisions",
@@ -51,7 +55,7 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         )
     if settings.get("engine") == "local":
         _check_local(settings)
-    network, client = network_options(settings, cwd), client_options(settings)
+    network, client = network_options(settings, cwd), settings.get("client")
     output = _absolute(settings.get("output-dir"), cwd) or cwd / "results" / f"run-{int(now)}"
     return RunPlan(
         sdk=sdk,
@@ -88,12 +92,34 @@ def _plan(settings: Settings, stages: tuple[StageSpec, ...], now: float, cwd: Pa
         network=network.network,
         traces=network.traces,
         bootstrap=network.bootstrap,
-        client=client.client,
-        compute_limit=client.compute_limit,
+        client=client,
+        compute_limit=_compute_limit(settings, client),
         sdk_bootstrap=network.sdk_bootstrap,
         snapshot_interval=network.snapshot_interval,
         message_file=network.message_file,
     )
+
+
+def _compute_limit(settings: Settings, client: str) -> int | None:
+    """Computrons per block; None: the SDK's default. Raises `UsageError` on other networks."""
+    limit: int | None = settings.get(COMPUTE_LIMIT)
+    if settings.get("profile") == LOCAL:
+        return WALLETS_LIMIT if limit is None and client == "wallet" else limit
+    if client == "wallet":
+        raise UsageError(
+            f"{_origin(settings, 'client')}: a run makes and funds its wallets on a local chain",
+            hint="use --profile local, or --client solo",
+        )
+    if limit is not None:
+        raise UsageError(
+            f"{_origin(settings, COMPUTE_LIMIT)}: the genesis of a network exists already",
+            hint="it requires --profile local",
+        )
+    return None
+
+
+def _origin(settings: Settings, key: str) -> str:
+    return settings.origins.get(tuple(key.split(".")), DEFAULT)
 
 
 def _absolute(path: Path | None, cwd: Path) -> Path | None:
@@ -101,7 +127,7 @@ def _absolute(path: Path | None, cwd: Path) -> Path | None:
 
 
 def _check_local(settings: Settings) -> None:
-    """Without containers some things cannot be had. Raises `UsageError`."""
+    """Refuse what requires containers. Raises `UsageError`."""
     for path, origin in settings.origins.items():
         if path[0] == "limit":
             raise UsageError(
@@ -125,8 +151,8 @@ def _ports(settings: Settings, sdk: str) -> Ports:
     given = {role: port for role in ROLES if (port := settings.get(f"port.{role}")) is not None}
     if sdk != "sim" and set(given) - {"loadgen"}:
         raise UsageError(
-            "only the simulated SDK's chain and client can listen at other ports",
-            hint="--port.loadgen goes with every SDK",
+            "only the simulated SDK's chain and client can listen on other ports",
+            hint="--port.loadgen works with every SDK",
         )
     for role, port in given.items():
         if port > HIGHEST_PORT:
@@ -136,7 +162,7 @@ def _ports(settings: Settings, sdk: str) -> Ports:
     if len(all_three | {port + RELAYED for port in all_three}) < 2 * len(ROLES):
         raise UsageError(
             f"--port: the three ports must differ, and not by {RELAYED}",
-            hint="published ports are relayed by those that much higher",
+            hint=f"the relay listens on the ports that are {RELAYED} higher",
         )
     return ports
 
@@ -159,7 +185,7 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
     if settings.get("stage.duration") < 0:
         raise UsageError(
             "--stage.duration cannot be negative",
-            hint="only a stage of its own runs until interrupted: --stage.N.duration -1",
+            hint="for one stage that runs until interrupted: --stage.N.duration -1",
         )
     if settings.get("stage.load-duration") is not None and settings.given("stage.duration"):
         raise _two_ends(settings, "stage")
@@ -181,7 +207,7 @@ def _stages(settings: Settings) -> tuple[StageSpec, ...]:
 
 
 def _stage_by_hand(settings: Settings) -> StageSpec:
-    """Until interrupted, under the load that was given, or none."""
+    """A stage until interrupted, under the given load or none."""
     chain_only = bool(settings.get("chain-only"))
     load = with_seconds(settings.tree("stage.loadgen") or {})
     load.pop("cycles", None)
@@ -223,14 +249,14 @@ def _shared_duration(settings: Settings, index: int, count: int, *, chain_only: 
     if not chain_only:
         return shared
     if settings.get("acceptance-integration-message-file") is not None:
-        # The other side decides how long the last stage lasts, and waits for the others.
+        # The acceptance tests end the last stage, and wait for the others.
         return UNTIL_INTERRUPTED if index == count - 1 else 0
-    # A local chain alone has nothing to wait for; a network continues to make blocks.
+    # A local chain alone has nothing to wait for, while a network makes blocks all the time.
     return 0 if settings.get("profile") == LOCAL else shared
 
 
 def _load_duration(settings: Settings, index: int, *, chain_only: bool) -> float | None:
-    """Minutes under load of a stage; None where its own duration, or the shared one, ends it."""
+    """Minutes under load of a stage; None if its duration, or the shared one, ends it."""
     own: float | None = settings.get(f"stage.{index}.load-duration")
     if own is not None and settings.get(f"stage.{index}.duration") is not None:
         raise _two_ends(settings, f"stage.{index}")
@@ -247,15 +273,15 @@ def _load_duration(settings: Settings, index: int, *, chain_only: bool) -> float
 
 def _two_ends(settings: Settings, group: str) -> UsageError:
     names = [f"--{group}.{name}" for name in ("duration", "load-duration")]
-    told = [f"{name}{settings.given_by(name)}" for name in names]
+    given = [f"{name}{settings.given_by(name)}" for name in names]
     return UsageError(
-        f"{told[0]} and {told[1]} both say when a stage ends",
+        f"{given[0]} and {given[1]} both say when a stage ends",
         hint="drop one: the first counts from the stage's start, the second from the load's",
     )
 
 
 def _chain_only(settings: Settings, index: int, count: int, *, loaded: bool | None) -> bool:
-    """`loaded`: whether a load of its own was asked for; None if nobody said."""
+    """`loaded`: whether the stage's own load is on or off; None if neither was set."""
     if settings.get("chain-only"):
         return True
     own: bool | None = settings.get(f"stage.{index}.chain-only")
@@ -281,7 +307,7 @@ def _chain_only(settings: Settings, index: int, count: int, *, loaded: bool | No
 def _load(
     own: dict[str, Any] | None, shared: dict[str, Any] | None, index: int
 ) -> tuple[dict[str, Any], int | None]:
-    """Tasks and cycle limit; a stage's own tasks replace the shared ones."""
+    """Tasks and cycle limit. A stage's own tasks replace the shared ones."""
     own_tasks, shared_tasks = with_seconds(own or {}), with_seconds(shared or {})
     own_cycles = own_tasks.pop("cycles", None)
     shared_cycles = shared_tasks.pop("cycles", None)

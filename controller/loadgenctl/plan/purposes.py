@@ -1,10 +1,13 @@
-"""Which options each command accepts. Pure."""
+"""Which options each command, and `--resume`, accepts. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from loadgenctl.errors import UsageError
+from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
 from loadgenctl.plan.lookup import find
 from loadgenctl.plan.options import OPTIONS, WAITS
@@ -104,6 +107,36 @@ def check_many(settings: Settings, *, hint: str) -> None:
             f"{settings.origins['engine',]}: revisions are built and run in containers here",
             hint="give --engine docker",
         )
+
+
+def changes(args: Sequence[str]) -> dict[str, Any]:
+    """The options given with `--resume`. Raises `UsageError` for one that changes the plan."""
+    given: dict[str, Any] = {}
+    for setting in parse(args):
+        match = find(setting.path)
+        if match is None or match.option.key not in RESUME_KEYS:
+            may = ", ".join(f"--{key}" for key in RESUME_KEYS)
+            raise UsageError(
+                f"{setting.origin} cannot be given with --resume: a run continues as planned",
+                hint=f"leave it out, or run again without --resume; accepted options: {may}",
+            )
+        given[".".join(setting.path)] = setting.value
+    return given
+
+
+def with_changes(plan: RunPlan, given: Mapping[str, Any]) -> RunPlan:
+    """The plan with the options that `changes` returned."""
+    waits = {
+        key.removeprefix("timeout."): float(value)
+        for key, value in given.items()
+        if key.startswith("timeout.")
+    }
+    return replace(
+        plan,
+        timeouts_s={**plan.timeouts_s, **waits},
+        disk_needed=given.get("disk.needed", plan.disk_needed),
+        disk_reserve=given.get("disk.reserve", plan.disk_reserve),
+    )
 
 
 def _check_by_hand(args: Sequence[str], keys: Sequence[str], *, hint: str) -> None:

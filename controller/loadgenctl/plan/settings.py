@@ -26,11 +26,18 @@ from loadgenctl.plan.arguments import (
     unknown,
 )
 from loadgenctl.plan.lookup import find
-from loadgenctl.plan.options import OPTIONS, ROLES, SYNONYMS, Option
+from loadgenctl.plan.options import OPTIONS, ROLES, Option
 
 DEFAULT = "default"
-"""The origin of what nobody set."""
+"""The origin of a default."""
 CONFIG_VARIABLE = "LOADGENCTL_CONFIG"
+SYNONYMS: Mapping[str, str] = {
+    "OUTPUT_DIR": "output-dir",
+    "SDK_SRC": "src",
+    "SDK_REVISION": "revision",
+    "SDK_REPO": "sdk-repo",
+}
+"""Environment variables of the original load generator → the option that they set."""
 MAX_TOML = 1024 * 1024
 """Bytes of a TOML file."""
 NOT_OPTIONS = frozenset(
@@ -42,7 +49,7 @@ NOT_OPTIONS = frozenset(
         "LOADGENCTL_WITHOUT_DOCKER",
     }
 )
-"""Variables that serve something else: where things are, and which tests run."""
+"""Variables with another purpose: where things are, and which tests run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Settings:
     origins: Mapping[tuple[str, ...], str]
 
     def get(self, key: str) -> Any:
-        """A plain option's value, its default when nobody set it."""
+        """A plain option's value, or its default."""
         path = tuple(key.split("."))
         if path in self.values:
             return self.values[path]
@@ -61,16 +68,16 @@ class Settings:
         return match.option.default if match else None
 
     def given(self, key: str) -> bool:
-        """Whether somebody set a plain option, and not its default."""
+        """Whether a plain option was set, other than by its default."""
         return self.origins.get(tuple(key.split(".")), DEFAULT) != DEFAULT
 
     def given_by(self, flag: str) -> str:
-        """` (loadgenctl.toml)` behind an option that was not given as this flag; else nothing."""
+        """The source to show after an option, such as ` (loadgenctl.toml)`; empty for a flag."""
         origin = self.origins[tuple(flag.removeprefix("--").split("."))]
         return "" if _source(origin) == "flag" else f" ({origin})"
 
     def tree(self, key: str) -> dict[str, Any] | None:
-        """A free-form subtree as nested dicts; None when nobody set it."""
+        """A free-form subtree as nested dicts; None if nothing in it was set."""
         found: dict[str, Any] = {}
         seen = False
         for path, value in self._below(key):
@@ -79,19 +86,19 @@ class Settings:
         return found if seen else None
 
     def switch(self, key: str) -> bool | None:
-        """Whether a subtree as a whole was turned on or off; None if neither was the last word."""
+        """Whether a subtree was turned on or off; None if something in it was set after that."""
         last = None
         for path, value in self._below(key):
             last = value if not path and isinstance(value, bool) else None
         return last
 
     def variables(self) -> tuple[str, ...]:
-        """The environment's variables that set what is in force."""
+        """The environment variables whose values are in force."""
         named = {origin[1:] for origin in self.origins.values() if origin.startswith("$")}
         return tuple(sorted(named))
 
     def _below(self, key: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-        """What was set at a path and below it, in that order: the rest of the path, the value."""
+        """The settings at a path and below it, in their order: the rest of the path, the value."""
         root = tuple(key.split("."))
         for path, value in self.values.items():
             if path[: len(root)] == root:
@@ -100,7 +107,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One option as it is in force."""
+    """An option and the value in force."""
 
     key: str
     value: Any
@@ -121,7 +128,7 @@ def rows(settings: Settings) -> list[Row]:
         found += [
             (number, path, settings.values[path], settings.origins[path])
             for path in paths
-            # What was switched off again counts as not given.
+            # An option that was switched off again counts as not given.
             if settings.values[path] is not None
         ]
         if option.default is not None and "*" in option.path:
@@ -149,7 +156,7 @@ def _source(origin: str) -> str:
 
 
 def _takes_switch(key: str) -> bool:
-    """True for a stage's own load, which may be turned on as it is for all stages."""
+    """True for a stage's load, which may be turned on to be that of all stages."""
     match = find(tuple(key.split(".")))
     return match is not None and match.option.key == "stage.*.loadgen.*"
 
@@ -180,7 +187,7 @@ def merge(
     file: Mapping[str, Any] | None,
     file_name: str,
 ) -> Settings:
-    """All sources of options, the later ones over the earlier ones. Raises `UsageError`."""
+    """Merge all sources of options; later ones override earlier ones. Raises `UsageError`."""
     values: dict[tuple[str, ...], Any] = {}
     origins: dict[tuple[str, ...], str] = {}
     for setting in (
@@ -189,7 +196,7 @@ def merge(
         *_from_environment(environment),
         *parse(args),
     ):
-        # What was set last stands last: a subtree is put together in this order.
+        # The last setting comes last in the dict: a subtree is put together in this order.
         values.pop(setting.path, None)
         values[setting.path] = setting.value
         origins[setting.path] = setting.origin
@@ -205,7 +212,7 @@ def _defaults() -> Iterable[Setting]:
 def from_table(
     table: Mapping[str, Any], file_name: str, prefix: tuple[str, ...] = ()
 ) -> Iterator[tuple[Setting, str]]:
-    """What the `[run]` of a file sets, each with its option's key. Raises `UsageError`."""
+    """The settings in a file's `[run]` table, with their options' keys. Raises `UsageError`."""
     for name, value in table.items():
         if not name:
             raise UsageError(f"{file_name}: an empty option name in [run]")
@@ -235,9 +242,9 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[Setting]:
 
 
 def load_file(path: Path, seen: Callable[[os.stat_result], None] | None = None) -> dict[str, Any]:
-    """The tables of a loadgenctl.toml. Raises `UsageError` when it cannot be read or is no TOML.
+    """The tables of a loadgenctl.toml. Raises `UsageError` if it cannot be read or is not TOML.
 
-    `seen` gets what the file was when it was opened, before it is read, and may refuse it.
+    `seen` is called with the state of the opened file before it is read, and may refuse it.
     """
     tables = load_toml(path, hint="see docs/site-settings.md for an example", seen=seen)
     extra = set(tables) - {"run", "site"}
@@ -254,7 +261,7 @@ def load_file(path: Path, seen: Callable[[os.stat_result], None] | None = None) 
 def load_toml(
     path: Path, *, hint: str, seen: Callable[[os.stat_result], None] | None = None
 ) -> dict[str, Any]:
-    """A TOML file's content. Raises `UsageError` when it cannot be read or is not TOML.
+    """A TOML file's content. Raises `UsageError` if it cannot be read or is not TOML.
 
     `seen` as in `load_file`.
     """
@@ -265,11 +272,11 @@ def load_toml(
             content = stream.read(MAX_TOML + 1)
         if len(content) > MAX_TOML:
             raise UsageError(f"{path} is larger than {MAX_TOML // 1024} KiB", hint=hint)
-        # Some editors begin a file with a byte order mark, which is not TOML.
+        # Some editors write a byte order mark, which is not TOML.
         return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
     except (ValueError, RecursionError) as error:
-        # Among them: numbers with too many digits, tables nested without end.
+        # Also for numbers with too many digits and for tables nested too deeply.
         raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from error

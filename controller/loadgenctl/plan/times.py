@@ -1,4 +1,4 @@
-"""Times as people write them: `90s`, `10m`, `1h30m`; and as people read them. Pure."""
+"""Times for people: parsed (`90s`, `10m`, `1h30m`) and printed (`1 min 30 s`). Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Unit = Literal["s", "min"]
-"""What a plain number of an option means."""
+"""The unit of a plain number."""
 
 SECONDS: Mapping[str, float] = {
     "ms": 0.001,
@@ -33,7 +33,7 @@ def seconds_of(text: str) -> float | None:
 
 
 def in_unit(seconds: float, unit: Unit) -> float:
-    """Seconds in an option's own unit."""
+    """Convert seconds to an option's unit."""
     return seconds / SECONDS[unit]
 
 
@@ -49,7 +49,7 @@ def words(seconds: float) -> str:
 
 
 def with_seconds(load: Mapping[str, Any]) -> dict[str, Any]:
-    """A load config whose tasks' times with units are seconds; what is none is left as it is."""
+    """The load config with times such as `2m` as seconds; other values are not changed."""
     return {task: _task_with_seconds(config) for task, config in load.items()}
 
 
