@@ -338,7 +338,7 @@ def test_traces_are_named_or_all() -> None:
 
 def test_by_hand_is_always_a_chain_of_ones_own() -> None:
     settings = merge([], {"LOADGENCTL_PROFILE": "testnet"}, {}, "file")
-    with pytest.raises(UsageError, match="has a chain of its own"):
+    with pytest.raises(UsageError, match="use a local chain"):
         make_plan_by_hand(settings, now=0, cwd=Path("/here"))
     local = merge(["--network", "net"], {}, {}, "file")
     assert make_plan_by_hand(local, now=0, cwd=Path("/here")).network == "net"
