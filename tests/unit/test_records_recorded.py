@@ -42,6 +42,23 @@ def test_a_plan_comes_back_as_it_was(line: str) -> None:
     assert recorded_plan(recorded(plan)) == plan
 
 
+STORED = Path(__file__).parents[1] / "data" / "recorded-plan.json"
+"""The plan of `STORED_LINE` as recorded when durations had no unit in their attribute's name."""
+STORED_LINE = (
+    "--sdk sim --stages 3 --stage.loadgen.faucet.interval 5 --stage.1.loadgen.cycles 4"
+    " --stage.duration 90s --stage.2.load-duration 2 --stage.2.loadgen.amm.wait 3"
+    " --monitor-interval 1 --sample-interval 7 --timeout.chain 9 --timeout.block 60"
+)
+
+
+def test_a_plan_of_an_earlier_version_is_read_and_written_with_the_same_keys() -> None:
+    stored = json.loads(STORED.read_bytes())
+    plan = planned(STORED_LINE)
+    assert recorded_plan(stored) == plan
+    assert recorded(plan) == stored
+    assert (plan.stages[1].duration_s, stored["plan"]["stages"][1]["duration"]) == (90, 90)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

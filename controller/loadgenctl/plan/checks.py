@@ -1,7 +1,7 @@
 """Checks of a plan against what the planner does not know: folders, files, rules of loads.
 
-What looks at the machine or belongs to another package comes in as a function. Only `check_files`
-reads files.
+Whatever inspects the machine or belongs to another package is passed as a function. Only
+`check_files` reads files.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def require_trust(tables: Mapping[str, Any], path: Path) -> None:
         raise UsageError(
             f"{path} in the current folder sets {', '.join(asking)}, which can make other code run,"
             " mount files or send data",
-            hint=f"look at the file; if you trust it, give --config {path}",
+            hint=f"inspect the file; if you trust it, give --config {path}",
         )
 
 
@@ -170,7 +170,7 @@ def require_owner(path: Path, found: os.stat_result) -> None:
         return
     raise UsageError(
         f"{path} in the current folder {why}, and is not read",
-        hint=f"look at the file; if you trust it, give --config {path}",
+        hint=f"inspect the file; if you trust it, give --config {path}",
     )
 
 
