@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from loadgenctl.cli.console import clean
 from loadgenctl.cli.wiring import DOCKER, ENGINES, connect
 from loadgenctl.errors import EngineError, EngineUnavailable
+from loadgenctl.formatting import harmless_lines
 from loadgenctl.run.leftovers import Swept, sweep
 
 
@@ -32,7 +32,7 @@ def clean_engines(only: str | None, *, dry_run: bool) -> None:
             continue
         verb = "would remove" if dry_run else "removed"
         for line in (*(f"{verb} {name}" for name in swept.removed), *swept.told):
-            sys.stdout.write(f"{clean(line)}\n")
+            sys.stdout.write(f"{harmless_lines(line)}\n")
         sys.stdout.flush()
         found += len(swept.removed)
         try:

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.making import Work, making
-from loadgenctl.cli.output import print_json
-from loadgenctl.cli.tables import age, print_table, size
+from loadgenctl.cli.output import print_json, print_table
 from loadgenctl.cli.wiring import image_store
 from loadgenctl.errors import UsageError
+from loadgenctl.formatting import age, size
 from loadgenctl.images import ImageInfo, ImageRef
 from loadgenctl.images.store import parse_name
 from loadgenctl.plan.settings import DEFAULT

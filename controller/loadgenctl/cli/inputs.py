@@ -14,8 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from loadgenctl.cli.console import clean
 from loadgenctl.errors import UsageError
+from loadgenctl.formatting import harmless
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.arguments import parse
 from loadgenctl.plan.lookup import find
@@ -81,7 +81,7 @@ def read(args: Sequence[str], config: Path | None, *, told: bool = True) -> Inpu
     """
     tables, config_file = find_config(config, os.environ)
     if told and config_file is not None:
-        line = Text(f"options from {clean(str(config_file.absolute()))}")
+        line = Text(f"options from {harmless(str(config_file.absolute()))}")
         Console(stderr=True).print(line, soft_wrap=True)
     settings = merge(args, os.environ, tables.get("run"), str(config_file))
     return Inputs(settings, tables, config_file)

@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from loadgenctl.cli.console import clean
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.wiring import sweep_engine
 from loadgenctl.clock import SystemClock
@@ -21,6 +20,7 @@ from loadgenctl.daily.journal import Journal
 from loadgenctl.daily.lock import sole_instance
 from loadgenctl.daily.watch import Watched
 from loadgenctl.errors import UsageError
+from loadgenctl.formatting import harmless_lines
 from loadgenctl.plan.arguments import parse_value
 from loadgenctl.plan.options import Option
 from loadgenctl.process import Runner, own_python
@@ -40,7 +40,7 @@ class Speaker:
 
     def __call__(self, text: str) -> None:
         """A line."""
-        line = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {clean(text)}")
+        line = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {harmless_lines(text)}")
         Console(stderr=True).print(line, soft_wrap=True)
 
     def unless_same(self, text: str) -> None:

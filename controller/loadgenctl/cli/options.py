@@ -7,11 +7,9 @@ from pathlib import Path
 
 from rich.text import Text
 
-from loadgenctl.cli.output import print_json
-from loadgenctl.cli.tables import print_list
+from loadgenctl.cli.output import print_json, print_table
+from loadgenctl.formatting import harmless
 from loadgenctl.plan.settings import Row, Settings, rows
-from loadgenctl.reports.tables import Column, Table
-from loadgenctl.reports.words import harmless
 from loadgenctl.sources.giturl import without_credentials
 
 
@@ -35,8 +33,7 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
         style = "dim" if row.source == "default" else ""
         cells = (harmless(row.key), _shown(row), _where(row))
         shown.append([Text(cell, style) for cell in cells])
-    columns = [Column(head, "whole") for head in ("option", "value", "from")]
-    print_list(Table("", columns, shown, rule=False, split=False))
+    print_table(("option", "value", "from"), shown)
 
 
 def _plain(row: Row) -> object:

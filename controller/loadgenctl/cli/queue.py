@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loadgenctl.cli.inputs import read, read_for_many
 from loadgenctl.cli.many import Speaker, many_runs, run_options, seconds
-from loadgenctl.cli.tables import print_table
+from loadgenctl.cli.output import print_table
 from loadgenctl.cli.wiring import engine_ready, git_source
 from loadgenctl.daily.queue import PREFIX, Queue, Result, exit_code, parse, prepare
 from loadgenctl.errors import Interrupted, UsageError

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl.cli.output import print_json
+from loadgenctl.formatting import clean
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.rewrite import COMPUTED, replace_computed, require_ended, require_raw
-from loadgenctl.reports.words import clean
 from loadgenctl.stats.regen import Regenerated, RowChange, regenerate
 
 

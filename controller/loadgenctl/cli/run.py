@@ -15,22 +15,23 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from loadgenctl.cli.console import ConsoleProgress, clean, error_lines
-from loadgenctl.cli.output import print_json
+from loadgenctl.cli.console import ConsoleProgress, error_lines
+from loadgenctl.cli.output import print_json, width_for
 from loadgenctl.cli.reporting import ReportFiles
-from loadgenctl.cli.runtop import RunView
 from loadgenctl.cli.streams import said_so_far
-from loadgenctl.cli.tables import width_for
+from loadgenctl.cli.top import RunView
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import LoadgenError
+from loadgenctl.formatting import harmless
 from loadgenctl.model import RunPlan
 from loadgenctl.program import program_name
 from loadgenctl.records import schema
 from loadgenctl.records.documents import read_document
 from loadgenctl.records.folder import new_folder
 from loadgenctl.reports.facts import read_facts
-from loadgenctl.reports.text import WIDTH, print_summary
+from loadgenctl.reports.tables import WIDTH
+from loadgenctl.reports.text import print_summary
 from loadgenctl.run.ending import failure_document
 from loadgenctl.run.resume import Resumption, examine
 from loadgenctl.run.runner import Ending, execute
@@ -149,7 +150,7 @@ def _tell(
     for error in [ending.error, *troubles]:
         for line in () if error is None else error_lines(error):
             progress.say(line)
-    where = Text(f"results in {clean(str(ending.folder))}")
+    where = Text(f"results in {harmless(str(ending.folder))}")
     if ending.error is not None or not quiet:
         progress.say(where)
     if ending.error is not None and (way := _way_on(ending.folder)) is not None:
@@ -176,7 +177,7 @@ def _way_on(folder: Path) -> str | None:
         stage = examine(folder).stage
     except (LoadgenError, OSError):
         return None
-    command = f"{program_name()} run --resume {shlex.quote(clean(str(folder)))}"
+    command = f"{program_name()} run --resume {shlex.quote(harmless(str(folder)))}"
     return f"to resume at stage {stage}: {command}"
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.making import make_ready
-from loadgenctl.cli.output import print_json
-from loadgenctl.cli.tables import moment, print_table, size
+from loadgenctl.cli.output import print_json, print_table
 from loadgenctl.cli.wiring import image_store, sdk_cache
 from loadgenctl.errors import EngineUnavailable, UsageError
+from loadgenctl.formatting import moment, size
 from loadgenctl.run.making import Made
 from loadgenctl.sources.cache import CacheEntry, SdkCache
 

@@ -7,11 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links
-    r"|\x1b[ -/]*[0-~]"  # every other escape sequence
-)
+from loadgenctl.formatting import ESCAPES
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 DEFAULT_CAPACITY = 4 * 1024 * 1024
@@ -20,7 +17,7 @@ DEFAULT_CAPACITY = 4 * 1024 * 1024
 
 def clean(text: str) -> str:
     """One line without escape sequences and control characters; of a redrawn one the last state."""
-    drawn = _ESCAPES.sub("", text).rstrip("\r\n").rpartition("\r")[2]
+    drawn = ESCAPES.sub("", text).rstrip("\r\n").rpartition("\r")[2]
     return _CONTROLS.sub("", drawn)
 
 
