@@ -15,7 +15,7 @@ DEFAULT_CAPACITY = 4 * 1024 * 1024
 """Bytes a follower holds before it stops reading from the engine."""
 
 
-def clean(text: str) -> str:
+def as_drawn(text: str) -> str:
     """One line without escape sequences and control characters; of a redrawn one the last state."""
     drawn = ESCAPES.sub("", text).rstrip("\r\n").rpartition("\r")[2]
     return _CONTROLS.sub("", drawn)
@@ -26,7 +26,7 @@ def clean_lines(data: bytes) -> list[str]:
     lines = data.decode("utf-8", "replace").split("\n")
     if lines[-1] == "":
         lines.pop()
-    return [clean(line) for line in lines]
+    return [as_drawn(line) for line in lines]
 
 
 class Buffer:
