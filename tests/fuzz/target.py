@@ -12,8 +12,8 @@ from typing import Final
 
 from tests.hostile import ESCAPES
 
-from loadgenctl.cli.console import clean
 from loadgenctl.errors import UsageError
+from loadgenctl.formatting import harmless_lines
 
 Mutate = Callable[[bytes, int], bytes]
 """An input and a seed → another input, by a change that the target's grammar knows."""
@@ -42,7 +42,7 @@ def judge(target: Target, data: bytes) -> bool:
     except UsageError as refusal:
         # What is told of it reaches a terminal.
         for text in (refusal.message, refusal.hint, refusal.detail):
-            require_harmless(clean(text or ""))
+            require_harmless(harmless_lines(text or ""))
         return False
     return True
 

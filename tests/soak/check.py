@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.soak.cases import PASSES, Expectation
 
+from loadgenctl.cli.commands.results import stats_command
 from loadgenctl.cli.regen import regenerate_folders
-from loadgenctl.cli.stats import show_stats
 from loadgenctl.errors import LoadgenError
 
 
@@ -50,7 +50,7 @@ def unreadable(folder: Path) -> list[str]:
 
 
 def _stats(folder: Path) -> None:
-    show_stats([folder], parquet=None)
+    stats_command([folder])
 
 
 def _regen(folder: Path) -> None:

@@ -10,7 +10,7 @@ from tests.fake_clock import EPOCH, FakeClock
 from tests.unit.run_maker import loaded_run
 
 from loadgenctl.cli.console import ConsoleProgress
-from loadgenctl.cli.runtop import RunView
+from loadgenctl.cli.top import RunView
 from loadgenctl.run.progress import Live
 
 LIVE = Live(stage=1, stages=3, doing="under load", elapsed=10.0, remaining=60.0, block=42)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadgenctl.cli.tables import age, moment, size
+from loadgenctl.formatting import age, moment, size
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgenctl.engines.docker_streams import documents, payloads, whole
-from loadgenctl.engines.logs import Buffer, PumpedFollower, clean, clean_lines
+from loadgenctl.engines.logs import Buffer, PumpedFollower, as_drawn, clean_lines
 
 PATIENCE = 10.0
 
@@ -29,8 +29,8 @@ PATIENCE = 10.0
         ("", ""),
     ],
 )
-def test_clean(raw: str, expected: str) -> None:
-    assert clean(raw) == expected
+def test_a_line_of_a_log_as_it_was_last_drawn(raw: str, expected: str) -> None:
+    assert as_drawn(raw) == expected
 
 
 def test_lines_are_decoded_whatever_they_hold() -> None:

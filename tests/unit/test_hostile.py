@@ -13,9 +13,9 @@ from tests.fakes import FakeClock
 from tests.hostile import CANARY, ESCAPES, corpus, name
 
 from loadgenctl.cli.app import main
-from loadgenctl.cli.console import clean
 from loadgenctl.cli.inputs import read
 from loadgenctl.errors import UsageError
+from loadgenctl.formatting import harmless_lines
 from loadgenctl.process import Runner
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import GitSource
@@ -86,7 +86,7 @@ def test_options_files(desk: Desk, text: str) -> None:
         given.site()
         # What only the source of the SDK can tell.
         check_revision(given.settings.get("revision") or "main")
-    assert not ESCAPES & set(clean(refused.value.message))
+    assert not ESCAPES & set(harmless_lines(refused.value.message))
     assert CANARY not in {entry.name for entry in desk.folder.iterdir()}
 
 
@@ -110,7 +110,7 @@ def test_repositories(tmp_path: Path, address: str) -> None:
     source = GitSource(Runner(), tmp_path / "cache", clock=FakeClock())
     with pytest.raises(UsageError) as refused:
         source.resolve(SourceRequest("agoric", revision="main", repository=address or " "))
-    assert not ESCAPES & set(clean(refused.value.message))
+    assert not ESCAPES & set(harmless_lines(refused.value.message))
     assert not list(tmp_path.rglob("*"))
 
 
@@ -202,4 +202,4 @@ def test_results_folders(desk: Desk, kind: str, command: tuple[str, ...]) -> Non
 
 @pytest.mark.parametrize("line", corpus("log_lines"), ids=name)
 def test_log_lines_reach_the_terminal_without_their_codes(line: str) -> None:
-    assert not ESCAPES & set(clean(line))
+    assert not ESCAPES & set(harmless_lines(line))

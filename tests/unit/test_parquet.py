@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, write_rows
 
-from loadgenctl.cli.stats import show_stats
+from loadgenctl.cli.commands.results import stats_command
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.reports.parquet import load_polars, write_tables
 from loadgenctl.slog.blocks import BLOCK_FIELDS
@@ -40,7 +40,7 @@ def test_a_notebook_opens_them_in_one_line(
 ) -> None:
     runs = [run(tmp_path / "one"), run(tmp_path / "two")]
     (tmp_path / "out").mkdir()
-    show_stats(runs, parquet=tmp_path / "out" / "tables")
+    stats_command(runs, parquet=tmp_path / "out" / "tables")
     out = tmp_path / "out" / "tables"
     assert capsys.readouterr().out.splitlines() == [
         str(out / f"{name}.parquet") for name in ("blocks", "cycles", "samples")

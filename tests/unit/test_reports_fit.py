@@ -20,8 +20,9 @@ from tests.unit.test_cli_sdk import IMAGE, RECORD, build
 from tests.unit.test_reports_text import a_summary
 
 from loadgenctl.cli.image import show_images
+from loadgenctl.cli.output import width_for
 from loadgenctl.cli.sdk import show_sdks
-from loadgenctl.cli.tables import width_for
+from loadgenctl.formatting import seconds
 from loadgenctl.images import ImageInfo
 from loadgenctl.reports.runtables import tables
 from loadgenctl.reports.slogs import blocks_table, stats_lines, tail_lines, vats_table
@@ -32,10 +33,11 @@ from loadgenctl.reports.tables import (
     Table,
     flowing,
     marks_for,
+    print_lines,
     table_lines,
     wrapped,
 )
-from loadgenctl.reports.text import print_lines, summary_lines
+from loadgenctl.reports.text import summary_lines
 from loadgenctl.slog.figures import FIGURES
 from loadgenctl.sources.cache import SdkCache
 from loadgenctl.stats.blocks import FIGURE_METRICS
@@ -54,7 +56,7 @@ def extreme_summary() -> dict[str, Any]:
         stage["durations"] = dict.fromkeys(
             (
                 *("duration_s", "chain_ready_s", "first_empty_block_s", "client_ready_s"),
-                *("loadgen_ready_s", "loaded_s", "chain_stop_s", "restart_s"),
+                *("loadgen_ready_s", "stage_ready_s", "loaded_s", "chain_stop_s", "restart_s"),
             ),
             987_654.5,
         )
@@ -171,12 +173,12 @@ def test_every_table_of_a_run_and_a_slog_fits_with_whole_numbers_and_heads(
     assert width is None or max(map(cell_len, lines)) <= width
     whole = "\n".join(lines)
     shown = tokens(whole)
-    for place, column in enumerate(table.columns):
+    for column in table.columns:
         if column.rank and not set(column.head.split()) <= shown:
             continue
         assert set(column.head.split()) <= shown
         for row in table.rows:
-            cell = str(row[place])
+            cell = str(column.cell(row))
             if column.kind == "name" and cell not in whole:
                 assert any(word.endswith(UNICODE.cut) and len(word) > 7 for word in shown)
             else:
@@ -295,17 +297,17 @@ def test_the_plan_of_a_run_fits_columns(
     st.lists(st.sampled_from(["number", "name", "whole"]), min_size=1, max_size=8),
     st.lists(st.integers(0, 10**12), min_size=8, max_size=8),
     st.integers(30, 120),
-    st.booleans(),
+    st.sampled_from(["report", "list"]),
 )
 def test_any_table_of_numbers_and_words_fits(
-    kinds: Sequence[Any], numbers: Sequence[int], width: int, split: bool
+    kinds: Sequence[Any], numbers: Sequence[int], width: int, form: Any
 ) -> None:
     columns = [
-        Column(f"the head number-{place}", kind, joined=place % 2 == 1)
+        Column(f"the head number-{place}", f"n{place}", str, kind, joined=place % 2 == 1)
         for place, kind in enumerate(kinds)
     ]
-    table = Table("A title of some words", columns, [[f"{n:,}" for n in numbers[: len(kinds)]]])
-    lines = plain(replace(table, split=split), width)
+    row = {f"n{place}": f"{number:,}" for place, number in enumerate(numbers)}
+    lines = plain(Table("A title of some words", columns, [row], form=form), width)
     assert max(map(len, lines)) <= width
     shown = tokens("\n".join(lines))
     for column, number in zip(columns, numbers, strict=False):
@@ -315,15 +317,16 @@ def test_any_table_of_numbers_and_words_fits(
 
 def test_what_is_left_out_and_how_it_is_arranged_when_columns_get_fewer() -> None:
     columns = (
-        Column("stage", "whole"),
-        Column("task", "name"),
-        Column("avg time"),
-        Column("p95 time", joined=True),
-        Column("max", rank=1),
-        Column("count"),
+        Column("stage", "stage", str, "whole"),
+        Column("task", "task", str, "name"),
+        Column("avg time", "time_s.avg", seconds),
+        Column("p95 time", "time_s.p95", seconds, joined=True),
+        Column("max", "time_s.max", seconds, rank=1),
+        Column("count", "count"),
     )
-    rows = [("1", "a-long-name", "1.50", "2.50", "9.99", "1 234")]
-    table = Table("Times", columns, rows, keys=2)
+    row = {"stage": 1, "task": "a-long-name", "count": 1234}
+    row["time_s"] = {"avg": 1.5, "p95": 2.5, "max": 9.99}
+    table = Table("Times", columns, [row], keys=2)
     assert plain(table, 60)[1] == "stage  task         avg time  p95 time   max  count"
     assert plain(table, 45)[1:3] == [
         "                     avg   p95",
@@ -347,9 +350,12 @@ def test_what_is_left_out_and_how_it_is_arranged_when_columns_get_fewer() -> Non
 
 
 def test_a_row_that_does_not_fit_has_a_line_for_each_value() -> None:
-    columns = [Column("key", "whole"), Column("image", "whole")]
-    rows = [("sim-1", "loadgenctl/sim:1"), ("sim-2", "none (gone)")]
-    table = Table("", columns, rows, rule=False, split=False)
+    columns = [Column(name, name, str, "whole") for name in ("key", "image")]
+    rows = [
+        {"key": "sim-1", "image": "loadgenctl/sim:1"},
+        {"key": "sim-2", "image": "none (gone)"},
+    ]
+    table = Table("", columns, rows, form="list")
     assert plain(table, 80) == [
         *("key    image", "sim-1  loadgenctl/sim:1", "sim-2  none (gone)"),
     ]

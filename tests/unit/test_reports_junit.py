@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.unit.report_maker import HOSTILE, TAME, facts_with
 from tests.unit.test_reports_text import cycles
 
+from loadgenctl.formatting import clean
 from loadgenctl.records.schema import Outcome
 from loadgenctl.records.status import Status
-from loadgenctl.reports.facts import UNTOLD, RunFacts
+from loadgenctl.reports.facts import UNKNOWN, RunFacts
 from loadgenctl.reports.junit import junit
-from loadgenctl.reports.words import clean
 
 TEXT: Final = frozenset({"failure", "error", "skipped", "system-out", "system-err"})
 ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
@@ -276,7 +276,7 @@ def test_a_run_that_is_going_on() -> None:
 
 def test_a_folder_of_the_original_does_not_tell_its_outcome() -> None:
     summary = {"run": {"folder": "old", "original": True}, "stages": [stage(0), stage(1)]}
-    told = verdicts(suite_of(RunFacts(summary, {}, Status(), UNTOLD)))
+    told = verdicts(suite_of(RunFacts(summary, {}, Status(), UNKNOWN)))
     assert told.pop("run outcome") == "skipped: how the run ended is not known: unknown"
     assert set(told.values()) == {"passed"}
 

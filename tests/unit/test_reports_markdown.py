@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from tests.unit.report_maker import HOSTILE, TAME, facts_with
+from tests.unit.test_reports_text import a_summary
 
+from loadgenctl.formatting import MISSING, clean
 from loadgenctl.records.status import Status
-from loadgenctl.reports.facts import UNTOLD, RunFacts
+from loadgenctl.reports.facts import UNKNOWN, RunFacts
 from loadgenctl.reports.markdown import ROWS, code, fenced, page
-from loadgenctl.reports.words import MISSING, clean
+from loadgenctl.reports.runtables import tables
 
 CODE = {"code_inline", "fence"}
 
@@ -89,13 +92,31 @@ def test_it_says_how_the_run_ended_and_where() -> None:
 
 def test_its_tables_have_the_numbers() -> None:
     rows = [line.strip("| ").split(" | ") for line in page(facts_with()).splitlines()]
-    assert ["0", "chain only", *["-"] * 10] in rows
-    stage = ["1", "load", "36 000", "-", "-", "35 900", "2.50", "12 345"]
-    stage += ["1.50", "12 346", "1.5", "12 345.7"]
+    assert ["0", "chain-only", *["-"] * 9] in rows
+    stage = ["1", "load", "36 000", "123.5", "-", "99.9", "-", "-", "35 900", "2.50", "12 345"]
     assert stage in rows
-    assert ["1", f"`{TAME}`", "1 005", "99.5", "3", "12", "1.50", "1.25", "12 346"] in rows
-    assert [f"container `{TAME}`", "0.6", "0.5", "16.2"] in rows
-    assert ["chain: kernel", "600", "500", "16.2"] in rows
+    cycles = ["1", f"`{TAME}`", "1 000", "5", "3", "12", "99.5", "1.50", "1.25", "12 346"]
+    assert [*cycles, "100 000", "12 346"] in rows
+    swingset = ["1.50", "12 346", "1.50", "12 346", "1.5", "12 345.7", "1.5", "123 456 790"]
+    assert ["1", "12 345", "-", "-", *swingset] in rows
+    assert [f"`container {TAME}`", "-", "0.6", "0.5", "16.2", "5", "1"] in rows
+    assert ["`chain: kernel`", "-", "600", "500", "16.2", "5", "1"] in rows
+
+
+@pytest.mark.parametrize("summary", [facts_with().summary, a_summary(), {}])
+def test_it_has_all_columns_and_rows_of_the_tables_for_a_terminal(summary: dict[str, Any]) -> None:
+    shown = page(RunFacts(summary, {}, Status(), "passed"))
+    for table in tables(summary):
+        assert f"### {table.title}" in shown
+        assert f"| {' | '.join(column.head for column in table.columns)} |" in shown
+        assert all(code(note, 400) in shown for note in table.notes)
+        for row in table.cells():
+            numbers = [
+                str(cell)
+                for column, cell in zip(table.columns, row, strict=True)
+                if column.kind == "number"
+            ]
+            assert f"| {' | '.join(numbers)} |" in shown
 
 
 def test_failures_come_with_the_last_lines() -> None:
@@ -119,7 +140,7 @@ def test_a_run_that_passed_has_no_failures_and_no_reason() -> None:
 
 
 def test_little_is_known_of_the_original_s_folders() -> None:
-    assert page(RunFacts({}, {}, Status(), UNTOLD)) == "## ❔ loadgenctl: unknown\n"
+    assert page(RunFacts({}, {}, Status(), UNKNOWN)) == "## ❔ loadgenctl: unknown\n"
 
 
 def test_the_page_of_the_longest_run_fits_into_a_job_s_page() -> None:

@@ -13,8 +13,8 @@ from tests.unit.run_maker import MadeRun, loaded_run
 from tests.unit.test_stats_standing import GONE, ODD
 
 from loadgenctl.owner import Owner
-from loadgenctl.reports.lines import Column, beside, lines_of, page
-from loadgenctl.reports.standing import foot, picture
+from loadgenctl.reports.standing import beside, foot, page, picture
+from loadgenctl.reports.tables import Column, Table, table_lines
 from loadgenctl.stats.standing import LiveRun
 
 ESCAPES = ("\x1b", "\x07", "\x9b", "\r", "\x08", "\x7f", "\u202e")
@@ -294,8 +294,9 @@ def test_odd_values_are_shown_somehow(tmp_path: Path, odd: Any) -> None:
 
 
 def test_columns_of_wide_characters_are_cut_in_place() -> None:
-    columns = (Column("name", 4, most=6), Column("n", 3))
-    made = [line.plain for line in lines_of(columns, [("ab", "1"), ("日本語日本", "1 234")])]
+    columns = (Column("name", "name", str, "name", width=4, most=6), Column("n", "n", width=3))
+    rows = [{"name": "ab", "n": 1}, {"name": "日本語日本", "n": 1234}]
+    made = [line.plain for line in table_lines(Table("", columns, rows, form="dense"), None)]
     assert made == ["name       n", "ab         1", "日本 … 1 234"]
 
 

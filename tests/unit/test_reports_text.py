@@ -11,11 +11,12 @@ import pytest
 from rich.console import Console
 from tests.unit.run_maker import loaded_run
 
-from loadgenctl.cli.stats import show_stats
+from loadgenctl.cli.commands.results import stats_command
+from loadgenctl.formatting import clean, duration, mebibytes, number, seconds
 from loadgenctl.records.status import Status
 from loadgenctl.reports.facts import RunFacts
-from loadgenctl.reports.text import WIDTH, evidence, print_summary
-from loadgenctl.reports.words import clean, duration, mebibytes, number, seconds
+from loadgenctl.reports.tables import WIDTH
+from loadgenctl.reports.text import evidence, print_summary
 
 SPREAD = {"count": 9, "avg": 1.5, "p50": 1.25, "p95": 12345.678, "min": 0, "max": 99999.5}
 
@@ -252,5 +253,5 @@ def test_stats_of_a_run_that_failed_ends_with_its_last_lines(
 ) -> None:
     run = loaded_run(tmp_path / "run-7")
     run.status(stage=1, outcome="died", role="chain", reason="gone", last_lines=("one", "two"))
-    show_stats([run.folder], parquet=None)
+    stats_command([run.folder])
     assert capsys.readouterr().out.endswith("last lines of chain:\n  | one\n  | two\n")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, write_rows
 
-from loadgenctl.cli.stats import show_stats
+from loadgenctl.cli.commands.results import stats_command
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.stats.finish import camel_case, perf_finish_stats
 from loadgenctl.stats.table import run_row, table
@@ -159,7 +159,7 @@ def test_perf_finish_tells_the_sdk_as_its_readers_look_for_it(tmp_path: Path) ->
 
 def test_as_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run(tmp_path / "r", commit_time=1640995200)
-    show_stats([folder, folder], as_csv=True, parquet=None)
+    stats_command([folder, folder], csv_output=True)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == 2
     assert list(rows[0])[:8] == ORIGINAL
@@ -168,16 +168,16 @@ def test_as_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_as_json_one_or_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run(tmp_path / "r", commit_time=1)
-    show_stats([folder], as_json=True, parquet=None)
+    stats_command([folder], json_output=True)
     one = json.loads(capsys.readouterr().out)
-    show_stats([folder, folder], as_json=True, parquet=None)
+    stats_command([folder, folder], json_output=True)
     assert json.loads(capsys.readouterr().out) == [one, one]
-    show_stats([folder, folder], parquet=None)
+    stats_command([folder, folder])
     assert capsys.readouterr().out.count("counts per block)\n") == 2
 
 
 def test_what_cannot_be_answered(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="different answers"):
-        show_stats([tmp_path], as_json=True, as_csv=True, parquet=None)
+    with pytest.raises(UsageError, match="exclude each other"):
+        stats_command([tmp_path], json_output=True, csv_output=True)
     with pytest.raises(OutputFolderError):
-        show_stats([tmp_path], as_csv=True, parquet=None)
+        stats_command([tmp_path], csv_output=True)

@@ -35,9 +35,9 @@ def clean_engines(only: str | None, *, dry_run: bool) -> None:
     Raises the first error when all engines were tried: `EngineUnavailable` for one that does not
     answer, `OSError` for one whose folder cannot be read, `EngineError` for what cannot be removed.
     """
-    from loadgenctl.cli.console import clean
     from loadgenctl.cli.wiring import DOCKER, ENGINES, connect
     from loadgenctl.errors import EngineError, EngineUnavailable
+    from loadgenctl.formatting import harmless_lines
     from loadgenctl.run.leftovers import sweep
 
     found = 0
@@ -56,7 +56,7 @@ def clean_engines(only: str | None, *, dry_run: bool) -> None:
             continue
         verb = "would remove" if dry_run else "removed"
         for line in (*(f"{verb} {name}" for name in swept.removed), *swept.told):
-            sys.stdout.write(f"{clean(line)}\n")
+            sys.stdout.write(f"{harmless_lines(line)}\n")
         sys.stdout.flush()
         found += len(swept.removed)
         try:

@@ -17,7 +17,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from loadgenctl.errors import LoadgenError
-from loadgenctl.reports.words import harmless, stage_of
+from loadgenctl.formatting import clock_text, harmless, harmless_lines, stage_of
 from loadgenctl.run.progress import Live
 
 View = Callable[[str, int, int], Text | None]
@@ -27,11 +27,6 @@ PLAIN_INTERVAL = 30.0
 _ERASE = Control((ControlType.CURSOR_MOVE_TO_COLUMN, 0), (ControlType.ERASE_IN_LINE, 2))
 """Also takes away the `^C` with which a terminal shows that Ctrl-C was pressed."""
 _ERASE_ABOVE = Control((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
-
-
-def clean(text: str) -> str:
-    """`text` without control characters: no escape code reaches the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
 class ConsoleProgress:
@@ -90,7 +85,7 @@ class ConsoleProgress:
         """See `Progress.output`."""
         if self._changes and not self._quiet and text.strip():
             width = max(20, self._console.width - 12)
-            self._show(Text(f"           {clean(text).strip()[:width]}", style="dim"))
+            self._show(Text(f"           {harmless_lines(text).strip()[:width]}", style="dim"))
 
     def live(self, live: Live) -> None:
         """See `Progress.live`."""
@@ -119,7 +114,7 @@ class ConsoleProgress:
             self._log(harmless(line))
 
     def _tell(self, text: str, style: str, *, quiet: bool) -> None:
-        words = clean(text)
+        words = harmless_lines(text)
         self._log(words)
         if not quiet:
             self._print(Text(f"{self._clock()}  {words}", style=style))
@@ -197,13 +192,6 @@ def _task_words(task: str, good: int, failed: int, active: int) -> str:
     return words + (f", {active} running" if active else "")
 
 
-def clock_text(seconds: float) -> str:
-    """`1:02:03` or `2:03`."""
-    whole = int(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:2}:{whole % 60:02}"
-
-
 def show_error(console: Console, error: LoadgenError) -> None:
     """The error, its evidence and what to do, for a person."""
     for line in error_lines(error):
@@ -212,8 +200,8 @@ def show_error(console: Console, error: LoadgenError) -> None:
 
 def error_lines(error: LoadgenError) -> Iterator[Text]:
     """The same line by line."""
-    yield Text(f"error: {clean(error.message)}", style="bold red")
+    yield Text(f"error: {harmless_lines(error.message)}", style="bold red")
     for line in error.evidence:
-        yield Text(f"  | {clean(line)}", style="dim")
+        yield Text(f"  | {harmless_lines(line)}", style="dim")
     if error.hint:
-        yield Text(f"hint: {clean(error.hint)}")
+        yield Text(f"hint: {harmless_lines(error.hint)}")

@@ -195,9 +195,9 @@ class Speaker:
         from rich.console import Console
         from rich.text import Text
 
-        from loadgenctl.cli.console import clean
+        from loadgenctl.formatting import harmless_lines
 
-        line = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {clean(text)}")
+        line = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {harmless_lines(text)}")
         Console(stderr=True).print(line, soft_wrap=True)
 
     def unless_same(self, text: str) -> None:

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from loadgenctl.cachedir import cache_dir
-from loadgenctl.cli.console import clean
-from loadgenctl.cli.output import print_json
-from loadgenctl.cli.tables import print_list, width_for
+from loadgenctl.cli.output import print_json, print_table, width_for
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import RevisionNotFound, UsageError
+from loadgenctl.formatting import harmless, harmless_lines, number
 from loadgenctl.model import RunPlan, StageSpec
 from loadgenctl.plan.times import words
 from loadgenctl.process import Runner
 from loadgenctl.records.recorded import plan_document
-from loadgenctl.reports.tables import Column, Table, flowing
-from loadgenctl.reports.text import print_lines
-from loadgenctl.reports.words import harmless, number
+from loadgenctl.reports.tables import flowing, print_lines
 from loadgenctl.run.resume import Resumption
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import DEFAULT_REPOSITORY, GitSource
@@ -90,14 +87,16 @@ def print_plan(
         return
     console = Console()
     for line in _head(plan, sdk, variables):
-        console.print(clean(line), soft_wrap=True, markup=False, highlight=False)
+        console.print(harmless_lines(line), soft_wrap=True, markup=False, highlight=False)
     if plan.origin is not None:
         node = "a node follows it" if plan.monitor else "no node runs"
         console.print(
-            f"network described at {clean(plan.origin)}; {node}", soft_wrap=True, markup=False
+            f"network described at {harmless_lines(plan.origin)}; {node}",
+            soft_wrap=True,
+            markup=False,
         )
     for line in _commands(plan):
-        console.print(clean(line), soft_wrap=True, markup=False)
+        console.print(harmless_lines(line), soft_wrap=True, markup=False)
     if resumption is not None:
         console.print(resumption.words(), soft_wrap=True, markup=False)
     _print_stages(plan.stages if resumption is None else resumption.left, plan, console)
@@ -105,8 +104,7 @@ def print_plan(
 
 def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) -> None:
     """Print a table of the stages, and below it each distinct load once."""
-    columns = [Column("stage", "whole"), Column("runs", "whole"), Column("minutes")]
-    columns += [Column("cycles"), Column("saved", "whole")]
+    heads = ("stage", "runs", "minutes", "cycles", "saved")
     rows, loads = [], defaultdict(list)
     for stage in stages:
         minutes = "until interrupted" if stage.duration_s < 0 else f"{stage.duration_s / 60:g}"
@@ -116,7 +114,7 @@ def _print_stages(stages: Sequence[StageSpec], plan: RunPlan, console: Console) 
         runs = _runs(stage, plan)
         rows.append((str(stage.index), runs, minutes, str(stage.cycles or "-"), saved))
         loads[harmless(_load(stage))].append(str(stage.index))
-    print_list(Table("", columns, rows, rule=False, split=False), console)
+    print_table(heads, rows, right="minutes cycles")
     width = width_for(console, None)
     for load, indexes in loads.items():
         if load:

@@ -108,8 +108,8 @@ def remove_command(
 
 def show_images(images: Images, *, now: float, as_json: bool) -> None:
     """Print all images of ours, by tag; `now` in epoch seconds."""
-    from loadgenctl.cli.output import print_json
-    from loadgenctl.cli.tables import age, print_table, size
+    from loadgenctl.cli.output import print_json, print_table
+    from loadgenctl.formatting import age, size
 
     found = images.list()
     if as_json:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from loadgenctl.cli.console import clean
+from loadgenctl.formatting import harmless
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.checks import check_files, check_load, placed
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
@@ -81,7 +81,7 @@ def read(args: Sequence[str], config: Path | None, *, named: bool = True) -> Inp
     """
     tables, config_file = find_config(config, os.environ)
     if named and config_file is not None:
-        line = Text(f"options from {clean(str(config_file.absolute()))}")
+        line = Text(f"options from {harmless(str(config_file.absolute()))}")
         Console(stderr=True).print(line, soft_wrap=True)
     settings = merge(args, os.environ, tables.get("run"), str(config_file))
     return Inputs(settings, tables, config_file)

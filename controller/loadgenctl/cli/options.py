@@ -36,11 +36,9 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
     """Print every option that has a value, in the order of the help."""
     from rich.text import Text
 
-    from loadgenctl.cli.output import print_json
-    from loadgenctl.cli.tables import print_list
+    from loadgenctl.cli.output import print_json, print_table
+    from loadgenctl.formatting import harmless
     from loadgenctl.plan.settings import rows
-    from loadgenctl.reports.tables import Column, Table
-    from loadgenctl.reports.words import harmless
 
     found = rows(settings)
     if as_json:
@@ -56,8 +54,7 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
         where = row.origin if named else f"{row.source} ({row.origin})"
         style = "dim" if row.source == "default" else ""
         shown.append([Text(harmless(cell), style) for cell in (row.key, text, where)])
-    columns = [Column(head, "whole") for head in ("option", "value", "from")]
-    print_list(Table("", columns, shown, rule=False, split=False))
+    print_table(("option", "value", "from"), shown)
 
 
 def _plain(row: Row) -> object:

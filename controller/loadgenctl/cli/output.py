@@ -1,8 +1,8 @@
-"""What commands print for other programs: JSON and CSV on standard output.
+"""What commands print on standard output: tables, and JSON and CSV for other programs.
 
-Nothing that drives a terminal gets there, as some of it is shown on one. In JSON such characters
-are escaped, which to a parser is the same, as are those that the charset of the output lacks; in
-CSV, which knows no escapes, each becomes a space, as in tables.
+No control character for a terminal is printed, because any output may be shown on one. In JSON such
+characters are escaped, which is the same to a parser, as are those that the charset of the output
+lacks; in CSV, which knows no escapes, each becomes a space, as in tables.
 
 A cell of CSV that a spreadsheet would take for a formula begins with `'`, which it shows as text.
 """
@@ -11,14 +11,24 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
+from rich.console import Console
 
-from loadgenctl.reports.words import harmless
+from loadgenctl.formatting import harmless
+from loadgenctl.reports.tables import (
+    Cell,
+    Column,
+    Table,
+    marks_for,
+    print_lines,
+    table_lines,
+)
 
 _UNUSUAL = re.compile(r"[^\n\x20-\x7e]")
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
@@ -80,3 +90,38 @@ def _encodes(char: str, charset: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def width_for(
+    console: Console, otherwise: int | None, environment: Mapping[str, str] | None = None
+) -> int | None:
+    """The columns that tables on `console` may use: of the terminal, else the value of COLUMNS.
+
+    `otherwise` is for a pipe or a file without COLUMNS in the environment; None: any number.
+    """
+    if console.is_terminal and console.width > 0:
+        return console.width
+    value = (os.environ if environment is None else environment).get("COLUMNS", "")
+    columns = int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
+    return columns or otherwise
+
+
+def print_list(table: Table, console: Console | None = None) -> None:
+    """A table whose rows other programs may cut: in a pipe each is one line, of any length."""
+    console = console or Console()
+    lines = table_lines(table, width_for(console, None), marks_for(console.encoding))
+    print_lines(console, lines)
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: str = "") -> None:
+    """A list of words; the columns that `right` names, separated by spaces, are right-aligned."""
+    numbers = right.split()
+    columns = [
+        Column(head, head, _shown, "number" if head in numbers else "whole") for head in heads
+    ]
+    shown = [dict(zip(heads, row, strict=True)) for row in rows]
+    print_list(Table("", columns, shown, form="list"))
+
+
+def _shown(cell: Cell) -> Cell:
+    return harmless(cell) if isinstance(cell, str) else cell

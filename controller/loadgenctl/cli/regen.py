@@ -88,8 +88,8 @@ def _document(run: Path, made: Regenerated, written: list[str]) -> Mapping[str, 
 
 
 def _lines(run: Path, made: Regenerated, written: list[str]) -> list[str]:
+    from loadgenctl.formatting import clean
     from loadgenctl.records import schema
-    from loadgenctl.reports.words import clean
 
     lines = [clean(run)]
     for name, change in made.rows.items():

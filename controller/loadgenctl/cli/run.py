@@ -141,7 +141,7 @@ def run_plan(
     from rich.console import Console
 
     from loadgenctl.cli.console import ConsoleProgress
-    from loadgenctl.cli.runtop import RunView
+    from loadgenctl.cli.top import RunView
     from loadgenctl.cli.wiring import at_work
     from loadgenctl.clock import SystemClock
     from loadgenctl.run.runner import execute
@@ -226,8 +226,9 @@ def _tell(
 ) -> int:
     from rich.text import Text
 
-    from loadgenctl.cli.console import clean, error_lines
+    from loadgenctl.cli.console import error_lines
     from loadgenctl.cli.output import print_json
+    from loadgenctl.formatting import harmless
     from loadgenctl.reports.facts import read_facts
     from loadgenctl.run.ending import failure_document
 
@@ -251,7 +252,7 @@ def _tell(
     for error in [ending.error, *troubles]:
         for line in () if error is None else error_lines(error):
             progress.say(line)
-    where = Text(f"results in {clean(str(ending.folder))}")
+    where = Text(f"results in {harmless(str(ending.folder))}")
     if ending.error is not None or not quiet:
         progress.say(where)
     if ending.error is not None and (hint := _how_to_resume(ending.folder)) is not None:
@@ -267,8 +268,9 @@ def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: 
 
     from rich.console import Console
 
-    from loadgenctl.cli.tables import width_for
-    from loadgenctl.reports.text import WIDTH, print_summary
+    from loadgenctl.cli.output import width_for
+    from loadgenctl.reports.tables import WIDTH
+    from loadgenctl.reports.text import print_summary
 
     page = io.StringIO()
     plain = Console(file=page, width=_LOG_WIDTH, force_terminal=False)
@@ -281,14 +283,14 @@ def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: 
 
 def _how_to_resume(folder: Path) -> str | None:
     """The command that resumes an unfinished run; None if it cannot be resumed."""
-    from loadgenctl.cli.console import clean
+    from loadgenctl.formatting import harmless
     from loadgenctl.run.resume import examine
 
     try:
         stage = examine(folder).stage
     except (LoadgenError, OSError):
         return None
-    command = f"{program_name()} run --resume {shlex.quote(clean(str(folder)))}"
+    command = f"{program_name()} run --resume {shlex.quote(harmless(str(folder)))}"
     return f"to resume at stage {stage}: {command}"
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.formatting import clean
 from loadgenctl.records.reader import RunFolder, holds_run
-from loadgenctl.reports.words import clean
 
 RESULTS: Final = Path("results")
 """Where runs leave their folders unless told otherwise."""

@@ -1,4 +1,4 @@
-"""A terminal that shows something which changes: taken, drawn on, its keys read, given back."""
+"""A terminal on which a changing picture is drawn and keys are read, and which is given back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import termios
 import time
 import tty
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -24,11 +24,11 @@ QUIT: Final = frozenset(b"qQ\x03\x04")
 class Screen:
     """Draws on a terminal, in place; a context, because a terminal has to be given back.
 
-    SIGTERM ends it as Ctrl-C does, so that it is given back then, too.
+    SIGTERM ends it as Ctrl-C does, so that the terminal is given back then, too.
     """
 
     def __init__(self, console: Console, *, alternate: bool = False) -> None:
-        """The console must be a terminal. `alternate`: all of it; what was there comes back."""
+        """The console must be a terminal. `alternate`: use all of it and restore it at the end."""
         self.console = console
         self._live = Live(console=console, screen=alternate, auto_refresh=False)
         self._before: object = None
@@ -50,25 +50,12 @@ class Screen:
         signal.signal(signal.SIGTERM, self._before)  # type: ignore[arg-type]
 
     def draw(self, what: RenderableType) -> None:
-        """Show this instead of what was there."""
+        """Replace the picture."""
         self._live.update(what, refresh=True)
 
 
-class Keys(Protocol):
+class Keys(AbstractContextManager["Keys"], Protocol):
     """A person at the keyboard; a context, because the terminal has to be given back."""
-
-    def __enter__(self) -> Self:
-        """Begin to listen."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Give the terminal back."""
-        ...
 
     @property
     def help(self) -> str:
@@ -76,12 +63,12 @@ class Keys(Protocol):
         ...
 
     def quit_within(self, seconds: float) -> bool:
-        """Let so much time pass; True, at once, if a person wants to end it."""
+        """Wait for so many seconds; return True at once if a person presses a key of `QUIT`."""
         ...
 
 
 class NoKeys:
-    """Nobody can press anything but Ctrl-C."""
+    """No key but Ctrl-C can be pressed."""
 
     help = "Ctrl-C ends this"
 
@@ -132,13 +119,13 @@ class TerminalKeys:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """See `Keys`; keys that nobody has read are not left to the shell."""
+        """See `Keys`; keys that were not read are not passed to the shell."""
         # A terminal that was closed cannot be given back.
         with suppress(termios.error):
             termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, self._before)  # type: ignore[arg-type]
 
     def quit_within(self, seconds: float) -> bool:
-        """See `Keys.quit_within`; that the terminal is gone counts as well."""
+        """See `Keys.quit_within`; also True if the terminal was closed."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             ready, _, _ = select.select([self._descriptor], [], [], left)

@@ -81,8 +81,8 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
 
     `tags` are the engine's images; None if no engine answers.
     """
-    from loadgenctl.cli.output import print_json
-    from loadgenctl.cli.tables import print_table, size
+    from loadgenctl.cli.output import print_json, print_table
+    from loadgenctl.formatting import size
 
     entries = cache.list()
     if as_json:
@@ -100,7 +100,7 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
 def show_made(cache: SdkCache, made: Made, *, as_json: bool) -> None:
     """Print the result of a build: its folder and its image."""
     from loadgenctl.cli.output import print_json
-    from loadgenctl.cli.tables import size
+    from loadgenctl.formatting import size
 
     entry = next((entry for entry in cache.list() if entry.source == made.source_dir), None)
     if as_json:
@@ -124,7 +124,7 @@ def remove_sdks(cache: SdkCache, keys: Sequence[str], *, everything: bool) -> No
 
     Raises `UsageError` when the others are removed, if a build is in use or a key is unknown.
     """
-    from loadgenctl.cli.tables import size
+    from loadgenctl.formatting import size
 
     if everything == bool(keys):
         raise UsageError(
@@ -174,7 +174,7 @@ def _document(entry: CacheEntry, tags: Tags | None) -> dict[str, Any]:
 
 
 def _row(entry: CacheEntry, tags: Tags | None) -> tuple[str, ...]:
-    from loadgenctl.cli.tables import moment, size
+    from loadgenctl.formatting import moment, size
 
     record = entry.record
     return (

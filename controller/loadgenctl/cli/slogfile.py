@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.errors import UsageError
-from loadgenctl.reports.words import clean
+from loadgenctl.formatting import clean
 from loadgenctl.slog.kinds import NotSlogError
 from loadgenctl.slog.reader import STANDARD_INPUT
 

@@ -1,4 +1,4 @@
-"""`loadgenctl top`: the state of a run, from its results folder alone, once or until it ends."""
+"""`loadgenctl top` and `run --top`: the state of a run, read from its results folder alone."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from loadgenctl.cli.output import print_json
+from loadgenctl.cli.output import print_json, width_for
+from loadgenctl.cli.runs import RESULTS
 from loadgenctl.cli.screen import Keys, NoKeys, Screen, TerminalKeys
-from loadgenctl.cli.tables import width_for
 from loadgenctl.clock import Clock, SystemClock
-from loadgenctl.errors import UsageError
+from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.records.running import find_running
-from loadgenctl.reports.lines import page
-from loadgenctl.reports.standing import PLAIN_WIDTH, foot, picture
+from loadgenctl.reports.standing import foot, page, picture
+from loadgenctl.reports.tables import WIDTH
 from loadgenctl.stats.standing import LiveRun
 
 LIVE: Final = "live"
-RESULTS: Final = Path("results")
-"""Where runs leave their folders unless told otherwise."""
 PACE: Final = 1.0
-"""Seconds between looks at the folder."""
+"""Seconds between two polls of the folder."""
+_LEAST_HEIGHT: Final = 12
+"""Lines of a terminal below which `run --top` shows the progress line alone."""
+_KEPT: Final = 4
+"""Lines that `run --top` keeps for the newest steps and warnings above the view."""
 
 
 def show_top(
@@ -38,14 +40,14 @@ def show_top(
     keys: Keys | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Show the state of a run: on a terminal until it has ended or a person ends it, else once.
+    """Show the state of a run: on a terminal until it has ended or a person quits, else once.
 
     `run` is a results folder or `live`. Raises `UsageError`, also when the folder goes away.
     """
     console, clock = console or Console(), clock or SystemClock()
     if run != LIVE and results is not None:
         raise UsageError(
-            "--results says where to look for the running run, but a run is named too",
+            "--results is where the run in progress is searched for, but a run is named, too",
             hint="give only one of them",
         )
     path = find_live(results or RESULTS) if run == LIVE else Path(run)
@@ -72,25 +74,26 @@ def find_live(results: Path) -> Path:
     if found.here:
         raise UsageError(
             f"{len(found.here)} runs are in progress: {', '.join(map(str, found.here))}",
-            hint=f"name one of them, e.g. loadgenctl top {found.here[0]}",
+            hint=f"pass one of them, e.g. loadgenctl top {found.here[0]}",
         )
     if found.elsewhere:
+        other = found.elsewhere[0]
         raise UsageError(
             f"no run of this machine is in progress in {results}",
-            hint=f"{found.elsewhere[0]} seems to belong to another machine; name it to view it",
+            hint=f"{other} seems to belong to another machine; pass its name to view it",
         )
     raise UsageError(
         f"no run is in progress in {results}"
         if results.is_dir()
         else f"there is no folder {results}",
-        hint="name the folder of a run, or with --results the folder that holds it",
+        hint="pass the folder of a run, or --results with the folder that contains it",
     )
 
 
 def watch(source: LiveRun, screen: Screen, keys: Keys, clock: Clock) -> dict[str, Any] | None:
-    """Draw until the run has ended, and return its last state; None if a person ended it."""
+    """Draw until the run has ended, and return its last state; None if a person quit."""
     try:
-        # The keys go first and come back last: what is typed must not be seen on either screen.
+        # The keys are taken first and given back last: what is typed must not show on any screen.
         with keys, screen:
             while True:
                 with _reading(source.path):
@@ -115,7 +118,7 @@ def _full(console: Console, standing: dict[str, Any], keys: str) -> Text:
 def _print(console: Console, standing: dict[str, Any]) -> None:
     """One picture; without any escape code where the output is not a terminal."""
     terminal = console.file.isatty()
-    width = width_for(console, PLAIN_WIDTH) or PLAIN_WIDTH
+    width = width_for(console, WIDTH) or WIDTH
     whole = page([*picture(standing, width), Text(), foot(standing)], width)
     if terminal:
         console.print(whole)
@@ -143,3 +146,33 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+class RunView:
+    """`run --top`: the view of `top` in place of the progress line, in the run's process.
+
+    Reads the run's folder as `top` does: only what was appended since the last call.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """The folder need not exist yet."""
+        self._folder = folder
+        self._clock = clock
+        self._source: LiveRun | None = None
+
+    def __call__(self, line: str, width: int, height: int) -> Text | None:
+        """The progress `line` and below it the view; None where there is nothing to see.
+
+        Nothing that is wrong with the folder is raised: the run itself finds and reports it.
+        """
+        if height < _LEAST_HEIGHT or not self._folder.is_dir():
+            return None
+        try:
+            if self._source is None:
+                self._source = LiveRun(self._folder)
+            standing = self._source.poll(self._clock.wall())
+        except (LoadgenError, OSError):
+            self._source = None
+            return None
+        lines = picture(standing, width, height - _KEPT - 2)
+        return page([Text(line, "cyan"), *lines, foot(standing)], width)

@@ -7,20 +7,17 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: titles, links
-    r"|\x1b[ -/]*[0-~]"  # every other escape sequence
-)
+from loadgenctl.formatting import ESCAPES
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 DEFAULT_CAPACITY = 4 * 1024 * 1024
 """Bytes a follower holds before it stops reading from the engine."""
 
 
-def clean(text: str) -> str:
+def as_drawn(text: str) -> str:
     """One line without escape sequences and control characters; of a redrawn one the last state."""
-    drawn = _ESCAPES.sub("", text).rstrip("\r\n").rpartition("\r")[2]
+    drawn = ESCAPES.sub("", text).rstrip("\r\n").rpartition("\r")[2]
     return _CONTROLS.sub("", drawn)
 
 
@@ -29,7 +26,7 @@ def clean_lines(data: bytes) -> list[str]:
     lines = data.decode("utf-8", "replace").split("\n")
     if lines[-1] == "":
         lines.pop()
-    return [clean(line) for line in lines]
+    return [as_drawn(line) for line in lines]
 
 
 class Buffer:

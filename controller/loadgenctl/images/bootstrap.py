@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from loadgenctl.engines.logs import clean
+from loadgenctl.engines.logs import as_drawn
 from loadgenctl.errors import BuildError, LoadgenError, cleaned_up
 from loadgenctl.images import apt
 from loadgenctl.process import Runner
@@ -143,7 +143,7 @@ class Bootstrap:
         last: deque[str] = deque(maxlen=20)
 
         def line(raw: bytes) -> None:
-            text = clean(raw.decode("utf-8", "replace"))
+            text = as_drawn(raw.decode("utf-8", "replace"))
             last.append(text)
             on_line(text)
 

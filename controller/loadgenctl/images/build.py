@@ -12,7 +12,7 @@ from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
 
 from loadgenctl.engines.docker_errors import translated
-from loadgenctl.engines.logs import clean
+from loadgenctl.engines.logs import as_drawn
 from loadgenctl.errors import BuildError, cleaned_up
 from loadgenctl.images.context import BuildContext
 from loadgenctl.masking import Mask
@@ -71,7 +71,7 @@ class BuildOutput:
             self._line(rest)
 
     def _line(self, raw: str) -> None:
-        line = self._mask(clean(raw))
+        line = self._mask(as_drawn(raw))
         step = _STEP.match(line)
         layer = _LAYER.match(line)
         if step is not None:

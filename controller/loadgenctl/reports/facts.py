@@ -8,17 +8,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.formatting import clean, log_line
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status
-from loadgenctl.reports.summary import Summary, part, parts
-from loadgenctl.reports.words import clean, log_line
 from loadgenctl.stats.run import summarize
 
+Summary = Mapping[str, Any]
+"""What `stats.run.summarize` makes, or a part of it."""
+
 PASSED: Final = "passed"
-UNTOLD: Final = "unknown"
+UNKNOWN: Final = "unknown"
 """The outcome of folders of the original load generator, which do not tell it."""
-_OPEN: Final = frozenset({"running", UNTOLD})
+_OPEN: Final = frozenset({"running", UNKNOWN})
 _LINES: Final = 20
+
+
+def part(source: Summary | None, name: str) -> Summary:
+    """The document of that name; an empty one where there is none."""
+    value = None if source is None else source.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def parts(source: Summary, name: str) -> Sequence[Summary]:
+    """The list of that name; an empty one where there is none."""
+    value = source.get(name)
+    return value if isinstance(value, list) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class RunFacts:
     status: Status
     """As found: a run whose process is gone was killed. Empty for the original's folders."""
     outcome: str
-    """Of `schema.Outcome`, or `UNTOLD`."""
+    """Of `schema.Outcome`, or `UNKNOWN`."""
 
     @property
     def run(self) -> Summary:
@@ -103,7 +117,7 @@ class RunFacts:
             "simulated": "true" if self.simulated else None,
             "revision": run.get("revision"),
             "commit": run.get("commit"),
-            "commit time": moment(made),
+            "commit time": utc_time(made),
             "uncommitted changes": "true" if run.get("dirty") else None,
             "deviations": "; ".join(map(str, run.get("deviations") or ())) or None,
             "repository": sdk.get("repository"),
@@ -147,11 +161,11 @@ def read_facts(folder: Path, summary: Summary | None = None) -> RunFacts:
         summary=summarize(folder) if summary is None else summary,
         document=records.run,
         status=status,
-        outcome=UNTOLD if written is None else status.outcome,
+        outcome=UNKNOWN if written is None else status.outcome,
     )
 
 
-def moment(seconds: object) -> str | None:
+def utc_time(seconds: object) -> str | None:
     """Epoch seconds as `2022-01-31T17:04:59`, UTC; None for what is no time."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None

@@ -25,10 +25,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
-from loadgenctl.reports.facts import RunFacts, moment, tasks_of
-from loadgenctl.reports.summary import Summary, part
+from loadgenctl.formatting import MISSING, clean, log_line, number, percent, seconds
+from loadgenctl.reports.facts import RunFacts, Summary, part, tasks_of, utc_time
 from loadgenctl.reports.text import summary_lines, times
-from loadgenctl.reports.words import MISSING, clean, log_line, number, percent, seconds
 from loadgenctl.stats.run import measured_blocks
 
 NAME: Final = "loadgenctl"
@@ -83,7 +82,7 @@ def _add_suite(root: ET.Element, facts: RunFacts, place: int) -> None:
         "package": NAME,
         "id": str(place),
         "hostname": where.get("host") or "localhost",
-        "timestamp": moment(facts.run.get("started_at")) or "1970-01-01T00:00:00",
+        "timestamp": utc_time(facts.run.get("started_at")) or "1970-01-01T00:00:00",
         "tests": str(len(cases)),
         "failures": str(kinds.count("failure")),
         "errors": str(kinds.count("error")),

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Final
 
-from loadgenctl.reports.facts import UNTOLD, RunFacts
-from loadgenctl.reports.offers import LATENCIES, SPREAD, TITLE, offer_cells
-from loadgenctl.reports.summary import MEASURING, Summary, memory, part, parts
+from rich.text import Text
+
+from loadgenctl.formatting import MISSING, clean, duration, number
+from loadgenctl.reports.facts import UNKNOWN, RunFacts
+from loadgenctl.reports.runtables import tables
+from loadgenctl.reports.tables import Column, Table
 from loadgenctl.reports.text import notes
-from loadgenctl.reports.words import MISSING, clean, duration, mebibytes, number, percent, seconds
-from loadgenctl.stats.run import measured_blocks
 
 ROWS: Final = 100
 """Rows of a table; the page of a run of 1000 stages must stay below GitHub's limit of 1 MiB."""
@@ -27,26 +28,17 @@ _MOST: Final = 80
 """Backticks in a row in a block: GitHub's renderer counts those of a fence up to 255."""
 _TOO_MANY: Final = re.compile(f"`{{{_MOST + 1},}}")
 _BAR: Final = "¦"
-"""Stands for `|` in tables, where not all renderers agree on how to escape it in code."""
-_SIGNS: Final = {"passed": "✅", "running": "⏳", UNTOLD: "❔", "interrupted": "⚠️"}
-_KINDS: Final = {"load": "load", "chain-only": "chain only"}
-_SUBJECTS: Final = (
-    *(("chain", subject) for subject in ("kernel", "vats")),
-    *(("measuring", subject) for subject in MEASURING),
-)
+"""Replaces `|` in tables, where not all renderers agree on how to escape it in code."""
+_SIGNS: Final = {"passed": "✅", "running": "⏳", UNKNOWN: "❔", "interrupted": "⚠️"}
 
 
 def page(facts: RunFacts) -> str:
-    """The page, ending with a line end. No line of it is of the run's own making."""
-    stages = list(facts.stages.values())
+    """The page, ending with a line end. All text that comes from the run is code."""
     blocks = [
         _heading(facts),
         _simulated(facts),
         _head(facts),
-        _stage_table(stages),
-        _cycle_table(stages),
-        _offer_table(stages),
-        _resource_table(parts(facts.summary, "resources")),
+        *map(table_block, tables(facts.summary)),
         _failures(facts),
     ]
     return "\n".join("\n".join([*block, ""]) for block in blocks if block)
@@ -72,16 +64,12 @@ def fenced(lines: Sequence[str]) -> list[str]:
     return [f"{fence}text", *bounded, fence]
 
 
-def _cell(text: object) -> str:
-    return code(str(text).replace("|", _BAR), 60)
-
-
 def _heading(facts: RunFacts) -> list[str]:
     simulated = " (simulated)" if facts.simulated else ""
     sign = _SIGNS.get(facts.outcome, "❌")
     took = facts.run.get("duration_s")
     after = f" after {duration(took)}" if isinstance(took, int | float) else ""
-    # The outcome is one of the words of `schema.Outcome`: `Status` knows no others.
+    # The outcome is one of `schema.Outcome`: `Status` accepts no others.
     return [f"## {sign} loadgenctl{simulated}: {facts.outcome}{after}"]
 
 
@@ -98,133 +86,56 @@ def _head(facts: RunFacts) -> list[str]:
         reason = why.pop("reason", "no reason was recorded")
         lines.append(", ".join([f"- **Why:** {code(reason, 400)}", *_named(why)]))
     where = facts.where
-    # As long as a line, and the tag says the same on this machine.
+    # As long as a line, and the tag identifies the same image on this machine.
     where.pop("image id", None)
-    for name, told in (("SDK", facts.what), ("Run", where)):
-        if told:
-            lines.append(f"- **{name}:** {', '.join(_named(told))}")
+    for name, entries in (("SDK", facts.what), ("Run", where)):
+        if entries:
+            lines.append(f"- **{name}:** {', '.join(_named(entries))}")
     return lines
 
 
-def _named(told: Mapping[str, str]) -> list[str]:
-    return [f"{name} {code(text)}" for name, text in told.items()]
+def _named(entries: Mapping[str, str]) -> list[str]:
+    return [f"{name} {code(text)}" for name, text in entries.items()]
 
 
-def _stage_table(stages: Sequence[Summary]) -> list[str]:
-    rows = []
-    for stage in stages:
-        spans, blocks = part(stage, "durations"), part(stage, "blocks")
-        live = measured_blocks(stage)
-        swingset, share = part(live, "swingset_time_s"), part(live, "swingset_percentage")
-        rows.append(
-            (
-                number(stage.get("stage")),
-                _KINDS.get(str(stage.get("kind")), MISSING),
-                seconds(spans.get("duration_s")),
-                seconds(spans.get("stage_ready_s")),
-                seconds(spans.get("restart_s")),
-                seconds(spans.get("loaded_s")),
-                seconds(spans.get("chain_stop_s")),
-                number(part(blocks, "all").get("block_count")),
-                seconds(swingset.get("avg")),
-                seconds(swingset.get("p95")),
-                percent(share.get("avg")),
-                percent(share.get("p95")),
-            )
-        )
-    heads = ["stage", "kind", "duration s", "ready s", "restart s", "load s", "chain stop s"]
-    heads += ["blocks"]
-    heads += ["swingset s", "p95", "swingset %", "p95"]
-    return _table(
-        "Stages; swingset: average and p95 of blocks under load, else of live blocks",
-        heads,
-        rows,
-        left=2,
-    )
-
-
-def _cycle_table(stages: Sequence[Summary]) -> list[str]:
-    rows = []
-    for stage in stages:
-        for task, cycles in part(stage, "cycles").items():
-            if task == "all":
-                continue
-            spread = part(cycles, "duration_s")
-            rows.append(
-                (
-                    number(stage.get("stage")),
-                    _cell(task),
-                    number(cycles.get("cycle_count")),
-                    percent(cycles.get("success_percentage")),
-                    number(cycles.get("unfinished")),
-                    number(cycles.get("missed")),
-                    *(seconds(spread.get(name)) for name in ("avg", "p50", "p95")),
-                )
-            )
-    heads = ("stage", "task", "cycles", "ok %", "unfinished", "missed", "avg s", "p50 s", "p95 s")
-    return _table("Cycles; times of successful cycles", heads, rows, left=2)
-
-
-def _offer_table(stages: Sequence[Summary]) -> list[str]:
-    rows = [(stage, _cell(task), *cells) for stage, task, cells in offer_cells(stages)]
-    latencies = (f"{words} {name} s" for words, _ in LATENCIES for name in SPREAD)
-    heads = ("stage", "task", "offers", *latencies, "gas avg")
-    return _table(f"{TITLE}; from sending, of successful cycles", heads, rows, left=2)
-
-
-def _resource_table(resources: Sequence[Summary]) -> list[str]:
-    named = [
-        *((f"container {_cell(row.get('role'))}", row) for row in _of_kind(resources, "container")),
-        *(
-            (f"{whose}: {subject}", row)
-            for whose, subject in _SUBJECTS
-            for row in _of_kind(resources, "process")
-            if row.get("subject") == subject
-        ),
+def table_block(table: Table) -> list[str]:
+    """A table with its title, of at most `ROWS` rows, and its notes; names are code."""
+    if not table.rows:
+        return [f"- {code(note, 400)}" for note in table.notes]
+    rules = ["---:" if column.kind == "number" else "---" for column in table.columns]
+    rows = [map(_cell, table.columns, cells) for cells in table.cells()[:ROWS]]
+    heads = [column.head for column in table.columns]
+    lines = [f"### {table.title}", "", *map(_row, (heads, rules, *rows))]
+    if len(table.rows) > ROWS:
+        lines += ["", f"… and {number(len(table.rows) - ROWS)} more rows, in summary.json."]
+    return [
+        *lines,
+        *([""] if table.notes else []),
+        *(f"- {code(note, 400)}" for note in table.notes),
     ]
-    rows = []
-    for name, row in named:
-        highest, average = memory(row)
-        rows.append(
-            (name, mebibytes(highest), mebibytes(average), percent(row.get("cpu_percentage")))
-        )
-    return _table("Resources", ("what", "max MiB", "avg MiB", "CPU %"), rows)
 
 
-def _of_kind(resources: Sequence[Summary], kind: str) -> Iterable[Summary]:
-    return (row for row in resources if row.get("kind") == kind)
+def _cell(column: Column, cell: str | Text) -> str:
+    return code(str(cell).replace("|", _BAR), 60) if column.kind == "name" else str(cell)
 
 
-def _table(
-    title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
-) -> list[str]:
-    """A table whose first `left` columns are aligned to the left; nothing where no rows are."""
-    if not rows:
-        return []
-    rules = ["---" if place < left else "---:" for place in range(len(heads))]
-    lines = [f"### {title}", "", _row(heads), _row(rules), *map(_row, rows[:ROWS])]
-    if len(rows) > ROWS:
-        lines += ["", f"… and {number(len(rows) - ROWS)} more rows, in summary.json."]
-    return lines
-
-
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _failures(facts: RunFacts) -> list[str]:
     """Errors of cycles, what is odd or damaged, and the end of the failed role's log."""
-    told = [note.plain for note in notes(facts.summary)]
+    found = [note.plain for note in notes(facts.summary)]
     lines = facts.last_lines
-    if not told and not lines:
+    if not found and not lines:
         return []
-    page_lines = ["### Failures" if facts.went_wrong else "### Notes"]
-    if told:
-        page_lines += ["", *(f"- {code(note, 400)}" for note in told[:_NOTES])]
-    if len(told) > _NOTES:
-        page_lines.append(f"- … and {number(len(told) - _NOTES)} more")
+    block = ["### Failures" if facts.went_wrong else "### Notes"]
+    if found:
+        block += ["", *(f"- {code(note, 400)}" for note in found[:_NOTES])]
+    if len(found) > _NOTES:
+        block.append(f"- … and {number(len(found) - _NOTES)} more")
     if lines:
         role = facts.ending.get("role")
         whose = f"Last lines ({code(role)}):" if role else "Last lines:"
-        page_lines += ["", whose, "", *fenced(lines)]
-    return page_lines
+        block += ["", whose, "", *fenced(lines)]
+    return block

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from rich.text import Text
 
-from loadgenctl.reports.tables import UNICODE, Column, Marks, Table, flowing, table_lines, wrapped
-from loadgenctl.reports.words import (
+from loadgenctl.formatting import (
     MISSING,
     bytes_as_mebibytes,
     clean,
@@ -18,10 +18,19 @@ from loadgenctl.reports.words import (
     percent,
     seconds,
 )
+from loadgenctl.reports.tables import (
+    UNICODE,
+    Column,
+    Marks,
+    Row,
+    Table,
+    flowing,
+    table_lines,
+    with_values,
+    wrapped,
+)
 from loadgenctl.slog.figures import BOOTSTRAP
 from loadgenctl.stats.blocks import FIGURE_METRICS
-
-Row = Mapping[str, Any]
 
 _SPREAD: Final = ("avg", "p50", "p95", "min", "max")
 _TYPES: Final = 12
@@ -68,52 +77,42 @@ _GROUPS: Final[Mapping[str, str]] = {
 }
 
 
-_FIGURES: Final = (
-    ("run s", "runTime", seconds),
-    ("save s", "kernelSaveTime", seconds),
-    ("commit s", "cosmosCommitTime", seconds),
-    ("gc s", "gcTime", seconds),
-    ("heap MiB", "kernelHeap", bytes_as_mebibytes),
-    ("queued", "queuedAtEnd", number),
-    ("page-ins", "pageIns", number),
-    ("page-in s", "pageInTime", seconds),
+_LIVE: Final[Mapping[object, str]] = {True: "yes", False: "no"}
+
+
+def _live(row: Row) -> str:
+    return "boot" if row.get(BOOTSTRAP) is True else _LIVE.get(row.get("liveMode"), MISSING)
+
+
+_BLOCK_COLUMNS: Final = (
+    Column("block", "blockHeight", str),
+    Column("live", "", _live, "whole"),
+    Column("lag s", "lag", seconds),
+    Column("time s", "blockDuration", seconds),
+    Column("idle s", "idleTime", seconds),
+    Column("cosmos s", "cosmosTime", seconds),
+    Column("swingset s", "swingsetTime", seconds),
+    Column("%", "swingsetPercentage", partial(percent, digits=2)),
+    Column("lines", "slogLines", rank=1),
+    Column("deliveries", "deliveries"),
+    Column("computrons", "computrons"),
 )
-"""Columns of what only newer slogs tell: head, field, how it is written; none if 0 throughout."""
+_FIGURE_COLUMNS: Final = (
+    Column("run s", "runTime", seconds),
+    Column("save s", "kernelSaveTime", seconds),
+    Column("commit s", "cosmosCommitTime", seconds),
+    Column("gc s", "gcTime", seconds),
+    Column("heap MiB", "kernelHeap", bytes_as_mebibytes),
+    Column("queued", "queuedAtEnd"),
+    Column("page-ins", "pageIns"),
+    Column("page-in s", "pageInTime", seconds),
+)
+"""What only newer slogs contain; left out where it is 0 in all blocks."""
 
 
 def blocks_table(title: str, rows: Sequence[Row]) -> Table:
-    """One row per block; times in seconds. What no block has has no column."""
-    figures = [entry for entry in _FIGURES if any(row.get(entry[1]) for row in rows)]
-    columns = (
-        Column("block"),
-        Column("live", "whole"),
-        Column("lag s"),
-        Column("time s"),
-        Column("idle s"),
-        Column("cosmos s"),
-        Column("swingset s"),
-        Column("%"),
-        Column("lines", rank=1),
-        Column("deliveries"),
-        Column("computrons"),
-        *(Column(head) for head, _, _ in figures),
-    )
-    times = ("lag", "blockDuration", "idleTime", "cosmosTime", "swingsetTime")
-    shown = [
-        (
-            str(row["blockHeight"]),
-            "boot" if row.get(BOOTSTRAP) is True else _LIVE.get(row.get("liveMode"), MISSING),
-            *(seconds(row.get(name)) for name in times),
-            percent(row.get("swingsetPercentage"), 2),
-            *(number(row.get(name)) for name in ("slogLines", "deliveries", "computrons")),
-            *(shown_as(row.get(field)) for _, field, shown_as in figures),
-        )
-        for row in rows
-    ]
-    return Table(clean(title), columns, shown)
-
-
-_LIVE: Final[Mapping[object, str]] = {True: "yes", False: "no"}
+    """One row per block; times in seconds."""
+    return Table(clean(title), (*_BLOCK_COLUMNS, *with_values(_FIGURE_COLUMNS, rows)), rows)
 
 
 def stats_lines(document: Row, width: int | None, marks: Marks = UNICODE) -> list[Text]:
@@ -134,30 +133,33 @@ def stats_lines(document: Row, width: int | None, marks: Marks = UNICODE) -> lis
         lines += wrapped(clock_step(step), width, "yellow")
     made = [_group_table(group, summary) for group, summary in document["blocks"].items()]
     if document["types"]:
+        columns = (Column("type", "type", clean, "name"), Column("lines", "lines"))
         counts = list(document["types"].items())[:_TYPES]
-        rows = [(clean(name), number(lines)) for name, lines in counts]
-        made.append(Table("Events", (Column("type", "name"), Column("lines")), rows))
+        rows = [{"type": name, "lines": lines} for name, lines in counts]
+        made.append(Table("Events", columns, rows))
     for table in made:
         lines += [Text(), *table_lines(table, width, marks)]
     return lines
 
 
 def _startup(name: str, value: object) -> str:
-    told = f"{seconds(value)} s" if name.endswith("_s") else number(value)
-    return f"{_STARTUP[name]} {told}"
+    shown = f"{seconds(value)} s" if name.endswith("_s") else number(value)
+    return f"{_STARTUP[name]} {shown}"
 
 
 def _group_table(group: str, summary: Row) -> Table:
     heights = f"{summary['start_block_height']} to {summary['end_block_height']}"
     title = f"{_GROUPS.get(group, group)}: {number(summary['block_count'])}, heights {heights}"
-    columns = (Column("quantity", "whole"), Column("count"), *map(Column, _SPREAD))
+    columns = [Column("quantity", "quantity", str, "whole"), Column("count", "count")]
+    # Every row has a unit of its own, so the values are written before.
+    columns += [Column(name, name, str) for name in _SPREAD]
     rows = []
     for name, spread in summary.items():
         if not isinstance(spread, Mapping) or (name in _FIGURE_NAMES and not spread["max"]):
             continue
         head, shown = _quantity(name)
-        cells = (shown(spread[field]) for field in _SPREAD)
-        rows.append((head, number(spread["count"]), *cells))
+        values = {field: shown(spread[field]) for field in _SPREAD}
+        rows.append({"quantity": head, "count": spread["count"], **values})
     return Table(title[:1].upper() + title[1:], columns, rows)
 
 
@@ -186,126 +188,82 @@ def _quantity(name: str) -> tuple[str, Callable[[object], str]]:
     return words or name.replace("_", " "), count
 
 
-_TAIL: Final[Sequence[tuple[str, str, int]]] = (
-    ("block", "blockHeight", 9),
-    ("lag", "lag", 8),
-    ("duration", "blockDuration", 10),
-    ("cosmos", "cosmosTime", 8),
-    ("swingset", "swingsetTime", 10),
-    ("idle", "idleTime", 8),
-    ("deliveries", "deliveries", 10),
-    ("computrons", "computrons", 12),
-    ("heap", "kernelHeap", 8),
+_TAIL: Final = (
+    Column("block", "blockHeight", str, width=7),
+    Column("lag s", "lag", seconds, width=7, rank=1),
+    Column("time s", "blockDuration", seconds, width=7),
+    Column("cosmos s", "cosmosTime", seconds, width=7, rank=4),
+    Column("swingset s", "swingsetTime", seconds, width=7),
+    Column("idle s", "idleTime", seconds, width=7, rank=5),
+    Column("deliveries", "deliveries", width=7, rank=2),
+    Column("computrons", "computrons", width=7),
+    Column("heap MiB", "kernelHeap", bytes_as_mebibytes, width=7, rank=3),
 )
-"""Of a chain that is followed: head, field, width of a plain line's column."""
-_TIMES: Final = frozenset({"lag", "duration", "cosmos", "swingset", "idle"})
-_HEAP: Final = "heap"
-"""In MiB; only newer slogs tell it."""
-_MIB: Final = 1 << 20
-_TAIL_HEADS: Final[Mapping[str, str]] = {"duration": "time"}
-_TAIL_RANKS: Final[Mapping[str, int]] = {
-    "idle": 5,
-    "cosmos": 4,
-    "heap": 3,
-    "deliveries": 2,
-    "lag": 1,
-}
-"""What is left out of a narrow table; the highest goes first."""
+"""Of a chain that is followed. The widths keep columns in place while numbers change; the heap is
+only in newer slogs.
+"""
+_PLAIN_HEADS: Final = (
+    *("block", "lag_s", "duration_s", "cosmos_s", "swingset_s"),
+    *("idle_s", "deliveries", "computrons", "heap_mib"),
+)
+"""The same columns in plain lines."""
+_PLAIN_WIDTHS: Final = (9, 8, 10, 8, 10, 8, 10, 12, 8)
 
 
 def tail_lines(title: str, rows: Sequence[Row], width: int, marks: Marks = UNICODE) -> list[Text]:
-    """The blocks as they come, for a terminal of that width: title, heads, a rule, a line each.
+    """The newest blocks, for a terminal of that width: title, heads, a rule, a line each.
 
     Where there is no space, the figures that matter least are left out; so is the heap where no
     block has it.
     """
     heap = any("kernelHeap" in row for row in rows)
-    told = [entry for entry in _TAIL if heap or entry[0] != _HEAP]
-    shown = [[_tail_cell(head, row.get(field)) for head, field, _ in told] for row in rows]
-    # At least so wide, so that columns do not move while numbers come and go.
-    columns = [
-        Column(
-            f"{_TAIL_HEADS.get(head, head)}{_tail_unit(head, ' ')}",
-            rank=_TAIL_RANKS.get(head, 0),
-            width=7,
-        )
-        for head, _, _ in told
-    ]
-    for row, cells in zip(rows, shown, strict=True):
-        cells[0] = str(row["blockHeight"])
-    return table_lines(Table(clean(title), columns, list(shown), split=True), width, marks)
+    return table_lines(Table(clean(title), _TAIL if heap else _TAIL[:-1], rows), width, marks)
 
 
 def tail_head() -> str:
     """The head of `tail_line`s, units in the names."""
-    return _tail_line([f"{head}{_tail_unit(head, '_').lower()}" for head, _, _ in _TAIL])
-
-
-def _tail_unit(head: str, joint: str) -> str:
-    return f"{joint}s" if head in _TIMES else f"{joint}MiB" if head == _HEAP else ""
-
-
-def _tail_cell(head: str, value: object) -> str:
-    if head == _HEAP:
-        return bytes_as_mebibytes(value)
-    return seconds(value) if head in _TIMES else number(value)
+    return _tail_line(_PLAIN_HEADS)
 
 
 def tail_line(row: Row) -> str:
     """A block as a plain line: seconds with three digits, MiB with one, whole numbers without
     separators.
     """
-    words = []
-    for head, field, _ in _TAIL:
-        value = row.get(field)
-        if value is None:
-            words.append(MISSING)
-        elif head == _HEAP:
-            words.append(f"{value / _MIB:.1f}")
-        else:
-            words.append(f"{value:.3f}" if head in _TIMES else str(value))
-    return _tail_line(words)
+    return _tail_line([_plain(column, column.value(row)) for column in _TAIL])
+
+
+def _plain(column: Column, value: Any) -> str:
+    if value is None:
+        return MISSING
+    if column.show is bytes_as_mebibytes:
+        return f"{value / (1 << 20):.1f}"
+    return f"{value:.3f}" if column.show is seconds else str(value)
 
 
 def _tail_line(words: Sequence[str]) -> str:
-    return " ".join(f"{word:>{width}}" for word, (_, _, width) in zip(words, _TAIL, strict=True))
+    return " ".join(f"{word:>{width}}" for word, width in zip(words, _PLAIN_WIDTHS, strict=True))
 
 
-_PAGING: Final = (
-    ("page-ins", "page_ins", number),
-    ("evicted", "evictions", number),
-    ("snapshots", "snapshots", number),
-    ("snapshot MiB", "snapshot_bytes", bytes_as_mebibytes),
+_VAT_COLUMNS: Final = (
+    Column("vat", "vat_id", clean, "name"),
+    Column("name", "name", lambda name: clean(name or MISSING), "name"),
+    Column("deliveries", "deliveries"),
+    Column("failed", "failed_deliveries"),
+    Column("computrons", "computrons"),
+    Column("time s", "delivery_time_s", seconds),
+    Column("replayed", "replayed_deliveries"),
+    Column("replay s", "replay_s", seconds, joined=True),
 )
-"""Columns of the vats' heap: head, field, how it is written."""
+_PAGING_COLUMNS: Final = (
+    Column("page-ins", "page_ins"),
+    Column("evicted", "evictions"),
+    Column("snapshots", "snapshots"),
+    Column("snapshot MiB", "snapshot_bytes", bytes_as_mebibytes),
+)
+"""What happened to the vats' heaps; left out where it is 0 for all vats."""
 
 
 def vats_table(title: str, rows: Sequence[Row]) -> Table:
-    """One row per vat, as they come. Where nothing of a kind happened, there is no column of it."""
-    paging = [entry for entry in _PAGING if any(row.get(entry[1]) for row in rows)]
-    columns = (
-        Column("vat", "whole"),
-        Column("name", "name"),
-        Column("deliveries"),
-        Column("failed"),
-        Column("computrons"),
-        Column("time s"),
-        Column("replayed"),
-        Column("replay s", joined=True),
-        *(Column(head) for head, _, _ in paging),
-    )
-    shown = [
-        (
-            clean(row["vat_id"]),
-            clean(row["name"] or MISSING),
-            number(row["deliveries"]),
-            number(row["failed_deliveries"]),
-            number(row["computrons"]),
-            seconds(row["delivery_time_s"]),
-            number(row["replayed_deliveries"]),
-            seconds(row["replay_s"]),
-            *(shown_as(row[field]) for _, field, shown_as in paging),
-        )
-        for row in rows
-    ]
-    return Table(clean(title), columns, shown, keys=2)
+    """One row per vat, in the order of `rows`."""
+    columns = (*_VAT_COLUMNS, *with_values(_PAGING_COLUMNS, rows))
+    return Table(clean(title), columns, rows, keys=2)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from rich.text import Text
 
-from loadgenctl.reports.lines import GAP, Column, Row, beside, lines_of
-from loadgenctl.reports.text import outcome_text, sdk_words
-from loadgenctl.reports.words import (
+from loadgenctl.formatting import (
     MISSING,
+    bytes_as_mebibytes,
     clean,
     duration,
     mebibytes,
@@ -24,18 +24,22 @@ from loadgenctl.reports.words import (
     seconds,
     stage_of,
 )
+from loadgenctl.reports.facts import part, parts
+from loadgenctl.reports.runtables import counted
+from loadgenctl.reports.tables import Column, Table, table_lines
+from loadgenctl.reports.text import outcome_text, sdk_words
 from loadgenctl.stats.run import CHAIN_ONLY
 
 Standing = Mapping[str, Any]
 
-PLAIN_WIDTH: Final = 80
-"""Columns where the output is not a terminal."""
 PLAIN_ROWS: Final = 10
-"""Blocks, and processes, that are shown there."""
+"""Blocks, and processes, that are shown where the output is not a terminal."""
 WIDE: Final = 160
 """Columns from which on the blocks are beside the rest."""
 _NARROW: Final = 100
 """Columns below which the ages of samples make space for bytes moved."""
+GAP: Final = 3
+"""Columns between two lists side by side."""
 _LOG_LINES: Final = 3
 _NOTES: Final = 3
 _RESOURCES_LEAST: Final = 3
@@ -43,8 +47,6 @@ _BESIDE: Final = 76
 """Columns that tasks and resources have beside the blocks."""
 _PROCESS_LEAST: Final = 26
 """Columns of the processes without their age, names as short as they get."""
-_NAME: Final = 24
-"""Columns of a vat's name, if there are so many."""
 
 DOING: Final[Mapping[str, str]] = {
     "perf-stage-start": "starting the chain",
@@ -71,39 +73,70 @@ DOING: Final[Mapping[str, str]] = {
 }
 """The newest event of a stage → what is being done; `perf-stage-ready` depends on the stage."""
 
-_BLOCK_TIMES: Final = (
-    "lag_s",
-    "block_duration_s",
-    "cosmos_time_s",
-    "swingset_time_s",
-    "idle_time_s",
-)
-_BLOCK_COUNTS: Final = ("deliveries", "computrons")
+
+def _height(value: object) -> str:
+    """A block's number, or what a row is that is not a block's."""
+    return value if isinstance(value, str) else number(value)
+
+
+def _name(row: Standing) -> str:
+    name, workers = row.get("name"), row.get("workers")
+    if name is None and workers is not None:
+        return f"{number(workers)} workers"
+    return clean(MISSING if name is None else name)
+
+
+def _moved(received: str, sent: str, row: Standing) -> str:
+    """MiB in and out since the run's start, `1.2/30`; a dash where neither is known."""
+    values = [row.get(received), row.get(sent)]
+    return MISSING if values == [None, None] else "/".join(map(bytes_as_mebibytes, values))
+
+
+def _label(value: object) -> str:
+    return clean(value or MISSING)
+
+
 _BLOCK_COLUMNS: Final = (
-    Column("block", 9),
-    Column("lag s", 8, rank=1),
-    Column("time s", 8),
-    Column("cosmos s", 8, rank=3),
-    Column("swingset s", 10),
-    Column("idle s", 8, rank=4),
-    Column("deliveries", 10, rank=2),
-    Column("computrons", 12, rank=1),
+    Column("block", "block_height", _height, width=9),
+    Column("lag s", "lag_s", seconds, width=8, rank=1),
+    Column("time s", "block_duration_s", seconds, width=8),
+    Column("cosmos s", "cosmos_time_s", seconds, width=8, rank=3),
+    Column("swingset s", "swingset_time_s", seconds, width=10),
+    Column("idle s", "idle_time_s", seconds, width=8, rank=4),
+    Column("deliveries", "deliveries", width=10, rank=2),
+    Column("computrons", "computrons", width=12, rank=1),
 )
 _TASK_COLUMNS: Final = (
-    Column("state", 9, most=9, rank=3),
-    Column("ok", 6),
-    Column("failed", 6),
-    Column("in flight", 9, rank=1),
-    Column("missed", 6, rank=2),
-    Column("avg s", 7, rank=4),
-    Column("p95 s", 7),
-    Column("ok/min", 6, rank=1),
+    Column("state", "state", _label, "name", width=9, least=9, most=9, rank=3),
+    Column("ok", "succeeded", width=6),
+    Column("failed", "failed", partial(counted, "bold red"), width=6),
+    Column("in flight", "active", width=9, rank=1),
+    Column("missed", "missed", partial(counted, "yellow"), width=6, rank=2),
+    Column("avg s", "duration_avg_s", seconds, width=7, rank=4),
+    Column("p95 s", "duration_p95_s", seconds, width=7),
+    Column("ok/min", "succeeded_per_minute", percent, width=6, rank=1),
 )
-_MOVED: Final[Mapping[str, tuple[str, str, str]]] = {
-    "network": ("net MiB", "network_rx_bytes", "network_tx_bytes"),
-    "block": ("disk MiB", "block_read_bytes", "block_write_bytes"),
-}
-"""What containers move: head of the column, quantity in, quantity out."""
+_CPU: Final = Column("CPU %", "cpu_percentage", percent, width=6, rank=1)
+_AGE: Final = Column("age", "age_s", duration, width=6, rank=2)
+_PROCESS_COLUMNS: Final = (
+    Column("process", "subject", clean, "name", width=7, most=7),
+    Column("name", "", _name, "name", width=4, least=4, most=24),
+    _CPU,
+    Column("MiB", "memory_rss_kib", mebibytes, width=6),
+)
+_CONTAINER_COLUMNS: Final = (
+    Column("container", "role", clean, "name", width=9, most=9),
+    _CPU,
+    Column("MiB", "memory_bytes", bytes_as_mebibytes, width=6),
+)
+_MOVED: Final = tuple(
+    Column(head, "", partial(_moved, received, sent), width=9, rank=3)
+    for head, received, sent in (
+        ("net MiB", "network_rx_bytes", "network_tx_bytes"),
+        ("disk MiB", "block_read_bytes", "block_write_bytes"),
+    )
+)
+"""What containers move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +155,8 @@ def picture(standing: Standing, width: int, height: int | None = None) -> list[T
     head = [*_head(standing), *_notes(standing), Text()]
     wide = width >= WIDE
     blocks_width = width - GAP - _BESIDE if wide else width
-    tasks, stage = standing.get("cycles"), _dict(standing, "stage")
-    count = len(_dict(tasks, "tasks")) + 1
+    tasks, stage = standing.get("cycles"), part(standing, "stage")
+    count = len(part(tasks, "tasks")) + 1
     rest = None if height is None else height - len(head)
     room = _room(standing, width, rest, count)
     blocks = _blocks(standing.get("blocks"), room.blocks, blocks_width)
@@ -142,21 +175,21 @@ def picture(standing: Standing, width: int, height: int | None = None) -> list[T
 def foot(standing: Standing, keys: str = "") -> Text:
     """The last line: how long ago the last block was, and what a person can press."""
     blocks = standing.get("blocks")
-    parts, style = ["no block yet"], "dim"
+    phrases, style = ["no block yet"], "dim"
     if blocks:
-        running = _dict(standing, "run").get("outcome") == "running"
+        running = part(standing, "run").get("outcome") == "running"
         age = blocks.get("age_s")
-        parts = [_last_block(blocks, running=running)]
-        if blocks.get("stage") != _dict(standing, "stage").get("stage"):
-            parts[0] += f" (stage {clean(blocks.get('stage'))})"
-        usual = _dict(blocks, "average").get("block_duration_s")
+        phrases = [_last_block(blocks, running=running)]
+        if blocks.get("stage") != part(standing, "stage").get("stage"):
+            phrases[0] += f" (stage {clean(blocks.get('stage'))})"
+        usual = part(blocks, "average").get("block_duration_s")
         if running and age is not None and age > max(10.0, 5 * (usual or 0.0)):
             style = "bold yellow"
     storage = standing.get("storage")
     if storage:
         kib, age = storage.get("disk_kib"), storage.get("age_s")
-        parts.append(f"storage {mebibytes(kib)} MiB, {duration(age)} old")
-    line = _line(" · ".join(parts), style)
+        phrases.append(f"storage {mebibytes(kib)} MiB, {duration(age)} old")
+    line = _line(" · ".join(phrases), style)
     if keys:
         line.append(f" · {keys}", "dim")
     return line
@@ -164,7 +197,7 @@ def foot(standing: Standing, keys: str = "") -> Text:
 
 def _head(standing: Standing) -> list[Text]:
     """What runs, on what, its state and what it does."""
-    run, stage = _dict(standing, "run"), _dict(standing, "stage")
+    run, stage = part(standing, "run"), part(standing, "stage")
     first = _line(clean(run.get("folder")), "bold")
     first.append(": ", "not bold").append_text(outcome_text(run.get("outcome") or "not begun"))
     if run.get("elapsed_s") is not None:
@@ -221,7 +254,7 @@ def _doing(run: Standing, stage: Standing) -> str:
 
 
 def _last_block(blocks: Standing, *, running: bool) -> str:
-    age, last = blocks.get("age_s"), _list(blocks, "last")
+    age, last = blocks.get("age_s"), parts(blocks, "last")
     if age is not None:
         return f"last block {duration(age)} {'ago' if running else 'before the end'}"
     return (
@@ -233,28 +266,28 @@ def _notes(standing: Standing) -> list[Text]:
     """Why values are missing, and what could not be read."""
     words = [
         f"{clean(what)}: {clean(row['reason'])}"
-        for row in (*_list(standing, "processes"), *_list(standing, "containers"))
+        for row in (*parts(standing, "processes"), *parts(standing, "containers"))
         if (what := row.get("role") or row.get("subject"))
         and row.get("reason")
         and (what == "kernel" or "role" in row)
     ]
     words += [
         f"{clean(name)}: {count} {'fields' if str(name).endswith('.json') else 'lines'} unreadable"
-        for name, count in _dict(standing, "damage").items()
+        for name, count in part(standing, "damage").items()
     ]
     return [_line(text, "yellow") for text in words[:_NOTES]]
 
 
 def _room(standing: Standing, width: int, height: int | None, cycle_lines: int) -> Room:
     """Share the lines that are left between blocks and resources."""
-    wanted = max(len(_list(standing, "processes")), len(_list(standing, "containers")), 1)
+    wanted = max(len(parts(standing, "processes")), len(parts(standing, "containers")), 1)
     if height is None:
         return Room(PLAIN_ROWS, min(wanted, PLAIN_ROWS))
     # A line of heads above each, and the blocks' averages.
     if width >= WIDE:
         return Room(max(1, height - 2), max(_RESOURCES_LEAST, height - cycle_lines - 2))
     left = height - 2 - 1 - cycle_lines - 1 - 1
-    blocks = max(1, len(_list(_dict(standing, "blocks"), "last")))
+    blocks = max(1, len(parts(part(standing, "blocks"), "last")))
     resources = min(wanted, max(_RESOURCES_LEAST, (left + 1) // 2, left - blocks))
     return Room(max(1, left - resources), resources)
 
@@ -262,124 +295,58 @@ def _room(standing: Standing, width: int, height: int | None, cycle_lines: int) 
 def _blocks(blocks: Standing | None, count: int, width: int) -> list[Text]:
     if not blocks:
         return [_line("no block yet", "dim")]
-    rows = _list(blocks, "last")
-    cells: list[Row] = [
-        (number(row.get("block_height")), *_block_cells(row)) for row in rows[-count:]
-    ]
-    average = _block_cells(_dict(blocks, "average"))
-    cells.append(tuple(Text(cell, "dim") for cell in (f"avg {len(rows)}", *average)))
-    return lines_of(_BLOCK_COLUMNS, cells, width)
-
-
-def _block_cells(row: Standing) -> list[str]:
-    times = [seconds(row.get(name)) for name in _BLOCK_TIMES]
-    return times + [number(row.get(name)) for name in _BLOCK_COUNTS]
+    rows = parts(blocks, "last")
+    average = {**part(blocks, "average"), "block_height": f"avg {len(rows)}"}
+    shown = [*rows[-count:], average]
+    return table_lines(Table("", _BLOCK_COLUMNS, shown, form="dense", last="dim"), width)
 
 
 def _cycles(cycles: Standing | None, stage: Standing, width: int) -> list[Text]:
     if not cycles:
         alone = stage.get("kind") == CHAIN_ONLY
         return [_line("no load in this stage" if alone else "no load yet", "dim")]
-    told = cycles.get("stage")
-    first = Column("task" if told == stage.get("stage") else f"stage {clean(told)}", 12, most=12)
-    return lines_of(
-        (first, *_TASK_COLUMNS),
-        [_task_cells(name, task) for name, task in _dict(cycles, "tasks").items()],
-        width,
-    )
-
-
-def _task_cells(name: str, task: Standing) -> Row:
-    failed, missed = task.get("failed"), task.get("missed")
-    return (
-        clean(name),
-        clean(task.get("state") or MISSING),
-        number(task.get("succeeded")),
-        Text(number(failed), "bold red" if failed else ""),
-        number(task.get("active")),
-        Text(number(missed), "yellow" if missed else ""),
-        seconds(task.get("duration_avg_s")),
-        seconds(task.get("duration_p95_s")),
-        number(task.get("succeeded_per_minute"), 1),
-    )
+    shown = cycles.get("stage")
+    head = "task" if shown == stage.get("stage") else f"stage {clean(shown)}"
+    columns = (Column(head, "task", clean, "name", width=12, most=12), *_TASK_COLUMNS)
+    rows = [{**task, "task": name} for name, task in part(cycles, "tasks").items()]
+    return table_lines(Table("", columns, rows, form="dense"), width)
 
 
 def _resources(standing: Standing, count: int, width: int) -> list[Text]:
     """Processes, and beside them containers."""
-    processes, containers = _list(standing, "processes"), _list(standing, "containers")
+    processes, containers = parts(standing, "processes"), parts(standing, "containers")
     if not processes and not containers:
         return [_line("no sample yet", "dim")]
-    moved = [name for name in _MOVED if any(_moved(row, name) for row in containers)]
-    ages = width >= _NARROW or not moved
-    right = _containers(containers[:count], moved, width - GAP - _PROCESS_LEAST, ages=ages)
-    room = width - GAP - max(line.cell_len for line in right)
-    left = _processes(processes[:count], room, ages=ages)
+    moved = [column for column in _MOVED if any(column.cell(row) != MISSING for row in containers)]
+    ages = [_AGE] if width >= _NARROW or not moved else []
+    columns = [*_CONTAINER_COLUMNS, *moved, *ages]
+    table = Table("", columns, containers[:count], form="dense")
+    right = table_lines(table, width - GAP - _PROCESS_LEAST)
+    space = width - GAP - max(line.cell_len for line in right)
+    table = Table("", [*_PROCESS_COLUMNS, *ages], processes[:count], form="dense")
+    left = table_lines(table, space)
     return beside(left, right, max(line.cell_len for line in left))
 
 
-def _processes(rows: Sequence[Standing], width: int, *, ages: bool) -> list[Text]:
-    """Names have what the numbers leave of `width`."""
-    numbers = [Column("CPU %", 6, rank=1), Column("MiB", 6)] + [Column("age", 6, rank=2)] * ages
-    name_width = width - 7 - sum(column.width for column in numbers) - len(numbers) - 1
-    columns = (
-        Column("process", 7, most=7),
-        Column("name", 4, most=max(4, min(_NAME, name_width))),
-        *numbers,
-    )
-    return lines_of(columns, [_process_cells(row)[: len(columns)] for row in rows], width)
+def beside(left: Sequence[Text], right: Sequence[Text], width: int) -> list[Text]:
+    """Two lists of lines side by side, the right one behind `width` columns and a gap."""
+    lines = []
+    for place in range(max(len(left), len(right))):
+        line = left[place].copy() if place < len(left) else Text()
+        if place < len(right):
+            line.truncate(width, overflow="ellipsis", pad=True)
+            line.append(" " * GAP).append_text(right[place])
+        lines.append(line)
+    return lines
 
 
-def _process_cells(row: Standing) -> Row:
-    name, workers = row.get("name"), row.get("workers")
-    if name is None and workers is not None:
-        name = f"{number(workers)} workers"
-    return (
-        clean(row.get("subject")),
-        clean(MISSING if name is None else name),
-        percent(row.get("cpu_percentage")),
-        mebibytes(row.get("memory_rss_kib")),
-        duration(row.get("age_s")),
-    )
-
-
-def _containers(
-    rows: Sequence[Standing], moved: Sequence[str], width: int, *, ages: bool
-) -> list[Text]:
-    columns = [Column("container", 9, most=9), Column("CPU %", 6, rank=1), Column("MiB", 6)]
-    columns += [Column(_MOVED[name][0], 9, rank=3) for name in moved]
-    columns += [Column("age", 6, rank=2)] * ages
-    cells: list[Row] = []
-    for row in rows:
-        memory = row.get("memory_bytes")
-        cells.append(
-            (
-                clean(row.get("role")),
-                percent(row.get("cpu_percentage")),
-                mebibytes(None if memory is None else memory / 1024),
-                *(_moved(row, name) or MISSING for name in moved),
-                *([duration(row.get("age_s"))] * ages),
-            )
-        )
-    return lines_of(columns, cells, width)
-
-
-def _moved(row: Standing, what: str) -> str:
-    """MiB in and out since the run's start, `1.2/30`; empty where neither is known."""
-    values = [row.get(name) for name in _MOVED[what][1:]]
-    if values == [None, None]:
-        return ""
-    return "/".join(mebibytes(None if value is None else value / 1024) for value in values)
+def page(lines: Sequence[Text], width: int) -> Text:
+    """The lines as one text that needs no wrapping."""
+    for line in lines:
+        line.rstrip()
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n").join(lines)
 
 
 def _line(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
-
-
-def _dict(source: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    value = None if source is None else source.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(source: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
-    value = source.get(name)
-    return value if isinstance(value, list) else []

@@ -1,27 +1,37 @@
-"""Tables as lines of text that fit a width without breaking a word or a number.
+"""The one model of a table, and tables as lines of text that fit a width.
 
-What does not fit is arranged otherwise, in this order: heads of several lines, one column between
-cells in place of two, shorter names, fewer columns (`Column.rank`), several tables one below the
-other, and at last a line for each value. A line is wider than asked for only where one number, or
-one word that is never shortened, is wider itself.
+A row is data, such as an entry of a summary; a column says where its value is in a row and how it
+is written. Text, Markdown and `top` are made from the same tables.
+
+No word or number is broken to fit a width. What does not fit is arranged in another way, in this
+order: heads of several lines, one space between columns instead of two, shorter names, fewer
+columns (`Column.rank`), several tables one below the other, and finally a line for each value. A
+line is wider than requested only where a single number, or a word that is never shortened, is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from loadgenctl.reports.words import MISSING
+from loadgenctl.formatting import MISSING, number
 
 Cell = str | Text
 """A `Text` has one style, its own."""
+Row = Mapping[str, Any]
 Kind = Literal["number", "name", "whole"]
+Form = Literal["report", "list", "dense"]
 
+WIDTH: Final = 80
+"""Columns where the width is not known: as in a terminal of the usual size."""
+EXTRA: Final = 9
+"""From this rank on, a column is shown only where two spaces fit between all columns."""
 _INDENT: Final = "  "
 _HEAD: Final = "bold"
 
@@ -31,10 +41,15 @@ class Column:
     """A column of a table."""
 
     head: str
-    """Broken between its words only."""
+    """Broken between its words only. It includes the unit, unless the table's title does."""
+    key: str = ""
+    """Where the value is in a row: `lag`, or `durations.loaded_s`; empty: the whole row."""
+    show: Callable[[Any], Cell] = number
+    """The value as text; it gets None where the row has no value."""
     kind: Kind = "number"
-    """`number`: at the right, never broken. `name`: at the left, shortened where there is no
-    space. `whole`: at the left and never shortened, for what a person may copy."""
+    """`number`: right-aligned, never broken. `name`: left-aligned, shortened where there is no
+    space. `whole`: left-aligned and never shortened, for our own words and for what a person may
+    copy. Markdown shows names as code: text that comes from outside must be a name."""
     rank: int = 0
     """Above 0: left out where there is no space; the highest goes first."""
     joined: bool = False
@@ -42,7 +57,20 @@ class Column:
     least: int = 8
     """Columns of the terminal that a `name` keeps."""
     width: int = 0
-    """At least so wide, so that it does not move while its cells change."""
+    """Minimum width, so that a column does not move while its cells change."""
+    most: int = 0
+    """Maximum width of a `name`; 0: none."""
+
+    def value(self, row: Row) -> Any:
+        """The value in a row; None where there is none."""
+        found: Any = row
+        for name in self.key.split(".") if self.key else ():
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+    def cell(self, row: Row) -> Cell:
+        """The value as it is shown."""
+        return self.show(self.value(row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +79,29 @@ class Table:
 
     title: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
-    """As many cells each as there are columns."""
+    rows: Sequence[Row]
     keys: int = 1
     """The first columns, which are repeated where a table is split."""
-    rule: bool = True
-    """A line between heads and rows."""
-    split: bool = True
-    """False: rows that do not fit are written with a line for each value, never split."""
+    form: Form = "report"
+    """`report`: a rule below the heads; split where it is too wide. `list`: without a rule; rows
+    that do not fit are written with a line for each value. `dense`: for what is drawn every
+    second: one line of underlined heads, one space between columns, never split."""
+    last: str = ""
+    """The style of the last row."""
+    notes: Sequence[str] = ()
+    """Sentences that are shown below the rows, and also where there are no rows."""
+
+    def cells(self) -> list[list[Cell]]:
+        """The rows as they are shown."""
+        shown = [[column.cell(row) for column in self.columns] for row in self.rows]
+        if self.last and shown:
+            shown[-1] = [Text(str(cell), self.last) for cell in shown[-1]]
+        return shown
+
+
+def with_values(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+    """The columns that have a value other than 0 in any of the rows."""
+    return [column for column in columns if any(column.value(row) for row in rows)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +123,20 @@ def marks_for(encoding: str) -> Marks:
 
 def table_lines(table: Table, width: int | None, marks: Marks = UNICODE) -> list[Text]:
     """The table as lines of at most `width` columns, None: of any width. Title first, if any."""
-    parts = _Arranging(table, width).parts()
+    notes = [line for note in table.notes for line in wrapped(note, width)]
+    if table.notes and not table.rows:
+        return notes
+    arranging = _Arranging(table, width)
+    parts = arranging.parts()
     if parts is None:
-        return [*_title(table.title, width), *_one_value_a_line(table, width or 0, marks)]
-    lines: list[Text] = []
+        lines = [*_title(table.title, width), *_one_value_a_line(arranging, width or 0, marks)]
+        return [*lines, *notes]
+    lines = []
     for place, layout in enumerate(parts):
         title = f"{table.title}, continued" if place and table.title else table.title
         lines += [Text()] if place else []
-        lines += [*_title(title, width), *layout.lines(marks, rule=table.rule)]
-    return lines
+        lines += [*_title(title, width), *layout.lines(marks, table.form)]
+    return [*lines, *notes]
 
 
 def flowing(
@@ -113,6 +161,14 @@ def wrapped(text: str, width: int | None, style: str | Style = "") -> list[Text]
     return flowing(text.split(" "), width, style, sep="")
 
 
+def print_lines(console: Console, lines: Sequence[Text]) -> None:
+    """Print lines as they are, without any escape code where the output is not a terminal."""
+    if console.is_terminal:
+        console.print(Text("\n").join(lines), soft_wrap=True)
+    else:
+        console.file.write("".join(f"{line.plain}\n" for line in lines))
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """Columns with their widths, and the cells in them."""
@@ -122,7 +178,7 @@ class _Layout:
     widths: Sequence[int]
     gap: int
 
-    def lines(self, marks: Marks, *, rule: bool) -> list[Text]:
+    def lines(self, marks: Marks, form: Form) -> list[Text]:
         heads = [
             _broken(column.head, width)
             for column, width in zip(self.columns, self.widths, strict=True)
@@ -130,11 +186,12 @@ class _Layout:
         height = max(map(len, heads))
         # The last line of every head is next to its cells.
         heads = [[""] * (height - len(lines)) + lines for lines in heads]
+        style = f"{_HEAD} underline" if form == "dense" else _HEAD
         shown = [
-            self._line([Text(lines[place], _HEAD) for lines in heads], marks)
+            self._line([Text(lines[place], style) for lines in heads], marks)
             for place in range(height)
         ]
-        if rule:
+        if form == "report":
             shown.append(Text(marks.rule * _total(self.widths, self.gap)))
         return [*shown, *(self._line(row, marks) for row in self.rows)]
 
@@ -143,43 +200,44 @@ class _Layout:
         for place, (column, width, cell) in enumerate(
             zip(self.columns, self.widths, row, strict=True)
         ):
-            text, style = (cell.plain, cell.style) if isinstance(cell, Text) else (cell, "")
-            space = " " * (width - cell_len(text))
+            text, style = _text_and_style(cell)
             text = _cut(text, width, marks)
+            space = " " * (width - cell_len(text))
             line.append(" " * (self.gap if place else 0))
-            if column.kind == "number":
-                line.append(space).append(text, style)
-            else:
-                line.append(text, style).append(space)
+            line.append(space + text if column.kind == "number" else text + space, style)
         line.rstrip()
         return line
 
 
 class _Arranging:
-    """Looks for the columns, and their widths, that fit."""
+    """Finds the columns, and their widths, that fit."""
 
     def __init__(self, table: Table, width: int | None) -> None:
-        self._table = table
+        self.table = table
+        self.rows = table.cells()
         self._width = width
         self._cells = [
-            max((_size(row[place]) for row in table.rows), default=0)
+            max((cell_len(str(row[place])) for row in self.rows), default=0)
             for place in range(len(table.columns))
         ]
 
     def parts(self) -> list[_Layout] | None:
         """One table or several below each other; None where that is not possible."""
-        places = list(range(len(self._table.columns)))
+        places = list(range(len(self.table.columns)))
         while True:
             layout = self._fitting(places)
             if layout is not None:
                 return [layout]
-            ranks = [self._table.columns[place].rank for place in places]
-            if not any(ranks):
-                return self._split(places) if self._table.split else None
-            del places[ranks.index(max(ranks))]
+            ranks = [self.table.columns[place].rank for place in places]
+            if any(ranks):
+                del places[ranks.index(max(ranks))]
+            elif self.table.form == "dense":
+                return [self._layout(places, self._widths(places), 1)]
+            else:
+                return self._split(places) if self.table.form == "report" else None
 
     def _split(self, places: Sequence[int]) -> list[_Layout] | None:
-        keys, parts = list(places[: self._table.keys]), []
+        keys, parts = list(places[: self.table.keys]), []
         taken: list[int] = []
         found: _Layout | None = None
         for unit in self._units(keys, places[len(keys) :]):
@@ -197,7 +255,7 @@ class _Arranging:
         """The columns that stay together, as far as they fit."""
         units: list[list[int]] = []
         for place in places:
-            if units and self._table.columns[place].joined:
+            if units and self.table.columns[place].joined:
                 units[-1].append(place)
             else:
                 units.append([place])
@@ -209,29 +267,34 @@ class _Arranging:
 
     def _fitting(self, places: Sequence[int]) -> _Layout | None:
         """Some of the columns, arranged so that they fit; None if they cannot."""
-        columns = [self._table.columns[place] for place in places]
-        whole = [
-            max(self._cells[place], cell_len(column.head), column.width)
-            for place, column in zip(places, columns, strict=True)
-        ]
-        tight = [
-            max(self._cells[place], *map(cell_len, column.head.split()), column.width)
-            for place, column in zip(places, columns, strict=True)
-        ]
-        for gap, widths, shorten in (
-            (2, whole, False),
-            (2, tight, False),
-            (1, tight, False),
-            (2, tight, True),
-            (1, tight, True),
-        ):
+        columns = [self.table.columns[place] for place in places]
+        whole, tight = self._widths(places), self._widths(places, broken=True)
+        ways = [(2, whole, False), (2, tight, False)]
+        if self.table.form == "dense":
+            ways = [(1, whole, False), (1, whole, True)]
+        elif not any(column.rank >= EXTRA for column in columns):
+            ways += [(1, tight, False), (2, tight, True), (1, tight, True)]
+        for gap, widths, shorten in ways:
             found = widths
             if shorten and self._width is not None:
                 found = _shortened(columns, widths, _total(widths, gap) - self._width)
             if self._width is None or _total(found, gap) <= self._width:
-                rows = [[row[place] for place in places] for row in self._table.rows]
-                return _Layout(columns, rows, found, gap)
+                return self._layout(places, found, gap)
         return None
+
+    def _widths(self, places: Sequence[int], *, broken: bool = False) -> list[int]:
+        """What the columns need, with heads on one line or `broken` between words."""
+        widths = []
+        for place in places:
+            column = self.table.columns[place]
+            words = column.head.split() if broken else [column.head]
+            needed = max(self._cells[place], *map(cell_len, words), column.width)
+            widths.append(min(needed, column.most or needed))
+        return widths
+
+    def _layout(self, places: Sequence[int], widths: Sequence[int], gap: int) -> _Layout:
+        rows = [[row[place] for place in places] for row in self.rows]
+        return _Layout([self.table.columns[place] for place in places], rows, widths, gap)
 
 
 def _total(widths: Sequence[int], gap: int) -> int:
@@ -252,14 +315,15 @@ def _shortened(columns: Sequence[Column], widths: Sequence[int], over: int) -> l
     return found
 
 
-def _one_value_a_line(table: Table, width: int, marks: Marks) -> list[Text]:
+def _one_value_a_line(arranging: _Arranging, width: int, marks: Marks) -> list[Text]:
     """Every row as lines of a head and a value, with an empty line between two rows."""
-    left = max(cell_len(column.head) for column in table.columns)
+    columns = arranging.table.columns
+    left = max(cell_len(column.head) for column in columns)
     lines: list[Text] = []
-    for place, row in enumerate(table.rows):
+    for place, row in enumerate(arranging.rows):
         lines += [Text()] if place else []
-        for column, cell in zip(table.columns, row, strict=True):
-            text, style = (cell.plain, cell.style) if isinstance(cell, Text) else (cell, "")
+        for column, cell in zip(columns, row, strict=True):
+            text, style = _text_and_style(cell)
             if column.kind == "name":
                 text = _cut(text, max(width - len(_INDENT), column.least), marks)
             phrases = [text] if column.kind == "number" else (text or MISSING).split(" ")
@@ -268,24 +332,24 @@ def _one_value_a_line(table: Table, width: int, marks: Marks) -> list[Text]:
 
 
 def _head_and_value(
-    head: str, phrases: Sequence[str], left: int, width: int, style: object
+    head: str, phrases: Sequence[str], left: int, width: int, style: str | Style
 ) -> list[Text]:
-    room = width - left - 2
+    space = width - left - 2
     values = [""]
     for phrase in phrases:
         longer = f"{values[-1]} {phrase}" if values[-1] else phrase
-        if values[-1] and cell_len(longer) > room:
+        if values[-1] and cell_len(longer) > space:
             values.append(phrase)
         else:
             values[-1] = longer
-    if max(map(cell_len, values)) > room:
+    if max(map(cell_len, values)) > space:
         # Below its head there is more space.
-        value = Text(_INDENT).append(" ".join(phrases), str(style))
+        value = Text(_INDENT).append(" ".join(phrases), style)
         return [*(Text(line, _HEAD) for line in _broken(head, max(width, 1))), value]
     lines = []
     for place, value_text in enumerate(values):
         line = Text(set_cell_size("" if place else head, left), _HEAD)
-        lines.append(Text().append_text(line).append("  ").append(value_text, str(style)))
+        lines.append(Text().append_text(line).append("  ").append(value_text, style))
     return lines
 
 
@@ -306,8 +370,8 @@ def _cut(text: str, width: int, marks: Marks) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1) + marks.cut
 
 
-def _size(cell: Cell) -> int:
-    return cell_len(cell.plain if isinstance(cell, Text) else cell)
+def _text_and_style(cell: Cell) -> tuple[str, str | Style]:
+    return (cell.plain, cell.style) if isinstance(cell, Text) else (cell, "")
 
 
 def _title(title: str, width: int | None) -> list[Text]:

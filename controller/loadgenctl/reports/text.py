@@ -14,14 +14,20 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from loadgenctl.reports.facts import RunFacts
-from loadgenctl.reports.runtables import growth_notes, tables
-from loadgenctl.reports.summary import Summary, part, parts
-from loadgenctl.reports.tables import UNICODE, Marks, flowing, marks_for, table_lines, wrapped
-from loadgenctl.reports.words import clean, clock_step, duration, number, seconds
+from loadgenctl.formatting import clean, clock_step, duration, number, seconds
+from loadgenctl.reports.facts import RunFacts, Summary, part, parts
+from loadgenctl.reports.runtables import tables
+from loadgenctl.reports.tables import (
+    UNICODE,
+    WIDTH,
+    Marks,
+    flowing,
+    marks_for,
+    print_lines,
+    table_lines,
+    wrapped,
+)
 
-WIDTH: Final = 80
-"""Columns of a summary where the width is not known: as in a terminal of the usual size."""
 _TASKS: Final = 6
 """Tasks that the first lines name."""
 _GOOD: Final = "passed"
@@ -32,24 +38,21 @@ def print_summary(console: Console, summary: Summary, width: int | None = WIDTH)
     print_lines(console, summary_lines(summary, width, marks_for(console.encoding)))
 
 
-def print_lines(console: Console, lines: Sequence[Text]) -> None:
-    """Print lines as they are; elsewhere than on a terminal without any escape code."""
-    if console.is_terminal:
-        console.print(Text("\n").join(lines), soft_wrap=True)
-    else:
-        console.file.write("".join(f"{line.plain}\n" for line in lines))
+def print_runs(console: Console, runs: Sequence[RunFacts], width: int | None = WIDTH) -> None:
+    """Print the summaries of runs, each followed by the evidence of a run that did not pass."""
+    marks = marks_for(console.encoding)
+    for place, run in enumerate(runs):
+        lines = [*summary_lines(run.summary, width, marks), *evidence(run, width)]
+        print_lines(console, [*([Text()] if place else []), *lines])
 
 
 def summary_lines(summary: Summary, width: int | None, marks: Marks = UNICODE) -> list[Text]:
-    """The first lines, the tables that have rows, and notes."""
+    """The first lines, the tables, and notes."""
     lines = header(summary, width)
     for table in tables(summary):
         lines += [Text(), *table_lines(table, width, marks)]
-    told = [
-        line for note in notes(summary) for line in wrapped(note.plain.strip(), width, note.style)
-    ]
-    told += [line for note in growth_notes(summary) for line in wrapped(note, width)]
-    return [*lines, *([Text(), *told] if told else [])]
+    found = [line for note in notes(summary) for line in wrapped(note.plain, width, note.style)]
+    return [*lines, *([Text(), *found] if found else [])]
 
 
 def header(summary: Summary, width: int | None = None) -> list[Text]:
@@ -69,15 +72,14 @@ def header(summary: Summary, width: int | None = None) -> list[Text]:
     if run.get("sdk"):
         lines += wrapped(f"SDK {sdk_words(run)}", width)
     if run.get("deviations"):
-        lines += wrapped(f"deviations: {deviation_words(run)}", width, "yellow")
+        changes = "; ".join(clean(text, 200) for text in run["deviations"])
+        lines += wrapped(f"deviations: {changes}", width, "yellow")
     if run.get("simulated"):
-        lines += wrapped(SIMULATED, width, "bold yellow")
+        text = "simulated SDK: these numbers say nothing about a real chain"
+        lines += wrapped(text, width, "bold yellow")
     if run.get("attempt"):
-        lines += wrapped(attempt_words(run), width)
+        lines += wrapped(_attempt_words(run), width)
     return lines
-
-
-SIMULATED: Final = "simulated SDK: these numbers say nothing about a real chain"
 
 
 def _block_phrases(summary: Summary) -> list[str]:
@@ -135,7 +137,7 @@ def _start_phrases(summary: Summary) -> list[str]:
     return phrases
 
 
-def attempt_words(run: Mapping[str, Any]) -> str:
+def _attempt_words(run: Mapping[str, Any]) -> str:
     """`resumed at stage 2, attempt 2, with the chain as …`; of a run that was resumed."""
     stage, state = run.get("resumed_at_stage"), run.get("resumed_with")
     where = "" if stage is None else f" at stage {clean(stage)}"
@@ -170,46 +172,36 @@ def sdk_words(run: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def deviation_words(run: Mapping[str, Any]) -> str:
-    """What the site changed in the SDK's build: `npm x: dropped; go y@v1: replaced by z@v2`."""
-    return "; ".join(clean(text, 200) for text in run["deviations"])
-
-
 def notes(summary: Summary) -> list[Text]:
     """What a reader must know about the numbers: errors of cycles, oddities of slogs, damage."""
     lines: list[Text] = []
     for stage in parts(summary, "stages"):
-        index = stage.get("stage")
+        where = f"stage {stage.get('stage')}"
         unfinished = part(part(stage, "cycles"), "all").get("unfinished")
         if unfinished:
-            words = f"  stage {index}: cycles without an end in the records: {number(unfinished)}"
-            lines.append(Text(words, "yellow"))
+            words = f"cycles without an end in the records: {number(unfinished)}"
+            lines.append(Text(f"{where}: {words}", "yellow"))
         for error, count in part(stage, "cycle_errors").items():
-            lines.append(Text(f"  stage {index}: {clean(error, 160)} ({times(count)})", "red"))
+            lines.append(Text(f"{where}: {clean(error, 160)} ({times(count)})", "red"))
         offers = part(stage, "offer_times")
         if offers.get("mismatched"):
             words = f"{number(offers['mismatched'])} of {number(offers.get('checked'))}"
-            words = f"  stage {index}: latencies of offers that do not fit their blocks: {words}"
-            lines.append(Text(words, "yellow"))
-        odd = part(stage, "anomalies")
-        if odd:
-            words = ", ".join(f"{clean(kind)} {count}" for kind, count in odd.items())
-            lines.append(Text(f"  stage {index}: slog: {words}", "yellow"))
-        lines += [
-            Text(f"  stage {index}: slog: {clock_step(step)}", "yellow")
-            for step in parts(stage, "clock_steps")
-        ]
+            words = f"latencies of offers that do not fit their blocks: {words}"
+            lines.append(Text(f"{where}: {words}", "yellow"))
+        odd = [f"{clean(kind)} {count}" for kind, count in part(stage, "anomalies").items()]
+        slog = [", ".join(odd)] if odd else []
+        slog += map(clock_step, parts(stage, "clock_steps"))
+        lines += [Text(f"{where}: slog: {words}", "yellow") for words in slog]
         if not stage.get("finished", True):
-            lines.append(Text(f"  stage {index} did not finish", "yellow"))
+            lines.append(Text(f"{where} did not finish", "yellow"))
     for name, found in part(summary, "damage").items():
         if "refused" in found:
-            lines.append(
-                Text(f"  {clean(name)} was not read: it {clean(found['refused'])}", "yellow")
-            )
-            continue
-        words = f"torn {found.get('torn', 0)}, unreadable {found.get('unreadable', 0)}"
-        what = "fields" if str(name).endswith(".json") else "lines"
-        lines.append(Text(f"  {clean(name)}: {what} {words}", "yellow"))
+            words = f"{clean(name)} was not read: it {clean(found['refused'])}"
+        else:
+            what = "fields" if str(name).endswith(".json") else "lines"
+            words = f"torn {found.get('torn', 0)}, unreadable {found.get('unreadable', 0)}"
+            words = f"{clean(name)}: {what} {words}"
+        lines.append(Text(words, "yellow"))
     return lines
 
 

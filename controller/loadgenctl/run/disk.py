@@ -12,6 +12,7 @@ from pathlib import Path
 
 from loadgenctl.clock import Clock
 from loadgenctl.errors import DiskFull, OutputFolderError
+from loadgenctl.formatting import size as shown
 from loadgenctl.model import RunPlan
 
 MIB = 1024 * 1024
@@ -230,8 +231,3 @@ class DiskGuard:
                     hint="free some space, or choose a folder on another disk; the room that is"
                     " kept is --disk.reserve",
                 )
-
-
-def shown(size: int) -> str:
-    """`1.5 GiB`, `200 MiB`."""
-    return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / MIB:.0f} MiB"

@@ -30,6 +30,15 @@ Stage = Annotated[
         metavar="N", help="Stage of the slog in perf.jsonl; by default by the file's name."
     ),
 ]
+JsonOfRuns = Annotated[bool, typer.Option("--json", help="Print JSON; of several runs, a list.")]
+CsvOfRuns = Annotated[bool, typer.Option("--csv", help="Print CSV: a row per run, by commit time.")]
+Parquet = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write blocks, cycles and samples there as Parquet; needs the extra parquet.",
+    ),
+]
 
 
 def list_command(
@@ -51,19 +60,9 @@ def list_command(
 
 def stats_command(
     runs: Runs = None,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print JSON; of several runs, a list.")
-    ] = False,
-    csv_output: Annotated[
-        bool, typer.Option("--csv", help="Print CSV: a row per run, by commit time.")
-    ] = False,
-    parquet: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Write blocks, cycles and samples there as Parquet; needs the extra parquet.",
-        ),
-    ] = None,
+    json_output: JsonOfRuns = False,
+    csv_output: CsvOfRuns = False,
+    parquet: Parquet = None,
     junit: Junit = None,
     markdown: Markdown = None,
 ) -> None:
@@ -72,14 +71,47 @@ def stats_command(
     Folders of the original load generator are read too. Of several paths, those that hold no
     readable run are left out with a warning; the exit code is 2 only if no run is left.
     """
+    from functools import cache
+    from sys import stdout
+
+    from rich.console import Console
+
+    from loadgenctl.cli.output import print_csv, print_json, width_for
     from loadgenctl.cli.reporting import ReportFiles
     from loadgenctl.cli.runs import find_runs
-    from loadgenctl.cli.stats import show_stats
+    from loadgenctl.errors import UsageError
+    from loadgenctl.reports.facts import read_facts
+    from loadgenctl.reports.tables import WIDTH
+    from loadgenctl.reports.text import print_runs
 
-    files = ReportFiles(junit, markdown)
-    show_stats(
-        find_runs(runs or []), as_json=json_output, as_csv=csv_output, parquet=parquet, files=files
-    )
+    folders, files = find_runs(runs or []), ReportFiles(junit, markdown)
+    if sum((json_output, csv_output, parquet is not None, files.prints)) > 1:
+        raise UsageError(
+            "--json, --csv, --parquet and --markdown - exclude each other", hint="give one of them"
+        )
+    files.check()
+    facts = cache(lambda: [read_facts(run) for run in folders])
+    # Before anything is printed: the reader of the output may be gone.
+    troubles = files.write(facts)
+    if csv_output:
+        from loadgenctl.stats.table import run_row, table
+
+        print_csv(*table(run_row(run) for run in folders))
+    elif parquet is not None:
+        from loadgenctl.reports.parquet import load_polars, write_tables
+        from loadgenctl.stats.tables import tables
+
+        # Missing polars is reported at once, not after the folders were read.
+        polars = load_polars()
+        stdout.writelines(f"{file}\n" for file in write_tables(parquet, tables(folders), polars))
+    elif json_output:
+        summaries = [run.summary for run in facts()]
+        print_json(summaries[0] if len(summaries) == 1 else summaries)
+    elif not files.prints:
+        console = Console()
+        print_runs(console, facts(), width_for(console, WIDTH))
+    for trouble in troubles:
+        raise trouble
 
 
 def top_command(
