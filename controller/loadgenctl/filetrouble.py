@@ -12,8 +12,8 @@ import shlex
 import stat
 from pathlib import Path
 
-from loadgenctl.cachedir import CACHE_VARIABLE, cache_dir
 from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.resources import CACHE_VARIABLE, cache_dir
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 _WITHOUT_PATH = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})

@@ -4,12 +4,15 @@ installed wheel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import pwd
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from loadgenctl.errors import LoadgenError
+from loadgenctl.errors import LoadgenError, UsageError
 
+CACHE_VARIABLE = "LOADGENCTL_CACHE"
 _PACKAGE = Path(__file__).resolve().parent
 RESOURCES = "_resources"
 """Folder below the package in which a wheel has them."""
@@ -67,3 +70,36 @@ def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield path
+
+
+def cache_dir(environment: Mapping[str, str] | None = None) -> Path:
+    """The cache's absolute path: `LOADGENCTL_CACHE`, else `loadgenctl` in the user's caches.
+
+    `environment` is that of this process unless given. Raises `UsageError` if no home folder is
+    known.
+    """
+    given = os.environ if environment is None else environment
+    named = given.get(CACHE_VARIABLE)
+    if named:
+        try:
+            return Path(named).expanduser().resolve()
+        except RuntimeError as error:
+            raise UsageError(
+                f"{CACHE_VARIABLE}: no such user in {named}", hint="give an absolute path"
+            ) from error
+    base = Path(given.get("XDG_CACHE_HOME", ""))
+    # The XDG specification: a relative path is invalid and is ignored.
+    return (base if base.is_absolute() else _home(given) / ".cache") / "loadgenctl"
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    named = Path(environment.get("HOME", ""))
+    if named.is_absolute():
+        return named
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError as error:
+        raise UsageError(
+            "HOME is not set, and this user has no home folder",
+            hint=f"name a folder for the cache with {CACHE_VARIABLE}",
+        ) from error

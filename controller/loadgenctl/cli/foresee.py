@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadgenctl.cachedir import cache_dir
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import RevisionNotFound, UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.process import Runner
+from loadgenctl.resources import cache_dir
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import DEFAULT_REPOSITORY, GitSource
 from loadgenctl.sources.giturl import parse_repository

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from loadgenctl.building.site import SiteSettings, parse_site
 from loadgenctl.cli.console import clean
 from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
@@ -26,7 +27,6 @@ from loadgenctl.plan.times import with_seconds
 from loadgenctl.plan.trust import require_owner, require_trust
 from loadgenctl.records.reader import MAX_DOCUMENT
 from loadgenctl.roles.loadconfig import validate_config
-from loadgenctl.site import SiteSettings, parse_site
 from loadgenctl.sources.inplace import is_blank
 from loadgenctl.sources.installed import installed_tree
 
@@ -71,7 +71,8 @@ class Inputs:
 
     def site(self) -> SiteSettings:
         """The site settings of the options file; defaults without one. Raises `UsageError`."""
-        return parse_site(self.tables, self.config_file.parent if self.config_file else Path.cwd())
+        file = self.config_file
+        return parse_site(self.tables, file.parent if file else Path.cwd(), str(file or ""))
 
 
 def read(args: Sequence[str], config: Path | None, *, told: bool = True) -> Inputs:

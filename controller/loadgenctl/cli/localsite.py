@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import file_error
 from loadgenctl.model import Mount
 from loadgenctl.records.files import replace_file
 from loadgenctl.sdks.base import BUILD_HOME
-from loadgenctl.site import SiteSettings
 
 
 def keep_gitconfig(parent: Path, name: str, content: str) -> Path:

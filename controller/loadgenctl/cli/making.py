@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.wiring import Wiring, at_work
 from loadgenctl.errors import BuildError
 from loadgenctl.filetrouble import file_error
 from loadgenctl.model import RunPlan
+from loadgenctl.resources import cache_dir
 from loadgenctl.run.making import Made, make
 from loadgenctl.run.walk import Services
 

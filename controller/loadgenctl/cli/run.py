@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.cli.console import ConsoleProgress, clean, error_lines
 from loadgenctl.cli.output import print_json
 from loadgenctl.cli.reporting import ReportFiles
@@ -34,7 +35,6 @@ from loadgenctl.reports.text import WIDTH, print_summary
 from loadgenctl.run.ending import failure_document
 from loadgenctl.run.resume import Resumption, examine
 from loadgenctl.run.runner import Ending, execute
-from loadgenctl.site import SiteSettings
 
 _LOG_WIDTH = 100
 """Columns of the tables in a run's log."""

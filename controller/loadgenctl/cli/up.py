@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.cli.reporting import ReportFiles
 from loadgenctl.cli.run import run_plan
 from loadgenctl.model import RunPlan
-from loadgenctl.site import SiteSettings
 
 CHAIN = """\
 ready

@@ -15,7 +15,8 @@ import docker
 from rich.console import Console
 
 from loadgenctl import resources
-from loadgenctl.cachedir import cache_dir
+from loadgenctl.building.builder import Builder
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.cli.console import ConsoleProgress
 from loadgenctl.cli.localsite import keep_gitconfig, local_build_settings
 from loadgenctl.clock import Clock, SystemClock
@@ -37,15 +38,14 @@ from loadgenctl.owner import Owner
 from loadgenctl.process import INTERPRETER, Runner, own_environment
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
+from loadgenctl.resources import cache_dir
 from loadgenctl.run import host
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.leftovers import Swept, sweep
 from loadgenctl.run.progress import Progress, Silent
 from loadgenctl.run.walk import Services
-from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import SdkFactory
-from loadgenctl.site import SiteSettings
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.bundled import BundledSource
 from loadgenctl.sources.cache import SdkCache

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import LoadgenError, RunError, UsageError
-from loadgenctl.origins import is_loopback, is_private, require_allowed
 from loadgenctl.plainfile import open_plain
+from loadgenctl.urls import is_loopback, is_private, require_allowed
 
 MIB = 1024 * 1024
 NETWORK = "network"

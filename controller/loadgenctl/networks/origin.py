@@ -17,9 +17,9 @@ from loadgenctl.networks.document import (
     network,
     parse_config,
     parse_genesis,
-    rpc_url,
 )
 from loadgenctl.networks.fetch import MIB, NETWORK, Fetch, Limit, read_file
+from loadgenctl.urls import rpc_url
 
 CONFIG_LIMIT = Limit(MIB, 30.0)
 GENESIS_LIMIT = Limit(512 * MIB, 600.0)

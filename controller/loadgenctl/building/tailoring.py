@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl import resources
+from loadgenctl.building.overrides import GoOverrides, NpmOverrides, Overrides, Selector
+from loadgenctl.building.yarnlock import LockEntry, YarnLock, parse_lock
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import file_error
 from loadgenctl.model import Command, Mount
-from loadgenctl.overrides import GoOverrides, NpmOverrides, Overrides, Selector
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.listing import content_hash
-from loadgenctl.sources.yarnlock import LockEntry, YarnLock, parse_lock
 
 VARIABLE = "LOADGENCTL_OVERRIDES"
 """What images/sdk/overrides.py applies; its docstring has the form."""
@@ -128,14 +128,14 @@ def _npm(overrides: NpmOverrides, read: Read, found: _Found) -> None:
         return
     lock = parse_lock((read("yarn.lock") or b"").decode("utf-8", "replace"))
     own = _own_resolutions(read)
-    for chosen, version in overrides.resolutions.items():
+    for chosen, version in overrides.resolved().items():
         hits = _hits(lock, chosen)
         if not hits:
             found.unused.append(f"site.npm.resolutions.{chosen}")
             continue
         _resolve(lock, own, chosen, version, found)
         found.deviations.append(f"npm {chosen}: resolved to {version}")
-    for chosen in overrides.drop:
+    for chosen in overrides.dropped():
         hits = _hits(lock, chosen) if lock.classic or lock.asked_directly(chosen.name) else ()
         ranges = [range_ for entry in hits for range_ in entry.ranges]
         if not ranges:
@@ -236,8 +236,8 @@ def _go(
         )
         if not any(place.search(text) for text in texts):
             found.unused.append(f"site.go.replace.{old}")
-        elif isinstance(new, Path):
-            target, digest = found.mount(new)
+        elif new.startswith("/"):
+            target, digest = found.mount(Path(new).resolve())
             found.change("replace", old, target)
             found.deviations.append(f"go {old}: replaced by a folder ({digest})")
         else:

@@ -1,4 +1,7 @@
-"""Versions that a registry does not serve, found in what package managers print. Pure."""
+"""Why a step of a build failed, and what to do about it.
+
+The versions that a registry does not serve are found in what package managers print.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,17 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from loadgenctl.engines.base import RoleState
+from loadgenctl.errors import BuildError, VersionsMissing
+from loadgenctl.roles.role import signal_of
+
+_SPACE_SIGNS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+_MOST_BYTES = 8 << 20
+"""Of a step's output, its end: errors are there."""
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
 _ABSENT = r"(?:403|404|410|451)\b"
 """What registries answer about a version that they do not have, or do not give out."""
@@ -124,3 +135,46 @@ def settings_for(missing: Sequence[Missing]) -> str:
 
 def _entries(missing: Iterable[Missing], value: str) -> list[str]:
     return [f'{json.dumps(one.key)} = "{value}"' for one in missing]
+
+
+def written(log: Path, begun: int) -> str:
+    """What a step wrote to the log, which was `begun` bytes long before."""
+    with log.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(begun, end - _MOST_BYTES))
+        return file.read().decode("utf-8", "replace")
+
+
+def failure(
+    label: str, state: RoleState, tail: Sequence[str], output: str, log: Path
+) -> BuildError:
+    """The error for a step that ended otherwise than with 0. `tail`: its last lines."""
+    text, killed_by = "\n".join(tail), signal_of(state)
+    missing = missing_versions(output) if killed_by is None else ()
+    if missing:
+        return versions_missing(label, missing, log)
+    if any(sign in text for sign in _SPACE_SIGNS):
+        hint = "the disk is full: make room (`loadgenctl sdk list` shows what is kept), try again"
+    elif state.oom_killed:
+        hint = "it was killed for lack of memory: build on a machine with more of it"
+    elif killed_by is not None:
+        hint = f"was the engine restarted? try again; the output so far is in {log}"
+    else:
+        hint = f"these are its last lines; the whole output is in {log}"
+    if killed_by is not None:
+        how = f"was killed by {killed_by}"
+    else:
+        how = "vanished" if state.exit_code is None else f"failed with exit code {state.exit_code}"
+    return BuildError(f"the build step {label!r} {how}", hint=hint, detail=text)
+
+
+def versions_missing(label: str, missing: Sequence[Missing], log: Path) -> VersionsMissing:
+    """The error for versions that a step's output names; there is at least one."""
+    first, *others = missing
+    more = f" and {len(others)} more" if others else ""
+    return VersionsMissing(
+        f"the build step {label!r} failed: the registries here do not serve {first.words}{more}",
+        hint="settings like these in the options file make the build take others"
+        f" (docs/site-settings.md); the whole output is in {log}",
+        detail=settings_for(missing),
+    )

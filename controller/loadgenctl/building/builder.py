@@ -12,12 +12,11 @@ from typing import BinaryIO
 
 import orjson
 
-from loadgenctl.buildfailure import failure, versions_missing, written
+from loadgenctl.building.failure import failure, missing_versions, versions_missing, written
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.errors import BuildError, UsageError, VersionsMissing, cleaned_up
 from loadgenctl.masking import Mask
-from loadgenctl.missing import missing_versions
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
@@ -41,6 +40,17 @@ def _ignore(_text: str) -> None:
 
 def _nothing() -> None:
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class SdkBuild:
+    """What is to be built, by which steps, and in which image."""
+
+    source: SdkSource
+    resolved: ResolvedRevision
+    recipe: BuildRecipe
+    image: str
+    """The image's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +81,18 @@ class Builder:
     cleaning: Callable[[], AbstractContextManager[object]] = nullcontext
     """Entered while a builder container is removed, so that a second Ctrl-C does not leave it."""
 
-    def cached(self, resolved: ResolvedRevision, recipe: BuildRecipe, image: str) -> Path | None:
-        """The built tree, if it is there; nothing is started."""
-        entry = self.cache.lookup(record_of(resolved, image, recipe_id(recipe)))
-        return entry.source if entry else None
-
-    def build(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        log: Path,
-    ) -> Path:
+    def build(self, what: SdkBuild, log: Path) -> Path:
         """The built tree of a revision: from the cache, or built now. Raises `BuildError`.
 
         `log` gets the output of every step. Of several builds of one revision and image at the same
         time one builds, the others wait and take what it made. A build that is cut leaves nothing.
         """
-        record = record_of(resolved, image, recipe_id(recipe))
+        record = record_of(what.resolved, what.image, recipe_id(what.recipe))
         found = self.cache.lookup(record)
         if found:
             return found.source
         key = key_of(record)
-        waiting = f"waiting for another build of {resolved.short}"
+        waiting = f"waiting for another build of {what.resolved.short}"
         with self.cache.building(
             key, self.clock, on_wait=lambda: self.on_step(waiting), check=self.check
         ):
@@ -104,7 +102,7 @@ class Builder:
             partial = self.cache.partial(key)
             with self._discarded_on_error(key):
                 tree = partial / SOURCE
-                durations = self._make(source, resolved, recipe, image, tree, log)
+                durations = self._make(what, tree, log)
                 done = replace(
                     record,
                     built_at=self.clock.wall(),
@@ -124,15 +122,7 @@ class Builder:
         mine.run_steps(recipe, image, folder, log, of=str(folder.resolve()))
         return folder
 
-    def fill(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        folder: Path,
-        log: Path,
-    ) -> Path:
+    def fill(self, what: SdkBuild, folder: Path, log: Path) -> Path:
         """Check out and build in a person's own empty folder, as its owner. Raises `BuildError`.
 
         Who is not root, and may write to it all the same, builds as oneself. What fails or is cut
@@ -142,7 +132,7 @@ class Builder:
         user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
         mine = replace(self, user=f"{user[0]}:{user[1]}")
         with filling(folder, self.cleaning):
-            mine._make(source, resolved, recipe, image, folder, log)
+            mine._make(what, folder, log)
         return folder
 
     def run_steps(
@@ -174,24 +164,14 @@ class Builder:
                 durations[label] = round(self.clock.monotonic() - began, 3)
         return durations
 
-    def _make(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        tree: Path,
-        log: Path,
-    ) -> dict[str, float]:
-        began = self.clock.monotonic()
+    def _make(self, what: SdkBuild, tree: Path, log: Path) -> dict[str, float]:
+        began, resolved = self.clock.monotonic(), what.resolved
         self.on_step(f"checking out {resolved.short}")
-        source.materialize(resolved, recipe, tree)
+        what.source.materialize(resolved, what.recipe, tree)
         hand_over(tree, self.user)
         checkout = round(self.clock.monotonic() - began, 3)
-        return {
-            "checkout": checkout,
-            **self.run_steps(recipe, image, tree, log, of=resolved.repository),
-        }
+        steps = self.run_steps(what.recipe, what.image, tree, log, of=resolved.repository)
+        return {"checkout": checkout, **steps}
 
     def _spec(self, step: Command, number: int, image: str, mounts: Sequence[Mount]) -> RoleSpec:
         # HOME: most users of a container have no entry in its passwd, and tools refuse to run in /.
