@@ -1,6 +1,4 @@
-"""The only place that knows where `images/`, `compose/` and the lock are: in a checkout or in an
-installed wheel.
-"""
+"""Where the program's own files are (in a checkout, or in an installed wheel), and its cache."""
 
 from __future__ import annotations
 
@@ -15,14 +13,14 @@ from loadgenctl.errors import LoadgenError, UsageError
 CACHE_VARIABLE = "LOADGENCTL_CACHE"
 _PACKAGE = Path(__file__).resolve().parent
 RESOURCES = "_resources"
-"""Folder below the package in which a wheel has them."""
+"""Folder below the package with the resources of a wheel."""
 OWN_IMAGE = "image.json"
-"""Among the resources, in the one-container image alone."""
+"""A resource of the one-container image only."""
 
 
 @cache
 def root() -> Path:
-    """The folder that holds `images/` and `compose/`."""
+    """The folder with `images/` and `compose/`."""
     for candidate in (_PACKAGE / RESOURCES, _PACKAGE.parent.parent):
         if (candidate / "images" / "sdk").is_dir():
             return candidate
@@ -43,7 +41,7 @@ def compose(*parts: str) -> Path:
 
 
 def lock() -> Path:
-    """The locked dependencies that the program needs, with their hashes."""
+    """The program's locked dependencies, with their hashes."""
     return root() / "requirements" / "run.txt"
 
 
@@ -61,7 +59,7 @@ def package() -> dict[str, Path]:
 
 
 def own_image() -> Path | None:
-    """What says in which image this program is installed; None outside the one-container image."""
+    """The file that names the image of this program; None outside the one-container image."""
     path = root() / OWN_IMAGE
     return path if path.is_file() else None
 
@@ -73,10 +71,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def cache_dir(environment: Mapping[str, str] | None = None) -> Path:
-    """The cache's absolute path: `LOADGENCTL_CACHE`, else `loadgenctl` in the user's caches.
+    """The folder of clones, built SDKs and package caches, which is kept between runs: absolute.
 
-    `environment` is that of this process unless given. Raises `UsageError` if no home folder is
-    known.
+    `LOADGENCTL_CACHE`, else `loadgenctl` in the user's caches.
+
+    `environment` is by default that of this process. Raises `UsageError` without a home folder.
     """
     given = os.environ if environment is None else environment
     named = given.get(CACHE_VARIABLE)

@@ -184,7 +184,7 @@ def test_with_yarn_1_a_version_is_resolved_for_the_packages_that_ask_for_it() ->
 
 def test_with_yarn_1_what_cannot_be_told_apart_is_refused() -> None:
     lock = CLASSIC + '\ndebug@^4.3.0:\n  version "4.3.0"\n  dependencies:\n    ms "^2.1.3"\n'
-    with pytest.raises(UsageError, match="debug asks for ms in several versions") as caught:
+    with pytest.raises(UsageError, match="debug requires ms in several versions") as caught:
         tailored(npm(**{"ms@2.1.3": "2.1.1"}), {"yarn.lock": lock})
     assert caught.value.hint == "override all of them, by the key ms"
 

@@ -19,17 +19,17 @@ from loadgenctl.roles.role import signal_of
 
 _SPACE_SIGNS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 _MOST_BYTES = 8 << 20
-"""Of a step's output, its end: errors are there."""
+"""Of a step's output only its end is searched: errors are there."""
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
 _ABSENT = r"(?:403|404|410|451)\b"
-"""What registries answer about a version that they do not have, or do not give out."""
+"""Answers of registries about a version that they lack, or do not serve."""
 _NAME = r"(?:@[^\s@/\"'`]+/)?[^\s@/\"'`:]+"
 
 _NPM = (
     # yarn 1
     re.compile(rf'Couldn\'t find any versions for "(?P<name>{_NAME})" that matches "(?P<v>[^"]+)"'),
     re.compile(rf'Couldn\'t find package "(?P<name>{_NAME})(?:@(?P<v>[^"]+))?"'),
-    # Later ones. Their code YN0035 alone is also that of a registry out of order.
+    # Later yarns. The code YN0035 alone also means a registry that is out of order.
     re.compile(rf"YN0082: │ (?P<name>{_NAME})@(?:npm:)?(?P<v>[^:\s]+): No candidates found"),
     re.compile(rf"YN0035: │ (?P<name>{_NAME})@(?:npm:)?(?P<v>[^:\s]+): Package not found"),
     # npm
@@ -54,12 +54,12 @@ _GO = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Missing:
-    """A version that cannot be had."""
+    """A version that is not available."""
 
     ecosystem: Literal["npm", "go", "pypi"]
     name: str
     version: str | None
-    """As it is asked for: a version, or with npm a range; None where any would do."""
+    """As requested: a version, or with npm a range; None for any version."""
 
     @property
     def words(self) -> str:
@@ -73,7 +73,7 @@ class Missing:
 
 
 def missing_versions(output: str) -> tuple[Missing, ...]:
-    """All versions of which an output says that they cannot be had, sorted, each once."""
+    """All versions that an output reports as not available, sorted, each once."""
     text = _STYLES.sub("", output)
     return tuple(
         sorted(
@@ -113,12 +113,12 @@ def _of_pypi(text: str) -> Iterator[Missing]:
 
 def _of_go(text: str) -> Iterator[Missing]:
     for found in _GO.finditer(text):
-        # What a module is replaced by is what is fetched.
+        # Of a replaced module the replacement is fetched.
         yield Missing("go", found["name2"] or found["name"], found["v2"] or found["v"])
 
 
 def settings_for(missing: Sequence[Missing]) -> str:
-    """The overrides that a site can set, as TOML with places to be filled in; none for PyPI."""
+    """The overrides that a site can set, as TOML with placeholders; none for PyPI."""
     npm = [one for one in missing if one.ecosystem == "npm"]
     go = [one for one in missing if one.ecosystem == "go"]
     lines: list[str] = []
@@ -138,7 +138,7 @@ def _entries(missing: Iterable[Missing], value: str) -> list[str]:
 
 
 def written(log: Path, begun: int) -> str:
-    """What a step wrote to the log, which was `begun` bytes long before."""
+    """A step's part of the log, which begins at byte `begun`."""
     with log.open("rb") as file:
         end = file.seek(0, 2)
         file.seek(max(begun, end - _MOST_BYTES))
@@ -148,19 +148,19 @@ def written(log: Path, begun: int) -> str:
 def failure(
     label: str, state: RoleState, tail: Sequence[str], output: str, log: Path
 ) -> BuildError:
-    """The error for a step that ended otherwise than with 0. `tail`: its last lines."""
+    """The error for a step that did not end with exit code 0. `tail`: its last lines."""
     text, killed_by = "\n".join(tail), signal_of(state)
     missing = missing_versions(output) if killed_by is None else ()
     if missing:
         return versions_missing(label, missing, log)
     if any(sign in text for sign in _SPACE_SIGNS):
-        hint = "the disk is full: make room (`loadgenctl sdk list` shows what is kept), try again"
+        hint = "the disk is full: free some space (see `loadgenctl sdk list`) and try again"
     elif state.oom_killed:
-        hint = "it was killed for lack of memory: build on a machine with more of it"
+        hint = "it was killed for lack of memory: build on a machine with more memory"
     elif killed_by is not None:
-        hint = f"was the engine restarted? try again; the output so far is in {log}"
+        hint = f"if the engine was restarted, try again; the output so far is in {log}"
     else:
-        hint = f"these are its last lines; the whole output is in {log}"
+        hint = f"these are its last lines; the complete output is in {log}"
     if killed_by is not None:
         how = f"was killed by {killed_by}"
     else:
@@ -174,7 +174,7 @@ def versions_missing(label: str, missing: Sequence[Missing], log: Path) -> Versi
     more = f" and {len(others)} more" if others else ""
     return VersionsMissing(
         f"the build step {label!r} failed: the registries here do not serve {first.words}{more}",
-        hint="settings like these in the options file make the build take others"
-        f" (docs/site-settings.md); the whole output is in {log}",
+        hint="settings like these in the options file replace them (docs/site-settings.md); the"
+        f" complete output is in {log}",
         detail=settings_for(missing),
     )

@@ -30,7 +30,7 @@ from loadgenctl.validation import NO_LINE, Refused, checked, is_line, refusals, 
 CA_TARGET = "/etc/ssl/loadgenctl-site-ca.crt"
 """Where the builder sees the site's CA bundle."""
 GITCONFIG_TARGET = "/etc/gitconfig"
-"""Where the builder sees the git settings. A file, because Debian 11's git knows no other way."""
+"""Where the builder sees the git settings. Debian 11's git reads them only from a file."""
 GIT_TARGET = "/var/lib/loadgenctl/git"
 """Folder in the builder below which local git mirrors are mounted, by number."""
 
@@ -122,7 +122,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             env |= dict.fromkeys(_CA_VARIABLES, ca_target)
         registries = {
             "npm_config_registry": self.npm_registry,
-            # The first yarn heeds its own variable before npm's.
+            # yarn 1 prefers its own variable to npm's.
             "YARN_REGISTRY": self.npm_registry,
             **self._later_yarn(),
             "GOPROXY": self.goproxy,
@@ -132,11 +132,11 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return env | self.builder.env
 
     def _later_yarn(self) -> dict[str, str | None]:
-        """What yarn 2 and later read instead of npm's and the proxies' variables."""
+        """The variables of yarn 2 and later, in place of npm's and the proxies'."""
         registry = urlsplit(self.npm_registry or "")
         return {
             "YARN_NPM_REGISTRY_SERVER": self.npm_registry,
-            # They refuse what is not encrypted unless its host is named.
+            # They refuse unencrypted URLs unless the host is named.
             "YARN_UNSAFE_HTTP_WHITELIST": registry.hostname if registry.scheme == "http" else None,
             "YARN_HTTP_PROXY": self.http_proxy,
             "YARN_HTTPS_PROXY": self.https_proxy,
@@ -145,7 +145,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def builder_mounts(
         self, *, ca_target: str = CA_TARGET, gitconfig: Path | None = None
     ) -> tuple[Mount, ...]:
-        """The builder's mounts. `gitconfig` is a file that holds `builder_gitconfig()`."""
+        """The builder's mounts. `gitconfig` is a file with `builder_gitconfig()`."""
         mounts = []
         if self.ca_bundle is not None:
             mounts.append(Mount(str(self.ca_bundle), ca_target, read_only=True))
@@ -177,7 +177,7 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return url
 
     def mask(self) -> Mask:
-        """Takes this site's passwords and tokens out of what builds print."""
+        """Masks this site's passwords and tokens in what builds print."""
         addresses = (
             *(self.npm_registry, self.goproxy, self.pip_index, self.apt_mirror),
             *(self.http_proxy, self.https_proxy),
@@ -197,7 +197,7 @@ def _gitconfig(pairs: Iterable[tuple[str, str]]) -> str:
     lines = [
         "[safe]",
         "\tdirectory = *",
-        # A local mirror is asked for single objects by blobless clones and pinned submodules.
+        # Blobless clones and pinned submodules fetch single objects from a local mirror.
         "[uploadpack]",
         "\tallowFilter = true",
         "\tallowAnySHA1InWant = true",

@@ -1,4 +1,4 @@
-"""A network's two documents, checked before anything is made of them. Pure.
+"""A network's two documents, checked before they are used. Pure.
 
 `network-config` names the chain, its peers and its RPC servers; the genesis is the chain's first
 state. Both come from another party: every value that is written into a configuration file or a
@@ -67,12 +67,12 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """A genesis as it goes to the chain's node."""
+    """A genesis as the chain's node gets it."""
 
     data: bytes
     chain_id: str
     identity: str
-    """What clients know the chain by: hexadecimal SHA-256."""
+    """Identifies the chain for clients: hexadecimal SHA-256."""
 
 
 def parse_config(data: bytes, where: str) -> NetworkConfig:
@@ -127,7 +127,7 @@ def parse_genesis(data: bytes, where: str, config: NetworkConfig) -> Genesis:
         )
     identity = config.gci if config.gci and not config.gci_is_url else hashes[0]
     if wrapped and config.gci_is_url:
-        # As the SDK itself makes it of an RPC's answer.
+        # As the SDK itself computes it from an RPC's answer.
         identity = _sha256(canonical(result))
     return Genesis(plain, config.chain_id, identity)
 
@@ -151,7 +151,7 @@ def require_reachable(found: ChainNetwork, *, monitor: bool, contained: bool) ->
     if monitor and not found.peers and not found.seeds:
         raise UsageError(
             f"the network {found.chain_id} names neither peers nor seeds: no node can follow it",
-            hint="--no-monitor runs only the client and the load",
+            hint="use --no-monitor to run only the client and the load",
         )
     if not found.rpc:
         raise UsageError(
@@ -165,7 +165,7 @@ def require_reachable(found: ChainNetwork, *, monitor: bool, contained: bool) ->
         raise UsageError(
             f"the network {found.chain_id} is at {lost[0]}, which inside a container is the"
             " container itself",
-            hint="put both runs on one Docker network by --network, see docs/profiles.md",
+            hint="put both runs on one Docker network with --network, see docs/profiles.md",
         )
 
 

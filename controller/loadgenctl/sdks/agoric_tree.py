@@ -1,4 +1,4 @@
-"""What a revision of the Agoric SDK says of itself: its tools, its worker, its configurations."""
+"""What the files of a revision of the Agoric SDK say: its tools, worker and configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadgenctl.sdks.eras import GO_MODS, Era, Releases, WorkerSources, asked_go
 Version = tuple[int, int, int]
 
 CONFIGURATION = "decentral-demo-config.json"
-"""The bootstrap that the SDK keeps for load generators."""
+"""The SDK's bootstrap configuration for load generators."""
 _CONFIGURATION_PACKAGES = ("vm-config", "boot", "vats")
 _PIN = re.compile(r"^(MODDABLE|XSNAP_NATIVE)_COMMIT_HASH=([0-9a-f]{40})\s*$", re.MULTILINE)
 _TOOLCHAIN = re.compile(rb"^toolchain\s+go(\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
@@ -33,13 +33,13 @@ BUILT_PACKAGES = (
     "agoric-cli",
     "spawner",
 )
-"""Of all workspaces, what chain, client and command line tools need built; in build order."""
+"""The workspaces that chain, client and command line tools need built, in build order."""
 
 
 def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[str, ...]]:
-    """The era with the tools that the revision itself asks for, and what to say of them.
+    """The era with the tools that the revision itself requires, and notes about them.
 
-    Only eras whose revisions name their tools are changed.
+    Only eras whose revisions name their tools change.
     """
     if not era.asks:
         return era, ()
@@ -62,10 +62,9 @@ def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[s
 
 
 def worker_sources(releases: Releases, tree: SourceTree) -> WorkerSources | None:
-    """The package with the very sources that the revision pins; None where none is known.
+    """The package with the sources that the revision pins; None if none is known.
 
-    Where only its engine is the pinned one, `native` of the answer is None: a submodule has the
-    rest.
+    If only its engine is the pinned one, `native` is None: a submodule has the rest.
     """
     pins = dict(_PIN.findall(text_of(tree, "packages/xsnap/build.env")))
     fitting = [one for one in releases.worker if one.moddable == pins.get("MODDABLE")]
@@ -77,12 +76,12 @@ def worker_sources(releases: Releases, tree: SourceTree) -> WorkerSources | None
 
 
 def worker_version(tree: SourceTree) -> str:
-    """The version that the worker says it has, which is that of its package."""
+    """The version that the worker reports: that of its package."""
     return str(_json(tree, "packages/xsnap/package.json").get("version", "0.0.0"))
 
 
 def archives(tree: SourceTree) -> tuple[str, ...]:
-    """`OWNER/NAME@COMMIT` of each repository whose archive the lockfile of the first yarn names."""
+    """`OWNER/NAME@COMMIT` of each repository whose archive the lockfile of yarn 1 names."""
     found = _ARCHIVE.findall(text_of(tree, "yarn.lock"))
     return tuple(sorted({f"{name}@{commit}" for name, commit in found}))
 
@@ -98,12 +97,12 @@ def built_packages(tree: SourceTree) -> tuple[str, ...]:
 
 
 def has_own_yarn(tree: SourceTree) -> bool:
-    """True if `.yarnrc.yml` names a yarn of the tree, which yarn 4 looks for before each script."""
+    """True if `.yarnrc.yml` names a yarn of the tree, which yarn 4 needs for each script."""
     return re.search(rb"^yarnPath:", tree.read(".yarnrc.yml") or b"", re.MULTILINE) is not None
 
 
 def has_writing_wrapper(tree: SourceTree) -> bool:
-    """True if `bin/agd` writes into the tree whatever NO_BUILD says, as until April 2024."""
+    """True if `bin/agd` writes into the tree even with NO_BUILD, as until April 2024."""
     builder = "scripts/agd-builder.sh"
     return tree.read("bin/agd") is not None and tree.read(builder) is None
 
@@ -117,7 +116,7 @@ def parse_version(text: str) -> Version | None:
 def satisfies(version: Version, wanted: str) -> bool:
     """True if a version is in a range of npm's: comparators, joined by spaces and by `||`.
 
-    A range of another form holds no version. Source: node-semver's README, "Ranges".
+    A range of another form contains no version. Source: node-semver's README, "Ranges".
     """
     together = _GAP.sub(r"\1", wanted)
     return any(_all_hold(version, part.split()) for part in together.split("||"))
@@ -132,7 +131,7 @@ def _holds(version: Version, comparator: str) -> bool:
     if found is None:
         return False
     given = tuple(int(part) for part in found.groups()[1:] if part is not None)
-    # What a comparator leaves out is any: `>18` begins with 19.
+    # A missing part stands for any number: `>18` begins with 19.
     low, near = (*given, 0, 0, 0)[:3], version[: len(given)]
     match found[1]:
         case "^":
@@ -155,7 +154,7 @@ def _holds(version: Version, comparator: str) -> bool:
 def _node(
     era: Era, releases: Releases, tree: SourceTree, package: dict[str, Any], notes: list[str]
 ) -> str:
-    """`.node-version` first; else the era's own inside `engines`, else the newest inside it."""
+    """`.node-version`; else the era's own if inside `engines`, else the newest inside it."""
     words = re.sub(r"#.*", "", text_of(tree, ".node-version")).split()
     named = words[0].removeprefix("v") if words else ""
     if parse_version(named):
@@ -166,7 +165,7 @@ def _node(
     for release in reversed(releases.node):
         if _inside(release, named or wanted):
             return release
-    notes.append(f"no release of Node is known that is {named or wanted}; {era.node} is tried")
+    notes.append(f"no known release of Node is {named or wanted}; {era.node} is used")
     return era.node
 
 
@@ -192,12 +191,12 @@ def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dic
         if version is not None and version[:2] >= asked:
             if version[:2] != asked:
                 notes.append(
-                    f"the revision asks for Go {asked[0]}.{asked[1]}, of which no release is known:"
+                    f"the revision requires Go {asked[0]}.{asked[1]}, of which no release is known:"
                     f" it is built with {release}"
                 )
             return _released(release)
     newest = releases.go[-1]
-    notes.append(f"the revision asks for Go {asked[0]}.{asked[1]}; {newest} is the newest known")
+    notes.append(f"the revision requires Go {asked[0]}.{asked[1]}; {newest} is the newest known")
     return _released(newest)
 
 

@@ -55,11 +55,11 @@ class Era(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pins: dict[str, str]
     """Submodule path → variable that makes the build use its checkout as it is."""
     fees: bool = False
-    """Zoe may charge for its services: the driver keeps a purse for that filled."""
+    """Zoe may charge fees: the driver keeps a purse for them filled."""
     chain_env: dict[str, str] = {}
     """The chain's environment beyond that of every era."""
     verified: bool
-    """A revision of this era was seen to build and run."""
+    """A revision of this era was built and run."""
     asks: bool = False
     """Its revisions name their tools and the place of their configuration; they are read first."""
     since: str | None = None
@@ -77,7 +77,7 @@ class Era(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def go_root(self) -> str:
-        """Where this Go is in the image."""
+        """Folder of this Go in the image."""
         return f"/usr/lib/go-{self.go}" if self.go_package else "/opt/go"
 
 
@@ -141,7 +141,7 @@ def load(path: Path) -> Table:
 
 
 def lacking(features: Sequence[Feature], tree: SourceTree) -> dict[str, str]:
-    """Feature → why a revision does not have it, of those that it is known not to have."""
+    """Feature that a revision is known to lack → why."""
     return {
         feature.name: f"it was added to the SDK in {feature.month} ({feature.since[:10]}); this"
         " revision is older"

@@ -44,7 +44,7 @@ class GitSource:
     rewrite_git: RewriteGit = _unchanged
     clock: Clock = field(default_factory=SystemClock)
     say: Say = _silent
-    """Told what takes time: cloning, fetching, checking out, waiting for another process."""
+    """Called with what takes time: cloning, fetching, checking out, waiting for another process."""
     _known: dict[str, Repository] = field(default_factory=dict, repr=False)
     """Public address → address with credentials, which no record holds."""
 
@@ -73,7 +73,7 @@ class GitSource:
         return GitTree(self._mirror(self._repository(resolved)), _commit(resolved))
 
     def materialize(self, resolved: ResolvedRevision, recipe: BuildRecipe, into: Path) -> None:
-        """See `SdkSource.materialize`; what comes out needs neither the cache nor the network."""
+        """See `SdkSource.materialize`; the result needs neither the cache nor the network."""
         repository, commit = self._repository(resolved), _commit(resolved)
         mirror = self._mirror(repository)
         mirror.ensure(commit)
@@ -86,7 +86,7 @@ class GitSource:
             if path not in urls:
                 raise LoadgenError(
                     f"the SDK's .gitmodules does not say where {path} comes from",
-                    hint="the revision is broken; take another one",
+                    hint="the revision is broken; choose another one",
                 )
             child = self._mirror(parse_submodule(urls[path], repository))
             pinned = child.ensure(entry[2])
@@ -144,12 +144,12 @@ def _commit(resolved: ResolvedRevision) -> str:
 
 
 def check_out(mirror: Mirror, commit: str, sparse: Sequence[str], into: Path) -> None:
-    """Check `commit` out into `into`, only what the patterns name (`sparse` empty: everything).
+    """Check out `commit` into `into`: the paths that `sparse` names, or all if it is empty.
 
-    Missing files are fetched in one go, into the mirror, so that the next revision need not. Then
-    the commit, its folders and the checked-out files are copied into one pack of the new
-    repository: a shallow history of one commit, without a remote, alternates or absolute paths.
-    `git status` and `git rev-parse HEAD` work wherever the folder is mounted. Raises `BuildError`.
+    Missing files are fetched together, into the mirror, for later revisions too. Then the commit,
+    its folders and the checked-out files are copied into one pack of the new repository: a shallow
+    history of one commit, without a remote, alternates or absolute paths. `git status` and
+    `git rev-parse HEAD` work wherever the folder is mounted. Raises `BuildError`.
     """
     into.mkdir(parents=True, exist_ok=True)
     alone = Git(mirror.runner, into / ".git", work_tree=into)
@@ -164,7 +164,7 @@ def check_out(mirror: Mirror, commit: str, sparse: Sequence[str], into: Path) ->
     if sparse:
         _configure_sparse(alone, sparse)
     (into / ".git" / "HEAD").write_text(f"{commit}\n")
-    # From the beginning: git would look for the commit's parents, and fetch what is not there.
+    # Written first: otherwise git searches the commit's parents, and fetches missing ones.
     (into / ".git" / "shallow").write_text(f"{commit}\n")
     done = borrowing.run("read-tree", "-m", "-u", "HEAD")
     if done.exit_code:
@@ -203,7 +203,7 @@ def _copy_objects(mirror: Mirror, commit: str, git: Git, into: Path) -> None:
     pack = into.resolve() / ".git" / "objects" / "pack"
     pack.mkdir(parents=True, exist_ok=True)
     listed = "".join(f"{object_id}\n" for object_id in sorted(ids)).encode()
-    # git begins a pack beside the objects it reads, then renames it: `into` may be another disk.
+    # git writes a pack beside the objects it reads, then renames it: `into` may be another disk.
     with tempfile.TemporaryDirectory(prefix="pack-", dir=mirror.path) as made:
         done = mirror.offline.run(
             "pack-objects", "--quiet", "--window=0", f"{made}/pack", stdin=listed
@@ -217,6 +217,6 @@ def _check(done: Completed, verb: str) -> None:
     if done.exit_code:
         raise BuildError(
             f"cannot {verb} the checkout",
-            hint="is the disk of the cache full? `loadgenctl sdk list` shows what is kept",
+            hint="check the free space of the cache's disk; `loadgenctl sdk list` shows built SDKs",
             detail=done.last_lines(),
         )

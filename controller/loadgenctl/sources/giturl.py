@@ -13,7 +13,7 @@ from loadgenctl.masking import mask_addresses
 from loadgenctl.urls import git_address, require_printable
 
 RewriteGit = Callable[[str], str]
-"""The site's rule: a repository's address → the address (or local path) to use in its place."""
+"""The site's rule: a repository's address → the address (or local path) to use instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,16 @@ class Repository:
     """An accepted repository address."""
 
     url: str
-    """As git takes it; may hold credentials, never to be shown."""
+    """As git takes it; may contain credentials: never show it."""
     public: str
     """The same without credentials, for people and records."""
 
     @property
     def local(self) -> Path | None:
         """The folder, when the repository is on this machine's disk."""
-        return local_path(self.url)
+        if self.url.startswith(("/", "file://")):
+            return Path(self.url.removeprefix("file://"))
+        return None
 
     @property
     def slug(self) -> str:
@@ -43,25 +45,21 @@ def slug_of(public: str) -> str:
     return f"{stem or 'repository'}-{digest}"
 
 
-def local_path(url: str) -> Path | None:
-    """The path behind a `file://` address or a plain path; None for everything else."""
-    if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
-    return Path(url) if url.startswith("/") else None
-
-
 def without_credentials(text: str) -> str:
-    """An address as it was typed, fit to be shown, whether or not it is one that is accepted."""
+    """An address as typed, accepted or not, so that it may be shown."""
     return mask_addresses(text, "")
 
 
 def parse_repository(text: str) -> Repository:
-    """Accept an address or a path. `UsageError` for anything git could take for something else."""
+    """An address or a path, checked by `git_address`. Raises `UsageError`."""
     return Repository(*git_address(text))
 
 
 def parse_submodule(text: str, parent: Repository) -> Repository:
-    """The address in a `.gitmodules`: never a path of this machine unless the parent is one too."""
+    """An address in a `.gitmodules`: a path of this machine only if the parent is one too.
+
+    Raises `UsageError`.
+    """
     if text.startswith(("./", "../")):
         require_printable(text, "submodule's repository")
         return parse_repository(_join(parent.url, text))
@@ -90,13 +88,13 @@ def _join(base: str, relative: str) -> str:
 
 
 def rewritten(repository: Repository, rewrite: RewriteGit) -> Repository:
-    """What the site puts in the repository's place, checked in the same way."""
+    """The site's replacement of the repository, checked in the same way."""
     target = rewrite(repository.url)
     return repository if target == repository.url else parse_repository(target)
 
 
 def check_revision(text: str) -> str:
-    """What may be a commit id, tag or branch; `UsageError` for options and expressions."""
+    """A commit id, tag or branch. Raises `UsageError` for options and expressions."""
     require_printable(text, "revision")
     if text.startswith("-") or len(text) > 250:
         raise UsageError(
@@ -106,6 +104,6 @@ def check_revision(text: str) -> str:
     if bad or text.endswith(("/", ".", ".lock")) or text.startswith(("/", ".")) or text == "@":
         raise UsageError(
             f"{text!r} is not a commit id, tag or branch",
-            hint="expressions like HEAD~3 are not understood: give the commit id itself",
+            hint="expressions like HEAD~3 are not supported: give the commit id itself",
         )
     return text
