@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from tests.docker_support import SUITE, DockerUnderTest
 
-from loadgenctl.cachedir import cache_dir
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import Leftover
@@ -20,7 +20,7 @@ from loadgenctl.errors import EngineUnavailable
 from loadgenctl.images import ImageStore
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
-from loadgenctl.site import SiteSettings
+from loadgenctl.resources import cache_dir
 
 # The same examples everywhere and always; `--hypothesis-profile=wide` looks for new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)

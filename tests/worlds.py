@@ -12,8 +12,9 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeEngine, FakeExec, Reaction, Script
 
+from loadgenctl.building.builder import SdkBuild
 from loadgenctl.clock import Clock
-from loadgenctl.model import ResolvedRevision, RoleSpec, RunPlan
+from loadgenctl.model import RoleSpec, RunPlan
 from loadgenctl.monitor.readers import Answer, Read, read_once
 from loadgenctl.owner import host_id
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
@@ -28,7 +29,6 @@ from loadgenctl.run.runner import Ending, execute
 from loadgenctl.run.walk import Services
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe
-from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.bundled import BundledSource
 
 GRACEFUL = {"SIGINT": Reaction(0, 0.2), "SIGTERM": Reaction(0, 0.2)}
@@ -81,28 +81,13 @@ class Builds:
     in_place: list[Path] = field(default_factory=list)
     """Folders that were built where they are."""
 
-    def build(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        log: Path,
-    ) -> Path:
+    def build(self, what: SdkBuild, log: Path) -> Path:
         if self.error is not None:
             raise self.error
         self.tree.mkdir(exist_ok=True)
         return self.tree
 
-    def fill(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        folder: Path,
-        log: Path,
-    ) -> Path:
+    def fill(self, what: SdkBuild, folder: Path, log: Path) -> Path:
         raise NotImplementedError
 
     def build_in_place(self, folder: Path, recipe: BuildRecipe, image: str, log: Path) -> Path:

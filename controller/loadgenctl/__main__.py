@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; a Ctrl-C while it is still being loaded is no error to trace."""
+    """Run the command line; a Ctrl-C while it loads prints no traceback."""
     try:
         demote_foreign_folders()
         from loadgenctl.cli.app import main as run
@@ -21,16 +21,16 @@ def main() -> None:
 
 
 def demote_foreign_folders() -> None:
-    """Search the folders of PYTHONPATH, and the current folder, last and not first.
+    """Search the folders of PYTHONPATH, and the current folder, last instead of first.
 
-    They belong to other projects: a `json.py` there must not be taken for the standard library's.
-    Packages that are installed nowhere else are still found.
+    They belong to other projects: a `json.py` there must not replace the standard library's.
+    Packages that are only installed there are still found.
     """
     foreign = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     if not sys.flags.safe_path:
         # With `python -m` the first entry is the current folder.
         foreign.append(sys.path[0])
-    # No module is imported for this: it could be a foreign one.
+    # Without an import: the imported module could be a foreign one.
     later = {_absolute(entry) for entry in foreign}
     sys.path.sort(key=lambda entry: _absolute(entry) in later)
 

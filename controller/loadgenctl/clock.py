@@ -1,4 +1,4 @@
-"""Time as a seam: everything that waits or stamps takes a `Clock`; tests pass a fake one."""
+"""Time as a seam: code that waits or takes timestamps uses a `Clock`; tests pass a fake one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Clock(Protocol):
     """The three kinds of time a run needs, all in seconds."""
 
     def wall(self) -> float:
-        """Seconds since the Unix epoch; may jump when the system's clock is set."""
+        """Seconds since the Unix epoch; jumps when the system's clock is set."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds of a clock that never goes back; only differences mean anything."""
+        """Seconds of a clock that never decreases; only differences have a meaning."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
         ...
 
 

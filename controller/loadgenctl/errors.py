@@ -3,25 +3,24 @@ next.
 
     LoadgenError                 1    internal error
     ├── UsageError               2    bad usage or input: option, file, revision, output folder
-    │   ├── UnknownOption        2    an argument that is no option; the nearest one is told
+    │   ├── UnknownOption        2    an argument that is not an option; the hint names the nearest
     │   ├── RevisionNotFound     2    no such commit, tag or branch in the SDK's repository
     │   └── OutputFolderError    2    the results folder cannot be made, written or read
-    │       └── OutputFolderLost 4    it was well when the run began, and is full, read-only or gone
-    ├── EngineError              4    the engine fails in mid-run
-    │   └── EngineUnavailable    2    nothing answers where the container engine should be
+    │       └── OutputFolderLost 4    usable at first, then full, read-only or missing
+    ├── EngineError              4    the engine fails during the run
+    │   └── EngineUnavailable    2    no container engine answers
     ├── BuildError               3    the image or the SDK did not build
-    │   └── VersionsMissing      3    a registry does not serve versions that the SDK asks for
-    ├── RunError                 4    a role died, never became ready, or the load failed
-    │   ├── RoleDied             4    a role's process ended while it was needed
-    │   ├── DeadlineExceeded     4    something awaited did not come in time
-    │   ├── LoadFailed           4    the load ran but a task failed or nothing was loaded
-    │   └── DiskFull             4    too little room was left for the run to go on
+    │   └── VersionsMissing      3    a registry does not serve versions that the SDK requires
+    ├── RunError                 4    a role died or never became ready, or the load failed
+    │   ├── RoleDied             4    a role's process ended while the run needed it
+    │   ├── DeadlineExceeded     4    an expected event did not happen in time
+    │   ├── LoadFailed           4    a load task failed, or nothing was loaded
+    │   └── DiskFull             4    too little disk space was left for the run to continue
     ├── OutputLost               5    standard output cannot be written: its disk is full
-    ├── ReaderGone               141  standard output has no reader any more
-    └── Interrupted              130  a person or the system asked to stop
+    ├── ReaderGone               141  standard output no longer has a reader
+    └── Interrupted              130  a person or the system requested a stop
 
-They are raised where something is known to be wrong and turned into an exit once, in
-`cli.app.main`.
+They are raised where a problem is found, and become an exit code in one place, `cli.app.main`.
 """
 
 from __future__ import annotations
@@ -42,10 +41,11 @@ class LoadgenError(Exception):
     """How many of the last lines of `detail` are shown and recorded."""
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
-        """`message` is one sentence; `hint` says what to do, with commands as `loadgenctl clean`,
-        which become what is to be typed here; `detail` is evidence (log lines).
+        """`message` is one sentence; `hint` says what to do; `detail` is evidence (log lines).
 
-        All three reach terminals, logs and records: credentials in addresses are taken out here.
+        A command in the hint, such as `loadgenctl clean`, becomes the command to type on this
+        machine. All three texts reach terminals, logs and records, so credentials in addresses are
+        masked here.
         """
         self.message = mask_addresses(message)
         super().__init__(self.message)
@@ -59,16 +59,16 @@ class LoadgenError(Exception):
 
 
 class UsageError(LoadgenError):
-    """What the person asked for cannot be done as asked."""
+    """The request is wrong: an option, a file, a revision, a folder."""
 
     exit_code = 2
 
 
 class UnknownOption(UsageError):
-    """An option that nobody knows; `name` is what was typed, without the dashes."""
+    """An unknown option; `name` is what was typed, without the dashes."""
 
     def __init__(self, name: str, message: str, *, hint: str | None = None) -> None:
-        """`hint` names the nearest one."""
+        """`hint` names the nearest option."""
         super().__init__(message, hint=hint)
         self.name = name
 
@@ -82,15 +82,13 @@ class OutputFolderError(UsageError):
 
 
 class OutputFolderLost(OutputFolderError):
-    """The results folder cannot be written any more in the middle of a run: nothing was asked
-    wrongly, the run has failed.
-    """
+    """The results folder became unwritable during a run. The request was right; the run failed."""
 
     exit_code = 4
 
 
 class EngineError(LoadgenError):
-    """The engine refused or failed a call in the middle of the work."""
+    """The engine refused or failed a call."""
 
     exit_code = 4
 
@@ -114,7 +112,7 @@ class VersionsMissing(BuildError):
 
 
 STALLED = "stalled"
-"""The step of a `RunError` about something that goes on and gets nowhere."""
+"""The step of a `RunError` about something that runs without progress."""
 
 
 class RunError(LoadgenError):
@@ -132,9 +130,9 @@ class RunError(LoadgenError):
         hint: str | None = None,
         detail: str | None = None,
     ) -> None:
-        """See `LoadgenError`; `role` is the failing role, `step` what was going on.
+        """See `LoadgenError`; `role` is the failing role, `step` the step at which it failed.
 
-        `stage` only where that is not the one that is told of last.
+        Give `stage` only if it is not the stage that was reported last.
         """
         super().__init__(message, hint=hint, detail=detail)
         self.role = role
@@ -163,7 +161,7 @@ class RoleDied(RunError):
 
 
 class DeadlineExceeded(RunError):
-    """Something that was waited for did not happen in time."""
+    """An expected event did not happen in time."""
 
 
 class LoadFailed(RunError):
@@ -171,23 +169,23 @@ class LoadFailed(RunError):
 
 
 class DiskFull(RunError):
-    """A disk of the run is about to be full; ended while there is room for what it must leave."""
+    """A disk of the run is nearly full; the run ends while its last files can still be written."""
 
 
 class OutputLost(LoadgenError):
-    """Standard output, which was all that a command was called for, cannot be written."""
+    """Standard output, the only purpose of a command, cannot be written."""
 
     exit_code = 5
 
 
 class ReaderGone(LoadgenError):
-    """Standard output has no reader: the command ends without a word, as SIGPIPE ends others."""
+    """Standard output has no reader: the command ends silently, as SIGPIPE would end it."""
 
     exit_code = 141
 
 
 class Interrupted(LoadgenError):
-    """A signal asked the run to stop."""
+    """A signal stops the run."""
 
     exit_code = 130
 
@@ -196,8 +194,8 @@ class Interrupted(LoadgenError):
 def cleaned_up(clean: Callable[[], object]) -> Iterator[None]:
     """Call `clean` at the end, however the work inside ends.
 
-    Why the work failed is what counts: a clean-up that fails after that is a note on the work's
-    error. After work that went well its failure is raised.
+    The work's own error counts: a clean-up that fails after it becomes a note on that error. After
+    successful work the clean-up's failure is raised.
     """
     try:
         yield

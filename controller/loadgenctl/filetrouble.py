@@ -1,4 +1,4 @@
-"""A failed file operation in words: which path, which folder is the cause, whose it is, what helps.
+"""A failed file operation in words: the path, the folder that is the cause, its owner, what helps.
 
 The only place that turns an `OSError` of a file into an error for a person.
 """
@@ -12,8 +12,8 @@ import shlex
 import stat
 from pathlib import Path
 
-from loadgenctl.cachedir import CACHE_VARIABLE, cache_dir
 from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.resources import CACHE_VARIABLE, cache_dir
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 _WITHOUT_PATH = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
@@ -21,12 +21,12 @@ _WITHOUT_PATH = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOME
 
 
 def is_file_error(error: OSError) -> bool:
-    """True if `file_error` can say what happened: the error names a path, or a limit."""
+    """True if `file_error` can explain the error: it names a path, or is a limit."""
     return error.filename is not None or error.errno in _WITHOUT_PATH
 
 
 def resolved(path: Path) -> Path:
-    """The absolute path without links; nothing need be there.
+    """The absolute path without links; it need not exist.
 
     Raises `OSError` or, before Python 3.13, `RuntimeError` for links that lead in a circle, which
     `Path.resolve` returns as they are since then. See `behind`.
@@ -41,7 +41,7 @@ def resolved(path: Path) -> Path:
 
 
 def behind(error: BaseException) -> OSError | None:
-    """The failed file operation that an exception is, or comes from; None for another one.
+    """The failed file operation that an exception is, or results from; else None.
 
     Before Python 3.13 `Path.resolve` raises `RuntimeError` for links that lead in a circle.
     """
@@ -76,8 +76,8 @@ def path_of(error: OSError) -> Path:
 
 
 def culprit(path: Path) -> Path:
-    """What denies access to `path`: the first folder on the way that this process may not enter,
-    the path itself, or the folder that holds it.
+    """What denies access to `path`: the first parent folder that this process may not enter, the
+    path itself, or the folder that contains it.
     """
     for folder in reversed(path.parents):
         if not os.access(folder, os.X_OK, effective_ids=True):
@@ -90,7 +90,7 @@ def culprit(path: Path) -> Path:
 
 
 def owner_of(path: Path) -> str:
-    """The owner's name, or `user 1234` for one without a name; not through a link."""
+    """The owner's name, or `user 1234` without one; links are not followed."""
     uid = path.lstat().st_uid
     return user_name(uid)
 
@@ -104,20 +104,20 @@ def user_name(uid: int) -> str:
 
 
 def hint_for(path: Path, *, cause: Path | None = None) -> str:
-    """What helps where `path` cannot be used because of the owner or mode of `cause`."""
+    """What to do where `path` cannot be used because of the owner or mode of `cause`."""
     cause = cause or culprit(path)
     cache = _cache()
     if cache is not None and path.is_relative_to(cache):
-        whole = cause.is_relative_to(cache) and cache.exists()
-        top = cache if whole and cache.stat().st_uid != os.geteuid() else cause
-        return f"name a cache of your own with {CACHE_VARIABLE}, or {_make_yours(top)}"
+        inside = cause.is_relative_to(cache) and cache.exists()
+        top = cache if inside and cache.stat().st_uid != os.geteuid() else cause
+        return f"name another cache with {CACHE_VARIABLE}, or {_make_yours(top)}"
     home = os.environ.get("HOME")
     if home and path.is_relative_to(home) and not _is_mine(Path(home)):
-        return f"set HOME to a folder of your own: {home} is not yours"
+        return f"set HOME to a folder that you own: {home} is not yours"
     if _is_mine(cause):
         return _make_yours(cause)
     # Not chown: the folder may be anything, such as another user's home.
-    return "choose a folder of your own, or have its owner give you access"
+    return "choose a folder that you own, or have its owner give you access"
 
 
 def _make_yours(folder: Path) -> str:
@@ -166,7 +166,7 @@ def _hint_of_limit(error: OSError) -> str | None:
         case errno.EMFILE:
             return "raise the limit of open files of this process: ulimit -n 4096"
         case errno.ENFILE:
-            return "too many files are open on this machine: end other programs"
+            return "too many files are open on this machine: stop other programs"
         case errno.EAGAIN | errno.ENOMEM:
             return "the machine or this user's limits (ulimit -u, -v) allow no more"
         case _:

@@ -1,8 +1,8 @@
-"""Taking credentials out of text that is shown or recorded: what was one reads `***`.
+"""Masking credentials in text that is shown or recorded: each becomes `***`.
 
-Two ways. Of an address everything between `://` and `@` goes, wherever it stands and whoever wrote
-it: every error's text passes through that. What is known to be secret (passwords and tokens of the
-site settings) goes by its value, from what builds print.
+In addresses, everything between `://` and `@` is masked, in any text; every error's text passes
+through that. Known secrets (passwords and tokens of the site settings) are masked by their value in
+what builds print.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from urllib.parse import quote, unquote
 MASK: Final = "***"
 
 _SCHEME: Final = r"(?:[A-Za-z][A-Za-z0-9+.-]{0,30}:?(?://|\\\\)|https?:[/\\])"
-"""Also without its colon or one slash, or with backslashes: slips of the hand.
-The length is bounded, so that a long word takes no time by the square."""
+"""Also without its colon or one slash, or with backslashes: typing errors.
+The length is bounded, so that a long word does not take quadratic time."""
 _ADDRESS: Final = re.compile(rf"(?P<scheme>{_SCHEME})(?P<rest>[^\s\"'<>|]*)")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+(?::\d*)?|\[[0-9A-Fa-f:.]+\](?::\d*)?")
 _SURE_HOST: Final = re.compile(
     r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b|localhost\b|\d+\.\d+\.\d+\.\d+\b|\[[0-9A-Fa-f:.]+\]"
 )
-"""What a path hardly has behind an `@`, as versions (`@v1.2.3`) and scopes (`@scope/name`) are."""
+"""What a path rarely has behind an `@`, unlike versions (`@v1.2.3`) and scopes (`@scope/name`)."""
 _SECRET_NAME: Final = re.compile(
     r"token|secret|passw|credential|auth|api_?key|private", re.IGNORECASE
 )
 _SHORTEST: Final = 6
-"""Characters; a shorter one would be found in words that tell nothing."""
+"""Characters; a shorter secret would also match harmless words."""
 
 
 def mask_addresses(text: str, mask: str = f"{MASK}@") -> str:
-    """`https://user:word@host/x` → `https://***@host/x`, wherever it stands in a text."""
+    """`https://user:word@host/x` → `https://***@host/x`, anywhere in a text."""
     if "@" not in text:
         return text
 
@@ -44,27 +44,27 @@ def mask_addresses(text: str, mask: str = f"{MASK}@") -> str:
 
 
 def mask_address(text: str) -> str:
-    """The same for a text that is one address as it was typed, well-formed or not."""
+    """The same for a text that is a single address as typed, well-formed or not."""
     head, at, host = text.rpartition("@")
     scheme = re.match(_SCHEME, head)
     return f"{scheme[0] if scheme else ''}{MASK}@{host}" if at else text
 
 
 def mask_before(rest: str, mask: str) -> str:
-    """What comes behind an address's `//`, with `mask` in place of user and password."""
+    """The part of an address behind `//`, with `mask` in place of user and password."""
     length = userinfo_length(rest)
     return mask + rest[length:] if length else rest
 
 
 def userinfo_length(rest: str) -> int:
-    """How much of what comes behind an address's `//` is user and password, with their `@`.
+    """Length of user and password, with their `@`, in the part of an address behind `//`.
 
-    A password may hold `/`, `?`, `#` and `@` as they are, and a path may hold `@`: in doubt it is
-    the password. 0 without any.
+    A password may contain `/`, `?`, `#` and `@` unescaped, and a path may contain `@`: in doubt it
+    is the password. 0 without credentials.
     """
     head = re.split("[/?#]", rest, maxsplit=1)[0]
     end = rest.rfind("@") + 1
-    # `user:12/34@host` looks like a host and a port, which have a dot in most cases.
+    # `user:12/34@host` looks like a host and a port; most hosts have a dot.
     sure = "." in head or ":" not in head or head.startswith(("localhost", "["))
     is_host = _HOST.fullmatch(head) is not None and sure
     return 0 if is_host and not _SURE_HOST.match(rest, end) else end
@@ -72,20 +72,20 @@ def userinfo_length(rest: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Takes certain secrets, and whatever addresses hold, out of texts."""
+    """Masks given secrets, and the credentials in addresses."""
 
     secrets: tuple[str, ...] = ()
-    """The longest first, so that one within another leaves nothing of it."""
+    """The longest first: one secret may be part of another."""
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
+        """The masked text."""
         for secret in self.secrets:
             text = text.replace(secret, MASK)
         return mask_addresses(text)
 
 
 def mask_of(addresses: Iterable[str | None], variables: Mapping[str, str]) -> Mask:
-    """Hides what addresses hold before their `@`, and variables that are secrets by their name."""
+    """Mask the credentials of addresses, and variables whose name says that they are secret."""
     found: set[str] = set()
     for address in (*addresses, *variables.values()):
         found.update(_credentials(address or ""))
@@ -94,7 +94,7 @@ def mask_of(addresses: Iterable[str | None], variables: Mapping[str, str]) -> Ma
 
 
 def _credentials(address: str) -> Iterator[str]:
-    """The password, or what stands alone in its place, as written, as sent and as encoded."""
+    """The password, or the user without one: as written, as sent and as encoded."""
     scheme, separator, rest = address.partition("://")
     # A proxy may be written without a scheme.
     rest = rest if separator else scheme

@@ -15,13 +15,13 @@ class ResolvedRevision:
     family: str
     """`agoric` or `sim`."""
     requested: str
-    """What the person typed."""
+    """As typed."""
     commit: str | None
     """Full commit id; None for a directory that is not a git checkout."""
     commit_time: int | None
     """Committer time in seconds since the epoch; None when unknown."""
     content_id: str
-    """What a build is cached by: the commit, or a hash of the tree."""
+    """Key of the build's cache: the commit, or a hash of the tree."""
     repository: str
     """Where it comes from: a URL or a path, without credentials."""
     dirty: bool = False
@@ -46,16 +46,16 @@ class StageSpec:
     load: Mapping[str, Any] | None = None
     """Load config as PUT to the load service; None where nothing is configured."""
     cycles: int | None = None
-    """End the stage's load after so many finished cycles."""
+    """End the stage's load after this number of finished cycles."""
     prepare: tuple[str, ...] = ()
-    """Tasks of later stages that a chain-only stage makes ready, so that those stages are alike."""
+    """Tasks of later stages that a chain-only stage prepares, so that those stages are alike."""
     load_duration_s: float | None = None
     """From the beginning of the load; None: the stage ends after `duration_s`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a role's container may use; None is unlimited."""
+    """Limits of a role's container; None is unlimited."""
 
     cpus: float | None = None
     memory_bytes: int | None = None
@@ -63,7 +63,7 @@ class Limits:
 
 
 RELAYED = 10_000
-"""What is added to a role's port for the one at which its pod's relay listens."""
+"""Added to a role's port, it is the port at which the pod's relay listens."""
 HIGHEST_PORT = 65535 - RELAYED
 
 
@@ -81,7 +81,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class TrustPoint:
-    """A block that a light client takes for true: where state-sync begins."""
+    """A block that a light client trusts: where state-sync begins."""
 
     height: int
     block_hash: str
@@ -90,11 +90,11 @@ class TrustPoint:
 
 @dataclass(frozen=True, slots=True)
 class ChainNetwork:
-    """A chain that others run, as its origin describes it; every value was checked."""
+    """A chain that others run, as its origin describes it; every value is checked."""
 
     chain_id: str
     identity: str
-    """What clients know the chain by: hexadecimal SHA-256 of its genesis."""
+    """Identifies the chain for clients: hexadecimal SHA-256 of its genesis."""
     peers: tuple[str, ...]
     """`NODE-ID@HOST:PORT`."""
     seeds: tuple[str, ...]
@@ -123,11 +123,11 @@ class Command:
     timeout: float | None = None
     """Seconds a one-shot command may take; None for a role's main process."""
     label: str = ""
-    """What a person would call it, for progress and errors."""
+    """Its name in progress lines and errors."""
 
 
 NAMED = "network:"
-"""What stands before the name of an engine's network, see `RoleSpec.network`."""
+"""Prefix of the name of an engine's network, see `RoleSpec.network`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +161,11 @@ class RoleSpec:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """Everything a run will do, decided before anything is done."""
+    """Everything a run will do, decided before it begins."""
 
     sdk: str
     revision: str | None
-    """Revision as asked; None with `source_dir` or for the bundled simulated SDK."""
+    """The requested revision; None with `source_dir` or for the bundled simulated SDK."""
     repository: str | None
     source_dir: Path | None
     profile: str
@@ -195,22 +195,22 @@ class RunPlan:
     stalled; `provision`: time limit of a network to provision the client.
     """
     checkout: bool = False
-    """`source_dir` is empty: the revision is checked out and built there, and stays."""
+    """`source_dir` is empty: the revision is checked out and built there, and kept."""
     disk_needed: int | None = None
-    """Bytes that must be free before anything is made; None: by an estimate."""
+    """Bytes that must be free before the run begins; None: estimated."""
     disk_reserve: int = 256 * 1024 * 1024
-    """Bytes that stay free: a stage that would use them is ended."""
+    """Bytes that stay free: a stage that would use them ends."""
     by_hand: bool = False
-    """One stage that a person drives: no load is due, and an interrupt is its good end."""
+    """One stage that a person drives: no load is required, and an interrupt is a normal end."""
     origin: str | None = None
     """Where the network that the chain node follows is described: a URL or an absolute path; None
-    for a chain of its own.
+    for a chain of the run itself.
     """
     monitor: bool = True
     """False: no chain node runs, only client and load."""
     state_sync: bool = False
     provision_command: str | None = None
-    """Shell command of this machine that has a network provision the client."""
+    """Shell command of this machine that makes a network provision the client."""
     network: str | None = None
     """The engine's network that the pod joins, so that other runs' pods reach it."""
     traces: tuple[str, ...] = ()

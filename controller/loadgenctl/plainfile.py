@@ -1,10 +1,10 @@
-"""Opening files in folders that others write to, too: plain files only, never through a link.
+"""Opening files in folders that others also write to: plain files only, never through a link.
 
 Roles write to a run's shared and state folders, and a results folder may come from anywhere. A link
-there would have this process read or write a file of the machine, a pipe would hold it for ever.
+there could lead to any file of the machine; a pipe would block this process for ever.
 
-A file of a role is named by a `RolePath`, whose folders are opened one by one: a link in the place
-of any of them is refused, also when a role puts it there at the last moment.
+A file of a role is named by a `RolePath`, whose folders are opened one by one: a link in place of
+any of them is refused, even if a role puts it there at the last moment.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _THROUGH = "reached through a symbolic link"
 
 
 class NotPlainError(OSError):
-    """Something else is where a file should be: a link, a pipe, a folder, too large a file."""
+    """There is no plain file, but a link, a pipe, a folder, or a file that is too large."""
 
     def __init__(self, path: Path, what: str) -> None:
-        """`what` it is, for a person."""
+        """`what` there is, for messages."""
         super().__init__(errno.EINVAL, f"it is {what}, not a plain file", str(path))
 
 
 @dataclass(frozen=True, slots=True)
 class RolePath:
-    """A file or folder that a role makes, below a folder that roles write to."""
+    """A file or folder made by a role, below a folder that roles write to."""
 
     folder: Path
-    """Roles change what is in it, and cannot replace it."""
+    """Roles change its content, but cannot replace it."""
     below: PurePosixPath
-    """Where it is in there: relative, without `..`."""
+    """The path in that folder: relative, without `..`."""
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a path that leads out of the folder by its name."""
+        """Raise `ValueError` for a path that leads out of the folder."""
         if self.below.is_absolute() or ".." in self.below.parts or not self.below.parts:
             raise ValueError(f"{self.below} does not name something below a folder")
 
@@ -56,18 +56,18 @@ class RolePath:
         return str(self._path)
 
     def open(self, *, buffering: int = -1) -> BinaryIO:
-        """Open for reading. Raises as `open_plain`, also for a file with a second name."""
+        """Open for reading. Raises as `open_plain`, and for a file with a second name."""
         return os.fdopen(self._open_alone(os.O_RDONLY), "rb", buffering)
 
     def write(self, content: bytes) -> None:
-        """Make the file, or replace its content. Raises as `open`."""
+        """Create the file, or replace its content. Raises as `open`."""
         with os.fdopen(self._open_alone(os.O_WRONLY | os.O_CREAT), "wb") as stream:
-            # Cut only when it is known to be a plain file of its own.
+            # Truncated only once it is known to be a plain file without a second name.
             stream.truncate(0)
             stream.write(content)
 
     def read(self, most: int) -> bytes:
-        """The whole content. Raises as `open`, also for more than `most` bytes."""
+        """The complete content. Raises as `open`, and for more than `most` bytes."""
         with self.open() as stream:
             data = stream.read(most + 1)
         if len(data) > most:
@@ -75,7 +75,7 @@ class RolePath:
         return data
 
     def stat(self) -> os.stat_result:
-        """Of itself, never of what a link leads to. Raises `OSError`."""
+        """Its own status, never that of a link's target. Raises `OSError`."""
         with self._parent() as parent:
             return os.stat(self.name, dir_fd=parent, follow_symlinks=False)
 
@@ -98,7 +98,7 @@ class RolePath:
 
     @contextmanager
     def opened_folder(self) -> Iterator[int]:
-        """A descriptor of the folder that it is. Raises `OSError`."""
+        """A descriptor of the folder. Raises `OSError`."""
         with self._parent() as parent:
             descriptor = _open_folder(self._path, self.name, parent)
         try:
@@ -109,12 +109,12 @@ class RolePath:
     def move(self, target: Path) -> list[str]:
         """Move it to `target`, which no role can write to and which is on the same file system.
 
-        Returns what was removed because it is neither a plain file nor a folder: names below a
-        folder. Raises `OSError`; what is itself no file or folder is removed, too.
+        Returns the names below a folder that were removed because they are neither plain files nor
+        folders. Raises `OSError`; a target that is neither is removed, too.
         """
         with self._parent() as parent:
             os.rename(self.name, target, src_dir_fd=parent)
-        # Looked at only now: before, a role could have put something else in its place.
+        # Checked only now: before the move, a role could have replaced it.
         mode = target.lstat()
         if stat.S_ISDIR(mode.st_mode):
             return _remove_others(target)
@@ -151,15 +151,15 @@ class RolePath:
 
 
 def open_plain(path: Path | RolePath, *, buffering: int = -1) -> BinaryIO:
-    """Open for reading. Raises `NotPlainError`, `OSError`; never waits for a pipe's other end."""
+    """Open for reading. Raises `NotPlainError`, `OSError`; never waits for a pipe."""
     if isinstance(path, RolePath):
         return path.open(buffering=buffering)
     return os.fdopen(_open(path, os.O_RDONLY), "rb", buffering)
 
 
 def write_plain(path: Path, *, append: bool = False) -> BinaryIO:
-    """Make the file, or open it to be written anew (or on). Raises `NotPlainError`, `OSError`."""
-    # Cut only when it is known to be a plain file.
+    """Create or truncate the file, or append to it. Raises `NotPlainError`, `OSError`."""
+    # Truncated only once it is known to be a plain file.
     descriptor = _open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else 0))
     if not append:
         os.ftruncate(descriptor, 0)
@@ -167,12 +167,12 @@ def write_plain(path: Path, *, append: bool = False) -> BinaryIO:
 
 
 def kind_of(path: Path) -> str:
-    """What is there in place of a plain file, for a person."""
+    """What there is in place of a plain file, for messages."""
     return _what(path, None)
 
 
 def require_inside(path: Path, folder: Path) -> None:
-    """Raise `NotPlainError` if a link stands between `folder` and `path`, which lies below it."""
+    """Raise `NotPlainError` for a link between `folder` and `path`, which is below it."""
     if path.resolve() != folder.resolve() / path.relative_to(folder):
         raise NotPlainError(path, _THROUGH)
 
@@ -180,7 +180,7 @@ def require_inside(path: Path, folder: Path) -> None:
 def _open(path: Path, flags: int, parent: int | None = None) -> int:
     name = path if parent is None else path.name
     try:
-        # Without O_NONBLOCK a pipe would be waited for; plain files do not heed it.
+        # Without O_NONBLOCK the open waits for a pipe's other end; plain files ignore the flag.
         descriptor = os.open(
             name,
             flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY,
@@ -214,7 +214,7 @@ def _open_folder(path: Path, name: str, parent: int) -> int:
 
 
 def _remove_others(top: Path) -> list[str]:
-    """Remove what is neither a plain file nor a folder from a tree that is ours by now."""
+    """Remove what is neither a plain file nor a folder from a tree that roles cannot write to."""
     removed = []
     for folder, names, files, descriptor in os.fwalk(top, onerror=_unless_gone):
         for name in (*names, *files):
@@ -226,7 +226,7 @@ def _remove_others(top: Path) -> list[str]:
 
 
 def _unless_gone(error: OSError) -> None:
-    """What was removed as a link is not entered; a folder that cannot be entered is an error."""
+    """A link that was removed is not entered; a folder that cannot be entered is an error."""
     if not isinstance(error, FileNotFoundError):
         raise error
 

@@ -1,4 +1,4 @@
-"""The only user of subprocess: run to the end, or start and shut down gracefully."""
+"""The only user of subprocess: run commands to their end, or start and stop them."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ _KEPT: Final = frozenset(
         # The encoding of file names, which parent and child must share.
         "PYTHONCOERCECLOCALE",
         "PYTHONUTF8",
-        # Where this Python looks for what the person installed.
+        # Where this Python finds what the person installed.
         "PYTHONNOUSERSITE",
         "PYTHONUSERBASE",
-        # What is written beside the modules, and what a stuck process prints.
+        # What is written beside the modules, and what a hanging process prints.
         "PYTHONDONTWRITEBYTECODE",
         "PYTHONFAULTHANDLER",
         "PYTHONPYCACHEPREFIX",
     }
 )
-"""Variables of Python that a child of ours inherits."""
+"""Python's variables that a Python child process inherits."""
 
 
 def own_python(module: str, *arguments: str, interpreter: str = INTERPRETER) -> tuple[str, ...]:
-    """The command line of a Python process of our own: `python -m MODULE ARGUMENTS`.
+    """The command line of one of loadgenctl's own Python processes: `python -m MODULE ARGUMENTS`.
 
-    Every such process is started with it. -P: a file in the current folder that has the name of a
-    module is not imported. `own_environment` does the rest.
+    All of them are started this way. -P: a file in the current folder that has the name of a module
+    is not imported. `own_environment` does the rest.
     """
     return (interpreter, "-P", "-m", module, *arguments)
 
 
 def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` for a Python process of our own, which other projects' settings do not change.
+    """`environment` for loadgenctl's own Python processes, without other projects' settings.
 
-    PYTHONPATH would add foreign modules, PYTHONIOENCODING would change what is written into our
-    files, PYTHONSAFEPATH would hide the modules beside a script. PYTHONPATH stays only as far as it
-    names the folder that loadgenctl itself is imported from.
+    PYTHONPATH would add foreign modules, PYTHONIOENCODING would change the encoding of files,
+    PYTHONSAFEPATH would hide the modules beside a script. Of PYTHONPATH only the folder is kept
+    from which loadgenctl itself is imported.
     """
     kept = {
         name: value
@@ -88,7 +88,7 @@ class Completed:
 
 
 class Runner:
-    """Runs commands; a seam, so that tests give a fake one."""
+    """Runs commands; a seam for tests."""
 
     def run(
         self,
@@ -99,26 +99,19 @@ class Runner:
         stdin: bytes | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        """Run to the end. `env` is added to the environment. `UsageError` if the program is not
-        there, `DeadlineExceeded` if it takes longer than `timeout` seconds.
+        """Run to the end; `env` is added to the environment.
 
-        It runs in a session of its own: a terminal's Ctrl-C reaches this process alone, which
-        decides what becomes of the command, and ends all of it if it does not wait for the end.
+        The command has its own session: a terminal's Ctrl-C reaches only this process, which stops
+        the command's process group if it does not wait for the end. Raises `UsageError` if the
+        program is not installed, `DeadlineExceeded` if it takes longer than `timeout` seconds.
         """
-        try:
-            child = subprocess.Popen(  # noqa: S603 - argv lists only, never a shell
-                list(argv),
-                cwd=cwd,
-                env=_environment(argv, env),
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise UsageError(
-                f"the program {argv[0]!r} is not installed", hint=f"install {argv[0]} and try again"
-            ) from error
+        child = _popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         with child:
             try:
                 stdout, stderr = child.communicate(stdin, timeout)
@@ -140,21 +133,8 @@ class Runner:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> int:
-        """Run to the end, handing over each line of output as it comes; the exit code."""
-        try:
-            child = subprocess.Popen(  # noqa: S603
-                list(argv),
-                cwd=cwd,
-                env=_environment(argv, env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise UsageError(
-                f"the program {argv[0]!r} is not installed", hint=f"install {argv[0]} and try again"
-            ) from error
+        """Run to the end, passing on each line of output at once; the exit code."""
+        child = _popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         with child:
             try:
                 for line in child.stdout or ():
@@ -167,9 +147,9 @@ class Runner:
     def begin(
         self, argv: Sequence[str], output: Path, *, keep_open: Sequence[int] = ()
     ) -> Background:
-        """Start in a session of its own; what it says is added to the file `output`.
+        """Start in its own session; both outputs are appended to the file `output`.
 
-        A file, not a pipe: should this process die, the command goes on undisturbed. `keep_open`
+        A file, not a pipe: if this process dies, the command continues undisturbed. `keep_open`
         are descriptors that the command inherits. Raises `OSError`.
         """
         with output.open("ab") as stream:
@@ -186,11 +166,11 @@ class Runner:
             )
 
     def start(self, argv: Sequence[str]) -> Child:
-        """Start in the background, in a group of its own."""
+        """Start in the background, in its own process group."""
         return self._start(argv, stdin=subprocess.DEVNULL)
 
     def start_held(self, argv: Sequence[str]) -> Child:
-        """The same with a standard input that ends when this process does, whatever ends it.
+        """The same with a standard input that ends when this process ends for any reason.
 
         Raises `OSError`.
         """
@@ -209,8 +189,33 @@ class Runner:
         )
 
 
+def _popen(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    stderr: int,
+) -> subprocess.Popen[bytes]:
+    """Start with a pipe for the output. Raises `UsageError` if the program is not installed."""
+    try:
+        return subprocess.Popen(  # noqa: S603 - argv lists only, never a shell
+            list(argv),
+            cwd=cwd,
+            env=_environment(argv, env),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the program {argv[0]!r} is not installed", hint=f"install {argv[0]} and try again"
+        ) from error
+
+
 class Child:
-    """A command in the background; it says nothing but errors."""
+    """A command in the background; only its standard error is read."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """See `Runner.start`."""
@@ -222,9 +227,9 @@ class Child:
         return self._process.poll() is None
 
     def finish(self, timeout: float) -> str | None:
-        """Wait for its end: None if all went well, else the last line of what it said.
+        """Wait for its end: None after success, else the last line of its standard error.
 
-        A command that takes longer than `timeout` seconds is ended.
+        A command that takes longer than `timeout` seconds is stopped.
         """
         try:
             _, stderr = self._process.communicate(timeout=timeout)
@@ -237,7 +242,7 @@ class Child:
         return "".join(last) or f"exit code {self._process.returncode}"
 
     def end(self) -> None:
-        """End it if it still runs."""
+        """Stop it if it still runs."""
         shut_down(self._process, grace=1.0)
         for stream in (self._process.stdin, self._process.stderr):
             if stream is not None:
@@ -245,22 +250,20 @@ class Child:
 
 
 class Background:
-    """A command that goes on for long; see `Runner.begin`."""
+    """A long-running command; see `Runner.begin`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """See `Runner.begin`."""
         self._process = process
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; one that has ended is left alone. May be called while it is waited for,
-        by a signal handler.
-        """
+        """Send it a signal, unless it has ended. A signal handler may call this during `wait`."""
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """Wait for its end, however long: its exit code, 128 + N if signal N ended it.
+        """Wait for its end without a limit: its exit code, 128 + N if signal N ended it.
 
-        Whatever is raised while waiting ends it.
+        An exception during the wait stops it.
         """
         with self._process as process:
             try:
@@ -272,7 +275,7 @@ class Background:
 
 
 class Job:
-    """A process whose maker waits for it together with others; see `begin_job`."""
+    """A process that is waited for together with others; see `begin_job`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """See `begin_job`."""
@@ -293,10 +296,10 @@ def begin_job(
     output: int,
     prepare: Callable[[], None] | None = None,
 ) -> Job:
-    """Start in a session of its own, both outputs into one file descriptor, nothing to read.
+    """Start in its own session, without input, both outputs into one file descriptor.
 
-    `env` is the whole environment. `prepare` runs in the child before the program: only a process
-    without threads may give one. Raises `OSError` when the program or the folder is not there.
+    `env` is the complete environment. `prepare` runs in the child before the program: only a
+    process without threads may pass one. Raises `OSError` if program or folder is missing.
     """
     return Job(
         subprocess.Popen(  # noqa: S603 - no shell
@@ -313,10 +316,10 @@ def begin_job(
 
 
 def spawn_session(argv: Sequence[str], *, env: Mapping[str, str], output: int, errors: Path) -> int:
-    """Start a program that may outlive this one, in a session of its own; its pid.
+    """Start a program that may outlive this one, in its own session, without input; its pid.
 
-    Its standard output is the file descriptor, its errors are appended to the file, and there is
-    nothing to read. Whoever stays has to `reap` it. Raises `OSError`.
+    Its standard output is the file descriptor, its errors are appended to the file. A parent that
+    outlives it has to `reap` it. Raises `OSError`.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
@@ -333,15 +336,15 @@ def spawn_session(argv: Sequence[str], *, env: Mapping[str, str], output: int, e
 
 
 def reap(pid: int) -> bool:
-    """True if a child that `spawn_session` started has ended; it is then no zombie any more."""
-    # Reaped already, by another thread or in an earlier call: ended all the same.
+    """True if a child of `spawn_session` has ended; it is then no longer a zombie."""
+    # Reaped already, by another thread or in an earlier call: it has ended.
     with suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     return True
 
 
 def shut_down(child: subprocess.Popen[bytes], *, grace: float = 10.0) -> int:
-    """Interrupt, then terminate, then kill the child's whole process group; its exit code."""
+    """Interrupt, then terminate, then kill the child's process group; its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if child.poll() is not None:
             return child.returncode

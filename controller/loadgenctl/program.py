@@ -1,6 +1,6 @@
-"""How this program is called here: the commands that hints show can be typed as they are shown.
+"""The command that starts this program here, so that hints show commands as they can be typed.
 
-From a checkout it is `bin/loadgenctl`, from a virtual environment that is not active a path.
+From a checkout it is `bin/loadgenctl`, from an inactive virtual environment a path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 NAME: Final = "loadgenctl"
 VARIABLE: Final = "LOADGENCTL_PROGRAM"
-"""Set by the scripts in `bin/`: the program behind them is called by another path than they are."""
+"""Set by the scripts in `bin/`, which call the program by another path than their own."""
 COMMANDS: Final = (
     *("clean", "compose", "daily", "image", "list", "load", "options", "queue", "regen", "run"),
     *("sdk", "slog", "stats", "top", "up"),
@@ -27,9 +27,9 @@ _COMMAND: Final = re.compile(rf"(?<![\w./-]){NAME}(?= (?:{'|'.join(COMMANDS)})\b
 
 
 def program_name(called: str | None = None, environ: Mapping[str, str] | None = None) -> str:
-    """What to type for `loadgenctl`, quoted for a shell.
+    """The command for `loadgenctl` on this machine, quoted for a shell.
 
-    `called` is the path of what runs, `environ` the environment; this process's unless given.
+    `called` is the path of the program, `environ` the environment; by default of this process.
     """
     called = sys.argv[0] if called is None else called
     environ = os.environ if environ is None else environ
@@ -45,5 +45,5 @@ def program_name(called: str | None = None, environ: Mapping[str, str] | None = 
 
 
 def as_called(text: str) -> str:
-    """A text with every command in it (`loadgenctl run …`) as it is to be typed here."""
+    """A text with every command in it (`loadgenctl run …`) as it can be typed here."""
     return _COMMAND.sub(lambda _: program_name(), text)

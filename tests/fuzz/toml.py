@@ -8,9 +8,9 @@ from tests.fuzz import mutate
 from tests.fuzz.target import Target, folder
 from tests.hostile import corpus
 
+from loadgenctl.building.site import parse_site
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.settings import load_file, merge, rows
-from loadgenctl.site import parse_site
 
 _SANE: Final = """[run]
 stages = 3
@@ -79,5 +79,5 @@ TARGET: Final = Target(
     one_input,
     seeds,
     _mutate,
-    ("loadgenctl.plan", "loadgenctl.site", "tomllib"),
+    ("loadgenctl.plan", "loadgenctl.building.site", "tomllib"),
 )

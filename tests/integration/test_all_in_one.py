@@ -150,7 +150,7 @@ def test_what_is_there_is_used_until_a_stop_and_no_zombie_stays(box: Box, filled
         (("--stagse", "1"), "did you mean --stages?"),
         (("--engine", "docker"), "no Docker engine answers"),
         (("--sdk", "agoric"), "is not the Agoric SDK"),
-        (("--revision", "second"), "and second was asked for"),
+        (("--revision", "second"), "but the requested revision is second"),
     ],
 )
 def test_mistakes_are_told(

@@ -14,6 +14,7 @@ from tests.docker_support import SUITE, DockerUnderTest
 from tests.registry import Registry
 from tests.waiting import eventually
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import BuildError, Interrupted, UsageError
 from loadgenctl.images import ImageStore
@@ -22,7 +23,6 @@ from loadgenctl.images.bootstrap import Bootstrap
 from loadgenctl.images.build import image_document
 from loadgenctl.process import Runner
 from loadgenctl.sdks.base import ImageRecipe
-from loadgenctl.site import SiteSettings
 
 pytestmark = pytest.mark.docker
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.docker_support import DockerUnderTest
 
+from loadgenctl.building.builder import Builder, SdkBuild
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels
 from loadgenctl.engines.docker import DockerEngine
@@ -20,7 +21,6 @@ from loadgenctl.errors import BuildError
 from loadgenctl.model import Command, Mount, ResolvedRevision
 from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
-from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.cache import SdkCache
@@ -65,6 +65,9 @@ class Workshop:
 
     def resolve(self) -> ResolvedRevision:
         return self.source().resolve(SourceRequest("agoric", "main", URL))
+
+    def what(self, recipe: BuildRecipe) -> SdkBuild:
+        return SdkBuild(self.source(), self.resolve(), recipe, self.image)
 
     def builder(self, on_step: Callable[[str], None] = lambda _text: None) -> Builder:
         return Builder(
@@ -115,7 +118,7 @@ def test_it_is_built_once_and_found_again(workshop: Workshop) -> None:
     steps: list[str] = []
     builder = replace(workshop.builder(steps.append), on_line=lines.append)
     resolved = workshop.resolve()
-    tree = builder.build(workshop.source(), resolved, RECIPE, workshop.image, workshop.log)
+    tree = builder.build(workshop.what(RECIPE), workshop.log)
 
     assert (tree / "built.txt").read_text() == "what it is made of\n"
     assert (tree / "user.txt").read_text().strip() == USER.partition(":")[0]
@@ -128,9 +131,7 @@ def test_it_is_built_once_and_found_again(workshop: Workshop) -> None:
     assert set(record["durations"]) == {"checkout", "count", "compile", "check"}
     assert workshop.containers() == []
 
-    again = workshop.builder().build(
-        workshop.source(), workshop.resolve(), RECIPE, workshop.image, workshop.log
-    )
+    again = workshop.builder().build(workshop.what(RECIPE), workshop.log)
     assert again == tree
     builds = workshop.package_cache / "builds"
     assert len(builds.read_text().splitlines()) == 1
@@ -140,9 +141,7 @@ def test_a_failing_step(workshop: Workshop) -> None:
     script = "for n in $(seq 100); do echo $n; echo no rule for $n >&2; done; exit 5"
     recipe = BuildRecipe(steps=(shell("compile", script), shell("never", "touch /src/reached")))
     with pytest.raises(BuildError) as caught:
-        workshop.builder().build(
-            workshop.source(), workshop.resolve(), recipe, workshop.image, workshop.log
-        )
+        workshop.builder().build(workshop.what(recipe), workshop.log)
     assert caught.value.exit_code == 3
     assert "'compile' failed with exit code 5" in caught.value.message
     said = [text for n in range(1, 101) for text in (f"{n}", f"no rule for {n}")]
@@ -162,7 +161,7 @@ def test_an_interrupt_leaves_nothing(workshop: Workshop) -> None:
     builder = replace(workshop.builder(), on_line=lambda _line: begun.set(), check=interrupted)
     recipe = BuildRecipe(steps=(shell("endless", "echo begun; sleep 1000"),))
     with pytest.raises(KeyboardInterrupt):
-        builder.build(workshop.source(), workshop.resolve(), recipe, workshop.image, workshop.log)
+        builder.build(workshop.what(recipe), workshop.log)
     assert workshop.containers() == []
     assert [p.name for p in (workshop.root / "cache" / "sdk").iterdir()] == [".locks"]
 
@@ -183,9 +182,7 @@ def test_two_builds_of_one_revision_make_one(workshop: Workshop) -> None:
 
     def build(number: int) -> Path:
         log = workshop.root / f"{number}.log"
-        return workshop.builder(on_step).build(
-            workshop.source(), resolved, recipe, workshop.image, log
-        )
+        return workshop.builder(on_step).build(workshop.what(recipe), log)
 
     packages.mkdir(parents=True)
     with ThreadPoolExecutor(2) as pool:

@@ -179,7 +179,7 @@ def test_no_two_parts_of_the_chain_write_one_trace(
 
 
 def test_older_revisions_lack_what_came_later() -> None:
-    features = eras.load_features(resources.images("sdk", "eras.toml"))
+    features = eras.load(resources.images("sdk", "eras.toml")).features
     assert {feature.name for feature in features} == {
         "xsnap",
         "swingstore",
@@ -213,4 +213,4 @@ def test_a_damaged_table_is_told(tmp_path: Path) -> None:
     table = tmp_path / "eras.toml"
     table.write_text("[[feature]]\nname = 1\n")
     with pytest.raises(Exception, match="cannot read the table"):
-        eras.load_features(table)
+        eras.load(table)

@@ -8,11 +8,11 @@ import pytest
 from tests.unit.test_sdks_agoric import ERAS, Tree, of_era
 
 from loadgenctl import resources
-from loadgenctl.sdks import agoric_build, agoric_tree
+from loadgenctl.sdks import agoric_build, eras
 from loadgenctl.sdks.base import RoleContext
 
 ERA_NAMES = [era.name for era in ERAS]
-RELEASES = agoric_tree.load_releases(resources.images("sdk", "eras.toml"))
+RELEASES = eras.load(resources.images("sdk", "eras.toml")).releases
 # As chains print it: fa7ff5e55e in 2021, agoric-upgrade-21 in 2025.
 BEGIN = b"2026-11-28T03:45:53.220Z block-manager: block 1 begin"
 COMMIT = b"2026-11-28T03:45:59.113Z block-manager: block 1 commit"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from loadgenctl.building.site import SiteBuilder, SiteMount, SiteSettings
 from loadgenctl.cli.wiring import keep_gitconfig, local_build_settings
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.model import Mount
-from loadgenctl.site import GitRewrite, SiteSettings
 
 
 def test_paths_are_those_of_this_machine(tmp_path: Path) -> None:
@@ -18,8 +18,8 @@ def test_paths_are_those_of_this_machine(tmp_path: Path) -> None:
     site = SiteSettings(
         ca_bundle=bundle,
         npm_registry="https://npm.example.test",
-        git=(GitRewrite("https://git.example.test/sdk", "/mirrors/sdk"),),
-        builder_environment={"GOFLAGS": "-mod=mod"},
+        git={"https://git.example.test/sdk": "/mirrors/sdk"},
+        builder=SiteBuilder({"GOFLAGS": "-mod=mod"}),
     )
     env, mounts = local_build_settings(site, homes)
     (home,) = homes.iterdir()
@@ -49,9 +49,10 @@ def test_a_mount_has_to_be_there_already(tmp_path: Path) -> None:
     there, link = tmp_path / "there", tmp_path / "link"
     there.mkdir()
     link.symlink_to(there)
-    local_build_settings(SiteSettings(extra_mounts=(Mount(str(there), str(link)),)), tmp_path / "h")
+    mounts = SiteBuilder(mounts=(SiteMount(there, str(link)),))
+    local_build_settings(SiteSettings(builder=mounts), tmp_path / "h")
     for target in (tmp_path / "nowhere", tmp_path):
-        site = SiteSettings(extra_mounts=(Mount(str(there), str(target)),))
+        site = SiteSettings(builder=SiteBuilder(mounts=(SiteMount(there, str(target)),)))
         with pytest.raises(UsageError) as caught:
             local_build_settings(site, tmp_path / "h")
         assert f"{there} is not at {target}" in caught.value.message

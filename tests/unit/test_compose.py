@@ -264,7 +264,7 @@ def test_a_checkout_of_one_s_own_is_mounted_as_it_is(bench: Bench, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "era", eras.load(resources.images("sdk", "eras.toml")), ids=lambda era: era.name
+    "era", eras.load(resources.images("sdk", "eras.toml")).eras, ids=lambda era: era.name
 )
 def test_the_real_sdk_s_recipes_can_be_said(era: eras.Era, tmp_path: Path) -> None:
     family = agoric.AgoricSdk(era)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from tests.unit.shell import Shell
 
-from loadgenctl.cachedir import cache_dir
 from loadgenctl.engines.local_registry import Registry
 from loadgenctl.errors import EngineUnavailable, UsageError
 from loadgenctl.filetrouble import culprit, file_error, is_file_error, user_name
+from loadgenctl.resources import cache_dir
 
 CACHE_COMMANDS = (
     ("clean", "--engine", "local"),

@@ -12,12 +12,12 @@ from docker.errors import APIError
 from requests import Response
 from tests.fakes import Call, FakeRunner
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError
 from loadgenctl.images.bootstrap import Bootstrap
 from loadgenctl.images.build import BuildOutput, build_image
 from loadgenctl.images.context import BuildContext
 from loadgenctl.masking import Mask
-from loadgenctl.site import SiteSettings
 
 
 def test_output_becomes_whole_lines() -> None:

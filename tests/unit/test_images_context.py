@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError
 from loadgenctl.images import apt
 from loadgenctl.images.context import DOCKERFILE, BuildContext, ContextFile, make_context
 from loadgenctl.sdks.base import ImageRecipe
-from loadgenctl.site import SiteSettings
 
 BASE = "loadgenctl/base:bullseye"
 

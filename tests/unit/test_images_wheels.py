@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from tests.fakes import Call, FakeRunner
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError
 from loadgenctl.images.wheels import fetch_wheels
 from loadgenctl.process import own_python
-from loadgenctl.site import SiteSettings
 
 
 def download(call: Call) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgenctl.building.site import parse_site
 from loadgenctl.errors import BuildError, LoadgenError, RoleDied, UsageError
 from loadgenctl.masking import MASK, Mask, mask_address, mask_addresses, mask_of
-from loadgenctl.origins import origin_of
-from loadgenctl.site import parse_site
 from loadgenctl.sources.giturl import parse_repository, without_credentials
+from loadgenctl.urls import origin_of
 
 SECRET = "s3cr3t-Value"
 

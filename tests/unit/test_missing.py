@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadgenctl.missing import Missing, missing_versions, settings_for
-from loadgenctl.site import parse_site
+from loadgenctl.building.failure import Missing, missing_versions, settings_for
+from loadgenctl.building.site import parse_site
 
 TEXTS = Path(__file__).parent.parent / "data" / "missing"
 
@@ -110,5 +110,5 @@ def test_a_site_can_paste_the_settings_once_it_has_filled_them_in(tmp_path: Path
     )
     (tmp_path / "golang" / "cosmos" / "build").mkdir(parents=True)
     overrides = parse_site(tomllib.loads(other), tmp_path).overrides
-    assert {str(one) for one in overrides.npm.drop} >= {"@cosmology/utils", "left-pad"}
+    assert {str(one) for one in overrides.npm.dropped()} >= {"@cosmology/utils", "left-pad"}
     assert list(overrides.go.build) == ["98e20a0ea1"]

@@ -167,8 +167,8 @@ def test_a_folder_may_name_servers_of_a_private_network(tmp_path: Path) -> None:
         (b'{"result": {"sync_info": []}}', b"", RunError, "did not answer with a node's status"),
         (status(9), b"nonsense", RunError, "did not answer with a block"),
         (status(9), block(1, chain_id="net-2"), UsageError, "answers for the chain 'net-2'"),
-        (status(9), block(8), RunError, "was asked for block 1 and answered with 8"),
-        (status(9), block(1).replace(b"AB", b"x", 1), RunError, "tells no block's hash"),
+        (status(9), block(8), RunError, "answered a query for block 1 with block 8"),
+        (status(9), block(1).replace(b"AB", b"x", 1), RunError, "answered without a block's hash"),
     ],
 )
 def test_a_block_that_cannot_be_trusted_is_none(

@@ -9,16 +9,15 @@ import pytest
 from tests.worlds import World
 
 from loadgenctl import resources
+from loadgenctl.building.builder import recipe_id
+from loadgenctl.building.overrides import NpmOverrides, Overrides
 from loadgenctl.engines import labels
 from loadgenctl.errors import BuildError, UsageError
 from loadgenctl.model import Command, ResolvedRevision, RoleSpec
-from loadgenctl.overrides import NpmOverrides, Overrides, Selector
 from loadgenctl.owner import Owner
 from loadgenctl.run.making import NO_IMAGE, Wanted, make, make_sdk, resolve
-from loadgenctl.sdkbuild import recipe_id
-from loadgenctl.sdks.agoric import AgoricSdk
+from loadgenctl.sdks.agoric import of_era
 from loadgenctl.sdks.base import BuildRecipe
-from loadgenctl.sdks.eras import load
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.directory import DirectorySource
 
@@ -58,7 +57,7 @@ def test_an_own_folder_that_is_not_built_is_refused(world: World, tmp_path: Path
     plan, services = world.plan(f"--src {folder}"), world.services()
     services = replace(services, source=DirectorySource(services.processes))
     resolved = services.source.resolve(SourceRequest("agoric", None, None, folder))
-    family = AgoricSdk(load(resources.images("sdk", "eras.toml"))[0])
+    family = of_era("2021-spring")
     wanted = Wanted(resolved, family, family.build())
     makes = wanted.recipe.makes
     for name in makes:
@@ -71,7 +70,7 @@ def test_an_own_folder_that_is_not_built_is_refused(world: World, tmp_path: Path
 
 
 LOCK = '__metadata:\n  version: 8\n\n"ms@npm:^2.1.2":\n  version: 2.1.3\n'
-OVERRIDES = Overrides(NpmOverrides({Selector("ms", "2.1.3"): "2.1.2"}))
+OVERRIDES = Overrides(NpmOverrides({"ms@2.1.3": "2.1.2"}))
 
 
 @dataclass
@@ -99,7 +98,7 @@ def test_overrides_of_the_site_change_the_build_and_are_told(world: World, tmp_p
     services = replace(
         world.services(),
         source=AgoricTree(),
-        factory=lambda resolved, tree: AgoricSdk(load(resources.images("sdk", "eras.toml"))[0]),
+        factory=lambda resolved, tree: of_era("2021-spring"),
         overrides=OVERRIDES,
     )
     made = make(world.plan("--sdk agoric"), services, tmp_path / "log")
@@ -122,7 +121,7 @@ def test_a_folder_that_is_used_as_it_is_tells_how_it_was_built(
     services = replace(
         world.services(),
         source=DirectorySource(world.processes),
-        factory=lambda resolved, tree: AgoricSdk(load(resources.images("sdk", "eras.toml"))[0]),
+        factory=lambda resolved, tree: of_era("2021-spring"),
         overrides=OVERRIDES,
     )
     plan = world.plan(f"--src {own}")

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from tests.fakes import FakeClock, FakeEngine, Script
 
+from loadgenctl.building.builder import Builder, SdkBuild, _Output, hand_over, owner_ids, recipe_id
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError, VersionsMissing
 from loadgenctl.masking import mask_of
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
-from loadgenctl.sdkbuild import Builder, _Output, hand_over, owner_ids, recipe_id
 from loadgenctl.sdks.base import BuildRecipe, SourceTree
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.cache import SdkCache
@@ -92,8 +92,11 @@ class World:
             cleaning=cleaning,
         )
 
+    def what(self, revision: ResolvedRevision, recipe: BuildRecipe = RECIPE) -> SdkBuild:
+        return SdkBuild(self.source, revision, recipe, IMAGE)
+
     def build(self, recipe: BuildRecipe = RECIPE) -> Path:
-        return self.builder().build(self.source, REVISION, recipe, IMAGE, self.log)
+        return self.builder().build(self.what(REVISION, recipe), self.log)
 
     @property
     def log(self) -> Path:
@@ -116,9 +119,9 @@ def cache_of(repository: str, world: World) -> Path:
 def test_a_build_writes_into_no_cache_of_another_repository_s_builds(world: World) -> None:
     world.build()
     fork = replace(REVISION, repository="https://example.com/fork", content_id="cd" * 20)
-    world.builder().build(world.source, fork, RECIPE, IMAGE, world.log)
+    world.builder().build(world.what(fork), world.log)
     again = replace(REVISION, content_id="ef" * 20)
-    world.builder().build(world.source, again, RECIPE, IMAGE, world.log)
+    world.builder().build(world.what(again), world.log)
     mine = world.root / "mine"
     mine.mkdir()
     world.builder().build_in_place(mine, RECIPE, IMAGE, world.log)
@@ -164,7 +167,7 @@ def test_the_site_s_secrets_are_in_no_output(world: World) -> None:
     world.script(Script(lines=said, exit_after=4, exit_code=3))
     builder = replace(world.builder(), mask=mask_of([], {"TOKEN": SECRET}))
     with pytest.raises(BuildError) as failed:
-        builder.build(world.source, REVISION, RECIPE, IMAGE, world.log)
+        builder.build(world.what(REVISION), world.log)
     masked = ["token *** of", "https://***@host/x", "the end"]
     assert world.lines == masked
     assert world.log.read_text().splitlines()[1:] == masked
@@ -190,7 +193,6 @@ def test_a_second_build_takes_the_first(world: World) -> None:
     assert world.build() == first
     assert world.source.made == 1
     assert world.clock.monotonic() == began
-    assert world.builder().cached(REVISION, RECIPE, IMAGE) == first
     (entry,) = SdkCache(world.root / "sdk").list()
     assert entry.record.commit == REVISION.commit
     assert entry.record.image == IMAGE
@@ -202,7 +204,6 @@ def test_a_second_build_takes_the_first(world: World) -> None:
 def test_other_steps_are_another_build(world: World) -> None:
     world.build()
     other = BuildRecipe(steps=(Command(("make",)),))
-    assert world.builder().cached(REVISION, other, IMAGE) is None
     world.build(other)
     assert world.source.made == 2
     relabelled = BuildRecipe(steps=(Command(("make",), label="x", timeout=9),))
@@ -338,7 +339,7 @@ def test_an_interrupt_leaves_nothing(world: World, error: BaseException) -> None
 
     builder = world.builder(check, cleaning)
     with pytest.raises(type(error)):
-        builder.build(world.source, REVISION, RECIPE, IMAGE, world.log)
+        builder.build(world.what(REVISION), world.log)
     assert len(world.engine.made("builder")) == 1
     assert cleaned
     assert world.nothing_left()

@@ -12,14 +12,14 @@ import jinja2
 import pytest
 
 from loadgenctl import resources
+from loadgenctl.building.builder import recipe_id
 from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision
-from loadgenctl.sdkbuild import recipe_id
 from loadgenctl.sdks import agoric, agoric_build, agoric_tree, eras
 from loadgenctl.sdks.base import RoleContext, SdkFamily
 
 MODDABLE = agoric_build.SPARSE_MODDABLE
-ERAS = eras.load(resources.images("sdk", "eras.toml"))
+ERAS, RELEASES = agoric.load_table().eras, agoric.load_table().releases
 REVISION = ResolvedRevision(
     family="agoric",
     requested="fa7ff5e55e",
@@ -28,7 +28,6 @@ REVISION = ResolvedRevision(
     content_id="fa7ff5e55e15e49d366852f5435b6dfa81396f73",
     repository="https://github.com/Agoric/agoric-sdk",
 )
-RELEASES = agoric_tree.load_releases(resources.images("sdk", "eras.toml"))
 GO_115 = {"go.mod": b"module github.com/Agoric/agoric-sdk\n\ngo 1.15\n"}
 SWINGSET = {"packages/cosmic-swingset/package.json": b"{}"}
 

@@ -18,9 +18,9 @@ from loadgenctl.sdks import agoric_build, agoric_tree, eras
 from loadgenctl.sdks.eras import Era
 
 TABLE = resources.images("sdk", "eras.toml")
-ERAS = {era.name: era for era in eras.load(TABLE)}
-RELEASES = agoric_tree.load_releases(TABLE)
-NEWEST = RELEASES.workers[0]
+ERAS = {era.name: era for era in eras.load(TABLE).eras}
+RELEASES = eras.load(TABLE).releases
+NEWEST = RELEASES.worker[0]
 
 
 @dataclass
@@ -349,7 +349,7 @@ def test_files_of_a_revision_that_are_no_json_say_nothing() -> None:
 
 def test_a_table_without_releases_is_one_of_our_errors() -> None:
     with pytest.raises(LoadgenError, match="table of eras"):
-        agoric_tree.load_releases(TABLE.with_name("absent.toml"))
+        eras.load(TABLE.with_name("absent.toml"))
 
 
 @pytest.mark.parametrize(

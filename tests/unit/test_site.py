@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from loadgenctl.building.site import CA_TARGET, GIT_TARGET, SiteSettings, parse_site
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Mount
-from loadgenctl.site import CA_TARGET, GIT_TARGET, SiteSettings, parse_site
 
 FULL = """
 [run]
@@ -171,19 +171,19 @@ def test_git_understands_the_settings_written_for_it(
         ),
         ("[site]\nca_bundle = 'none.pem'", "does not exist", "relative paths count from"),
         ("[site]\nca_bundle = '.'", "is not a file", None),
-        ("[site]\nname = 3", "site.name must be one line of text", None),
+        ("[site]\nname = 3", "site.name must be text, not a whole number", None),
         ("[site]\nname = ''", "site.name must be one line of text", None),
-        ("site = 3", "site must be a table", None),
-        ("[site]\nnpm_registry = 'npm.test'", "must be an http or https url", None),
-        ("[site.git]\n'github.com/x' = 'https://x.test'", "not a git url prefix", "https://"),
+        ("site = 3", "site must be a table, not a whole number", None),
+        ("[site]\nnpm_registry = 'npm.test'", "must be an http or https URL", None),
+        ("[site.git]\n'github.com/x' = 'https://x.test'", "not a git URL prefix", "https://"),
         ("[site.git]\n'https://github.com/x' = 'none'", "does not exist", None),
-        ("[site.builder.env]\nA = 1", "site.builder.env.A must be one line of text", None),
+        ("[site.builder.env]\nA = 1", "site.builder.env.A must be text, not a whole number", None),
         ("[site.builder]\nmounts = 'x'", "must be an array of tables", "[[site.builder.mounts]]"),
-        ("[[site.builder.mounts]]\ntarget = '/x'", "source is missing", None),
+        ("[[site.builder.mounts]]\ntarget = '/x'", "mounts[0].source is missing", None),
         ("[[site.builder.mounts]]\nsource = '.'\ntarget = 'x'", "must be an absolute path", None),
         (
             "[[site.builder.mounts]]\nsource = '.'\ntarget = '/x'\nread_only = 'no'",
-            "must be true or false",
+            "site.builder.mounts[0].read_only must be true or false, not text",
             None,
         ),
     ],
@@ -201,3 +201,15 @@ def test_refusals_say_where_and_what_to_do(
 def test_ssh_addresses_are_addresses(tmp_path: Path) -> None:
     site = parse(tmp_path, "[site.git]\n'git@github.com:x/' = 'ssh://git@git.test/x/'")
     assert site.rewrite_git("git@github.com:x/y.git") == "ssh://git@git.test/x/y.git"
+
+
+def test_the_options_file_is_named(tmp_path: Path) -> None:
+    document = tomllib.loads("[site]\nca_bundel = 'x'")
+    with pytest.raises(UsageError, match=r"^/etc/x\.toml: unknown setting site\.ca_bundel$"):
+        parse_site(document, tmp_path, "/etc/x.toml")
+
+
+@pytest.mark.parametrize("registry", ["http://[", "https://[::1", "https://host:port/"])
+def test_a_registry_that_is_not_a_url_is_refused(tmp_path: Path, registry: str) -> None:
+    with pytest.raises(UsageError, match="must be an http or https URL"):
+        parse(tmp_path, f"[site]\nnpm_registry = '{registry}'")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from loadgenctl.building.builder import recipe_id
+from loadgenctl.building.overrides import GoOverrides, NpmOverrides, Overrides
+from loadgenctl.building.tailoring import LABEL, VARIABLE, Tailored, noted, tailor
+from loadgenctl.building.yarnlock import parse_lock
 from loadgenctl.errors import UsageError
 from loadgenctl.model import Command
-from loadgenctl.overrides import GoOverrides, NpmOverrides, Overrides, Selector
-from loadgenctl.sdkbuild import recipe_id
 from loadgenctl.sdks.base import BuildRecipe
-from loadgenctl.sources.yarnlock import parse_lock
-from loadgenctl.tailoring import LABEL, VARIABLE, Tailored, noted, tailor
 
 CLASSIC = """\
 # yarn lockfile v1
@@ -109,12 +109,8 @@ def tailored(
     return tailor(recipe, overrides, COMMIT, read)
 
 
-def npm(*drop: Selector, **resolutions: str) -> Overrides:
-    chosen = {}
-    for key, version in resolutions.items():
-        name, _, asked = key.partition("@")
-        chosen[Selector(name, asked or None)] = version
-    return Overrides(npm=NpmOverrides(chosen, drop))
+def npm(*drop: str, **resolutions: str) -> Overrides:
+    return Overrides(npm=NpmOverrides(resolutions, drop))
 
 
 def changes(found: Tailored) -> dict[str, Any]:
@@ -127,7 +123,7 @@ def changes(found: Tailored) -> dict[str, Any]:
 
 def test_a_build_to_which_nothing_applies_is_the_same_build() -> None:
     overrides = Overrides(
-        NpmOverrides({Selector("ms", "2.1.1"): "2.1.2"}, (Selector("patchlift"),)),
+        NpmOverrides({"ms@2.1.1": "2.1.2"}, ("patchlift",)),
         GoOverrides(
             {"github.com/acme/fork@v1.0.0": "github.com/acme/other@v1.0.0"}, {"abcdef0": Path("/x")}
         ),
@@ -150,7 +146,7 @@ def test_another_override_is_another_build() -> None:
 
 
 def test_installs_are_held_to_the_lockfile_unless_npm_is_overridden() -> None:
-    found = tailored(npm(Selector("ms")), {"yarn.lock": LATER})
+    found = tailored(npm("ms"), {"yarn.lock": LATER})
     assert [step.label for step in found.recipe.steps] == [LABEL, "js", "modules", "chain", "check"]
     assert found.recipe.steps[1].argv[-1] == "yarn install --json\n"
     assert found.recipe.steps[3].argv[-1] == "make --immutable-not"
@@ -180,7 +176,7 @@ def test_with_yarn_1_a_version_is_resolved_for_the_packages_that_ask_for_it() ->
         "resolutions": {"**/@endo/pass-style/ms": "2.1.1"},
     }
     only = tailored(
-        Overrides(NpmOverrides({Selector("@endo/pass-style", "1.8.1"): "1.8.2"})),
+        Overrides(NpmOverrides({"@endo/pass-style@1.8.1": "1.8.2"})),
         {"yarn.lock": CLASSIC},
     )
     assert changes(only) == {"resolutions": {"**/@endo/pass-style": "1.8.2"}}
@@ -188,7 +184,7 @@ def test_with_yarn_1_a_version_is_resolved_for_the_packages_that_ask_for_it() ->
 
 def test_with_yarn_1_what_cannot_be_told_apart_is_refused() -> None:
     lock = CLASSIC + '\ndebug@^4.3.0:\n  version "4.3.0"\n  dependencies:\n    ms "^2.1.3"\n'
-    with pytest.raises(UsageError, match="debug asks for ms in several versions") as caught:
+    with pytest.raises(UsageError, match="debug requires ms in several versions") as caught:
         tailored(npm(**{"ms@2.1.3": "2.1.1"}), {"yarn.lock": lock})
     assert caught.value.hint == "override all of them, by the key ms"
 
@@ -214,12 +210,11 @@ def test_a_strange_package_json_has_no_resolutions(package_json: str) -> None:
 
 
 def test_a_dependency_is_dropped_where_a_workspace_asks_for_it() -> None:
-    telescope, ast = Selector("@cosmology/telescope"), Selector("@cosmology/ast")
-    found = tailored(npm(telescope, ast), {"yarn.lock": LATER})
+    found = tailored(npm("@cosmology/telescope", "@cosmology/ast"), {"yarn.lock": LATER})
     assert changes(found) == {"drop": {"@cosmology/telescope": []}}
     assert found.unused == ("site.npm.drop: @cosmology/ast",)
     assert found.deviations == ("npm @cosmology/telescope: dropped",)
-    one = tailored(npm(Selector("ms", "2.1.3")), {"yarn.lock": LATER})
+    one = tailored(npm("ms@2.1.3"), {"yarn.lock": LATER})
     assert changes(one) == {"drop": {"ms": ["^2.1.2", "^2.1.3", "npm:^2.1.2", "npm:^2.1.3"]}}
 
 
@@ -239,7 +234,7 @@ def test_go_modules_are_replaced_by_what_is_fetched(file: str) -> None:
 def test_a_local_module_is_mounted_and_its_content_is_part_of_the_build(tmp_path: Path) -> None:
     (tmp_path / "go.mod").write_text("module github.com/acme/ibc-go/v7\n")
     fork = "github.com/acme/ibc-go/v7@v7.10.0-alpha.2"
-    overrides = Overrides(go=GoOverrides({fork: tmp_path}))
+    overrides = Overrides(go=GoOverrides({fork: str(tmp_path)}))
     found = tailored(overrides, {"go.mod": GO_MOD})
     (mount,) = found.recipe.mounts
     assert (mount.source, mount.read_only) == (str(tmp_path), True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from loadgenctl.cachedir import cache_dir
 from loadgenctl.cli.output import print_json, print_table, width_for
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import RevisionNotFound, UsageError
@@ -19,6 +18,7 @@ from loadgenctl.plan.times import words
 from loadgenctl.process import Runner
 from loadgenctl.records.recorded import plan_document
 from loadgenctl.reports.tables import flowing, print_lines
+from loadgenctl.resources import cache_dir
 from loadgenctl.run.resume import Resumption
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.git import DEFAULT_REPOSITORY, GitSource

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from loadgenctl.building.site import SiteSettings, parse_site
 from loadgenctl.formatting import harmless
 from loadgenctl.model import RunPlan
 from loadgenctl.plan.checks import check_files, check_load, placed
@@ -26,7 +27,6 @@ from loadgenctl.plan.purposes import (
 from loadgenctl.plan.settings import Settings, merge
 from loadgenctl.plan.trust import find_config
 from loadgenctl.roles.loadconfig import validate_config
-from loadgenctl.site import SiteSettings, parse_site
 from loadgenctl.sources.inplace import is_blank
 from loadgenctl.sources.installed import installed_tree
 
@@ -65,7 +65,8 @@ class Inputs:
 
     def site(self) -> SiteSettings:
         """The site settings of the options file; defaults without one. Raises `UsageError`."""
-        return parse_site(self.tables, self.config_file.parent if self.config_file else Path.cwd())
+        file = self.config_file
+        return parse_site(self.tables, file.parent if file else Path.cwd(), str(file or ""))
 
 
 def _checked(plan: RunPlan) -> RunPlan:

@@ -19,12 +19,12 @@ from loadgenctl.errors import LoadgenError
 from loadgenctl.program import program_name
 
 if TYPE_CHECKING:
+    from loadgenctl.building.site import SiteSettings
     from loadgenctl.cli.console import ConsoleProgress
     from loadgenctl.cli.reporting import ReportFiles
     from loadgenctl.model import RunPlan
     from loadgenctl.run.resume import Resumption
     from loadgenctl.run.runner import Ending
-    from loadgenctl.site import SiteSettings
 
 _LOG_WIDTH = 100
 """Columns of the tables in a run's log."""

@@ -212,8 +212,8 @@ def making(given: Inputs, *, quiet: bool) -> Iterator[Work]:
 
     Raises `EngineUnavailable`, `UsageError`; passes on `BuildError`, and prints where the log is.
     """
-    from loadgenctl.cachedir import cache_dir
     from loadgenctl.cli.wiring import at_work
+    from loadgenctl.resources import cache_dir
 
     plan = given.plan(only_build=True)
     with at_work(given.site(), quiet=quiet) as wiring:

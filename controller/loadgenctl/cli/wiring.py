@@ -16,7 +16,8 @@ import docker
 from rich.console import Console
 
 from loadgenctl import resources
-from loadgenctl.cachedir import cache_dir
+from loadgenctl.building.builder import Builder
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.cli.console import ConsoleProgress
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.engines import labels
@@ -38,15 +39,14 @@ from loadgenctl.process import INTERPRETER, Runner, own_environment
 from loadgenctl.records import schema
 from loadgenctl.records.files import replace_file
 from loadgenctl.records.store import RunStore
+from loadgenctl.resources import cache_dir
 from loadgenctl.run import host
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.leftovers import Swept, sweep
 from loadgenctl.run.progress import Progress, Silent
 from loadgenctl.run.walk import Services
-from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import BUILD_HOME, SdkFactory
-from loadgenctl.site import SiteSettings
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.bundled import BundledSource
 from loadgenctl.sources.cache import SdkCache

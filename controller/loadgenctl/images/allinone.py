@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadgenctl import resources
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.images.own import Toolchain, plain
 from loadgenctl.images.store import ImageRef, ImageStore
 from loadgenctl.images.wheels import fetch_wheels
 from loadgenctl.process import Runner
 from loadgenctl.sdks.base import ImageRecipe
-from loadgenctl.site import SiteSettings
 
 RUNTIME = "loadgenctl/all-in-one-runtime"
 RUNTIME_SUITE = "bookworm"

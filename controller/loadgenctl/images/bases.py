@@ -8,12 +8,12 @@ from typing import Any
 
 from docker import DockerClient
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.engines.docker_errors import BROKEN_STREAM, explanation, translated
 from loadgenctl.errors import BuildError
 from loadgenctl.images.bootstrap import Bootstrap
 from loadgenctl.images.build import build_image, image_document
 from loadgenctl.images.context import DOCKERFILE, BuildContext, ContextFile
-from loadgenctl.site import SiteSettings
 
 LABEL = "io.loadgenctl.image"
 """On every image of ours: its name without the tag."""

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.engines.logs import as_drawn
 from loadgenctl.errors import BuildError, LoadgenError, cleaned_up
 from loadgenctl.images import apt
 from loadgenctl.process import Runner
-from loadgenctl.site import SiteSettings
 
 _INSTALL_HINT = (
     "install it (`apt-get install debootstrap`), or make a container registry reachable, "

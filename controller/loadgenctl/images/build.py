@@ -11,12 +11,12 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
 
+from loadgenctl.building.failure import missing_versions
 from loadgenctl.engines.docker_errors import translated
 from loadgenctl.engines.logs import as_drawn
 from loadgenctl.errors import BuildError, cleaned_up
 from loadgenctl.images.context import BuildContext
 from loadgenctl.masking import Mask
-from loadgenctl.missing import missing_versions
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _LAYER = re.compile(r" ---> ([0-9a-f]{12,64})$")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import jinja2
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError
 from loadgenctl.sdks.base import ImageRecipe
-from loadgenctl.site import SiteSettings
 
 DOCKERFILE = "Dockerfile"
 SITE_CA = "site-ca.crt"

@@ -11,6 +11,7 @@ from pathlib import Path
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.clock import Clock
 from loadgenctl.engines.docker_errors import explanation, is_conflict, retrying, translated
 from loadgenctl.errors import UsageError
@@ -20,7 +21,6 @@ from loadgenctl.images.build import build_image, image_document
 from loadgenctl.images.context import BuildContext, make_context
 from loadgenctl.process import Runner
 from loadgenctl.sdks.base import ImageRecipe
-from loadgenctl.site import SiteSettings
 from loadgenctl.sources.locks import exclusive
 
 _NAME = re.compile(

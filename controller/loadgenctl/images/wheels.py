@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError, LoadgenError
 from loadgenctl.process import Runner, own_python
-from loadgenctl.site import SiteSettings
 
 PYTHON = "3.11"
 """Python of the one-container image: Debian bookworm's."""

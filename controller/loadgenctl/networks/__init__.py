@@ -1,1 +1,1 @@
-"""Chains that others run: what an origin says of them, and what our own chain says to others."""
+"""Chains that others run: reading their origin, and publishing the origin of a local chain."""

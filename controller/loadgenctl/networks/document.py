@@ -1,8 +1,8 @@
-"""A network's two documents, checked before anything is made of them. Pure.
+"""A network's two documents, checked before they are used. Pure.
 
 `network-config` names the chain, its peers and its RPC servers; the genesis is the chain's first
-state. Both come from somebody else: every value that goes on into a configuration file or a command
-line has to look like what it is meant to be.
+state. Both come from another party: every value that is written into a configuration file or a
+command line has to look like what it is meant to be.
 """
 
 from __future__ import annotations
@@ -10,25 +10,40 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
 
 from loadgenctl.errors import UsageError
 from loadgenctl.model import ChainNetwork, TrustPoint
-from loadgenctl.origins import is_loopback
+from loadgenctl.urls import is_loopback, peer_host, rpc_host, rpc_url
+from loadgenctl.validation import Refused, checked, refusals
 
-MAX_ADDRESSES = 200
-CHAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-HEIGHT = re.compile(r"[1-9]\d{0,17}", re.ASCII)
-HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])"
-PEER = re.compile(rf"(?:tcp://)?(?P<id>[0-9a-f]{{40}})@(?P<host>{_HOST}):(?P<port>\d{{1,5}})")
-RPC = re.compile(
-    rf"(?:(?P<scheme>https?|tcp)://)?(?P<host>{_HOST})(?::(?P<port>\d{{1,5}}))?(?P<path>/[\w./-]*)?"
-)
-CONFIG = "network-config"
-GENESIS = "genesis.json"
+MAX_ADDRESSES: Final = 200
+CHAIN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+HEIGHT: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
+HEX_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+CONFIG: Final = "network-config"
+GENESIS: Final = "genesis.json"
+_INCONSISTENT: Final = "the origin is not consistent: ask the network's operator"
+
+
+class _Trust(Struct):
+    height: str | int
+    hash: str
+
+
+class _Config(Struct, rename={"rpc": "rpcAddrs", "chain_id": "chainName"}):
+    """What is read of a `network-config`; other keys are ignored."""
+
+    chain_id: str
+    gci: str = ""
+    peers: list[str] | None = None
+    seeds: list[str] | None = None
+    rpc: list[str] | None = None
+    trust: _Trust | None = msgspec.field(name="trustedBlockInfo", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,72 +52,70 @@ class NetworkConfig:
 
     chain_id: str
     gci: str
-    """The genesis' hash, or a URL that answers with the genesis; empty where neither is given."""
+    """The hash of the genesis, or a URL that answers with the genesis; empty without either."""
     peers: tuple[str, ...]
     seeds: tuple[str, ...]
     rpc: tuple[str, ...]
     trust: TrustPoint | None = None
-    """The block that state-sync begins at, if the operator of the network names one."""
+    """The block at which state-sync begins, if the network's operator names one."""
 
     @property
     def gci_is_url(self) -> bool:
-        """True where the genesis stands somewhere else than beside the configuration."""
+        """True where the genesis is not beside the configuration."""
         return "://" in self.gci
 
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """A genesis as it goes to the chain's node."""
+    """A genesis as the chain's node gets it."""
 
     data: bytes
     chain_id: str
     identity: str
-    """What clients know the chain by: hexadecimal SHA-256."""
+    """Identifies the chain for clients: hexadecimal SHA-256."""
 
 
 def parse_config(data: bytes, where: str) -> NetworkConfig:
-    """A `network-config`; `where` it came from is told. Raises `UsageError`."""
-    document = _object(data, where)
-    chain_id = document.get("chainName")
-    if not isinstance(chain_id, str) or not CHAIN_ID.fullmatch(chain_id):
-        raise UsageError(f"{where} names no chain: its chainName is {_shown(chain_id)}")
-    gci = document.get("gci", "")
-    if isinstance(gci, str) and "/" in gci and RPC.fullmatch(gci):
-        # The SDK's own tests name a node's RPC without a scheme.
-        gci = rpc_url(gci)
-    if not isinstance(gci, str):
-        raise UsageError(f"{where}: gci is {_shown(gci)}, not a hash or a URL")
-    if gci and "://" not in gci and not HEX_SHA256.fullmatch(gci):
-        raise UsageError(f"{where}: gci is {_shown(gci)}, not a hash or a URL")
-    return NetworkConfig(
-        chain_id=chain_id,
-        gci=gci if "://" in gci else gci.lower(),
-        peers=_addresses(document, "peers", PEER, where),
-        seeds=_addresses(document, "seeds", PEER, where),
-        rpc=_addresses(document, "rpcAddrs", RPC, where),
-        trust=_trust(document.get("trustedBlockInfo"), where),
-    )
+    """A `network-config`; messages name its origin, `where`. Raises `UsageError`."""
+    with refusals(where):
+        given = checked(_Config, _object(data), "")
+        if not CHAIN_ID.fullmatch(given.chain_id):
+            raise Refused(f"chainName is {_shown(given.chain_id)}, which is not a chain's name")
+        gci = given.gci
+        if "/" in gci and rpc_host(gci) is not None:
+            # The SDK's own tests name a node's RPC without a scheme.
+            gci = rpc_url(gci)
+        if gci and "://" not in gci and not HEX_SHA256.fullmatch(gci):
+            raise Refused(f"gci is {_shown(gci)}, not a hash or a URL")
+        return NetworkConfig(
+            chain_id=given.chain_id,
+            gci=gci if "://" in gci else gci.lower(),
+            peers=_addresses(given.peers, "peers"),
+            seeds=_addresses(given.seeds, "seeds"),
+            rpc=_addresses(given.rpc, "rpcAddrs"),
+            trust=_trust(given.trust),
+        )
 
 
 def parse_genesis(data: bytes, where: str, config: NetworkConfig) -> Genesis:
     """A genesis that belongs to `config`: plain, or as a node's RPC answers with it.
 
-    Raises `UsageError` when it is another chain's, or another genesis than the one that was
-    announced.
+    Raises `UsageError` for the genesis of another chain, and for one that is not announced.
     """
-    document = _object(data, where)
+    with refusals(where):
+        document = _object(data)
     wrapped = document.get("jsonrpc") is not None
     result = document.get("result") if wrapped else None
     inner = result.get("genesis") if isinstance(result, dict) else None
     genesis = inner if wrapped else document
     if not isinstance(genesis, dict) or "genesis_time" not in genesis:
-        raise UsageError(f"{where} is no genesis: it has no genesis_time")
+        raise UsageError(f"{where} is not a genesis: it has no genesis_time")
     chain_id = genesis.get("chain_id")
     if chain_id != config.chain_id:
         raise UsageError(
             f"{where} is the genesis of chain {_shown(chain_id)}, but the network's configuration"
             f" is that of {config.chain_id!r}",
-            hint="the origin is not consistent: ask whoever runs the network",
+            hint=_INCONSISTENT,
         )
     plain = canonical(genesis) if wrapped else data
     hashes = [_sha256(plain), _sha256(canonical(genesis))]
@@ -110,17 +123,17 @@ def parse_genesis(data: bytes, where: str, config: NetworkConfig) -> Genesis:
         raise UsageError(
             f"{where} is not the genesis that the network's configuration announces: its hash is"
             f" {hashes[0]}, not {config.gci}",
-            hint="the origin is not consistent: ask whoever runs the network",
+            hint=_INCONSISTENT,
         )
     identity = config.gci if config.gci and not config.gci_is_url else hashes[0]
     if wrapped and config.gci_is_url:
-        # As the SDK itself makes it of an RPC's answer.
+        # As the SDK itself computes it from an RPC's answer.
         identity = _sha256(canonical(result))
     return Genesis(plain, config.chain_id, identity)
 
 
 def network(config: NetworkConfig, genesis: Genesis) -> ChainNetwork:
-    """Both documents as what a run needs of them."""
+    """What a run needs of both documents."""
     return ChainNetwork(
         chain_id=config.chain_id,
         identity=genesis.identity,
@@ -131,14 +144,14 @@ def network(config: NetworkConfig, genesis: Genesis) -> ChainNetwork:
 
 
 def require_reachable(found: ChainNetwork, *, monitor: bool, contained: bool) -> None:
-    """See that the addresses that will be used can lead anywhere. Raises `UsageError`.
+    """Check that the addresses to be used can be reached at all. Raises `UsageError`.
 
     `contained`: roles run in containers, where loopback is the pod's own.
     """
     if monitor and not found.peers and not found.seeds:
         raise UsageError(
             f"the network {found.chain_id} names neither peers nor seeds: no node can follow it",
-            hint="--no-monitor runs only the client and the load",
+            hint="use --no-monitor to run only the client and the load",
         )
     if not found.rpc:
         raise UsageError(
@@ -152,7 +165,7 @@ def require_reachable(found: ChainNetwork, *, monitor: bool, contained: bool) ->
         raise UsageError(
             f"the network {found.chain_id} is at {lost[0]}, which inside a container is the"
             " container itself",
-            hint="put both runs on one Docker network by --network, see docs/profiles.md",
+            hint="put both runs on one Docker network with --network, see docs/profiles.md",
         )
 
 
@@ -163,64 +176,45 @@ def canonical(value: object) -> bytes:
     ).encode()
 
 
-def rpc_url(address: str) -> str:
-    """An RPC server's address as a URL without a slash at its end."""
-    scheme, separator, rest = address.partition("://")
-    if not separator:
-        return f"http://{address}".rstrip("/")
-    return f"{'http' if scheme == 'tcp' else scheme}://{rest}".rstrip("/")
-
-
 def _host(address: str) -> str:
-    found = PEER.fullmatch(address) or RPC.fullmatch(address)
-    return found["host"] if found else ""
+    return peer_host(address) or rpc_host(address) or ""
 
 
-def _addresses(
-    document: Mapping[str, Any], key: str, pattern: re.Pattern[str], where: str
-) -> tuple[str, ...]:
-    values = document.get(key) or []
-    if values == [""]:
-        # An empty list, as `ag-setup-cosmos show-config` writes it.
+def _addresses(values: list[str] | None, key: str) -> tuple[str, ...]:
+    if values is None or values == [""]:
+        # `ag-setup-cosmos show-config` writes an empty list as [""].
         return ()
-    if not isinstance(values, list) or len(values) > MAX_ADDRESSES:
-        raise UsageError(f"{where}: {key} is no list of at most {MAX_ADDRESSES} addresses")
-    for value in values:
-        found = pattern.fullmatch(value) if isinstance(value, str) else None
-        if found is None or not 0 < int(found["port"] or 1) < 65536:
-            raise UsageError(f"{where}: {_shown(value)} in {key} is no address")
+    if len(values) > MAX_ADDRESSES:
+        raise Refused(f"{key} has more than {MAX_ADDRESSES} addresses")
+    host_of, form = rpc_host, "[SCHEME://]HOST[:PORT]"
+    if key != "rpcAddrs":
+        host_of, form = peer_host, "NODE-ID@HOST:PORT"
+    for number, value in enumerate(values):
+        if host_of(value) is None:
+            raise Refused(f"{key}[{number}] is {_shown(value)}, which is not {form}")
     return tuple(dict.fromkeys(value.removeprefix("tcp://") for value in values))
 
 
-def _trust(value: object, where: str) -> TrustPoint | None:
-    if value is None:
+def _trust(given: _Trust | None) -> TrustPoint | None:
+    if given is None:
         return None
-    height, block = (
-        (value.get("height"), value.get("hash")) if isinstance(value, dict) else ("", "")
-    )
-    if not HEX_SHA256.fullmatch(str(block)) or not HEIGHT.fullmatch(str(height)):
-        raise UsageError(
-            f"{where}: trustedBlockInfo is {_shown(json.dumps(value))}, not the height and the hash"
+    height, block = str(given.height), given.hash
+    if not HEX_SHA256.fullmatch(block) or not HEIGHT.fullmatch(height):
+        raise Refused(
+            f"trustedBlockInfo is {_shown(height)} and {_shown(block)}, not the height and the hash"
             " of a block"
         )
-    return TrustPoint(int(str(height)), str(block).upper())
+    return TrustPoint(int(height), block.upper())
 
 
-def _object(data: bytes, where: str) -> dict[str, Any]:
+def _object(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data, parse_constant=_refuse(where))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where} is no JSON: {_shown(str(error))}") from error
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise Refused(f"this is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise UsageError(f"{where} is no JSON object")
+        raise Refused("this is not a JSON object")
     return document
-
-
-def _refuse(where: str) -> Callable[[str], object]:
-    def constant(name: str) -> object:
-        raise UsageError(f"{where} is no JSON: it has a {name}")
-
-    return constant
 
 
 def _sha256(data: bytes) -> str:

@@ -1,9 +1,7 @@
 """Documents of an origin, read with limits: from a folder, or by HTTPS.
 
-HTTP is for loopback, and for private networks where the origin is a folder.
-
-What is read is never more than its limit, takes never longer than its deadline, and redirects lead
-nowhere that could not have been asked in the first place.
+HTTP is for loopback, and for private networks where the origin is a folder. Size and time are
+limited, and every redirect has to be a URL that may be read itself.
 """
 
 from __future__ import annotations
@@ -21,20 +19,20 @@ from urllib.parse import urlsplit
 
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import LoadgenError, RunError, UsageError
-from loadgenctl.origins import is_loopback, is_private, require_allowed
 from loadgenctl.plainfile import open_plain
+from loadgenctl.urls import is_loopback, is_private, require_allowed
 
 MIB = 1024 * 1024
 NETWORK = "network"
-"""The role that is named when a network cannot be reached."""
+"""The role of errors about a network that cannot be reached."""
 _CHUNK = 64 * 1024
 _SILENCE = 15.0
-"""Seconds a server may say nothing."""
+"""Seconds that a server may be silent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one document may take."""
+    """Limits of one document."""
 
     size: int
     """Bytes."""
@@ -42,10 +40,10 @@ class Limit:
 
 
 class Fetch(Protocol):
-    """Reads one document of a URL."""
+    """Reads the document at a URL; a seam for tests."""
 
     def __call__(self, url: str, limit: Limit, *, private: bool = False) -> bytes:
-        """Raise `RunError` when there is no answer, `UsageError` for what may not be asked.
+        """Raise `RunError` without an answer, `UsageError` for a URL that may not be read.
 
         `private` as in `require_allowed`.
         """
@@ -54,11 +52,11 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpFetch:
-    """The real one."""
+    """Reads by HTTP and HTTPS."""
 
     ca_bundle: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
-    """`http_proxy`, `https_proxy` of the site; without any, those of the environment."""
+    """`http_proxy`, `https_proxy` of the site; if empty, those of the environment."""
     clock: Clock = field(default_factory=SystemClock)
 
     def __call__(self, url: str, limit: Limit, *, private: bool = False) -> bytes:
@@ -72,7 +70,7 @@ class HttpFetch:
         except LoadgenError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # An HTTP error says more by itself; others wrap what there is to say.
+            # An HTTP error has a message of its own; other errors wrap the reason.
             inner = (
                 None
                 if isinstance(error, urllib.error.HTTPError)
@@ -91,7 +89,7 @@ class HttpFetch:
             if name in {"http_proxy", "https_proxy"}
         }
         host = urlsplit(url).hostname or ""
-        # No proxy leads to what only this machine, or its networks, can reach.
+        # No proxy reaches addresses of this machine or of its private networks.
         own = is_loopback(host) or (url.startswith("http:") and is_private(host))
         return urllib.request.build_opener(
             urllib.request.ProxyHandler({} if own else (proxies or None)),
@@ -103,7 +101,7 @@ class HttpFetch:
         self, answer: http.client.HTTPResponse, url: str, limit: Limit, deadline: float
     ) -> bytes:
         data = bytearray()
-        # Piece by piece: a server that drips would keep one large read waiting for ever.
+        # In small pieces: a slow server would block one large read for ever.
         while piece := answer.read1(_CHUNK):
             data += piece
             if len(data) > limit.size:
@@ -130,14 +128,17 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def read_file(path: Path, limit: Limit) -> bytes:
-    """A regular file's content; a person's own folder may hold links. Raises `UsageError`."""
+    """A regular file's content; links are followed, as the folder is the person's own.
+
+    Raises `UsageError`.
+    """
     try:
         with open_plain(path.resolve()) as stream:
             data = stream.read(limit.size + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read {path}: {error.strerror}",
-            hint="an origin's folder holds network-config and genesis.json",
+            hint="an origin's folder contains network-config and genesis.json",
         ) from error
     if len(data) > limit.size:
         raise UsageError(f"{path} is larger than {limit.size // MIB} MiB")
@@ -145,10 +146,10 @@ def read_file(path: Path, limit: Limit) -> bytes:
 
 
 def unreachable(url: str, why: str) -> RunError:
-    """What is told when nobody answers at an origin."""
+    """The error for an origin that does not answer."""
     return RunError(
         f"the network's {url} cannot be read: {why}",
         role=NETWORK,
         step="origin",
-        hint="is the network there? another origin is named by --testnet-origin",
+        hint="check whether the network runs; name another origin with --testnet-origin",
     )

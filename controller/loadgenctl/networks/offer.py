@@ -1,4 +1,4 @@
-"""What a chain of ours tells to others, so that their nodes can follow it. Pure but for reading."""
+"""The origin of a local chain, so that nodes of other runs can follow it. Reads files only."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from loadgenctl.networks.document import CHAIN_ID, HEIGHT, HEX_SHA256
 from loadgenctl.plainfile import RolePath
 
 P2P_PORT = 26656
-"""Where a node listens to others."""
+"""Port at which a node listens to its peers."""
 KEY_LIMIT = 64 * 1024
 """Bytes of a node's key file."""
 
 
 def read_of_chain(path: RolePath, most: int) -> bytes:
-    """A file that the chain made, of at most so many bytes. Raises `RunError`, `NotPlainError`."""
+    """A file of the chain, of at most `most` bytes. Raises `RunError`, `NotPlainError`."""
     try:
         return path.read(most)
     except FileNotFoundError as error:
-        raise RunError(f"the chain has made no {path}", role="chain") from error
+        raise RunError(f"the chain has not created {path}", role="chain") from error
 
 
 def node_id(node_key: RolePath) -> str:
@@ -36,12 +36,12 @@ def node_id(node_key: RolePath) -> str:
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
         raise RunError(f"the node's key {node_key} is not a key file", role="chain") from error
     if len(private) != 64:
-        raise RunError(f"the node's key {node_key} is no ed25519 key", role="chain")
+        raise RunError(f"the node's key {node_key} is not an ed25519 key", role="chain")
     return hashlib.sha256(private[32:]).hexdigest()[:40]
 
 
 def trusted_block(status: object) -> TrustPoint | None:
-    """The newest block by a node's `/status`, as far as it tells one."""
+    """The newest block in a node's `/status`; None if it names none."""
     sync = status.get("sync_info") if isinstance(status, dict) else None
     if not isinstance(sync, dict):
         return None
@@ -56,12 +56,12 @@ def network_config(
 ) -> bytes:
     """The network-config of a chain whose only node is at `host`. Raises `RunError`.
 
-    `trust` is a block of the chain, where other nodes can begin by state-sync.
+    `trust` is a block of the chain at which other nodes can begin with state-sync.
     """
     try:
         chain_id = json.loads(genesis)["chain_id"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError("the chain's genesis names no chain_id", role="chain") from error
+        raise RunError("the chain's genesis has no chain_id", role="chain") from error
     if not isinstance(chain_id, str) or not CHAIN_ID.fullmatch(chain_id):
         raise RunError(f"the chain's chain_id is {ascii(chain_id)[:80]}", role="chain")
     document: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""An origin, read: the network it describes, and the files that the roles get of it."""
+"""Reading an origin: the network that it describes, and the files for the roles."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from loadgenctl.networks.document import (
     network,
     parse_config,
     parse_genesis,
-    rpc_url,
 )
 from loadgenctl.networks.fetch import MIB, NETWORK, Fetch, Limit, read_file
+from loadgenctl.urls import rpc_url
 
 CONFIG_LIMIT = Limit(MIB, 30.0)
 GENESIS_LIMIT = Limit(512 * MIB, 600.0)
 STATUS_LIMIT = Limit(MIB, 30.0)
 BLOCK_LIMIT = Limit(64 * MIB, 30.0)
 TRUST_DISTANCE = 2000
-"""Blocks between the newest one and the one that state-sync trusts: networks keep snapshots of
-every so many blocks, and one of those must be younger than the trusted block.
+"""Blocks between the newest block and the one that state-sync trusts: networks make a snapshot
+every N blocks, and one of them must be newer than the trusted block.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was read, and the documents as they go on to the roles."""
+    """The network of an origin, and the documents as the roles get them."""
 
     network: ChainNetwork
     config: bytes
@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class OriginReader:
-    """Reads origins; `fetch` is how URLs are read."""
+    """Reads origins; `fetch` reads URLs."""
 
     fetch: Fetch
 
@@ -51,8 +51,8 @@ class OriginReader:
     ) -> Found:
         """The network at an origin (an absolute path or a URL).
 
-        `state_sync` also looks for the block that it begins at. Raises `UsageError` for what is
-        not right with the documents, `RunError` when nobody answers.
+        `state_sync` also finds the block at which it begins. Raises `UsageError` for wrong
+        documents, `RunError` without an answer.
         """
         say(f"reading the network's configuration from {origin}")
         where = f"{origin}/{CONFIG}"
@@ -73,12 +73,12 @@ class OriginReader:
     def _ask_trust(
         self, found: ChainNetwork, origin: str, say: Callable[[str], None]
     ) -> TrustPoint:
-        """The block that state-sync begins at, as one of the network's RPC servers tells it."""
-        say(f"asking {found.chain_id} for a block to trust")
+        """The block at which state-sync begins, from one of the network's RPC servers."""
+        say(f"querying {found.chain_id} for a block to trust")
         if not found.rpc:
             raise UsageError(
                 f"the network {found.chain_id} names no RPC servers, which state-sync needs",
-                hint="leave --use-state-sync out",
+                hint="omit --use-state-sync",
             )
         server, private = rpc_url(found.rpc[0]), in_folder(origin)
         newest, oldest = self._heights(f"{server}/status", private=private)
@@ -87,7 +87,7 @@ class OriginReader:
         trusted = self._block(url, found.chain_id, private=private)
         if trusted.height != height:
             raise RunError(
-                f"{server} was asked for block {height} and answered with {trusted.height}",
+                f"{server} answered a query for block {height} with block {trusted.height}",
                 role=NETWORK,
                 step="state-sync",
             )
@@ -99,8 +99,8 @@ class OriginReader:
         return read_file(Path(origin) / name, limit)
 
     def _heights(self, url: str, *, private: bool) -> tuple[int, int]:
-        """Of the newest and of the oldest block that a node has; it may have begun by state-sync,
-        or have dropped old blocks.
+        """Heights of a node's newest and oldest block; a node that began with state-sync, or that
+        drops old blocks, has not all of them.
         """
         try:
             result: Any = json.loads(self.fetch(url, STATUS_LIMIT, private=private))["result"]
@@ -124,10 +124,12 @@ class OriginReader:
         if named != chain_id:
             raise UsageError(f"{url} answers for the chain {ascii(named)[:80]}, not {chain_id!r}")
         if not HEX_SHA256.fullmatch(point.block_hash) or point.height < 1:
-            raise RunError(f"{url} tells no block's hash", role=NETWORK, step="state-sync")
+            raise RunError(
+                f"{url} answered without a block's hash", role=NETWORK, step="state-sync"
+            )
         return point
 
 
 def in_folder(origin: str) -> bool:
-    """True for an origin in a folder of this machine, whose owner says which servers are asked."""
+    """True for a folder of this machine, whose owner decides which servers are queried."""
     return "://" not in origin

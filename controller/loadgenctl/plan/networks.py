@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import resolved
-from loadgenctl.origins import origin_of
 from loadgenctl.plan.options import ORIGINS, SDK_BOOTSTRAP, TRACES
 from loadgenctl.plan.settings import DEFAULT, Settings
+from loadgenctl.urls import origin_of
 
 LOCAL = "local"
 _NAME_MAX = 128

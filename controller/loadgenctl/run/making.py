@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from loadgenctl.building.builder import SdkBuild
+from loadgenctl.building.overrides import Overrides
+from loadgenctl.building.tailoring import noted, tailor
 from loadgenctl.engines.base import Engine
 from loadgenctl.errors import UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
-from loadgenctl.overrides import Overrides
 from loadgenctl.run import leftovers
 from loadgenctl.run.progress import Progress
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
 from loadgenctl.sdks.eras import note_era
 from loadgenctl.sources.base import SdkSource, SourceRequest
-from loadgenctl.tailoring import noted, tailor
 
 
 class ImageRef(Protocol):
@@ -60,14 +61,7 @@ NO_IMAGE = NoImage()
 class SdkBuilder(Protocol):
     """Builds an SDK or finds it built."""
 
-    def build(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        log: Path,
-    ) -> Path:
+    def build(self, what: SdkBuild, log: Path) -> Path:
         """The folder for /src. Raises `BuildError`."""
         ...
 
@@ -75,15 +69,7 @@ class SdkBuilder(Protocol):
         """Build in a person's own folder, which is returned. Raises `BuildError`."""
         ...
 
-    def fill(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        folder: Path,
-        log: Path,
-    ) -> Path:
+    def fill(self, what: SdkBuild, folder: Path, log: Path) -> Path:
         """Check out and build in an empty folder, which is returned. Raises `BuildError`."""
         ...
 
@@ -175,14 +161,14 @@ def make_sdk(plan: RunPlan, wanted: Wanted, image: ImageRef, makers: Makers, log
         _check_built(folder, recipe)
         makers.progress.note(f"using {folder} as it is")
         return folder
+    what, resolved = SdkBuild(makers.source, wanted.resolved, recipe, image.id), wanted.resolved
     if folder is not None:
-        makers.progress.note(f"checking out and building {wanted.resolved.short} in {folder}")
-        resolved = wanted.resolved
-        built = makers.builder.fill(makers.source, resolved, recipe, image.id, folder, log)
+        makers.progress.note(f"checking out and building {resolved.short} in {folder}")
+        built = makers.builder.fill(what, folder, log)
         if resolved.commit is not None:
             note_era(built, resolved.commit, wanted.family.era)
         return built
-    return makers.builder.build(makers.source, wanted.resolved, recipe, image.id, log)
+    return makers.builder.build(what, log)
 
 
 def _check_built(folder: Path, recipe: BuildRecipe) -> None:

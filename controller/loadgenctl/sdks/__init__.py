@@ -1,1 +1,1 @@
-"""What an SDK family is."""
+"""SDK families: how their images, builds and roles are described."""

@@ -47,36 +47,36 @@ PATH = ":".join(
         "/bin",
     )
 )
-"""The SDK's programs where its build leaves them, so that nothing has to be linked or installed."""
+"""The SDK's programs where its build leaves them: nothing has to be linked or installed."""
 
 STOP_CODES = (0, 98, 130, 143)
-"""Exit codes of chain and client that a signal stopped; 98 since June 2021 (docs/eras.md)."""
+"""Exit codes of chain and client after a stop signal; 98 since June 2021 (docs/eras.md)."""
 
 ALSO_LISTENS = (26656, 9090)
-"""Ports of the chain node beside its RPC: to other nodes, and gRPC."""
+"""Other ports of the chain node: for its peers, and gRPC."""
 
 CHAIN_READY = 5400.0
-"""Seconds: bundling, bootstrap and core proposals took 31 minutes beside other work, the replay
-of long transcripts takes as long.
+"""Seconds: on a busy machine bundling, bootstrap and core proposals took 31 minutes; the replay of
+long transcripts takes as long.
 """
 CLIENT_READY = 1800.0
-"""Seconds: its first start took 5 minutes beside other work."""
+"""Seconds: on a busy machine its first start took 5 minutes."""
 CHAIN_QUIET = 1800.0
-"""Seconds: while a chain bundles code it writes nothing, beside much other work for 15 minutes."""
+"""Seconds: while a chain bundles code it writes nothing, on a very busy machine for 15 minutes."""
 
 VERBOSE = "agoric,SwingSet:vat,SwingSet:ls"
-"""What chain and client log, as the original load generator asks for: numbers stay comparable."""
+"""What chain and client log: the same as with the original load generator, to compare numbers."""
 
 BOOTSTRAP = "CHAIN_BOOTSTRAP_VAT_CONFIG"
 OWN_BOOTSTRAP = f"{PROJECT}/bootstrap/bootstrap.json"
 WALLET_BOOTSTRAP = f"{PROJECT}/wallet/bootstrap.json"
-"""Written when the chain is made for load by smart wallets."""
+"""Written when the chain is created for load by smart wallets."""
 KVSTORE = "kvstore"
 SNAPSHOTS = "--state-sync.snapshot-interval={} --state-sync.snapshot-keep-recent=2"
-"""Options of a node that makes snapshots: as the SDK's own testnets, it keeps two."""
+"""Options of a node that makes snapshots; like the SDK's own testnets, it keeps two."""
 SWINGSTORE = "swingstore"
 TRACE_VARIABLES = {"xsnap": "XSNAP_TEST_RECORD", SWINGSTORE: "SWING_STORE_TRACE"}
-"""Trace → the variable that names where it goes; the store of the chain's Go part has an option."""
+"""Trace → the variable with its path; the store of the chain's Go part has an option instead."""
 
 
 class AgoricSdk:
@@ -104,7 +104,7 @@ class AgoricSdk:
         return agoric_build.image(self._era)
 
     def build(self) -> BuildRecipe:
-        """Packages, the chain's Go part, then everything that is bundled from JavaScript."""
+        """The packages, the chain's Go part, then everything that is bundled from JavaScript."""
         return agoric_build.build(self._era, self._made_of)
 
     def _setup(self, label: str, script: str, *options: str) -> Command:
@@ -116,13 +116,14 @@ class AgoricSdk:
         )
 
     def _env(self, **more: str) -> dict[str, str]:
-        # The client calls the SDK's tool by a wrapper that would build what it takes for outdated.
+        # The client calls the SDK's tool by a wrapper, which would rebuild an outdated tool.
         python, tool = {"PYTHONDONTWRITEBYTECODE": "1"}, {"NO_BUILD": "true"}
         return {"HOME": HOME, "PATH": PATH, **python, **tool, **more}
 
     def chain(self, ctx: RoleContext) -> RoleRecipe:
-        """A local chain of one validator, or a node that follows a network; started directly:
-        signals reach the node itself.
+        """A local chain of one validator, or a node that follows a network.
+
+        It is started directly, so that signals reach the node itself.
         """
         era = self._era
         slog = f"{OUT}/chain-stage-{ctx.stage}.slog"
@@ -168,18 +169,18 @@ class AgoricSdk:
         )
 
     def _chain_env(self, ctx: RoleContext) -> dict[str, str]:
-        """Environment of the chain beside its traces."""
-        # Until February 2022 DEBUG changed what vats compute: nodes that are to agree go without.
+        """Environment of the chain except for its traces."""
+        # Until February 2022 DEBUG changed what vats compute: nodes that must agree go without it.
         debug = {} if ctx.network or ctx.shared else {"DEBUG": VERBOSE}
         placed = OWN_BOOTSTRAP if ctx.bootstrap else None
         config = WALLET_BOOTSTRAP if ctx.client == "wallet" else placed
         bootstrap = {BOOTSTRAP: config} if config else {}
-        # A node that replays a network computes the bootstrap by what the network's own nodes had.
+        # A node that replays a network needs the bootstrap configuration of the network's nodes.
         as_local = not ctx.network or ctx.sdk_bootstrap
         return {**debug, **(self._era.chain_env if as_local else {}), **bootstrap}
 
     def _own_bootstrap(self, ctx: RoleContext) -> tuple[Command, ...]:
-        """Lays out the configuration of a person, if there is one. Wallet load makes its own."""
+        """Place the person's configuration, if there is one. Wallet load writes its own."""
         if ctx.bootstrap is None or ctx.client == "wallet":
             return ()
         options = ("--src", SRC, "--config", ctx.bootstrap)
@@ -222,9 +223,9 @@ class AgoricSdk:
         )
 
     def solo(self, ctx: RoleContext) -> RoleRecipe:
-        """The client: a kernel of its own that speaks with the chain through transactions."""
+        """The client: a separate kernel that talks to the chain by transactions."""
         era = self._era
-        # The client knows SOLO_SLOGFILE since August 2021; before, the file stays absent.
+        # The client reads SOLO_SLOGFILE since August 2021; before, there is no file.
         slog = f"{OUT}/client-stage-{ctx.stage}.slog"
         port, network = str(ctx.ports.solo), ctx.network
         traces = trace_paths("client", ctx, TRACE_VARIABLES)
@@ -276,7 +277,7 @@ class AgoricSdk:
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
         """The load service. Its driver is a deploy script against the client, or acts by smart
-        wallets, which it makes where they are not there yet.
+        wallets, which it creates if they are missing.
         """
         driver: tuple[str, ...] = (
             *("/bin/sh", f"{TOOLS}/agoric/run_driver.sh", SRC, f"{PROJECT}/loadgen"),
@@ -320,18 +321,22 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> AgoricSdk:
             " it has no packages/cosmic-swingset",
             hint="name the SDK's repository with --sdk-repo, or its checkout with --src",
         )
-    table = resources.images("sdk", "eras.toml")
-    choice = eras.choose(eras.load(table), tree)
-    releases = agoric_tree.load_releases(table)
-    era, notes = agoric_tree.fitted(choice.era, releases, tree)
-    lacks = eras.lacking(eras.load_features(table), tree)
-    made_of = agoric_build.made_of(era, releases, tree)
+    table = load_table()
+    choice = eras.choose(table.eras, tree)
+    era, notes = agoric_tree.fitted(choice.era, table.releases, tree)
+    lacks = eras.lacking(table.features, tree)
+    made_of = agoric_build.made_of(era, table.releases, tree)
     return AgoricSdk(era, (*choice.notes, *notes), made_of, lacks)
 
 
+def load_table() -> eras.Table:
+    """The table of eras. Raises `LoadgenError` when it is damaged."""
+    return eras.load(resources.images("sdk", "eras.toml"))
+
+
 def of_era(name: str) -> AgoricSdk:
-    """The family at no revision in particular, for an era's image. Raises `UsageError`."""
-    known = eras.load(resources.images("sdk", "eras.toml"))
+    """The family without a revision, for an era's image. Raises `UsageError`."""
+    known = load_table().eras
     for era in known:
         if era.name == name:
             return AgoricSdk(era)
@@ -342,7 +347,7 @@ def of_era(name: str) -> AgoricSdk:
 
 
 def _known_chain(network: ChainNetwork | None) -> tuple[str, ...]:
-    """Which chain a client goes by, if it is not the one beside it."""
+    """The chain of a client, if it is not that of the same run."""
     if network is None:
         return ()
     return (
@@ -353,10 +358,10 @@ def _known_chain(network: ChainNetwork | None) -> tuple[str, ...]:
 
 
 def _store_trace(traces: Mapping[str, str]) -> tuple[str, ...]:
-    """The end of the command line: where the chain's Go part leaves its trace.
+    """The end of the command line: the path of the trace of the chain's Go part.
 
-    Since January 2023 (04bbcea036) the kernel takes this option, too, over its own variable, and
-    both would write one file. The kernel takes the last one of the line, Go none after `--`.
+    Since January 2023 (04bbcea036) the kernel also reads this option, before its own variable, and
+    both would write one file. The kernel uses the last option of the line, Go none after `--`.
     """
     if KVSTORE not in traces:
         return ()
@@ -365,5 +370,5 @@ def _store_trace(traces: Mapping[str, str]) -> tuple[str, ...]:
 
 def _trace_env(traces: Mapping[str, str]) -> dict[str, str]:
     env = {TRACE_VARIABLES[name]: path for name, path in traces.items() if name in TRACE_VARIABLES}
-    # The one trace refers to the snapshots that the other shows being made.
+    # One trace refers to the snapshots whose creation is in the other one.
     return env | ({"XSNAP_KEEP_SNAPSHOTS": "1"} if len(env) == len(TRACE_VARIABLES) else {})

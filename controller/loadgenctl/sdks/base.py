@@ -1,6 +1,4 @@
-"""What an SDK family is: how it is built and how each role is run. Pure description; nothing here
-touches an engine.
-"""
+"""What an SDK family is: how it is built, and how each role runs. Pure description, no engine."""
 
 from __future__ import annotations
 
@@ -18,9 +16,9 @@ PROJECT = f"{STATE}/project"
 HOME = f"{STATE}/home"
 TOOLS = f"{OUT}/tools"
 BUILD_HOME = "/tmp/home"  # noqa: S108 - inside the builder, gone with it
-"""HOME of build steps that keep something there."""
+"""HOME of build steps that write to it."""
 NETWORK = f"{OUT}/network"
-"""Where roles find the documents of the network that they follow."""
+"""Folder with the documents of the network that roles follow."""
 CLIENT_ANSWER = f"{OUT}/client.json"
 """What a client's `ask` writes: `address`, `known` (by the network) and, if not, the `reason`."""
 
@@ -31,12 +29,12 @@ def events_path(stage: int) -> str:
 
 
 LOAD_PORT_VARIABLE = "LOADGEN_PORT"
-"""Tells the load service's client where it listens."""
+"""The load service's port, for its driver."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """A line in a role's log that says how far it has come."""
+    """A line in a role's log that shows its progress."""
 
     name: str
     """`launched`, `started`, `ready` …"""
@@ -46,10 +44,10 @@ class LogMark:
 
 @dataclass(frozen=True, slots=True)
 class FatalMark:
-    """A line after which waiting is pointless."""
+    """A line after which the role cannot become ready."""
 
     name: str
-    """What a person is told, e.g. `consensus failure`."""
+    """Its name in messages, e.g. `consensus failure`."""
     pattern: str
 
 
@@ -61,7 +59,7 @@ class RoleRecipe:
     """`chain`, `solo` or `loadgen`."""
     command: Command
     prepare: tuple[Command, ...] = ()
-    """One-shots before the first start, when the role's state is not there yet (`state_probe`)."""
+    """One-shots before the first start, while the role has no state (`state_probe`)."""
     state_probe: str | None = None
     """Path below STATE that exists once `prepare` has run."""
     provision: tuple[Command, ...] = ()
@@ -71,27 +69,25 @@ class RoleRecipe:
     fatal: tuple[FatalMark, ...] = ()
     stop_signal: str = "SIGTERM"
     hurry_signal: str | None = None
-    """Sent after `stop_signal` where nothing that the role still does is worth waiting for; another
-    number, because two signals of one number may arrive as one.
+    """Sent after `stop_signal` if the role's remaining work does not matter; it differs, because
+    two equal signals may arrive as one.
     """
     stop_grace: float = 30.0
     """Seconds between the stop signal and SIGKILL."""
     stop_codes: tuple[int, ...] = (0, 130, 143)
-    """Exit codes of a main process that stopped as it was asked to."""
+    """Exit codes of a main process that stopped as requested."""
     ready_timeout: float = 600.0
     """Seconds until each of its marks."""
     quiet_timeout: float | None = None
-    """Seconds without a line of log or slog after which its next mark is not waited for any more;
-    None: `ready_timeout` is all that counts.
+    """Seconds without a line of log or slog after which the next mark is no longer awaited; None:
+    only `ready_timeout` counts.
     """
     storage: str | None = None
-    """Folder (below STATE) whose growth is watched and which is saved at a stage's end."""
+    """Folder (below STATE) whose size is sampled, and which is saved at a stage's end."""
     ports: tuple[int, ...] = ()
-    """Where it listens."""
+    """The ports at which it listens."""
     slog: str | None = None
-    """Path the role writes its slog to (below OUT); contains `{stage}`, as does the command's
-    environment.
-    """
+    """Path of its slog, below OUT; contains `{stage}`, as does the command's environment."""
     ask: Command | None = None
     """One-shot of a client on a network that others run: writes CLIENT_ANSWER."""
     genesis: str | None = None
@@ -99,14 +95,14 @@ class RoleRecipe:
     node_key: str | None = None
     """Path of the node's key file, below STATE."""
     traces: Mapping[str, str] = field(default_factory=dict)
-    """Trace → path below OUT at which the role leaves it."""
+    """Trace → path below OUT to which the role writes it."""
     watch_log: bool = False
-    """Its log is read for `fatal` marks also after it is ready."""
+    """Its log is also searched for `fatal` marks after it is ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecipe:
-    """What `images` needs to make an image: a template, its values, the Debian suite below."""
+    """How to make an image: a template, its values, the Debian suite of the base."""
 
     name: str
     """Repository part of the tag, e.g. `loadgenctl/sdk-2021-spring`."""
@@ -133,24 +129,24 @@ class BuildRecipe:
     the pinned commit.
     """
     makes: tuple[str, ...] = ()
-    """Files of the tree that are there once it is built, without which no role can run."""
+    """Files of a built tree without which no role can run."""
     frozen: tuple[str, ...] = ()
-    """Words of the steps that hold an install to the lockfile. They are left out where a site's
-    overrides change what is installed.
+    """Options of the steps that forbid changes of the lockfile, removed if a site's overrides
+    change what is installed.
     """
     go_steps: tuple[str, ...] = ()
-    """Labels of the steps that make `go_part`, and nothing else."""
+    """Labels of the steps that build only `go_part`."""
     go_part: str | None = None
-    """Folder of the tree with the Go part once it is built; None where there is none."""
+    """Folder of the built tree with the Go part; None if there is none."""
     mounts: tuple[Mount, ...] = ()
     """Folders of this machine that the steps read."""
     ask_modules: Command | None = None
-    """Run once a step lacks a Go module: it tries to fetch all, and fails at each that it lacks."""
+    """Run after a step that lacks a Go module: fetches all, and reports each missing one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleContext:
-    """What a recipe may depend on in a run."""
+    """What a role's recipe may depend on in a run."""
 
     stage: int
     sim_config: str | None = None
@@ -158,9 +154,9 @@ class RoleContext:
     fail_fast: bool = False
     ports: Ports = field(default_factory=Ports)
     network: ChainNetwork | None = None
-    """The network that the chain node follows; None for a chain of its own."""
+    """The network that the chain node follows; None for a local chain."""
     shared: bool = False
-    """Nodes of other runs follow the chain: it must come out the same elsewhere."""
+    """Nodes of other runs follow the chain: they must compute the same state."""
     traces: tuple[str, ...] = ()
     bootstrap: str | None = None
     """Path in the container of the chain's bootstrap configuration."""
@@ -175,7 +171,7 @@ class RoleContext:
 
 
 def trace_paths(role: str, ctx: RoleContext, known: Collection[str]) -> dict[str, str]:
-    """Trace → where a role leaves it, of those that are wanted and that the role can record."""
+    """Trace → its path, for the requested traces that the role can record."""
     return {
         name: f"{OUT}/{role}-stage-{ctx.stage}-{name}-trace" for name in ctx.traces if name in known
     }
@@ -195,32 +191,32 @@ def load_service(ctx: RoleContext, env: Mapping[str, str], *driver: str) -> Comm
 
 
 class SourceTree(Protocol):
-    """A look into a revision's files before they are checked out."""
+    """A revision's files and history, before they are checked out."""
 
     def read(self, path: str) -> bytes | None:
         """A file's content at the revision; None where there is none."""
         ...
 
     def contains(self, commit: str) -> bool | None:
-        """True if `commit` is an ancestor of (or is) the revision, None if that cannot be known."""
+        """True if `commit` is an ancestor of (or is) the revision; None if unknown."""
         ...
 
 
 class SdkFamily(Protocol):
-    """One SDK family at one revision (its era already chosen)."""
+    """An SDK family at one revision, with its era."""
 
     name: str
     simulated: bool
     era: str
     notes: tuple[str, ...]
-    """Said to the person, e.g. that the revision lies outside the table of eras."""
+    """Warnings, e.g. that the revision is outside the table of eras."""
 
     def image(self) -> ImageRecipe:
         """The image that builds the SDK and runs every role."""
         ...
 
     def build(self) -> BuildRecipe:
-        """How /src becomes runnable."""
+        """How the SDK in /src is built."""
         ...
 
     def chain(self, ctx: RoleContext) -> RoleRecipe:
@@ -228,19 +224,19 @@ class SdkFamily(Protocol):
         ...
 
     def solo(self, ctx: RoleContext) -> RoleRecipe:
-        """The client, where the load acts through one of its own."""
+        """The client, for load through a client kernel."""
         ...
 
     def loadgen(self, ctx: RoleContext) -> RoleRecipe:
         """The load service with this family's driver for the context's client.
 
-        With `wallet`, its `provision` makes and funds the wallets.
+        With `wallet`, its `provision` creates and funds the wallets.
         """
         ...
 
     def lacks(self, feature: str) -> str | None:
         """Why this revision cannot do it (`xsnap`, `kvstore` and `swingstore` traces, `bootstrap`,
-        `state-sync`, `wallet`, `compute-limit`); None if it can, or if that is not known.
+        `state-sync`, `wallet`, `compute-limit`); None if it can, or if unknown.
         """
         ...
 
@@ -250,13 +246,13 @@ class SdkFamily(Protocol):
 
 
 def clients(family: SdkFamily, ctx: RoleContext) -> tuple[RoleRecipe, ...]:
-    """The clients that are roles of their own; none where the load acts through smart wallets."""
+    """The clients that are roles; none if the load acts through smart wallets."""
     return (family.solo(ctx),) if ctx.client == "solo" else ()
 
 
 class SdkFactory(Protocol):
-    """Chooses the era and makes the family object."""
+    """Chooses the era and creates the family object."""
 
     def __call__(self, revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
-        """Raise `UsageError` when the tree is not of this family."""
+        """Raise `UsageError` for a tree of another kind."""
         ...

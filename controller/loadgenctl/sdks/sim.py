@@ -30,13 +30,13 @@ from loadgenctl.sdks.base import (
 )
 
 MARKER = "simsdk.toml"
-"""The file at the top of a tree by which it is known as the simulated SDK."""
+"""The file at the top of a tree that marks it as the simulated SDK."""
 CHAIN_HOME = f"{PROJECT}/chain"
 SOLO_HOME = f"{PROJECT}/solo"
 PATH = "/usr/local/bin:/usr/bin:/bin"
 PROGRAMS = ("sim-chain", "sim-solo", "sim-wallet", "sim-driver")
 SINCE = frozenset({"wallet", "compute-limit"})
-"""What a tree has if its marker names it; nothing else that `lacks` is asked for is simulated."""
+"""Features that a tree has if its marker names them; no other feature of `lacks` is simulated."""
 
 
 class SimSdk:
@@ -62,7 +62,7 @@ class SimSdk:
         )
 
     def build(self) -> BuildRecipe:
-        """Nothing to compile, but a program that cannot even say its version fails the build."""
+        """Nothing to compile; a program that cannot print its version fails the build."""
         return BuildRecipe(
             steps=tuple(
                 Command(
@@ -200,7 +200,7 @@ def make(revision: ResolvedRevision, tree: SourceTree) -> SimSdk:
     if marker is None:
         raise UsageError(
             f"{where} is not the simulated SDK: it has no {MARKER}",
-            hint="leave --sdk-repo and --src out to use the one that comes with loadgenctl",
+            hint="omit --sdk-repo and --src to use the one that comes with loadgenctl",
         )
     try:
         document = tomllib.loads(marker.decode())
@@ -239,7 +239,7 @@ def _command(
     label: str = "",
     **env: str,
 ) -> Command:
-    # By name of the interpreter: whether a file may be executed does not survive every packaging.
+    # By the interpreter: not every packaging keeps the permission to execute a file.
     return Command(
         argv=("python3", f"{SRC}/bin/{program}", *arguments),
         env=_env(ctx, **env),

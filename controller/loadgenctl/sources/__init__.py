@@ -1,1 +1,1 @@
-"""Where an SDK comes from."""
+"""Sources of an SDK, and the cache of built SDKs."""

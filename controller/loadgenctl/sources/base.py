@@ -1,4 +1,4 @@
-"""Where an SDK comes from."""
+"""What a source of an SDK is."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from loadgenctl.sdks.base import BuildRecipe, SourceTree
 
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
-    """What the person asked for; exactly one of revision, directory or neither (the bundled
-    simulated SDK).
-    """
+    """The requested SDK: a revision, a directory, or neither for the bundled simulated SDK."""
 
     family: str
     revision: str | None = None
@@ -23,16 +21,16 @@ class SourceRequest:
 
 
 class SdkSource(Protocol):
-    """Resolves a request, shows the tree, and puts it somewhere it can be built."""
+    """Resolves a request, reads its files, and copies them to where they are built."""
 
     def resolve(self, request: SourceRequest) -> ResolvedRevision:
-        """Pin the request down. Raises `RevisionNotFound`, `UsageError`."""
+        """Resolve the request to fixed content. Raises `RevisionNotFound`, `UsageError`."""
         ...
 
     def tree(self, resolved: ResolvedRevision) -> SourceTree:
-        """A look into its files."""
+        """Read access to its files and history."""
         ...
 
     def materialize(self, resolved: ResolvedRevision, recipe: BuildRecipe, into: Path) -> None:
-        """Put the files into the empty folder `into`, submodules too."""
+        """Put the files, with those of submodules, into the empty folder `into`."""
         ...

@@ -19,14 +19,14 @@ class BundledSource:
     """The tree `images/sim`; its content id is a hash of its files."""
 
     root: Path | None = None
-    """Another folder in its place."""
+    """Another folder instead."""
 
     def resolve(self, request: SourceRequest) -> ResolvedRevision:
         """See `SdkSource.resolve`."""
         if request.revision or request.repository:
             raise UsageError(
                 "the bundled simulated SDK has no revisions",
-                hint="leave --revision and --sdk-repo out, or choose another --sdk",
+                hint="omit --revision and --sdk-repo, or choose another --sdk",
             )
         return ResolvedRevision(
             family=request.family,
@@ -47,7 +47,7 @@ class BundledSource:
         recipe: BuildRecipe,  # noqa: ARG002 - the tree is small: all of it
         into: Path,
     ) -> None:
-        """See `SdkSource.materialize`. Only what the content id counts is copied."""
+        """See `SdkSource.materialize`. Copies only what the content id covers."""
         for path in files(self._root):
             target = into / path.relative_to(self._root)
             target.parent.mkdir(parents=True, exist_ok=True)

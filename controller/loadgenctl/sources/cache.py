@@ -1,4 +1,4 @@
-"""Built SDKs kept on disk: one folder per revision and image, finished or not there at all."""
+"""Built SDKs on disk: one folder per revision and image, complete or missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEY = re.compile(r"[a-z][a-z0-9_]*-[0-9A-Za-z]{1,12}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
-    """What `build.json` says: written last, so that a folder with one is complete."""
+    """The content of `build.json`, which is written last: a folder with it is complete."""
 
     family: str
     content_id: str
@@ -43,10 +43,10 @@ class BuildRecord:
     durations: Mapping[str, float] = field(default_factory=dict)
     """Step → seconds."""
     size_bytes: int = 0
-    """Of the tree when it was built, as it lies on the disk."""
+    """Of the tree on the disk when it was built."""
 
     def same_build(self, other: BuildRecord) -> bool:
-        """True if one can stand for the other."""
+        """True if one can be used as the other."""
         mine = (self.family, self.content_id, self.image, self.recipe)
         return mine == (other.family, other.content_id, other.image, other.recipe)
 
@@ -72,7 +72,7 @@ class SdkCache:
     root: Path
 
     def lookup(self, wanted: BuildRecord) -> CacheEntry | None:
-        """The finished build of exactly that, if there is one."""
+        """The finished build of exactly this content, if there is one."""
         entry = self._entry(key_of(wanted))
         return entry if entry and entry.record.same_build(wanted) else None
 
@@ -82,24 +82,24 @@ class SdkCache:
         return sorted(entries, key=lambda entry: -entry.record.built_at)
 
     def keys(self) -> tuple[str, ...]:
-        """The keys of all builds, also of those whose record another version wrote."""
+        """The keys of all builds, including those with a record of another version."""
         if not self.root.is_dir():
             return ()
         return tuple(sorted(p.name for p in self.root.iterdir() if _KEY.fullmatch(p.name)))
 
     def sweep(self) -> None:
-        """Clear away what builds left that were cut."""
+        """Remove what interrupted builds left."""
         self._sweep()
 
     def remove(self, key: str) -> int:
-        """Remove one build; the bytes it held. `UsageError` if there is none or a run uses it."""
+        """Remove one build; the bytes it used. `UsageError` if there is none or a run uses it."""
         if not _KEY.fullmatch(key) or not (self.root / key).is_dir():
             raise UsageError(
-                f"no build {key!r} in the cache", hint="`loadgenctl sdk list` shows what is there"
+                f"no build {key!r} in the cache", hint="`loadgenctl sdk list` shows the built SDKs"
             )
         with try_exclusive(self._lock(key)) as free:
             if not free:
-                raise UsageError(f"{key} is being built", hint="try again when that has ended")
+                raise UsageError(f"{key} is being built", hint="try again when the build has ended")
             return self._discard(key)
 
     @contextmanager
@@ -111,7 +111,7 @@ class SdkCache:
         on_wait: Callable[[], None] | None = None,
         check: Callable[[], None] | None = None,
     ) -> Iterator[None]:
-        """Be the only one that builds this; abandoned attempts of others are cleared away."""
+        """Be the only builder of this key; removes abandoned attempts of others."""
         with exclusive(self._lock(key), clock, on_wait=on_wait, check=check):
             self._sweep(held=key)
             yield
@@ -124,11 +124,11 @@ class SdkCache:
         return path
 
     def discard_partial(self, key: str) -> None:
-        """Remove this process's attempt, if it has not become the build."""
+        """Remove this process's attempt, unless it has become the build."""
         remove_tree(self.root / f"{key}.partial-{os.getpid()}")
 
     def finish(self, key: str, partial: Path, record: BuildRecord) -> CacheEntry:
-        """Make the attempt the build. A stale build of the same key makes way."""
+        """Make the attempt the build, in place of a stale build of the same key."""
         text = json.dumps(asdict(record), indent=2) + "\n"
         draft = partial / f"{RECORD}.tmp"
         with draft.open("w", encoding="utf-8") as file:
@@ -148,7 +148,7 @@ class SdkCache:
         ours = source.name == SOURCE and source.parent.parent == self.root and _KEY.fullmatch(key)
         with shared(self._use_lock(key)) if ours else nullcontext(True) as granted:
             if not granted:
-                raise UsageError(f"{key} is just being removed", hint="try again")
+                raise UsageError(f"{key} is being removed", hint="try again")
             yield
 
     def _discard(self, key: str) -> int:
@@ -160,12 +160,12 @@ class SdkCache:
             trash = self.root / f"{key}.partial-{os.getpid()}-removed"
             remove_tree(trash)
             size = disk_usage(self.root / key)
-            (self.root / key).rename(trash)  # at once: half a tree must never look finished
+            (self.root / key).rename(trash)  # at once: a partial tree must never look finished
             remove_tree(trash)
             return size
 
     def _sweep(self, held: str | None = None) -> None:
-        # Who builds holds the key's lock: an attempt whose lock is free has no builder any more.
+        # A builder holds the key's lock: an attempt whose lock is free is abandoned.
         for path in self.root.glob("*.partial-*"):
             key = path.name.partition(".partial-")[0]
             with nullcontext(True) if key == held else try_exclusive(self._lock(key)) as abandoned:
@@ -177,7 +177,7 @@ class SdkCache:
         try:
             record = read_as(BuildRecord, path / RECORD)
         except (NotPlainError, ValueError):
-            return None  # damaged, or by a version that kept other records
+            return None  # damaged, or by a version with other records
         finished = record is not None and (path / SOURCE).is_dir()
         return CacheEntry(key, path, record) if finished and record is not None else None
 
@@ -189,7 +189,7 @@ class SdkCache:
 
 
 def record_of(resolved: ResolvedRevision, image: str, recipe: str) -> BuildRecord:
-    """The record of a build that is still to be made."""
+    """The record of a build before it is made."""
     return BuildRecord(
         family=resolved.family,
         content_id=resolved.content_id,
@@ -203,7 +203,7 @@ def record_of(resolved: ResolvedRevision, image: str, recipe: str) -> BuildRecor
 
 
 def key_of(record: BuildRecord) -> str:
-    """`FAMILY-COMMIT12-IMAGE12`; an image that is not given by its id is hashed."""
+    """`FAMILY-COMMIT12-IMAGE12`; the name of an image without an id is hashed."""
     image = record.image.removeprefix("sha256:")
     if not re.fullmatch(r"[0-9a-f]{12,}", image):
         image = hashlib.sha256(image.encode()).hexdigest()
@@ -211,7 +211,7 @@ def key_of(record: BuildRecord) -> str:
 
 
 def disk_usage(path: Path) -> int:
-    """Bytes that a folder takes on the disk; a file with several names counts once."""
+    """Bytes that a folder uses on the disk; a file with several names counts once."""
     total = 0
     seen: set[tuple[int, int]] = set()
     for folder, names, files in os.walk(path):
@@ -227,7 +227,7 @@ def disk_usage(path: Path) -> int:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder, also where tools left folders without write permission (Go's do)."""
+    """Remove a folder, including subfolders without write permission (Go makes such)."""
     if not path.exists():
         return
     for folder, names, _files in os.walk(path):

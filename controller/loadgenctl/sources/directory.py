@@ -1,4 +1,4 @@
-"""An SDK folder that a person keeps: used as it is, never reset, cleaned, locked or written to."""
+"""A person's own SDK folder: used as it is, never reset, cleaned, locked or written to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FULL = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class DirectorySource:
-    """`--src DIR`; a git checkout tells its commit, and whether it was changed."""
+    """`--src DIR`; a git checkout has a commit, and may have changes."""
 
     runner: Runner
 
@@ -82,15 +82,15 @@ class DirectoryTree:
 
 @dataclass(frozen=True, slots=True)
 class _FolderGit:
-    """git on somebody's checkout: it reads, and runs nothing that the checkout's settings name."""
+    """git on a person's checkout: it only reads, and runs no program of the checkout's settings."""
 
     runner: Runner
     folder: Path
 
     def run(self, *args: str, silenced: tuple[str, ...] = ()) -> Completed:
         settings = {
-            # Named by the person, so trusted to be looked at whoever owns it; what its settings
-            # would have git run (monitors, hooks, filters) is switched off instead.
+            # The person named the folder, so git may read it for any owner; the programs in its
+            # settings (monitors, hooks, filters) are switched off.
             "safe.directory": str(self.folder),
             "core.fsmonitor": "false",
             "core.hooksPath": os.devnull,
@@ -129,7 +129,7 @@ class _FolderGit:
             return None
 
     def changes(self) -> bytes:
-        """What differs from the commit, in bytes that change with it; b"" for a clean checkout."""
+        """Bytes that change with every change of the checkout; b"" for a clean one."""
         keys = self.run("config", "--includes", "--name-only", "--get-regexp", r"^filter\..*\.")
         filters = tuple(sorted({key.rpartition(".")[0] for key in keys.text().split("\n") if key}))
         status = self.run(
@@ -143,15 +143,15 @@ class _FolderGit:
 
 
 def _check_revision(git: _FolderGit, folder: Path, commit: str | None, revision: str) -> None:
-    """`UsageError` unless what is in the folder is the revision that was asked for, too."""
+    """Raise `UsageError` unless the folder contains the requested revision."""
     if commit is not None and commit.startswith(revision):
         return
     done = git.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     if commit is None or done.exit_code != 0 or done.text() != commit:
         there = f"is at {commit[:12]}" if commit else "is not a git checkout"
         raise UsageError(
-            f"the SDK in {folder} {there}, and {revision} was asked for",
-            hint="leave the revision out to use it as it is, or name an empty folder",
+            f"the SDK in {folder} {there}, but the requested revision is {revision}",
+            hint="omit the revision to use the folder as it is, or name an empty folder",
         )
 
 

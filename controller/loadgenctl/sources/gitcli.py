@@ -1,4 +1,4 @@
-"""git as a child process, nothing left to chance: no prompts, hooks or foreign transports."""
+"""git as a child process, without prompts, hooks or transports that run commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadgenctl.process import Completed, Runner
 from loadgenctl.sources.giturl import Repository
 
 PROMISOR = "origin"
-"""The remote's name in every mirror; no file holds its address, nor the credentials in it."""
+"""The remote's name in every mirror; no file contains its address, which may hold credentials."""
 
 OLDEST_GIT = (2, 31)
 _ENV_FOUND_NOTHING = 127
@@ -36,21 +36,21 @@ _ALWAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Runs git on one repository, whatever the caller's environment says of another."""
+    """Runs git on one repository, independent of the caller's environment."""
 
     runner: Runner
     git_dir: Path
     work_tree: Path | None = None
     objects: Path | None = None
-    """Object store in place of the repository's own."""
+    """Object store instead of the repository's own."""
     remote: Repository | None = None
-    """Where missing objects come from; None: git stays off the network."""
+    """Where missing objects are fetched from; None: git does not use the network."""
 
     def run(
         self, *args: str, stdin: bytes | None = None, timeout: float | None = None
     ) -> Completed:
         """Run `git ARGS` to its end, whatever the exit code."""
-        # Without a work tree the caller's variable must go: an empty one would still count.
+        # Without a work tree, remove the caller's variable: git also obeys an empty one.
         bare = ("env", "-u", "GIT_WORK_TREE") if self.work_tree is None else ()
         argv = [*bare, "git", *args]
         done = self.runner.run(
@@ -61,7 +61,7 @@ class Git:
         return done
 
     def environment(self) -> dict[str, str]:
-        """What is added to the caller's environment."""
+        """The variables to add to the caller's environment."""
         git_dir = self.git_dir.resolve()
         env = {
             "GIT_DIR": str(git_dir),
@@ -84,7 +84,7 @@ class Git:
 
 
 def require_git(runner: Runner) -> None:
-    """`UsageError` unless git is there and new enough to take settings from the environment."""
+    """Raise `UsageError` unless git is installed and reads settings from the environment."""
     text = runner.run(["git", "version"]).text()
     found = re.search(r"(\d+)\.(\d+)", text)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
@@ -95,7 +95,7 @@ def require_git(runner: Runner) -> None:
 
 
 def quiet_environment() -> dict[str, str]:
-    """Variables that keep git from asking, paging, and from transports that run commands."""
+    """Variables against prompts, pagers, and transports that run commands."""
     return {
         "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
         "GIT_TERMINAL_PROMPT": "0",
@@ -108,7 +108,7 @@ def quiet_environment() -> dict[str, str]:
 
 
 def config_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings as variables, after the caller's own (everybody can read argument lists)."""
+    """Settings as variables, after the caller's own (argument lists are public)."""
     start = os.environ.get("GIT_CONFIG_COUNT", "0")
     first = int(start) if start.isdigit() else 0
     env = {"GIT_CONFIG_COUNT": str(first + len(settings))}
@@ -126,8 +126,8 @@ def _remote_settings(remote: Repository) -> dict[str, str]:
     }
     folder = remote.local
     if folder is not None:
-        # The other side is a git of this machine; it learns by its own command line what a server's
-        # configuration would say, because git clears the environment's configuration for it.
+        # The other side is a git of this machine, for which git clears the environment's
+        # configuration: its command line contains what a server's configuration would.
         serve: Sequence[str] = (
             "git",
             *("-c", "uploadpack.allowFilter=true"),

@@ -7,17 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from loadgenctl.errors import UsageError
-from loadgenctl.masking import mask_address, mask_addresses, userinfo_length
+from loadgenctl.masking import mask_addresses
+from loadgenctl.urls import git_address, require_printable
 
 RewriteGit = Callable[[str], str]
-"""The site's rule: a repository's address → the address (or local path) to use in its place."""
-
-_SCHEMES = frozenset({"https", "http", "ssh", "git", "file"})
-_SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9._-]+):(?P<path>(?!//).+)")
-_MAX_LENGTH = 1000
+"""The site's rule: a repository's address → the address (or local path) to use instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +21,16 @@ class Repository:
     """An accepted repository address."""
 
     url: str
-    """As git takes it; may hold credentials, never to be shown."""
+    """As git takes it; may contain credentials: never show it."""
     public: str
     """The same without credentials, for people and records."""
 
     @property
     def local(self) -> Path | None:
         """The folder, when the repository is on this machine's disk."""
-        return local_path(self.url)
+        if self.url.startswith(("/", "file://")):
+            return Path(self.url.removeprefix("file://"))
+        return None
 
     @property
     def slug(self) -> str:
@@ -47,63 +45,23 @@ def slug_of(public: str) -> str:
     return f"{stem or 'repository'}-{digest}"
 
 
-def local_path(url: str) -> Path | None:
-    """The path behind a `file://` address or a plain path; None for everything else."""
-    if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
-    return Path(url) if url.startswith("/") else None
-
-
 def without_credentials(text: str) -> str:
-    """An address as it was typed, fit to be shown, whether or not it is one that is accepted."""
+    """An address as typed, accepted or not, so that it may be shown."""
     return mask_addresses(text, "")
 
 
 def parse_repository(text: str) -> Repository:
-    """Accept an address or a path. `UsageError` for anything git could take for something else."""
-    refuse_unprintable(text, "repository")
-    if text.startswith("-") or "::" in text.split("/", 1)[0]:
-        raise _refused(text)
-    if "://" in text:
-        return _parse_url(text)
-    if text.startswith(("/", "./", "../", "~/")) or text in {".", ".."}:
-        path = str(Path(text).expanduser().resolve())
-        return Repository(path, path)
-    match = _SCP.fullmatch(text)
-    if match is None or match["host"].startswith("-") or (match["user"] or "").startswith("-"):
-        raise _refused(text)
-    if "@" in match["path"]:
-        # `user:password@host` looks like a host and a path, and would be shown as it is.
-        raise _refused(text)
-    return Repository(text, text)
-
-
-def _parse_url(text: str) -> Repository:
-    try:
-        parts = urlsplit(text)
-        host, _port = parts.hostname, parts.port
-    except ValueError as error:
-        raise _refused(text) from error
-    if parts.scheme == "file":
-        if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
-            raise _refused(text)
-        return Repository(f"file://{parts.path}", f"file://{parts.path}")
-    if parts.scheme not in _SCHEMES or not host or host.startswith("-") or not parts.path:
-        raise _refused(text)
-    if parts.netloc.startswith("-"):
-        raise _refused(text)
-    if userinfo_length(text.partition("://")[2]) > len(parts.netloc):
-        # The password has a `/`: git would take it for a path, and so would who shows the address.
-        raise _refused(text)
-    netloc = parts.netloc.rpartition("@")[2]
-    public = urlunsplit((parts.scheme, netloc, parts.path, "", ""))
-    return Repository(text, public)
+    """An address or a path, checked by `git_address`. Raises `UsageError`."""
+    return Repository(*git_address(text))
 
 
 def parse_submodule(text: str, parent: Repository) -> Repository:
-    """The address in a `.gitmodules`: never a path of this machine unless the parent is one too."""
+    """An address in a `.gitmodules`: a path of this machine only if the parent is one too.
+
+    Raises `UsageError`.
+    """
     if text.startswith(("./", "../")):
-        refuse_unprintable(text, "submodule's repository")
+        require_printable(text, "submodule's repository")
         return parse_repository(_join(parent.url, text))
     found = parse_repository(text)
     if found.local is not None:
@@ -130,14 +88,14 @@ def _join(base: str, relative: str) -> str:
 
 
 def rewritten(repository: Repository, rewrite: RewriteGit) -> Repository:
-    """What the site puts in the repository's place, checked in the same way."""
+    """The site's replacement of the repository, checked in the same way."""
     target = rewrite(repository.url)
     return repository if target == repository.url else parse_repository(target)
 
 
 def check_revision(text: str) -> str:
-    """What may be a commit id, tag or branch; `UsageError` for options and expressions."""
-    refuse_unprintable(text, "revision")
+    """A commit id, tag or branch. Raises `UsageError` for options and expressions."""
+    require_printable(text, "revision")
     if text.startswith("-") or len(text) > 250:
         raise UsageError(
             f"{text[:60]!r} cannot be a revision", hint="give a commit id, a tag or a branch"
@@ -146,27 +104,6 @@ def check_revision(text: str) -> str:
     if bad or text.endswith(("/", ".", ".lock")) or text.startswith(("/", ".")) or text == "@":
         raise UsageError(
             f"{text!r} is not a commit id, tag or branch",
-            hint="expressions like HEAD~3 are not understood: give the commit id itself",
+            hint="expressions like HEAD~3 are not supported: give the commit id itself",
         )
     return text
-
-
-def refuse_unprintable(text: str, what: str) -> None:
-    """`UsageError` when a person could not have meant this text."""
-    if not text or len(text) > _MAX_LENGTH or not text.isprintable():
-        shown = mask_address(text)[:60]
-        raise UsageError(
-            f"the {what} {shown!r} is empty, too long or contains control characters",
-            hint=f"check how the {what} was given",
-        )
-
-
-def _refused(text: str) -> UsageError:
-    # Before it is cut: what is left of a password has no @ behind it.
-    shown = mask_address(text)[:80]
-    hint = "give https://HOST/PATH, ssh://HOST/PATH, user@host:path, or a path from / or ./"
-    if "@" in text:
-        hint += "; in a password write / as %2F, ? as %3F, # as %23"
-    elif Path(text).is_dir():
-        hint = f"the folder of that name is ./{shown}"
-    return UsageError(f"{shown!r} is not an address of a git repository", hint=hint)

@@ -1,4 +1,4 @@
-"""An empty folder of a person's own, to be filled with an SDK that stays there."""
+"""A person's own empty folder, to be filled with an SDK that is kept there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from loadgenctl.sources.cache import remove_tree
 from loadgenctl.sources.locks import try_exclusive
 
 UNFINISHED = ".loadgenctl-unfinished"
-"""A file in a folder that is being filled, or was until the filling was killed."""
+"""A file in a folder that is being filled, or whose filling was killed."""
 
 
 def is_blank(folder: Path) -> bool:
-    """True for a folder with nothing in it but what a filling left that was killed."""
+    """True for a folder that is empty, or contains only what a killed filling left."""
     if not folder.is_dir():
         return False
     return (folder / UNFINISHED).is_file() or not any(folder.iterdir())
@@ -25,18 +25,18 @@ def is_blank(folder: Path) -> bool:
 def filling(
     folder: Path, cleaning: Callable[[], AbstractContextManager[object]] = nullcontext
 ) -> Iterator[None]:
-    """Fill a blank folder; one that did not come to its end is blank again, emptied in `cleaning`.
+    """Fill a blank folder; after a failure it is emptied, in `cleaning`, and blank again.
 
-    Raises `UsageError` when another process is at it, or somebody put something there.
+    Raises `UsageError` if another process fills it, or if it is no longer blank.
     """
     if not is_blank(folder):
-        raise UsageError(f"{folder} is not empty any more", hint="run again to use what is there")
+        raise UsageError(f"{folder} is no longer empty", hint="run again to use its content")
     marker = folder / UNFINISHED
     with try_exclusive(marker) as granted:
         if not granted:
             raise UsageError(
                 f"another loadgenctl is building an SDK in {folder}",
-                hint="wait for its end, then run again",
+                hint="wait until it has finished, then run again",
             )
         _empty(folder, keep=marker)
         try:

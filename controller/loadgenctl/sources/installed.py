@@ -1,4 +1,4 @@
-"""The SDK that is installed on this machine: its programs are on the PATH, its tree is theirs."""
+"""The SDK that is installed on this machine, found by its programs on the PATH."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from loadgenctl.errors import UsageError
 
 PROGRAMS = ("ag-chain-cosmos", "agd", "agoric", "ag-solo")
-"""By which the Agoric SDK is known, the surest first."""
+"""Programs of the Agoric SDK, the most specific first."""
 TOP = "packages/cosmic-swingset/package.json"
 """A file at the top of the SDK's tree."""
 _ABSOLUTE = re.compile(r"""(?<![\w.~-])/[^\s"'`$;:]+""")
@@ -18,15 +18,15 @@ _WRAPPER_SIZE = 16 * 1024
 
 
 def installed_tree(path: str | None = None) -> Path:
-    """The tree that the installed programs belong to; `path` as PATH, which it is if not given.
+    """The tree of the installed programs; `path` is by default PATH.
 
-    Raises `UsageError` when none of them is there, or when they belong to no tree.
+    Raises `UsageError` if no program is found, or if it belongs to no tree.
     """
     found = [Path(where) for name in PROGRAMS if (where := shutil.which(name, path=path))]
     if not found:
         raise UsageError(
             f"no SDK is installed: none of {', '.join(PROGRAMS)} is on the PATH",
-            hint="name a built checkout by --src, or run in containers: --engine docker",
+            hint="name a built checkout with --src, or run in containers: --engine docker",
         )
     for program in found:
         for place in _places(program):
@@ -34,13 +34,13 @@ def installed_tree(path: str | None = None) -> Path:
                 if (folder / TOP).is_file():
                     return folder
     raise UsageError(
-        f"{found[0]} belongs to no checkout of the SDK",
-        hint="name the built checkout by --src",
+        f"{found[0]} does not belong to a checkout of the SDK",
+        hint="name the built checkout with --src",
     )
 
 
 def _places(program: Path) -> Iterator[Path]:
-    """Where a program really is, and what it names if it only calls another one."""
+    """The real path of a program, and the paths that it names if it is a wrapper."""
     real = program.resolve()
     yield real
     with real.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""What a folder holds, as a hash: of its files' contents, or cheaply of their sizes and times."""
+"""A folder's content as a hash: of its files' contents, or cheaply of their sizes and times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHUNK = 1 << 20
 
 
 def files(root: Path) -> Iterator[Path]:
-    """Files and links below `root` in a fixed order, without what a build or an import leaves."""
+    """Files and links below `root` in a fixed order, without products of builds and imports."""
     for folder, names, leaves in os.walk(root):
         names[:] = sorted(name for name in names if name not in _SKIPPED)
         links = [name for name in names if (Path(folder) / name).is_symlink()]
@@ -22,7 +22,7 @@ def files(root: Path) -> Iterator[Path]:
 
 
 def content_hash(root: Path) -> str:
-    """A hash of names, executable bits and contents: equal for equal trees wherever they lie."""
+    """A hash of names, executable bits and contents: equal for equal trees in any folder."""
     digest = hashlib.sha256()
     for path in files(root):
         kind = "l" if path.is_symlink() else "x" if os.access(path, os.X_OK) else "f"
@@ -41,7 +41,7 @@ def cheap_hash(root: Path) -> str:
 
 
 def stat_line(root: Path, path: Path) -> bytes:
-    """One file's part of a cheap hash; a file that went away counts as absent."""
+    """One file's part of a cheap hash; a file that has disappeared counts as absent."""
     try:
         stat = path.lstat()
     except OSError:
@@ -59,7 +59,7 @@ def _digest(path: Path) -> bytes:
 
 
 def read_inside(root: Path, path: str) -> bytes | None:
-    """The content of a regular file below `root`; None where there is none, or only outside."""
+    """The content of a regular file below `root`; None without one, also for a link out of it."""
     target = (root / path).resolve()
     if not target.is_relative_to(root.resolve()) or not target.is_file():
         return None

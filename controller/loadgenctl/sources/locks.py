@@ -1,4 +1,4 @@
-"""File locks between processes: held by an open file, they end with their process anyhow."""
+"""File locks between processes; an open file holds the lock, so it ends with the process."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ def exclusive(
     on_wait: Callable[[], None] | None = None,
     check: Callable[[], None] | None = None,
 ) -> Iterator[int]:
-    """Hold the lock file `path` alone; yields its descriptor, which keeps the lock wherever it is
-    inherited.
+    """Hold the lock file `path` exclusively; yields its descriptor, whose heirs keep the lock.
 
-    `on_wait` is called once when somebody else holds it; `check` at every look, and may raise to
-    give up. The lock file stays: removing it would let two holders in.
+    `on_wait` is called once if another process holds it; `check` at every poll, and may raise to
+    stop waiting. The lock file is kept: with a new file, two processes could hold the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_plain(path, append=True) as file:
-        # Polled, not blocking: a person's Ctrl-C may only set a flag that `check` looks at.
+        # Polled, not blocking: a Ctrl-C may only set a flag that `check` reads.
         if not _try(file.fileno(), fcntl.LOCK_EX, path):
             if on_wait is not None:
                 on_wait()
@@ -42,7 +41,7 @@ def exclusive(
 
 @contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
-    """Hold the lock file alone if nobody else has it; yields whether that worked."""
+    """Hold the lock file exclusively if it is free; yields whether it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_plain(path, append=True) as file:
         yield _try(file.fileno(), fcntl.LOCK_EX, path)
@@ -50,7 +49,7 @@ def try_exclusive(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def shared(path: Path) -> Iterator[bool]:
-    """Hold the lock file together with others; yields False when somebody holds it alone."""
+    """Share the lock file with others; yields False if a process holds it exclusively."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_plain(path, append=True) as file:
         yield _try(file.fileno(), fcntl.LOCK_SH, path)
@@ -62,6 +61,6 @@ def _try(descriptor: int, kind: int, path: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        # The call knows only a descriptor: a file system without locks must be named.
+        # Name the file: the error of a file system without locks has only a descriptor.
         raise OSError(error.errno, error.strerror, str(path)) from error
     return True

@@ -20,11 +20,11 @@ from loadgenctl.sources.locks import exclusive
 _FULL = re.compile(r"[0-9a-f]{40}")
 _PREFIX = re.compile(r"[0-9a-f]{4,39}")
 DEFAULT_BRANCH = (None, "HEAD")
-"""Revisions that mean the newest one of the repository's default branch."""
+"""Revisions that mean the newest commit of the default branch."""
 LOOK_TIMEOUT = 15.0
-"""Seconds a repository may take to list its branches and tags."""
+"""Time limit, in seconds, for a repository to list its branches and tags."""
 _OURS = "refs/loadgenctl"
-"""Refs that keep alive what no branch or tag of the mirror may reach."""
+"""Refs that keep commits which no branch or tag of the mirror reaches."""
 _BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 Say = Callable[[str], None]
@@ -32,20 +32,20 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """The clone of one repository in the cache; made and refreshed only when an answer needs it."""
+    """The clone of one repository in the cache; created and refreshed only when needed."""
 
     runner: Runner
     clock: Clock
     path: Path
     origin: Repository
-    """As the person knows it."""
+    """The person's address."""
     remote: Repository
-    """Where it is fetched from, after the site's rewriting."""
+    """The address to fetch from, after the site's rewriting."""
     say: Say
 
     @property
     def offline(self) -> Git:
-        """git on what is here."""
+        """git without the network."""
         return Git(self.runner, self.path)
 
     @property
@@ -55,13 +55,13 @@ class Mirror:
 
     @property
     def exists(self) -> bool:
-        """True once a first fetch has succeeded: a clone gets its name only when it is complete."""
+        """True after a first successful fetch: only a complete clone gets its name."""
         return self.path.is_dir()
 
     def resolve(self, revision: str | None) -> str:
-        """The full id of a commit (or its beginning), tag or branch; the default branch for None.
+        """The full id of a commit (or its prefix), tag or branch; the default branch for None.
 
-        Commits are looked for here first; names are fetched every time, because they move.
+        Commits are searched in the clone first; names are fetched every time, because they move.
         """
         if revision in DEFAULT_BRANCH:
             return self._fetch_one("HEAD", f"{_OURS}/HEAD", None)
@@ -86,10 +86,10 @@ class Mirror:
         return self._only(name, found)
 
     def look(self, revision: str | None) -> str | None:
-        """The commit as `resolve` would find it now, without fetching or cloning anything.
+        """The commit that `resolve` would find now, without fetching or cloning.
 
         None for a commit id that only a fetch could find. Raises `RevisionNotFound`, and
-        `UsageError` where the repository does not answer within `LOOK_TIMEOUT`.
+        `UsageError` if the repository does not answer within `LOOK_TIMEOUT`.
         """
         if revision in DEFAULT_BRANCH:
             newest = self._listed("HEAD").get("HEAD")
@@ -119,7 +119,7 @@ class Mirror:
         return self._only(prefix, found)
 
     def ensure(self, commit: str) -> str:
-        """See to it that a commit given by its full id is here. Raises `RevisionNotFound`."""
+        """Fetch a commit, given by its full id, unless it is here. Raises `RevisionNotFound`."""
         if self.exists and self.has(commit):
             return commit
         if not self.exists:
@@ -129,11 +129,11 @@ class Mirror:
         return self._fetch_one(commit, f"{_OURS}/commits/{commit}", commit)
 
     def has(self, commit: str) -> bool:
-        """True if the commit is here; never asks the network."""
+        """True if the commit is here; never uses the network."""
         return commit in self.commits_by_prefix(commit)
 
     def commits_by_prefix(self, prefix: str) -> list[str]:
-        """Commits here whose ids begin so, sorted."""
+        """Commits here whose ids begin with `prefix`, sorted."""
         if not self.exists:
             return []
         listed = self.offline.run("rev-parse", f"--disambiguate={prefix}")
@@ -154,9 +154,9 @@ class Mirror:
         return int(done.text())
 
     def refresh(self, probe: str | None = None) -> None:
-        """Bring all branches and tags; a first time, make the clone.
+        """Fetch all branches and tags; the first time, create the clone.
 
-        With `probe`, a first clone is only made when the remote has a branch or tag of that name.
+        With `probe`, the clone is only created if the remote has a branch or tag of that name.
         """
         with exclusive(
             self.path.with_suffix(".lock"),
@@ -170,7 +170,7 @@ class Mirror:
                 self._create(probe)
 
     def entry(self, commit: str, path: str) -> tuple[str, str, str] | None:
-        """Mode, type and id of what is at `path` in a commit; None where there is nothing."""
+        """Mode, type and id of the entry `path` of a commit; None without one."""
         done = self.offline.run("ls-tree", "-z", "--full-tree", commit, "--", path)
         head, tab, name = done.stdout.rstrip(b"\0").partition(b"\t")
         if done.exit_code or not tab or name != os.fsencode(path):
@@ -179,7 +179,7 @@ class Mirror:
         return mode, kind, object_id
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """A regular file's content at a commit, fetched if need be; None where there is no file."""
+        """A regular file's content at a commit, fetched if missing; None without a file."""
         entry = self.entry(commit, path)
         if entry is None or entry[0] not in {"100644", "100755"}:
             return None
@@ -189,7 +189,7 @@ class Mirror:
         return done.stdout
 
     def contains(self, ancestor: str, commit: str) -> bool | None:
-        """True if `ancestor` is `commit` or lies before it; None if it is not known here."""
+        """True if `ancestor` is `commit` or an ancestor of it; None if it is unknown here."""
         if not _FULL.fullmatch(ancestor) or not self.has(ancestor):
             return None
         code = self.offline.run("merge-base", "--is-ancestor", ancestor, commit).exit_code
@@ -203,14 +203,14 @@ class Mirror:
             f"{what} from {where}",
             hint="check the address, the network and the git mirrors in the site settings"
             if self.remote.local is None
-            else "is the folder a git repository that holds these files, and may it be read?",
+            else "check that the folder is a git repository with these files, which you may read",
             detail=detail.replace(self.origin.url, self.origin.public),
         )
 
     def _create(self, probe: str | None) -> None:
         require_git(self.runner)
         for left in self.path.parent.glob(f"{self.path.name}.partial-*"):
-            shutil.rmtree(left, ignore_errors=True)  # we hold the lock: whoever made it is dead
+            shutil.rmtree(left, ignore_errors=True)  # the lock is ours: its maker is dead
         self._check_folder()
         partial = self.path.with_name(f"{self.path.name}.partial-{os.getpid()}")
         git = Git(self.runner, partial, remote=self.remote)
@@ -234,7 +234,7 @@ class Mirror:
                 hint="check --sdk-repo and the site's git mirrors",
             )
         if any((folder / top / "shallow").exists() for top in (".", ".git")):
-            # git would try to complete the history from the very clone that lacks it, without end.
+            # git would endlessly try to complete the history from the clone that lacks it.
             raise UsageError(
                 f"{folder} is a shallow clone",
                 hint="complete it with `git fetch --unshallow`, or use its files with --src",
@@ -254,7 +254,7 @@ class Mirror:
         return bool(done.text())
 
     def _listed(self, *names: str) -> dict[str, str]:
-        """Those of the remote's refs that are called exactly so → commit."""
+        """The remote's refs with exactly these names → commit."""
         self._check_folder()
         with tempfile.TemporaryDirectory(prefix="loadgenctl-look-") as folder:
             git = self.online
@@ -294,11 +294,11 @@ class Mirror:
     def _fetch_one(self, remote_name: str, ref: str, requested: str | None) -> str:
         if not self.exists:
             self.refresh()
-        self.say(f"looking for {remote_name} in {self.origin.public}")
+        self.say(f"fetching {remote_name} from {self.origin.public}")
         done = self._try_fetch(self.online, [f"+{remote_name}:{ref}"])
         if done.exit_code:
-            # A server says in many ways that it does not have it; asking for something that
-            # certainly is there tells that apart from a server that cannot be reached.
+            # Servers report a missing ref in many ways: a query that always succeeds shows whether
+            # the server can be reached at all.
             probe = self.online.run("ls-remote", "--quiet", "--heads", "--end-of-options", PROMISOR)
             if probe.exit_code:
                 raise self.unreachable("cannot fetch", done)
@@ -321,14 +321,14 @@ class Mirror:
         done = self.offline.run(
             "rev-parse", "--quiet", "--verify", "--end-of-options", f"{ref}^{{commit}}"
         )
-        found = _FULL.search(done.text())  # older gits print --end-of-options as well
+        found = _FULL.search(done.text())  # older gits also print --end-of-options
         return found.group() if done.exit_code == 0 and found else None
 
     def _only_ref(self, name: str, found: dict[str, str]) -> str:
         if len(set(found.values())) > 1:
             raise UsageError(
                 f"{name!r} is a tag and a branch, and they differ",
-                hint="say which: "
+                hint="name one of them: "
                 + " or ".join(f"{ref} ({commit[:12]})" for ref, commit in found.items()),
             )
         return next(iter(found.values()))
@@ -336,7 +336,7 @@ class Mirror:
     def _only(self, prefix: str, found: Sequence[str]) -> str:
         if len(found) > 1:
             raise UsageError(
-                f"the revision {prefix!r} is ambiguous: {len(found)} commits begin so",
+                f"the revision {prefix!r} is ambiguous: {len(found)} commits begin with it",
                 hint="give more digits; candidates: "
                 + ", ".join(found[:8])
                 + ("…" if found[8:] else ""),
@@ -347,8 +347,8 @@ class Mirror:
         if requested is None:
             return RevisionNotFound(
                 f"{self.origin.public} has no default branch",
-                hint="if it has no commits yet, make one; else name one with --revision (of daily:"
-                " --branch)",
+                hint="if it has no commits yet, make one; else name a branch with --revision"
+                " (of daily: --branch)",
             )
         digits = re.fullmatch(r"[0-9a-f]{1,3}", requested.lower()) is not None
         return RevisionNotFound(
@@ -368,6 +368,6 @@ def init_repository(git: Git, *, bare: bool) -> None:
     if done.exit_code:
         raise UsageError(
             f"cannot make a git repository in {git.git_dir}",
-            hint="is there space, and may the folder be written?",
+            hint="check the free space, and that you may write to the folder",
             detail=done.last_lines(),
         )

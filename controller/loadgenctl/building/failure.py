@@ -1,4 +1,7 @@
-"""Versions that a registry does not serve, found in what package managers print. Pure."""
+"""Why a step of a build failed, and what to do about it.
+
+The versions that a registry does not serve are found in what package managers print.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,27 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from loadgenctl.engines.base import RoleState
+from loadgenctl.errors import BuildError, VersionsMissing
+from loadgenctl.roles.role import signal_of
+
+_SPACE_SIGNS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+_MOST_BYTES = 8 << 20
+"""Of a step's output only its end is searched: errors are there."""
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
 _ABSENT = r"(?:403|404|410|451)\b"
-"""What registries answer about a version that they do not have, or do not give out."""
+"""Answers of registries about a version that they lack, or do not serve."""
 _NAME = r"(?:@[^\s@/\"'`]+/)?[^\s@/\"'`:]+"
 
 _NPM = (
     # yarn 1
     re.compile(rf'Couldn\'t find any versions for "(?P<name>{_NAME})" that matches "(?P<v>[^"]+)"'),
     re.compile(rf'Couldn\'t find package "(?P<name>{_NAME})(?:@(?P<v>[^"]+))?"'),
-    # Later ones. Their code YN0035 alone is also that of a registry out of order.
+    # Later yarns. The code YN0035 alone also means a registry that is out of order.
     re.compile(rf"YN0082: │ (?P<name>{_NAME})@(?:npm:)?(?P<v>[^:\s]+): No candidates found"),
     re.compile(rf"YN0035: │ (?P<name>{_NAME})@(?:npm:)?(?P<v>[^:\s]+): Package not found"),
     # npm
@@ -43,12 +54,12 @@ _GO = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Missing:
-    """A version that cannot be had."""
+    """A version that is not available."""
 
     ecosystem: Literal["npm", "go", "pypi"]
     name: str
     version: str | None
-    """As it is asked for: a version, or with npm a range; None where any would do."""
+    """As requested: a version, or with npm a range; None for any version."""
 
     @property
     def words(self) -> str:
@@ -62,7 +73,7 @@ class Missing:
 
 
 def missing_versions(output: str) -> tuple[Missing, ...]:
-    """All versions of which an output says that they cannot be had, sorted, each once."""
+    """All versions that an output reports as not available, sorted, each once."""
     text = _STYLES.sub("", output)
     return tuple(
         sorted(
@@ -102,12 +113,12 @@ def _of_pypi(text: str) -> Iterator[Missing]:
 
 def _of_go(text: str) -> Iterator[Missing]:
     for found in _GO.finditer(text):
-        # What a module is replaced by is what is fetched.
+        # Of a replaced module the replacement is fetched.
         yield Missing("go", found["name2"] or found["name"], found["v2"] or found["v"])
 
 
 def settings_for(missing: Sequence[Missing]) -> str:
-    """The overrides that a site can set, as TOML with places to be filled in; none for PyPI."""
+    """The overrides that a site can set, as TOML with placeholders; none for PyPI."""
     npm = [one for one in missing if one.ecosystem == "npm"]
     go = [one for one in missing if one.ecosystem == "go"]
     lines: list[str] = []
@@ -124,3 +135,46 @@ def settings_for(missing: Sequence[Missing]) -> str:
 
 def _entries(missing: Iterable[Missing], value: str) -> list[str]:
     return [f'{json.dumps(one.key)} = "{value}"' for one in missing]
+
+
+def written(log: Path, begun: int) -> str:
+    """A step's part of the log, which begins at byte `begun`."""
+    with log.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(begun, end - _MOST_BYTES))
+        return file.read().decode("utf-8", "replace")
+
+
+def failure(
+    label: str, state: RoleState, tail: Sequence[str], output: str, log: Path
+) -> BuildError:
+    """The error for a step that did not end with exit code 0. `tail`: its last lines."""
+    text, killed_by = "\n".join(tail), signal_of(state)
+    missing = missing_versions(output) if killed_by is None else ()
+    if missing:
+        return versions_missing(label, missing, log)
+    if any(sign in text for sign in _SPACE_SIGNS):
+        hint = "the disk is full: free some space (see `loadgenctl sdk list`) and try again"
+    elif state.oom_killed:
+        hint = "it was killed for lack of memory: build on a machine with more memory"
+    elif killed_by is not None:
+        hint = f"if the engine was restarted, try again; the output so far is in {log}"
+    else:
+        hint = f"these are its last lines; the complete output is in {log}"
+    if killed_by is not None:
+        how = f"was killed by {killed_by}"
+    else:
+        how = "vanished" if state.exit_code is None else f"failed with exit code {state.exit_code}"
+    return BuildError(f"the build step {label!r} {how}", hint=hint, detail=text)
+
+
+def versions_missing(label: str, missing: Sequence[Missing], log: Path) -> VersionsMissing:
+    """The error for versions that a step's output names; there is at least one."""
+    first, *others = missing
+    more = f" and {len(others)} more" if others else ""
+    return VersionsMissing(
+        f"the build step {label!r} failed: the registries here do not serve {first.words}{more}",
+        hint="settings like these in the options file replace them (docs/site-settings.md); the"
+        f" complete output is in {log}",
+        detail=settings_for(missing),
+    )

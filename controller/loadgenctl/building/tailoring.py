@@ -1,7 +1,7 @@
-"""Fit a revision's build to what the site overrides: what applies is found in the revision itself.
+"""Apply a site's overrides to a revision's build.
 
-An override that fits nothing in a revision does not change its build, so that one options file
-serves all revisions.
+The revision itself decides which of them apply. An override without a place in a revision does not
+change its build, so that one options file serves all revisions.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from loadgenctl import resources
+from loadgenctl.building.overrides import GoOverrides, NpmOverrides, Overrides, Selector
+from loadgenctl.building.yarnlock import LockEntry, YarnLock, parse_lock
 from loadgenctl.errors import UsageError
 from loadgenctl.filetrouble import file_error
 from loadgenctl.model import Command, Mount
-from loadgenctl.overrides import GoOverrides, NpmOverrides, Overrides, Selector
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.listing import content_hash
-from loadgenctl.sources.yarnlock import LockEntry, YarnLock, parse_lock
 
 VARIABLE = "LOADGENCTL_OVERRIDES"
-"""What images/sdk/overrides.py applies; its docstring has the form."""
+"""The input of images/sdk/overrides.py; see its docstring."""
 RELOCK = {"YARN_ENABLE_IMMUTABLE_INSTALLS": "false"}
-"""Environment of a build whose lockfile cannot stay as it is: later yarns hold to it in CI."""
+"""Environment of a build that changes the lockfile: later yarns refuse that in CI."""
 PLACE = "/var/lib/loadgenctl/overrides"
 """Folder in the builder below which a site's own folders are mounted."""
 NOTE = ".loadgenctl-overrides.json"
@@ -39,7 +39,7 @@ Read = Callable[[str], bytes | None]
 
 @dataclass(slots=True)
 class _Found:
-    """What applies to a revision, as it is found."""
+    """What applies to a revision; filled step by step."""
 
     changes: dict[str, Any] = field(default_factory=dict)
     """See VARIABLE."""
@@ -51,25 +51,25 @@ class _Found:
         self.changes.setdefault(kind, {})[key] = value
 
     def mount(self, folder: Path) -> tuple[str, str]:
-        """Where a folder of this machine is in the builder, and what it holds, by a hash."""
+        """The place of a folder of this machine in the builder, and a hash of its content."""
         target = f"{PLACE}/{len(self.mounts)}"
         self.mounts.append(Mount(str(folder), target, read_only=True))
         try:
             digest = content_hash(folder)[:16]
         except OSError as error:
             raise file_error(error) from error
-        # Another content is another build.
+        # Other content makes another build.
         self.change("contents", target, digest)
         return target, digest
 
 
 @dataclass(frozen=True, slots=True)
 class Tailored:
-    """A build as this site does it."""
+    """A build with the site's overrides."""
 
     recipe: BuildRecipe
     deviations: tuple[str, ...] = ()
-    """What differs from the SDK's own build, one line each. They name nothing of this machine."""
+    """Differences to the SDK's own build, one line each. They name no path of this machine."""
     unused: tuple[str, ...] = ()
     """Overrides for which the revision has no place."""
 
@@ -102,7 +102,7 @@ def tailor(recipe: BuildRecipe, overrides: Overrides, commit: str | None, read: 
 
 
 def noted(read: Read) -> tuple[str, ...]:
-    """The deviations of a tree that was built here before."""
+    """The deviations of a tree that was built in place before."""
     try:
         document = json.loads(read(NOTE) or b"[]")
     except ValueError:
@@ -128,14 +128,14 @@ def _npm(overrides: NpmOverrides, read: Read, found: _Found) -> None:
         return
     lock = parse_lock((read("yarn.lock") or b"").decode("utf-8", "replace"))
     own = _own_resolutions(read)
-    for chosen, version in overrides.resolutions.items():
+    for chosen, version in overrides.resolved().items():
         hits = _hits(lock, chosen)
         if not hits:
             found.unused.append(f"site.npm.resolutions.{chosen}")
             continue
         _resolve(lock, own, chosen, version, found)
         found.deviations.append(f"npm {chosen}: resolved to {version}")
-    for chosen in overrides.drop:
+    for chosen in overrides.dropped():
         hits = _hits(lock, chosen) if lock.classic or lock.asked_directly(chosen.name) else ()
         ranges = [range_ for entry in hits for range_ in entry.ranges]
         if not ranges:
@@ -158,7 +158,7 @@ def _own_resolutions(read: Read) -> Mapping[str, str]:
 
 
 def _hits(lock: YarnLock, chosen: Selector) -> tuple[LockEntry, ...]:
-    """The entries that a selector means: by version, or by a range that is asked for."""
+    """The entries that a selector names: by version, or by a required range."""
     named, asked = lock.named(chosen.name), chosen.asked
     if asked is None:
         return named
@@ -169,7 +169,7 @@ def _hits(lock: YarnLock, chosen: Selector) -> tuple[LockEntry, ...]:
 def _resolve(
     lock: YarnLock, own: Mapping[str, str], chosen: Selector, version: str, found: _Found
 ) -> None:
-    """The entries of `resolutions` for a package, in the words of the tree's yarn."""
+    """The entries of `resolutions` for a package, in the syntax of the tree's yarn."""
     name, hits = chosen.name, _hits(lock, chosen)
     ranges = {range_ for entry in hits for range_ in entry.ranges}
     for key, target in own.items():
@@ -181,23 +181,23 @@ def _resolve(
         for range_ in sorted(ranges):
             found.change("resolutions", f"{name}@{range_}", version)
     else:
-        # The first yarn's keys name no range: the packages that ask for it are named.
+        # yarn 1's keys name no range: name the packages that require it.
         found.change("ranges", name, dict.fromkeys(sorted(ranges), version))
         for parent in _parents(lock, chosen, ranges):
             found.change("resolutions", f"**/{parent}/{name}", version)
 
 
 def _parents(lock: YarnLock, chosen: Selector, ranges: set[str]) -> list[str]:
-    """The packages that ask for some ranges of a package. Raises `UsageError` if one of them also
-    asks for other ranges, in another version of itself: the first yarn cannot tell them apart.
+    """The packages that require one of the ranges of a package. Raises `UsageError` if another
+    version of such a package requires other ranges: yarn 1 cannot distinguish them.
     """
-    asking = [entry for entry in lock.entries if chosen.name in entry.needs]
-    found = {entry.name for entry in asking if entry.needs[chosen.name] in ranges}
-    for entry in asking:
+    requiring = [entry for entry in lock.entries if chosen.name in entry.needs]
+    found = {entry.name for entry in requiring if entry.needs[chosen.name] in ranges}
+    for entry in requiring:
         if entry.name in found and entry.needs[chosen.name] not in ranges:
             raise UsageError(
                 f"site.npm.resolutions.{chosen}: with yarn 1 it cannot be overridden alone, because"
-                f" {entry.name} asks for {chosen.name} in several versions",
+                f" {entry.name} requires {chosen.name} in several versions",
                 hint=f"override all of them, by the key {chosen.name}",
             )
     return sorted(found)
@@ -209,7 +209,7 @@ def _names(key: str, name: str) -> bool:
 
 
 def _leads_to(target: str, name: str, ranges: set[str]) -> bool:
-    """True if the right side of the tree's own resolution is one of the ranges."""
+    """True if the target of the tree's own resolution is one of the ranges."""
     patched = re.match(rf"patch:{re.escape(name)}@(?:npm%3A|npm:)?([^#]+)#", target)
     plain = (patched[1] if patched else target).removeprefix("npm:")
     return plain in ranges or f"npm:{plain}" in ranges
@@ -218,7 +218,7 @@ def _leads_to(target: str, name: str, ranges: set[str]) -> bool:
 def _go(
     overrides: GoOverrides, recipe: BuildRecipe, commit: str | None, read: Read, found: _Found
 ) -> tuple[Command, ...]:
-    """The recipe's steps, those of the Go part replaced where the site has it built."""
+    """The recipe's steps; those of the Go part are replaced where the site has it built."""
     fitting = [key for key in overrides.build if commit and commit.startswith(key)]
     if len(fitting) > 1:
         raise UsageError(f"site.go.build names {commit} twice: {' and '.join(sorted(fitting))}")
@@ -236,8 +236,8 @@ def _go(
         )
         if not any(place.search(text) for text in texts):
             found.unused.append(f"site.go.replace.{old}")
-        elif isinstance(new, Path):
-            target, digest = found.mount(new)
+        elif new.startswith("/"):
+            target, digest = found.mount(Path(new).resolve())
             found.change("replace", old, target)
             found.deviations.append(f"go {old}: replaced by a folder ({digest})")
         else:

@@ -12,12 +12,11 @@ from typing import BinaryIO
 
 import orjson
 
-from loadgenctl.buildfailure import failure, versions_missing, written
+from loadgenctl.building.failure import failure, missing_versions, versions_missing, written
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.errors import BuildError, UsageError, VersionsMissing, cleaned_up
 from loadgenctl.masking import Mask
-from loadgenctl.missing import missing_versions
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
@@ -27,11 +26,11 @@ from loadgenctl.sources.inplace import filling
 from loadgenctl.sources.locks import exclusive
 
 _STEP_TIMEOUT = 2 * 3600.0
-"""Seconds a step may take that names no limit itself."""
+"""Time limit, in seconds, of a step without its own."""
 _POLL_SECONDS = 0.5
 _TAIL_LINES = 30
-# Two streams would reach the log by two pipes, each as fast as it is read: the words that tell why
-# a step failed could stand anywhere before its end.
+# Two streams would reach the log by two pipes in any order: the reason of a failure could be
+# anywhere before the end of the log.
 _ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
 
 
@@ -44,6 +43,17 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class SdkBuild:
+    """What is to be built, by which steps, and in which image."""
+
+    source: SdkSource
+    resolved: ResolvedRevision
+    recipe: BuildRecipe
+    image: str
+    """The image's id."""
+
+
+@dataclass(frozen=True, slots=True)
 class Builder:
     """Where and how SDKs are built; one per command."""
 
@@ -53,48 +63,37 @@ class Builder:
     packages: Path
     """Folder of the package managers' caches, kept between builds."""
     user: str
-    """`uid:gid` the build and later every role runs as."""
+    """`uid:gid` of the build, and later of every role."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """The site's, for every step."""
+    """The site's variables, for every step."""
     mounts: Sequence[Mount] = ()
-    """The site's."""
+    """The site's mounts."""
     mask: Mask = field(default_factory=Mask)
-    """Takes the site's secrets out of what the steps print."""
+    """Masks the site's secrets in what the steps print."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Who owns the builder containers."""
+    """The owner of the builder containers."""
     on_step: Callable[[str], None] = _ignore
-    """Told what begins."""
+    """Called with the name of each step that begins."""
     on_line: Callable[[str], None] = _ignore
-    """Told every line of output."""
+    """Called with every line of output."""
     check: Callable[[], None] = _nothing
-    """Called several times a second; raises to stop the build."""
+    """Called several times per second; raises to stop the build."""
     cleaning: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Entered while a builder container is removed, so that a second Ctrl-C does not leave it."""
+    """Entered during the removal of a builder container, which a second Ctrl-C must not prevent."""
 
-    def cached(self, resolved: ResolvedRevision, recipe: BuildRecipe, image: str) -> Path | None:
-        """The built tree, if it is there; nothing is started."""
-        entry = self.cache.lookup(record_of(resolved, image, recipe_id(recipe)))
-        return entry.source if entry else None
-
-    def build(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        log: Path,
-    ) -> Path:
+    def build(self, what: SdkBuild, log: Path) -> Path:
         """The built tree of a revision: from the cache, or built now. Raises `BuildError`.
 
-        `log` gets the output of every step. Of several builds of one revision and image at the same
-        time one builds, the others wait and take what it made. A build that is cut leaves nothing.
+        `log` gets the output of every step. Of several simultaneous builds of one revision and
+        image, one builds, and the others wait for it and use the result. An interrupted build
+        leaves nothing.
         """
-        record = record_of(resolved, image, recipe_id(recipe))
+        record = record_of(what.resolved, what.image, recipe_id(what.recipe))
         found = self.cache.lookup(record)
         if found:
             return found.source
         key = key_of(record)
-        waiting = f"waiting for another build of {resolved.short}"
+        waiting = f"waiting for another build of {what.resolved.short}"
         with self.cache.building(
             key, self.clock, on_wait=lambda: self.on_step(waiting), check=self.check
         ):
@@ -104,7 +103,7 @@ class Builder:
             partial = self.cache.partial(key)
             with self._discarded_on_error(key):
                 tree = partial / SOURCE
-                durations = self._make(source, resolved, recipe, image, tree, log)
+                durations = self._make(what, tree, log)
                 done = replace(
                     record,
                     built_at=self.clock.wall(),
@@ -114,7 +113,7 @@ class Builder:
                 return self.cache.finish(key, partial, done).source
 
     def in_use(self, tree: Path) -> AbstractContextManager[None]:
-        """While it is held, nobody removes a built tree; for as long as roles have it mounted."""
+        """Protects a built tree from removal; hold it while roles have the tree mounted."""
         return self.cache.in_use(tree)
 
     def build_in_place(self, folder: Path, recipe: BuildRecipe, image: str, log: Path) -> Path:
@@ -124,25 +123,17 @@ class Builder:
         mine.run_steps(recipe, image, folder, log, of=str(folder.resolve()))
         return folder
 
-    def fill(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        folder: Path,
-        log: Path,
-    ) -> Path:
+    def fill(self, what: SdkBuild, folder: Path, log: Path) -> Path:
         """Check out and build in a person's own empty folder, as its owner. Raises `BuildError`.
 
-        Who is not root, and may write to it all the same, builds as oneself. What fails or is cut
-        leaves the folder empty.
+        A caller who is not root builds as itself. A build that fails or is interrupted leaves the
+        folder empty.
         """
         owner = folder.stat()
         user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
         mine = replace(self, user=f"{user[0]}:{user[1]}")
         with filling(folder, self.cleaning):
-            mine._make(source, resolved, recipe, image, folder, log)
+            mine._make(what, folder, log)
         return folder
 
     def run_steps(
@@ -150,8 +141,7 @@ class Builder:
     ) -> dict[str, float]:
         """Run a recipe's steps, `tree` mounted at /src; step → seconds.
 
-        `of` is the repository or folder that the tree is of: builds of one share the package
-        managers' caches.
+        `of` is the tree's repository or folder: its builds share the package managers' caches.
         """
         if not recipe.steps:
             return {}
@@ -174,27 +164,17 @@ class Builder:
                 durations[label] = round(self.clock.monotonic() - began, 3)
         return durations
 
-    def _make(
-        self,
-        source: SdkSource,
-        resolved: ResolvedRevision,
-        recipe: BuildRecipe,
-        image: str,
-        tree: Path,
-        log: Path,
-    ) -> dict[str, float]:
-        began = self.clock.monotonic()
+    def _make(self, what: SdkBuild, tree: Path, log: Path) -> dict[str, float]:
+        began, resolved = self.clock.monotonic(), what.resolved
         self.on_step(f"checking out {resolved.short}")
-        source.materialize(resolved, recipe, tree)
+        what.source.materialize(resolved, what.recipe, tree)
         hand_over(tree, self.user)
         checkout = round(self.clock.monotonic() - began, 3)
-        return {
-            "checkout": checkout,
-            **self.run_steps(recipe, image, tree, log, of=resolved.repository),
-        }
+        steps = self.run_steps(what.recipe, what.image, tree, log, of=resolved.repository)
+        return {"checkout": checkout, **steps}
 
     def _spec(self, step: Command, number: int, image: str, mounts: Sequence[Mount]) -> RoleSpec:
-        # HOME: most users of a container have no entry in its passwd, and tools refuse to run in /.
+        # HOME: most users have no entry in the container's passwd, and tools refuse to run in /.
         env = {"HOME": "/tmp", **step.env, **self.env}  # noqa: S108 - a path in the container
         unique = hashlib.sha256(repr((mounts[0], self.clock.wall())).encode()).hexdigest()[:8]
         return RoleSpec(
@@ -228,13 +208,13 @@ class Builder:
     def _ask_modules(
         self, spec: RoleSpec, label: str, begun: int, file: BinaryIO, log: Path
     ) -> None:
-        """Go stops at the first module that it cannot have: ask for the others, to name all.
+        """Go stops at the first missing module: fetch the others, to name all that are missing.
 
-        Raises `VersionsMissing` if a module is among what the step lacks.
+        Raises `VersionsMissing` if the step lacks a Go module.
         """
         if not any(one.ecosystem == "go" for one in missing_versions(written(log, begun))):
             return
-        self.on_step("looking for other Go modules that cannot be had")
+        self.on_step("looking for other missing Go modules")
         with suppress(BuildError):
             self._run_step(spec, label, file, log)
         raise versions_missing(label, missing_versions(written(log, begun)), log)
@@ -257,7 +237,7 @@ class Builder:
                 if self.clock.monotonic() > deadline:
                     raise BuildError(
                         f"the build step {label!r} did not finish within {limit:.0f} s",
-                        hint="the end of its output is below; is a server it needs unreachable?",
+                        hint="the end of its output is below; is a server it needs down?",
                         detail="\n".join(self._last_lines(handle)),
                     )
             output.complete(self.engine, handle, follower)
@@ -270,17 +250,17 @@ class Builder:
         if handle is not None:
             self.engine.remove(handle)
             return
-        # Interrupted while it was made: the engine may know it although we do not.
+        # Interrupted during its creation: the engine may have it although there is no handle.
         for item in self.engine.leftovers():
             if item.name == name:
                 self.engine.remove_leftover(item)
 
     @contextmanager
     def _package_caches(self, recipe: BuildRecipe, of: str) -> Iterator[list[Mount]]:
-        """Package managers corrupt a cache that two of them fill: one build at a time has it.
+        """Hold a repository's caches: two builds that fill one at the same time corrupt it.
 
-        A build can write into its caches what later builds with them run, so a repository has its
-        own.
+        Every repository has its own, because a build can write programs into its caches that later
+        builds run.
         """
         mounts, place = [], slug_of(of)
         with ExitStack() as held:
@@ -319,7 +299,7 @@ class Builder:
 
 @dataclass(slots=True)
 class _Output:
-    """A step's output, to the log and to the person: by lines, as secrets may be cut anywhere."""
+    """A step's output, for the log and the person: by lines, as a chunk may split a secret."""
 
     file: BinaryIO
     on_line: Callable[[str], None]
@@ -340,7 +320,7 @@ class _Output:
         self.file.flush()
 
     def complete(self, engine: Engine, handle: Handle, follower: LogFollower) -> None:
-        """The container has ended and the follower may lag: take the rest from the log itself."""
+        """After the container's end: the follower may lag, so read the rest from the log itself."""
         self.add(follower.poll())
         skip = self.taken
         for chunk in engine.logs(handle):
@@ -349,27 +329,27 @@ class _Output:
         self.close()
 
     def close(self) -> None:
-        """What has no end of a line is one, too."""
+        """A last line may lack its end."""
         if self.rest:
             rest, self.rest = self.rest, b""
             self.add(rest + b"\n")
 
 
 def recipe_id(recipe: BuildRecipe) -> str:
-    """A hash of what the build does: its steps and what is checked out."""
+    """A hash of the build: its steps and what is checked out."""
     steps = [(step.argv, sorted(step.env.items()), step.workdir) for step in recipe.steps]
     document = (steps, recipe.sparse, sorted(recipe.submodules.items()))
     return hashlib.sha256(orjson.dumps(document)).hexdigest()[:16]
 
 
 def hand_over(tree: Path, user: str) -> None:
-    """Give a tree to `uid:gid`, where the caller is root; else it must be the caller's own."""
+    """Give a tree to `uid:gid` if the caller is root; else `uid` must be the caller."""
     uid, gid = owner_ids(user)
     if os.geteuid() != 0:
         if uid != os.geteuid():
             raise UsageError(
                 f"only root can build as another user ({user})",
-                hint="leave the user out: the build then runs as you",
+                hint="omit the user: the build then runs as you",
             )
         return
     os.chown(tree, uid, gid)

@@ -1,4 +1,4 @@
-"""yarn.lock, of yarn 1 and of later ones: which ranges are asked for and what they get. Pure."""
+"""yarn.lock of yarn 1 and later: the required ranges and their versions. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class YarnLock:
         return tuple(entry for entry in self.entries if entry.name == name)
 
     def asked_directly(self, name: str) -> bool:
-        """True if a workspace depends on a package; yarn 1's lockfile does not tell."""
+        """True if a workspace depends on a package; yarn 1's lockfile does not show it."""
         return any(
             name in entry.needs and entry.ranges[0].startswith("workspace:")
             for entry in self.entries
@@ -43,7 +43,7 @@ class YarnLock:
 
 
 def parse_lock(text: str) -> YarnLock:
-    """Read a lockfile. What is not an entry is left out."""
+    """Read a lockfile. Other lines than those of entries are ignored."""
     return YarnLock(tuple(_entries(text)), classic="__metadata:" not in text)
 
 

@@ -1,0 +1,1 @@
+"""Building an SDK: the site's settings, their overrides, the builder, and why a build fails."""
