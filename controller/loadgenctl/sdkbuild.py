@@ -43,7 +43,7 @@ def _nothing() -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Builder:
     """Where and how SDKs are built; one per command."""
 

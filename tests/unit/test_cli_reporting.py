@@ -18,7 +18,7 @@ from loadgenctl.cli.reporting import ReportFiles, reports_of_run
 from loadgenctl.cli.run import tell
 from loadgenctl.errors import BuildError, OutputFolderError, UsageError
 from loadgenctl.reports.facts import read_facts
-from loadgenctl.run.runner import Ending
+from loadgenctl.run.runner import RunResult
 from loadgenctl.stats.run import summarize
 
 LOAD = "--stages 2 --stage.1.duration 0.3 --stage.1.loadgen.faucet.interval 5"
@@ -30,7 +30,7 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(tmp_path, capsys)
 
 
-def ended(world: World, line: str = LOAD) -> Ending:
+def ended(world: World, line: str = LOAD) -> RunResult:
     """A run that has ended, with its summary as the composition root leaves it."""
     ending = world.run(line)
     (ending.folder / "summary.json").write_text(json.dumps(summarize(ending.folder)))
@@ -43,7 +43,7 @@ def red(file: Path) -> int:
     return int(suite.attrib["failures"]) + int(suite.attrib["errors"])
 
 
-def told(ending: Ending, files: ReportFiles) -> int:
+def told(ending: RunResult, files: ReportFiles) -> int:
     return tell(ending, files=files, quiet=True, json_output=False)
 
 
@@ -112,12 +112,12 @@ def test_a_report_that_cannot_be_written_fails_only_a_run_that_passed(
     assert f"error: --junit: {tmp_path}/file/j.xml cannot be written" in err
     assert "hint: name another file with --junit" in err
     assert (tmp_path / "m.md").exists(), "the others are written all the same"
-    failed = Ending(ending.folder, BuildError("yarn failed"))
+    failed = RunResult(ending.folder, BuildError("yarn failed"))
     assert told(failed, files) == 3
 
 
 def test_a_results_folder_that_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gone = Ending(tmp_path / "gone", OutputFolderError("removed during the run"))
+    gone = RunResult(tmp_path / "gone", OutputFolderError("removed during the run"))
     assert told(gone, ReportFiles(tmp_path / "j.xml")) == 2
     assert "there is no results folder" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import sys
 from loadgenctl.cli.console import clean
 from loadgenctl.cli.wiring import DOCKER, ENGINES, connect
 from loadgenctl.errors import EngineError, EngineUnavailable
-from loadgenctl.run.leftovers import Swept, sweep
+from loadgenctl.run.leftovers import SweepResult, sweep
 
 
 def clean_engines(only: str | None, *, dry_run: bool) -> None:
@@ -31,7 +31,7 @@ def clean_engines(only: str | None, *, dry_run: bool) -> None:
             troubles.append(error)
             continue
         verb = "would remove" if dry_run else "removed"
-        for line in (*(f"{verb} {name}" for name in swept.removed), *swept.told):
+        for line in (*(f"{verb} {name}" for name in swept.removed), *swept.marked):
             sys.stdout.write(f"{clean(line)}\n")
         sys.stdout.flush()
         found += len(swept.removed)
@@ -45,6 +45,6 @@ def clean_engines(only: str | None, *, dry_run: bool) -> None:
         sys.stdout.write("nothing to remove\n")
 
 
-def _sweep(kind: str, *, dry_run: bool) -> Swept:
+def _sweep(kind: str, *, dry_run: bool) -> SweepResult:
     with connect(kind) as engine:
         return sweep(engine, dry_run=dry_run)

@@ -9,8 +9,8 @@ from pathlib import Path
 from loadgenctl.cli.inputs import read_for_many
 from loadgenctl.cli.many import Speaker, many_runs, run_options, seconds
 from loadgenctl.cli.wiring import engine_ready, git_source, sdk_cache
-from loadgenctl.daily.disk import Disk, Room
-from loadgenctl.daily.service import PREFIX, Following, Service
+from loadgenctl.daily.disk import Pruner, Retention
+from loadgenctl.daily.service import PREFIX, BranchService, FollowOptions
 from loadgenctl.errors import Interrupted, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.plan.arguments import parse_value
@@ -37,10 +37,11 @@ class Limits:
     keep: int
     max_disk: str | None
 
-    def room(self) -> Room:
+    def retention(self) -> Retention:
         """Raises `UsageError` for what is no size."""
         size = self.max_disk
-        return Room(self.keep, None if size is None else parse_value(_MAX_DISK, size, "--max-disk"))
+        most = None if size is None else parse_value(_MAX_DISK, size, "--max-disk")
+        return Retention(self.keep, most)
 
 
 def follow(
@@ -59,8 +60,8 @@ def follow(
     """
     given = read_for_many(args, config, hint=_HINT)
     plan = given.plan()
-    room = limits.room()
-    following = Following(
+    retention = limits.retention()
+    options = FollowOptions(
         branch=branch,
         repository=_followable(plan, branch),
         options=run_options(given, args, PREFIX.rstrip("-")),
@@ -71,10 +72,10 @@ def follow(
     say, interrupts = Speaker(quiet), Interrupts()
     source = git_source(given.site(), say.unless_same)
     with many_runs("daily", config, say, interrupts) as attempts:
-        service = Service(
-            following=following,
+        service = BranchService(
+            options=options,
             attempts=attempts,
-            disk=Disk(attempts.root, PREFIX, room, attempts.clock, sdk_cache()),
+            pruner=Pruner(attempts.root, PREFIX, retention, attempts.clock, sdk_cache()),
             journal=attempts.journal,
             clock=attempts.clock,
             newest=_newest(source, plan, branch),
@@ -86,7 +87,7 @@ def follow(
                 return service.once()
             service.forever()
         except Interrupted as error:
-            attempts.journal.tell(
+            attempts.journal.record(
                 "stopped", f"stopped by {interrupts.name}", signal=interrupts.name
             )
             # A service that its manager ends by SIGTERM, and that ends well, has not failed.

@@ -15,13 +15,13 @@ from loadgenctl.cli.wiring import Wiring, at_work
 from loadgenctl.errors import BuildError
 from loadgenctl.filetrouble import file_error
 from loadgenctl.model import RunPlan
-from loadgenctl.run.making import Made, make
-from loadgenctl.run.walk import Services
+from loadgenctl.run.context import Services
+from loadgenctl.run.making import BuiltSdk, make
 
 KEPT_LOGS = 20
 
 
-def make_ready(given: Inputs, *, quiet: bool) -> Made:
+def make_ready(given: Inputs, *, quiet: bool) -> BuiltSdk:
     """Make image and SDK, showing how it goes. Raises `BuildError`, `Interrupted`."""
     with making(given, quiet=quiet) as work:
         return make(work.plan, work.services, work.log)

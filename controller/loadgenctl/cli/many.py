@@ -16,10 +16,9 @@ from loadgenctl.cli.inputs import Inputs
 from loadgenctl.cli.wiring import sweep_engine
 from loadgenctl.clock import SystemClock
 from loadgenctl.daily.attempts import Attempts
-from loadgenctl.daily.child import ChildRuns
+from loadgenctl.daily.child import ChildRuns, ReportedRuns
 from loadgenctl.daily.journal import Journal
 from loadgenctl.daily.lock import sole_instance
-from loadgenctl.daily.watch import Watched
 from loadgenctl.errors import UsageError
 from loadgenctl.plan.arguments import parse_value
 from loadgenctl.plan.options import Option
@@ -68,7 +67,7 @@ def many_runs(
     named = () if config is None else ("--config", str(config))
     with interrupts.installed(), sole_instance(folder, command, clock, say) as lock:
         child = ChildRuns(Runner(), interrupts, (*program, *named), (lock,))
-        runs = Watched(child, clock, say.progress)
+        runs = ReportedRuns(child, clock, say.progress)
         journal = Journal(folder / f"{command}.jsonl", clock, say, quiet=say.quiet)
         yield Attempts(folder, clock, runs, journal, sweep_engine)
 

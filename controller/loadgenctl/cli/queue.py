@@ -12,7 +12,7 @@ from loadgenctl.cli.inputs import read, read_for_many
 from loadgenctl.cli.many import Speaker, many_runs, run_options, seconds
 from loadgenctl.cli.tables import print_table
 from loadgenctl.cli.wiring import engine_ready, git_source
-from loadgenctl.daily.queue import PREFIX, Queue, Result, exit_code, parse, prepare
+from loadgenctl.daily.queue import PREFIX, LineResult, Queue, exit_code, parse, prepare
 from loadgenctl.errors import Interrupted, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.run.interrupt import Interrupts
@@ -63,7 +63,7 @@ def work_off(
         try:
             queue.run(entries)
         except Interrupted:
-            attempts.journal.tell(
+            attempts.journal.record(
                 "stopped", f"stopped by {interrupts.name}", signal=interrupts.name
             )
             raise
@@ -96,7 +96,7 @@ def read_list(file: Path) -> str:
     return text
 
 
-def show_results(results: Sequence[Result]) -> None:
+def show_results(results: Sequence[LineResult]) -> None:
     """A table with a row per line; with the lines' own options, if any has them."""
     heads = ["line", "revision", "commit", "outcome", "attempts", "minutes", "folder"]
     rows = [_row(result) for result in results]
@@ -109,17 +109,17 @@ def show_results(results: Sequence[Result]) -> None:
     print_table(heads, rows, right="minutes")
 
 
-def _row(result: Result) -> tuple[str, ...]:
-    line, job, last = result.entry.line, result.entry.job, result.history.decisive
+def _row(result: LineResult) -> tuple[str, ...]:
+    line, request, last = result.entry.line, result.entry.request, result.history.decisive
     outcome = "not run" if last is None else last.outcome or "not begun"
     return (
         str(line.number),
         line.revision,
-        job.commit[:12],
+        request.commit[:12],
         f"{outcome} (before)" if result.before else outcome,
         str(len(result.history.attempts)),
         "" if last is None else f"{(last.ended_at - last.started_at) / 60:.1f}",
-        job.name if last is None else f"{job.name}/{last.folder.name}",
+        request.name if last is None else f"{request.name}/{last.folder.name}",
     )
 
 

@@ -26,14 +26,12 @@ from loadgenctl.clock import SystemClock
 from loadgenctl.errors import LoadgenError
 from loadgenctl.model import RunPlan
 from loadgenctl.program import program_name
-from loadgenctl.records import schema
-from loadgenctl.records.documents import read_document
 from loadgenctl.records.folder import new_folder
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.reports.text import WIDTH, print_summary
 from loadgenctl.run.ending import failure_document
 from loadgenctl.run.resume import Resumption, examine
-from loadgenctl.run.runner import Ending, execute
+from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.site import SiteSettings
 
 _LOG_WIDTH = 100
@@ -71,11 +69,11 @@ def run_plan(
         if on_ready is not None:
             ready = on_ready
             services = replace(services, on_ready=lambda: _show_ready(ready(plan), progress))
-        ending = execute(plan, services, resumption)
+        result = execute(plan, services, resumption)
         # The outcome is written: a terminal that is closed now takes no report away.
         with wiring.interrupts.held():
             return tell(
-                ending, files=files, quiet=quiet, json_output=json_output, progress=progress
+                result, files=files, quiet=quiet, json_output=json_output, progress=progress
             )
 
 
@@ -107,7 +105,7 @@ def _show_ready(text: str, progress: ConsoleProgress) -> None:
 
 
 def tell(
-    ending: Ending,
+    result: RunResult,
     *,
     files: ReportFiles,
     quiet: bool,
@@ -120,43 +118,48 @@ def tell(
     """
     progress = progress or ConsoleProgress(Console(stderr=True), quiet=quiet)
     try:
-        return _tell(ending, files, progress, quiet=quiet, json_output=json_output)
+        return _tell(result, files, progress, quiet=quiet, json_output=json_output)
     except Exception:
         progress.log(traceback.format_exc())
         raise
 
 
 def _tell(
-    ending: Ending, files: ReportFiles, progress: ConsoleProgress, *, quiet: bool, json_output: bool
+    result: RunResult,
+    files: ReportFiles,
+    progress: ConsoleProgress,
+    *,
+    quiet: bool,
+    json_output: bool,
 ) -> int:
-    summary = _summary(ending)
+    summary = result.summary
     if summary is None:
         progress.say(Text("warning: summary.json could not be written", style="yellow"))
-        # What the records tell is there all the same, and reports are made of it.
-        summary = _from_records(ending)
+        # The reports can still be made of the records.
+        summary = _from_records(result)
     # Before anything is printed: whoever reads the output may have gone.
-    troubles = files.write(lambda: [read_facts(ending.folder, summary)])
+    troubles = files.write(lambda: [read_facts(result.folder, summary)])
     progress.clear_line()
     if summary is None:
         progress.say(Text("warning: the records cannot be read, either", style="yellow"))
-        if json_output and ending.error is not None:
-            print_json(failure_document(ending.error))
+        if json_output and result.error is not None:
+            print_json(failure_document(result.error))
     else:
         _show_summary(summary, progress, shown=not files.prints and not json_output)
         if json_output:
             print_json(summary)
     sys.stdout.flush()
-    for error in [ending.error, *troubles]:
+    for error in [result.error, *troubles]:
         for line in () if error is None else error_lines(error):
             progress.say(line)
-    where = Text(f"results in {clean(str(ending.folder))}")
-    if ending.error is not None or not quiet:
+    where = Text(f"results in {clean(str(result.folder))}")
+    if result.error is not None or not quiet:
         progress.say(where)
-    if ending.error is not None and (way := _way_on(ending.folder)) is not None:
-        progress.say(Text(way))
-    if ending.error is None and troubles:
+    if result.error is not None and (how := _how_to_resume(result.folder)) is not None:
+        progress.say(Text(how))
+    if result.error is None and troubles:
         return troubles[0].exit_code
-    return ending.exit_code
+    return result.exit_code
 
 
 def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: bool) -> None:
@@ -170,27 +173,19 @@ def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: 
         print_summary(stdout, summary, width_for(stdout, WIDTH))
 
 
-def _way_on(folder: Path) -> str | None:
-    """How a run that has not come to its end is gone on with; None where it cannot be."""
+def _how_to_resume(folder: Path) -> str | None:
+    """The command that resumes a run that did not end; None if it cannot be resumed."""
     try:
         stage = examine(folder).stage
     except (LoadgenError, OSError):
         return None
     command = f"{program_name()} run --resume {shlex.quote(clean(str(folder)))}"
-    return f"to resume at stage {stage}: {command}"
+    return f"to resume from stage {stage}, run: {command}"
 
 
-def _summary(ending: Ending) -> dict[str, Any] | None:
-    """The run's summary as written at its end; None where it could not be written."""
+def _from_records(result: RunResult) -> dict[str, Any] | None:
+    """The summary computed from the records, without writing it; None if they cannot be read."""
     try:
-        return read_document(ending.folder / schema.SUMMARY)
-    except OSError:
-        return None
-
-
-def _from_records(ending: Ending) -> dict[str, Any] | None:
-    """The same computed once more, without writing; None where not even that can be done."""
-    try:
-        return dict(read_facts(ending.folder).summary)
+        return dict(read_facts(result.folder).summary)
     except (LoadgenError, OSError):
         return None

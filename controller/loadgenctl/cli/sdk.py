@@ -12,7 +12,7 @@ from loadgenctl.cli.output import print_json
 from loadgenctl.cli.tables import moment, print_table, size
 from loadgenctl.cli.wiring import image_store, sdk_cache
 from loadgenctl.errors import EngineUnavailable, UsageError
-from loadgenctl.run.making import Made
+from loadgenctl.run.making import BuiltSdk
 from loadgenctl.sources.cache import CacheEntry, SdkCache
 
 Tags = Mapping[str, str]
@@ -45,13 +45,13 @@ def build_sdk(given: Inputs, *, as_json: bool, quiet: bool) -> None:
     show_made(sdk_cache(), made, as_json=as_json)
 
 
-def show_made(cache: SdkCache, made: Made, *, as_json: bool) -> None:
+def show_made(cache: SdkCache, made: BuiltSdk, *, as_json: bool) -> None:
     """What came out of a build: where it is, and of which image."""
     entry = next((entry for entry in cache.list() if entry.source == made.source_dir), None)
     if as_json:
         document: dict[str, Any] = {
             "source": str(made.source_dir),
-            "commit": made.wanted.resolved.commit,
+            "commit": made.sdk.resolved.commit,
             "image": made.image.tag,
             "image_id": made.image.id,
         }

@@ -13,8 +13,8 @@ from loadgenctl.roles.byhand import Recipes, services
 from loadgenctl.roles.pod import PodFolders, PodOptions
 from loadgenctl.run import host
 from loadgenctl.run.composefile import render
-from loadgenctl.run.context import role_context
-from loadgenctl.run.making import Makers, make_image, make_sdk, resolve, sweep
+from loadgenctl.run.context import Services, role_context
+from loadgenctl.run.making import make_image, make_sdk, resolve, sweep
 from loadgenctl.run.networks import require_features
 from loadgenctl.sdks.base import OUT, clients, events_path
 
@@ -38,7 +38,7 @@ class LaidOut:
     state: Path
 
 
-def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) -> LaidOut:
+def lay_out(plan: RunPlan, into: Path, makers: Services, user: tuple[int, int]) -> LaidOut:
     """Make image and SDK (or find them), the folder and its compose file.
 
     A folder that was laid out before keeps its state. `user` is uid and gid of the roles. Raises
