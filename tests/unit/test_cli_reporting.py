@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,8 +18,9 @@ from tests.worlds import World
 from loadgenctl.cli.reporting import ReportFiles, reports_of_run
 from loadgenctl.cli.run import tell
 from loadgenctl.errors import BuildError, OutputFolderError, UsageError
+from loadgenctl.records.encode import document_bytes
 from loadgenctl.reports.facts import read_facts
-from loadgenctl.run.runner import RunResult
+from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.stats.run import summarize
 
 LOAD = "--stages 2 --stage.1.duration 0.3 --stage.1.loadgen.faucet.interval 5"
@@ -31,10 +33,9 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
 
 
 def ended(world: World, line: str = LOAD) -> RunResult:
-    """A run that has ended, with its summary as the composition root leaves it."""
-    ending = world.run(line)
-    (ending.folder / "summary.json").write_text(json.dumps(summarize(ending.folder)))
-    return ending
+    """A run that has ended, with a summary as the composition root makes it."""
+    services = replace(world.services(), finish=lambda store: summarize(store.folder))
+    return execute(world.plan(line), services)
 
 
 def red(file: Path) -> int:
@@ -57,6 +58,18 @@ def test_a_run_that_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert page.read_text().startswith("## ✅ loadgenctl (simulated): passed")
     assert step.read_text() == f"from a step before\n\n{page.read_text()}"
     assert "Stages (times in seconds)" in capsys.readouterr().out
+
+
+def test_the_summary_that_is_printed_is_the_one_of_the_run_and_equals_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = ended(World(tmp_path))
+    assert not (result.folder / "summary.json").exists(), "nothing is read back"
+    assert tell(result, files=ReportFiles(), quiet=True, json_output=True) == 0
+    printed = capsys.readouterr()
+    assert "could not be written" not in printed.err
+    assert result.summary == json.loads(printed.out)
+    assert result.summary == json.loads(document_bytes(result.summary))
 
 
 def test_a_run_that_failed(tmp_path: Path) -> None:
