@@ -10,15 +10,15 @@ from typing import Any
 
 from tests.fakes import FakeClock
 
-from loadgenctl.daily.attempts import CONSOLE, Attempts, Order
-from loadgenctl.daily.disk import Disk, Room
+from loadgenctl.daily.attempts import CONSOLE, Attempts, RunRequest
+from loadgenctl.daily.disk import Pruner, Retention
 from loadgenctl.daily.journal import Journal
-from loadgenctl.daily.service import PREFIX, Following, Service
+from loadgenctl.daily.service import PREFIX, BranchService, FollowOptions
 from loadgenctl.errors import Interrupted
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.owner import Owner
 from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.run.leftovers import Swept
+from loadgenctl.run.leftovers import SweepResult
 from loadgenctl.sources.cache import SdkCache
 
 RUN_SECONDS = 600.0
@@ -58,32 +58,35 @@ class Runs:
     clock: FakeClock
     interrupts: Interrupts
     endings: dict[str, list[str | int | Exception]] = field(default_factory=dict)
-    orders: list[Order] = field(default_factory=list)
+    requests: list[RunRequest] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    """Of the results, in the same order."""
     times: list[float] = field(default_factory=list)
     """When each began, on the monotonic clock."""
     kib: int = 0
     """Of each file of raw data."""
-    while_running: Callable[[Order], None] = lambda order: None
+    while_running: Callable[[RunRequest, Path], None] = lambda request, folder: None
 
-    def __call__(self, order: Order) -> int:
-        self.orders.append(order)
+    def __call__(self, request: RunRequest, folder: Path) -> int:
+        self.requests.append(request)
+        self.folders.append(folder)
         self.times.append(self.clock.monotonic())
-        endings = self.endings.get(order.commit, [])
+        endings = self.endings.get(request.commit, [])
         ending = endings.pop(0) if endings else "passed"
         # As the real one: a request to stop reaches the run, and is raised after its end.
         with self.interrupts.handed_on(lambda name: None):
-            self.while_running(order)
+            self.while_running(request, folder)
             self.clock.advance(RUN_SECONDS)
         if isinstance(ending, Exception):
             raise ending
         if isinstance(ending, int):
             return ending
         if ending == "no-status":
-            (order.folder / CONSOLE).write_text("starting\nerror: no engine answers\nhint: x\n")
+            (folder / CONSOLE).write_text("starting\nerror: no engine answers\nhint: x\n")
             return 2
         if self.interrupts.requested:
             ending = "interrupted"
-        self._leave(order.folder, ending)
+        self._leave(folder, ending)
         return OUTCOMES.get(ending, 137)
 
     def _leave(self, folder: Path, ending: str) -> None:
@@ -112,7 +115,7 @@ class Runs:
     @property
     def done(self) -> list[str]:
         """The commits, shortened to their number, in the order in which they were run."""
-        return [str(int(order.commit[:2], 16)) for order in self.orders]
+        return [str(int(request.commit[:2], 16)) for request in self.requests]
 
 
 class Branch:
@@ -145,7 +148,7 @@ class Desk:
         self.clock = FakeClock()
         self.branch = Branch()
         self.said: list[str] = []
-        self.room = Room(keep=10)
+        self.retention = Retention(keep=10)
         self.builds = SdkCache(folder / "cache" / "sdk")
         self.limit = 3
         self.options: tuple[str, ...] = ("--stages", "1")
@@ -160,13 +163,13 @@ class Desk:
         """Where attempts are made."""
         return Attempts(self.folder, self.clock, self.runs, self.journal, self.sweep)
 
-    def service(self) -> Service:
+    def service(self) -> BranchService:
         """The service, begun now; nobody has asked it to stop."""
         self.interrupts = self.runs.interrupts = Interrupts()
-        return Service(
-            following=Following("main", "/sdk.git", self.options, POLL, self.limit, RETRY),
+        return BranchService(
+            options=FollowOptions("main", "/sdk.git", self.options, POLL, self.limit, RETRY),
             attempts=self.attempts(),
-            disk=self.disk(self.room),
+            pruner=self.pruner(self.retention),
             journal=self.journal,
             clock=self.clock,
             newest=self.branch,
@@ -174,9 +177,9 @@ class Desk:
             check=self.check,
         )
 
-    def disk(self, room: Room) -> Disk:
-        """The service's disk, with as much room."""
-        return Disk(self.folder, PREFIX, room, self.clock, self.builds)
+    def pruner(self, retention: Retention) -> Pruner:
+        """The service's pruner, with another retention."""
+        return Pruner(self.folder, PREFIX, retention, self.clock, self.builds)
 
     def follow(self, seconds: float) -> None:
         """Follow the branch, and end by SIGTERM after so many seconds."""
@@ -191,11 +194,11 @@ class Desk:
         """See `Service.check`."""
         self.interrupts.check()
 
-    def sweep(self) -> Swept:
+    def sweep(self) -> SweepResult:
         """See `Attempts.sweep`."""
         self.ready()
         left, self.left = self.left, []
-        return Swept(removed=tuple(left))
+        return SweepResult(removed=tuple(left))
 
     def ready(self) -> None:
         """See `Service.ready`."""

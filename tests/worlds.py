@@ -12,8 +12,9 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeEngine, FakeExec, Reaction, Script
 
-from loadgenctl.building.builder import SdkBuild
+from loadgenctl.building.builder import Builder, SdkBuild
 from loadgenctl.clock import Clock
+from loadgenctl.images import ImageRef
 from loadgenctl.model import RoleSpec, RunPlan
 from loadgenctl.monitor.readers import Answer, Read, read_once
 from loadgenctl.owner import host_id
@@ -22,24 +23,16 @@ from loadgenctl.plan.settings import Settings, merge
 from loadgenctl.process import Child, Runner
 from loadgenctl.records.archive import pack
 from loadgenctl.records.store import RunStore
+from loadgenctl.run.context import Services
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Live, Silent
 from loadgenctl.run.resume import examine
-from loadgenctl.run.runner import Ending, execute
-from loadgenctl.run.walk import Services
+from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import BuildRecipe, ImageRecipe
 from loadgenctl.sources.bundled import BundledSource
 
 GRACEFUL = {"SIGINT": Reaction(0, 0.2), "SIGTERM": Reaction(0, 0.2)}
-
-
-@dataclass
-class Image:
-    """A made image."""
-
-    tag: str = "sim:fake"
-    id: str = "sha256:fake"
 
 
 class InlineReader:
@@ -65,21 +58,21 @@ class Images:
 
     error: Exception | None = None
 
-    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> Image:
+    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
         on_line(f"Step 1/1 : FROM {recipe.suite}")
         if self.error is not None:
             raise self.error
-        return Image()
+        return ImageRef("sim:fake", "sha256:fake", built=False)
 
 
-@dataclass
-class Builds:
+class Builds(Builder):
     """Every SDK is built already, in `tree`; `error` makes it fail."""
 
-    tree: Path
-    error: Exception | None = None
-    in_place: list[Path] = field(default_factory=list)
-    """Folders that were built where they are."""
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+        self.error: Exception | None = None
+        self.in_place: list[Path] = []
+        """Folders that were built where they are."""
 
     def build(self, what: SdkBuild, log: Path) -> Path:
         if self.error is not None:
@@ -189,11 +182,11 @@ class World:
             on_start=self._loadgen_starts,
         )
 
-    def run(self, line: str = "") -> Ending:
+    def run(self, line: str = "") -> RunResult:
         """A run of the plan that `line` gives."""
         return execute(self.plan(line), self.services())
 
-    def resume(self, folder: Path | None = None) -> Ending:
+    def resume(self, folder: Path | None = None) -> RunResult:
         """Go on with the run in a folder, by a process of its own."""
         self.interrupts = Interrupts()
         resumption = examine(folder or self.folder / "out")
@@ -213,7 +206,7 @@ class World:
         self.clock.after(seconds, keep)
         return killed
 
-    def up(self, line: str = "") -> Ending:
+    def up(self, line: str = "") -> RunResult:
         """The same roles for a person to drive, who ends it by an interrupt."""
         return execute(
             make_plan_by_hand(self._settings(line), now=0, cwd=self.folder), self.services()
@@ -246,7 +239,7 @@ class World:
             clock=self.clock,
             source=BundledSource(),
             factory=sim.make,
-            images=self.images,
+            make_image=self.images.ensure,
             builder=self.builds,
             processes=self.processes,
             progress=self.progress,
@@ -274,8 +267,9 @@ class World:
     def _ready(self) -> None:
         self.readies += 1
 
-    def _finish(self, store: RunStore) -> None:
+    def _finish(self, store: RunStore) -> dict[str, Any]:
         self.finished.append(store.folder)
+        return {}
 
     def _chain_exec(self, argv: tuple[str, ...]) -> FakeExec:
         result = {"n_txs": "7", "total": "7"} if "unconfirmed" in argv[-1] else {}

@@ -119,7 +119,7 @@ class Ending:
             command.signal(first)
             if second and self.step in {"load", "wind-down"}:
                 # Two of a kind at once are one to the system.
-                command.until_said("once more stops at once")
+                command.until_said("press Ctrl-C again to stop immediately")
                 command.signal(second[0])
 
         return observe(desk, *words, strike=strike, **env)

@@ -69,7 +69,7 @@ def test_load_runs_on_a_network_without_and_with_a_node_until_it_goes(
     without = ("--no-monitor", "--stage.0.loadgen.cycles", "2", *provision(desk, chain.pid))
     ended, records = desk.do(*SIM, *there, *LOAD, *desk.settings(), *without)
     assert ended.exit_code == 0, ended.stderr
-    assert "no chain node runs: the records will have no blocks" in ended.stderr
+    assert "no chain node runs: the results will have no blocks" in ended.stderr
     assert records.cycles(finished_in=0) >= 2
     assert records.rows("blocks.jsonl") == []
     assert not list(records.folder.glob("chain-*"))

@@ -59,7 +59,7 @@ def test_a_second_ctrl_c_does_not_wait_for_cycles(
         lambda: any(row.get("seq") == 2 for row in records.rows("events.jsonl")), "the cycle hangs"
     )
     command.ctrl_c()
-    command.until_said("once more stops at once")
+    command.until_said("press Ctrl-C again to stop immediately")
     command.ctrl_c()
     ended = command.end(timeout=PROMPT)
     assert ended.exit_code == 130, ended.stderr

@@ -49,7 +49,7 @@ def test_load_that_finishes_no_cycle_although_blocks_come_is_stalled(desk: Desk)
     assert re.search(r"the load is stalled: no cycle finished for \d+ s", ended.stderr)
     status = records.status
     assert (status["outcome"], status["role"], status["step"]) == ("stalled", "loadgen", "stalled")
-    assert told(records, r"  faucet cycle 2 is in flight since \d+ s")
+    assert told(records, r"  faucet cycle 2 has been in flight for \d+ s")
     assert told(records, r"  the chain made [1-9]\d* blocks in \d+ s and is at block \d+")
     assert told(records, r"  0 transactions in the mempool")
     assert told(records, r"  no vat had a delivery")

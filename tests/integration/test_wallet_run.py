@@ -132,5 +132,5 @@ def test_a_revision_without_wallets_is_refused_before_anything_is_made(
         *("--client", "wallet", "--stages", "1"),
     )
     assert ended.exit_code == 2
-    assert "--client wallet cannot be had here: this revision" in ended.stderr
+    assert "--client wallet is not supported: this revision" in ended.stderr
     assert not records.folder.exists()

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,8 +18,9 @@ from tests.worlds import World
 from loadgenctl.cli.reporting import ReportFiles, reports_of_run
 from loadgenctl.cli.run import tell
 from loadgenctl.errors import BuildError, OutputFolderError, UsageError
+from loadgenctl.records.encode import document_bytes
 from loadgenctl.reports.facts import read_facts
-from loadgenctl.run.runner import Ending
+from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.stats.run import summarize
 
 LOAD = "--stages 2 --stage.1.duration 0.3 --stage.1.loadgen.faucet.interval 5"
@@ -30,11 +32,10 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(tmp_path, capsys)
 
 
-def ended(world: World, line: str = LOAD) -> Ending:
-    """A run that has ended, with its summary as the composition root leaves it."""
-    ending = world.run(line)
-    (ending.folder / "summary.json").write_text(json.dumps(summarize(ending.folder)))
-    return ending
+def ended(world: World, line: str = LOAD) -> RunResult:
+    """A run that has ended, with a summary as the composition root makes it."""
+    services = replace(world.services(), finish=lambda store: summarize(store.folder))
+    return execute(world.plan(line), services)
 
 
 def red(file: Path) -> int:
@@ -43,7 +44,7 @@ def red(file: Path) -> int:
     return int(suite.attrib["failures"]) + int(suite.attrib["errors"])
 
 
-def told(ending: Ending, files: ReportFiles) -> int:
+def told(ending: RunResult, files: ReportFiles) -> int:
     return tell(ending, files=files, quiet=True, json_output=False)
 
 
@@ -57,6 +58,18 @@ def test_a_run_that_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert page.read_text().startswith("## ✅ loadgenctl (simulated): passed")
     assert step.read_text() == f"from a step before\n\n{page.read_text()}"
     assert "Stages (times in seconds)" in capsys.readouterr().out
+
+
+def test_the_summary_that_is_printed_is_the_one_of_the_run_and_equals_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = ended(World(tmp_path))
+    assert not (result.folder / "summary.json").exists(), "nothing is read back"
+    assert tell(result, files=ReportFiles(), quiet=True, json_output=True) == 0
+    printed = capsys.readouterr()
+    assert "could not be written" not in printed.err
+    assert result.summary == json.loads(printed.out)
+    assert result.summary == json.loads(document_bytes(result.summary))
 
 
 def test_a_run_that_failed(tmp_path: Path) -> None:
@@ -112,12 +125,12 @@ def test_a_report_that_cannot_be_written_fails_only_a_run_that_passed(
     assert f"error: --junit: {tmp_path}/file/j.xml cannot be written" in err
     assert "hint: name another file with --junit" in err
     assert (tmp_path / "m.md").exists(), "the others are written all the same"
-    failed = Ending(ending.folder, BuildError("yarn failed"))
+    failed = RunResult(ending.folder, BuildError("yarn failed"))
     assert told(failed, files) == 3
 
 
 def test_a_results_folder_that_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gone = Ending(tmp_path / "gone", OutputFolderError("removed during the run"))
+    gone = RunResult(tmp_path / "gone", OutputFolderError("removed during the run"))
     assert told(gone, ReportFiles(tmp_path / "j.xml")) == 2
     assert "there is no results folder" in capsys.readouterr().err
 

@@ -14,8 +14,10 @@ from loadgenctl import resources
 from loadgenctl.cli.inputs import read_for_build
 from loadgenctl.cli.sdk import KEPT_LOGS, new_log, remove_sdks, show_made, show_sdks
 from loadgenctl.errors import OutputFolderError, UsageError
+from loadgenctl.images import ImageRef
 from loadgenctl.model import ResolvedRevision
-from loadgenctl.run.making import Made, Wanted
+from loadgenctl.run.context import ResolvedSdk
+from loadgenctl.run.making import BuiltSdk
 from loadgenctl.sdks import sim
 from loadgenctl.sources.bundled import BundledTree
 from loadgenctl.sources.cache import BuildRecord, CacheEntry, SdkCache, key_of
@@ -152,17 +154,14 @@ def test_an_unknown_key_is_named(cache: SdkCache) -> None:
     assert "loadgenctl sdk list" in str(caught.value.hint)
 
 
-class Image:
-    """A made image."""
-
-    tag = "loadgenctl/sdk-spring:0123"
-    id = IMAGE
+TAG = "loadgenctl/sdk-spring:0123"
 
 
-def made(source: Path) -> Made:
+def made(source: Path) -> BuiltSdk:
     resolved = ResolvedRevision("sim", "x", "c0ffee", 1, "c0ffee", "/repo")
     family = sim.make(resolved, BundledTree(resources.images("sim")))
-    return Made(Wanted(resolved, family, family.build()), Image(), source)
+    image = ImageRef(TAG, IMAGE, built=False)
+    return BuiltSdk(ResolvedSdk(resolved, family, family.build()), image, source)
 
 
 def test_a_build_tells_its_key_and_folder(
@@ -173,7 +172,7 @@ def test_a_build_tells_its_key_and_folder(
     assert capsys.readouterr().out == f"{KEY} (1.5 GiB) in {entry.source}\n"
     show_made(cache, made(entry.source), as_json=True)
     document = json.loads(capsys.readouterr().out)
-    assert (document["key"], document["image"]) == (KEY, Image.tag)
+    assert (document["key"], document["image"]) == (KEY, TAG)
 
 
 def test_a_build_in_place_tells_its_folder(

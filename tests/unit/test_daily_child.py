@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import FakeClock
 
-from loadgenctl.daily.attempts import CONSOLE, Order
+from loadgenctl.daily.attempts import CONSOLE, RunRequest
 from loadgenctl.daily.child import ChildRuns
 from loadgenctl.errors import Interrupted
 from loadgenctl.process import Runner
@@ -32,7 +32,7 @@ sys.exit(130)
 
 def run(script: str, folder: Path, interrupts: Interrupts | None = None) -> int:
     runs = ChildRuns(Runner(), interrupts or Interrupts(), (sys.executable, "-c", script), ())
-    return runs(Order("abc", ("--stages", "1"), folder))
+    return runs(RunRequest("queue-abc", "abc", ("--stages", "1")), folder)
 
 
 def test_it_is_given_options_revision_and_folder_and_its_words_are_kept(tmp_path: Path) -> None:

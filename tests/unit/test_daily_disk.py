@@ -10,8 +10,8 @@ import pytest
 from tests.daily_support import POLL, RAW, RUN_SECONDS, Desk, commit, raw_left
 from tests.fakes import EPOCH
 
-from loadgenctl.daily.attempts import Order
-from loadgenctl.daily.disk import Room
+from loadgenctl.daily.attempts import RunRequest
+from loadgenctl.daily.disk import Retention
 from loadgenctl.owner import Owner
 from loadgenctl.sources.cache import BuildRecord, disk_usage, key_of
 
@@ -36,7 +36,7 @@ def with_raw(desk: Desk) -> list[int]:
 
 
 def test_the_newest_revisions_keep_their_raw_data(desk: Desk) -> None:
-    desk.room = Room(keep=2)
+    desk.retention = Retention(keep=2)
     run_five(desk)
     assert with_raw(desk) == [4, 5]
     assert raw_left(desk.attempt(5)) == list(RAW)
@@ -48,13 +48,13 @@ def test_the_newest_revisions_keep_their_raw_data(desk: Desk) -> None:
 
 
 def test_none_may_be_kept(desk: Desk) -> None:
-    desk.room = Room(keep=0)
+    desk.retention = Retention(keep=0)
     run_five(desk)
     assert with_raw(desk) == []
 
 
 def test_what_was_removed_is_noted(desk: Desk) -> None:
-    desk.room = Room(keep=0)
+    desk.retention = Retention(keep=0)
     assert desk.service().once() == 0
     note = json.loads((desk.attempt(1) / "pruned.json").read_bytes())
     assert note["removed"] == sorted(RAW)
@@ -66,20 +66,20 @@ def test_what_was_removed_is_noted(desk: Desk) -> None:
 
 def test_the_oldest_goes_first_until_there_is_room(desk: Desk) -> None:
     one = len(RAW) * KIB * 1024
-    desk.room = Room(keep=10, most=3 * one + one // 2)
+    desk.retention = Retention(keep=10, most=3 * one + one // 2)
     run_five(desk)
     assert with_raw(desk) == [3, 4, 5]
 
 
 def test_a_limit_that_cannot_be_kept_is_told(desk: Desk) -> None:
-    desk.room = Room(keep=10, most=1)
+    desk.retention = Retention(keep=10, most=1)
     assert desk.service().once() == 0
     assert raw_left(desk.attempt(1)) == []
     assert len(desk.events("disk-full")) == 1
 
 
 def test_a_revision_that_is_still_tried_does_not_count_as_kept(desk: Desk) -> None:
-    desk.room = Room(keep=1)
+    desk.retention = Retention(keep=1)
     desk.runs.endings[commit(2)] = ["failed"]
     desk.clock.at(10, desk.branch.moves(2))
     desk.follow(2 * RUN_SECONDS + 10)
@@ -94,14 +94,14 @@ def test_a_revision_that_is_still_tried_does_not_count_as_kept(desk: Desk) -> No
 
 
 def test_state_and_logs_are_raw_data_wherever_they_lie(desk: Desk) -> None:
-    def leave(_order: object) -> None:
+    def leave(_request: object, _folder: object) -> None:
         deep = desk.attempt(1) / "state" / "project" / "chain"
         deep.mkdir(parents=True)
         (deep / "data.mdb").write_bytes(b"x" * 1024)
         deep.chmod(0o500)
         (desk.attempt(1) / "logs").mkdir()
 
-    desk.room = Room(keep=0)
+    desk.retention = Retention(keep=0)
     desk.runs.while_running = leave
     assert desk.service().once() == 0
     assert not (desk.attempt(1) / "state").exists()
@@ -110,8 +110,8 @@ def test_state_and_logs_are_raw_data_wherever_they_lie(desk: Desk) -> None:
 
 class TestWhatIsNotTouched:
     def prune(self, desk: Desk) -> list[Path]:
-        disk = desk.disk(Room(keep=0, most=0))
-        return [desk.folder / pruned.name for pruned in disk.prune()]
+        pruner = desk.pruner(Retention(keep=0, most=0))
+        return [desk.folder / pruned.name for pruned in pruner.prune()]
 
     def test_a_running_attempt(self, desk: Desk) -> None:
         assert desk.service().once() == 0
@@ -152,8 +152,8 @@ class TestWhatIsNotTouched:
 
 def test_what_is_used_is_what_the_attempts_take(desk: Desk) -> None:
     run_five(desk)
-    disk = desk.disk(Room(keep=0))
-    assert disk.used() == sum(disk_usage(desk.attempt(number)) for number in range(1, 6))
+    pruner = desk.pruner(Retention(keep=0))
+    assert pruner.used() == sum(disk_usage(desk.attempt(number)) for number in range(1, 6))
 
 
 def build(desk: Desk, one: str) -> BuildRecord:
@@ -167,13 +167,13 @@ def build(desk: Desk, one: str) -> BuildRecord:
 
 
 def test_the_builds_of_old_revisions_go_unless_somebody_else_made_or_uses_them(desk: Desk) -> None:
-    desk.room = Room(keep=1)
+    desk.retention = Retention(keep=1)
     foreign = build(desk, commit(1))
     desk.clock.advance(1)
 
-    def builds_unless_built(order: Order) -> None:
-        if order.commit != commit(1):
-            build(desk, order.commit)
+    def builds_unless_built(request: RunRequest, _folder: Path) -> None:
+        if request.commit != commit(1):
+            build(desk, request.commit)
 
     desk.runs.while_running = builds_unless_built
     for number in (1, 2, 3):

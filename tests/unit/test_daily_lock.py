@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import EPOCH, FakeClock
 
-from loadgenctl.daily.lock import LOCK, Holder, read_holder, sole_instance
+from loadgenctl.daily.lock import LOCK, LockOwner, read_owner, sole_instance
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.owner import Owner
 
@@ -24,7 +24,7 @@ def held(folder: Path, owner: Owner | None) -> Iterator[int]:
     with (folder / LOCK).open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if owner is not None:
-            file.write(json.dumps(asdict(Holder("queue", EPOCH, owner))).encode())
+            file.write(json.dumps(asdict(LockOwner("queue", EPOCH, owner))).encode())
             file.flush()
         yield file.fileno()
 
@@ -40,7 +40,7 @@ def enter(folder: Path, clock: FakeClock, said: list[str]) -> None:
 
 def test_the_holder_is_written_down(tmp_path: Path) -> None:
     with sole_instance(tmp_path, "daily", FakeClock(), print) as descriptor:
-        assert read_holder(tmp_path / LOCK) == Holder("daily", EPOCH, Owner.current())
+        assert read_owner(tmp_path / LOCK) == LockOwner("daily", EPOCH, Owner.current())
         assert os.fstat(descriptor).st_ino == (tmp_path / LOCK).stat().st_ino
 
 
@@ -81,7 +81,7 @@ def test_a_damaged_holder_is_nobody(tmp_path: Path, change: dict[str, object]) -
             enter(tmp_path, FakeClock(), [])
     for text in ("", "[" * 9000, "[]", "7"):
         (tmp_path / LOCK).write_text(text)
-        assert read_holder(tmp_path / LOCK) is None
+        assert read_owner(tmp_path / LOCK) is None
 
 
 def test_a_dead_owner_s_lock_is_taken_over(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_dead_owner_s_lock_is_taken_over(tmp_path: Path) -> None:
     said: list[str] = []
     enter(tmp_path, FakeClock(), said)
     assert said == ["entered"]
-    holder = read_holder(tmp_path / LOCK)
+    holder = read_owner(tmp_path / LOCK)
     assert holder is not None
     assert holder.owner == Owner.current()
 
@@ -112,7 +112,7 @@ def test_whoever_takes_it_while_it_is_waited_for_goes_first(tmp_path: Path) -> N
     clock = FakeClock()
 
     def takes_it() -> None:
-        document = json.dumps(asdict(Holder("daily", EPOCH, Owner.current())))
+        document = json.dumps(asdict(LockOwner("daily", EPOCH, Owner.current())))
         (tmp_path / LOCK).write_text(document)
 
     with held(tmp_path, gone()):

@@ -96,7 +96,7 @@ def test_all_lines_with_bad_options_or_revisions_are_told(lists: Lists) -> None:
     with pytest.raises(UsageError) as refused:
         lists.work_off("r1\nnope\nr2\nneither")
     assert "lines 2, 4" in refused.value.message
-    assert lists.runs.orders == []
+    assert lists.runs.requests == []
 
 
 def test_of_many_bad_lines_the_first_are_told_in_full() -> None:
@@ -111,19 +111,19 @@ def test_of_many_bad_lines_the_first_are_told_in_full() -> None:
 def test_the_order_is_kept_and_a_line_s_own_options_come_last(lists: Lists) -> None:
     assert lists.work_off("r3\nr1 --stages 9\nr2") == 0
     assert lists.runs.done == ["3", "1", "2"]
-    assert lists.runs.orders[1].options == ("--stages", "2", "--stages", "9")
-    assert lists.runs.orders[0].folder == (lists.folder / f"queue-{commit(3)[:12]}" / "attempt-1")
+    assert lists.runs.requests[1].options == ("--stages", "2", "--stages", "9")
+    assert lists.runs.folders[0] == (lists.folder / f"queue-{commit(3)[:12]}" / "attempt-1")
 
 
 def test_the_same_revision_twice_is_measured_twice(lists: Lists) -> None:
     text = "r1\nbranch\nr1 --stages 3\nr1 --stages 4\nr1 --stages 3"
     assert lists.work_off(text) == 0
-    names = [order.folder.parent.name for order in lists.runs.orders]
+    names = [folder.parent.name for folder in lists.runs.folders]
     assert len(set(names)) == 5
     assert names[:2] == [f"queue-{commit(1)[:12]}", f"queue-{commit(1)[:12]}-2"]
     assert names[4] == f"{names[2]}-2"
     assert lists.work_off(text) == 0
-    assert len(lists.runs.orders) == 5
+    assert len(lists.runs.requests) == 5
 
 
 def test_the_next_start_goes_on_where_it_was_stopped(lists: Lists) -> None:
@@ -149,7 +149,7 @@ def test_a_failure_ends_nothing_and_the_first_one_gives_the_code(lists: Lists) -
     assert lists.work_off("r3\nr1\nr2\nr4") == 3
     assert lists.runs.done == ["3", "1", "2", "4"]
     assert lists.work_off("r2\nr1") == 4, "in the list's order, also when nothing is run"
-    assert len(lists.runs.orders) == 4
+    assert len(lists.runs.requests) == 4
 
 
 def test_more_attempts_try_a_failed_line_again(lists: Lists) -> None:
@@ -184,8 +184,8 @@ def test_the_table_tells_of_every_line(lists: Lists, capsys: pytest.CaptureFixtu
     lists.work_off("r1")
     queue, found = lists.queue(), entries("r1\nr2\nbranch\nr5")
     before = queue.done(found)
-    lists.runs.while_running = lambda order: (
-        lists.interrupts.request("SIGINT") if order.commit == commit(1) else None
+    lists.runs.while_running = lambda request, _folder: (
+        lists.interrupts.request("SIGINT") if request.commit == commit(1) else None
     )
     with pytest.raises(Interrupted):
         queue.run(found)

@@ -13,7 +13,7 @@ import pytest
 from tests.daily_support import POLL, RETRY, RUN_SECONDS, Desk, commit
 from tests.fakes import EPOCH
 
-from loadgenctl.daily.attempts import Job, Order
+from loadgenctl.daily.attempts import RunRequest
 from loadgenctl.daily.history import LONGEST_PAUSE, Attempt, History, read_attempt
 from loadgenctl.errors import EngineUnavailable, Interrupted, RevisionNotFound, UsageError
 
@@ -27,8 +27,9 @@ def desk(tmp_path: Path) -> Desk:
 
 def test_the_newest_revision_is_run_with_the_options_and_recorded(desk: Desk) -> None:
     desk.follow(RUN_SECONDS + 1)
-    (order,) = desk.runs.orders
-    assert order == Order(commit(1), ("--stages", "1"), desk.attempt(1))
+    (request,) = desk.runs.requests
+    assert (request.commit, request.options) == (commit(1), ("--stages", "1"))
+    assert desk.runs.folders == [desk.attempt(1)]
     about = json.loads((desk.attempt(1) / "attempt.json").read_bytes())
     assert about == {
         "commit": commit(1),
@@ -133,7 +134,7 @@ def test_a_branch_that_never_was_ends_the_service(desk: Desk) -> None:
     desk.branch.now = RevisionNotFound("no branch 'mian'")
     with pytest.raises(RevisionNotFound):
         desk.service().forever()
-    assert desk.runs.orders == []
+    assert desk.runs.requests == []
 
 
 def test_a_branch_that_goes_away_does_not(desk: Desk) -> None:
@@ -199,7 +200,7 @@ def test_what_a_killed_run_left_on_the_engine_does_not_go_on_until_the_next_one(
     desk.limit = 1
     desk.left = ["container of a service that was killed"]
     desk.runs.endings[commit(1)] = ["killed"]
-    desk.runs.while_running = lambda order: desk.left.append("container of this run")
+    desk.runs.while_running = lambda _request, _folder: desk.left.append("container of this run")
     desk.follow(5 * POLL)
     assert [row["name"] for row in desk.events("swept")] == [
         "container of a service that was killed",
@@ -316,7 +317,7 @@ def test_a_run_that_left_no_status_is_judged_by_its_exit_code(
     desk.runs.endings[commit(1)] = [code]
     desk.follow(RUN_SECONDS + 1)
     assert desk.outcome(1) == outcome
-    history = desk.attempts().history(Job(desk.attempt(1).parent.name, commit(1)))
+    history = desk.attempts().history(RunRequest(desk.attempt(1).parent.name, commit(1)))
     assert history.failures == failures
     assert not history.passed, "a run without results did not pass, whatever it says"
     assert history.attempts[0].reason
@@ -326,7 +327,7 @@ def test_a_start_that_was_killed_before_its_run_leaves_a_number(desk: Desk) -> N
     desk.attempt(1).mkdir(parents=True)
     desk.attempt(1, 7).parent.joinpath("attempt-7").mkdir()
     desk.follow(RUN_SECONDS + 1)
-    assert desk.runs.orders[0].folder == desk.attempt(1, 8)
+    assert desk.runs.folders[0] == desk.attempt(1, 8)
 
 
 def test_a_folder_of_that_name_is_not_taken_for_done(desk: Desk) -> None:
@@ -363,7 +364,7 @@ def a_full_disk() -> Iterator[None]:
 def test_a_full_disk_leaves_no_folder_at_any_poll(desk: Desk) -> None:
     with a_full_disk():
         desk.follow(4 * POLL)
-    assert desk.runs.orders == []
+    assert desk.runs.requests == []
     assert not desk.attempt(1).parent.exists()
     desk.follow(RUN_SECONDS + 1)
     assert desk.folders() == ["1/attempt-1"]
@@ -371,12 +372,12 @@ def test_a_full_disk_leaves_no_folder_at_any_poll(desk: Desk) -> None:
 
 def test_a_disk_that_is_full_when_a_run_ends_leaves_no_folder_without_results(desk: Desk) -> None:
     desk.runs.endings[commit(1)] = [UsageError("no room for results") for _ in range(4)]
-    desk.runs.while_running = lambda order: room(0)
+    desk.runs.while_running = lambda _request, _folder: room(0)
     try:
         desk.follow(4 * POLL)
     finally:
         room(resource.RLIM_INFINITY)
-    assert len(desk.runs.orders) == 1, "the next one cannot begin"
+    assert len(desk.runs.requests) == 1, "the next one cannot begin"
     assert desk.folders() == []
     assert any("cannot be kept" in line for line in desk.said)
 
@@ -401,7 +402,7 @@ def test_a_journal_that_cannot_be_written_ends_nothing(desk: Desk) -> None:
 def test_passwords_in_addresses_are_not_written_down(desk: Desk) -> None:
     desk.options = ("--sdk-repo", "https://me:secret@host.test/sdk.git")
     assert desk.service().once() == 0
-    assert desk.runs.orders[0].options == desk.options
+    assert desk.runs.requests[0].options == desk.options
     written = [path.read_text() for path in desk.folder.rglob("*.json*")]
     assert not any("secret" in text for text in written)
 
@@ -424,7 +425,7 @@ class TestOnce:
         assert len(desk.events("gave-up")) == 1
 
     def test_one_newest_revision_and_no_more(self, desk: Desk) -> None:
-        desk.runs.while_running = lambda order: desk.branch.moves(5)()
+        desk.runs.while_running = lambda _request, _folder: desk.branch.moves(5)()
         assert desk.service().once() == 0
         assert desk.runs.done == ["1"]
 

@@ -11,9 +11,9 @@ from tests.fakes import FakeClock
 
 from loadgenctl.cli.daily import seconds
 from loadgenctl.clock import SystemClock
-from loadgenctl.daily.attempts import Order
+from loadgenctl.daily.attempts import RunRequest
+from loadgenctl.daily.child import REMIND_EVERY, ReportedRuns, StepReporter
 from loadgenctl.daily.journal import Journal
-from loadgenctl.daily.watch import REMIND_EVERY, Watch, Watched
 from loadgenctl.errors import UsageError
 
 
@@ -22,37 +22,32 @@ def write(folder: Path, step: str | None, outcome: str = "running", stages: int 
     (folder / "status.json").write_text(json.dumps({"outcome": outcome, "step": step}))
 
 
-@pytest.fixture
-def order(tmp_path: Path) -> Order:
-    return Order("c" * 40, (), tmp_path)
-
-
-def test_each_new_step_is_told_once_and_a_long_one_again(order: Order) -> None:
+def test_each_new_step_is_told_once_and_a_long_one_again(tmp_path: Path) -> None:
     said: list[str] = []
     clock = FakeClock()
-    watch = Watch(order, clock, said.append)
-    watch.look()
+    steps = StepReporter(tmp_path, clock, said.append)
+    steps.poll()
     assert said == []
     for step in ("build the SDK", "build the SDK", "stage 1", "stage 1"):
-        write(order.folder, step)
-        watch.look()
+        write(tmp_path, step)
+        steps.poll()
     assert said == ["  build the SDK", "  stage 1 (the last is 2)"]
     clock.advance(REMIND_EVERY)
-    watch.look()
+    steps.poll()
     assert said[2:] == ["  stage 1 (the last is 2) (for 15 min)"]
 
 
-def test_what_cannot_be_read_and_what_has_ended_tells_nothing(order: Order) -> None:
+def test_what_cannot_be_read_and_what_has_ended_tells_nothing(tmp_path: Path) -> None:
     said: list[str] = []
-    watch = Watch(order, FakeClock(), said.append)
-    write(order.folder, "stage 1", outcome="passed")
-    watch.look()
-    (order.folder / "run.json").write_text('{"schema": 99}')
-    watch.look()
+    steps = StepReporter(tmp_path, FakeClock(), said.append)
+    write(tmp_path, "stage 1", outcome="passed")
+    steps.poll()
+    (tmp_path / "run.json").write_text('{"schema": 99}')
+    steps.poll()
     assert said == []
 
 
-def test_a_run_is_watched_while_it_is_executed(order: Order) -> None:
+def test_a_run_is_watched_while_it_is_executed(tmp_path: Path) -> None:
     told = threading.Event()
     said: list[str] = []
 
@@ -61,25 +56,26 @@ def test_a_run_is_watched_while_it_is_executed(order: Order) -> None:
         if "stage 0" in text:
             told.set()
 
-    def execute(order: Order) -> int:
-        write(order.folder, "stage 0")
+    def execute(_request: RunRequest, folder: Path) -> int:
+        write(folder, "stage 0")
         return 0 if told.wait(20) else 1
 
-    assert Watched(execute, SystemClock(), say, every=0.01)(order) == 0
+    runs = ReportedRuns(execute, SystemClock(), say, every=0.01)
+    assert runs(RunRequest("queue-c", "c" * 40), tmp_path) == 0
     assert said == ["  its output is in console.log there", "  stage 0 (the last is 2)"]
 
 
 def test_a_quiet_service_says_only_what_has_gone_wrong(tmp_path: Path) -> None:
     said: list[str] = []
     journal = Journal(tmp_path / "daily.jsonl", FakeClock(), said.append, quiet=True)
-    journal.tell("started", "started")
-    journal.tell("idle", "passed before", outcome="passed")
-    journal.tell("idle", "given up", outcome="gave-up")
-    journal.tell("attempt-started", "running")
-    journal.tell("attempt-ended", "passed", outcome="passed")
+    journal.record("started", "started")
+    journal.record("idle", "passed before", outcome="passed")
+    journal.record("idle", "given up", outcome="gave-up")
+    journal.record("attempt-started", "running")
+    journal.record("attempt-ended", "passed", outcome="passed")
     assert said == []
-    journal.tell("attempt-ended", "failed", outcome="failed")
-    journal.tell("look-failed", "warning: x")
+    journal.record("attempt-ended", "failed", outcome="failed")
+    journal.record("look-failed", "warning: x")
     assert said == ["failed", "warning: x"]
     assert len((tmp_path / "daily.jsonl").read_text().splitlines()) == 7
 

@@ -18,6 +18,7 @@ from loadgenctl.records.reader import MAX_ROW, RowFollower, RunFolder
 from loadgenctl.roles.loadclient import LoadEvents
 from loadgenctl.roles.pod import PodFolders
 from loadgenctl.run import host
+from loadgenctl.run.ending import as_error
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.sources.locks import try_exclusive
 
@@ -134,7 +135,7 @@ def test_storage_behind_a_link_is_not_copied(tmp_path: Path, canary: Path) -> No
     (state / "project").symlink_to(canary.parent)
     with pytest.raises(NotPlainError, match="symbolic link"):
         require_inside(state / "project" / "chain", state)
-    error = host.as_error(NotPlainError(state, "a symbolic link"), tmp_path)
+    error = as_error(NotPlainError(state, "a symbolic link"), tmp_path)
     assert isinstance(error, RunError)
     assert "not a plain file" in error.message
 

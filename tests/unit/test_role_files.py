@@ -25,7 +25,7 @@ from loadgenctl.errors import RunError
 from loadgenctl.model import ResolvedRevision, RoleSpec
 from loadgenctl.plainfile import NotPlainError, RolePath
 from loadgenctl.run.provisioning import parse_answer
-from loadgenctl.run.runner import Ending, execute
+from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import RoleContext, RoleRecipe, SdkFamily, SourceTree
 
@@ -49,7 +49,7 @@ HARMLESS = frozenset(
 )
 ALLOWED = {
     # By role paths, which follow no link.
-    "run/setup.py": {"_is_there: exists"},
+    "run/provisioning.py": {"_exists: exists"},
     "run/restore.py": {
         "restore: exists",
         # The results folder, which no role has.
@@ -65,12 +65,11 @@ ALLOWED = {
         "_hand_over: chmod",
         "_hand_over: rglob",
         "_hand_over: os.chown",
-        "go_on: exists",
+        "continue_records: exists",
     },
-    "run/statemark.py": {"remove_mark: unlink"},
     # The results folder alone.
     "run/storage.py": {
-        "there: exists",
+        "exists: exists",
         "unpacked: glob",
         "clear: glob",
         "clear: unlink",
@@ -81,12 +80,11 @@ ALLOWED = {
     "run/host.py": {
         # rmtree and unlink follow no link.
         "reset_state: os.path.lexists",
-        "remove_whole: is_dir",
-        "remove_whole: unlink",
-        "remove_whole: shutil.rmtree",
+        "remove_path: is_dir",
+        "remove_path: unlink",
+        "remove_path: shutil.rmtree",
         "_owned: lstat",
-        # The results folder.
-        "_lost: exists",
+        "remove_mark: unlink",
         # Roles could only make it there, in their own folder.
         "require_ours: exists",
         # While no role runs, with `require_inside`.
@@ -102,13 +100,16 @@ ALLOWED = {
         "copy_tools: is_dir",
         "copy_tools: stat",
         "copy_tools: chmod",
-        "_free_bytes: os.statvfs",
-        "_cpu_model: read_text",
     },
     # The origin's folders: of the results, and of the roles before any of them runs.
-    "run/networks.py": {"lay_out: mkdir", "_describe: mkdir"},
-    # A folder or file that the person names.
-    "run/messages.py": {"*: is_dir"},
+    "run/networks.py": {
+        "lay_out: mkdir",
+        "_describe: mkdir",
+        # A folder that the person names.
+        "require_message_folder: is_dir",
+    },
+    # The results folder.
+    "run/ending.py": {"_lost: exists"},
     "run/resume.py": {"*: exists", "*: is_dir"},
     "cli/compose.py": {
         "_claim: exists",
@@ -127,7 +128,7 @@ ALLOWED = {
         "*: tempfile.TemporaryFile",
     },
     # A pod is opened, an URL is opened.
-    "run/runner.py": {"_open_pod: open"},
+    "run/runner.py": {"_run_steps: open", "_cpu_model: read_text"},
     "networks/fetch.py": {"__call__: open"},
     # The name in a folder of roles is replaced, or removed; no link is followed.
     "records/files.py": {
@@ -229,7 +230,7 @@ class Hostile(World):
         if not self._silent:
             super()._event(**fields)
 
-    def go(self, line: str) -> Ending:
+    def go(self, line: str) -> RunResult:
         return execute(self.plan(line), replace(self.services(), factory=_traced))
 
 
@@ -341,7 +342,7 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _told(ending: Ending, world: World) -> str:
+def _told(ending: RunResult, world: World) -> str:
     return "\n".join([str(ending.error), *world.progress.warnings])
 
 
@@ -446,7 +447,7 @@ def test_a_trace_that_is_a_folder_is_kept_without_links_and_pipes(tmp_path: Path
         "deep/good",
     ]
     (told,) = [text for text in world.progress.warnings if "trace" in text]
-    assert "5 links, pipes or devices are left out" in told
+    assert "5 links, pipes or devices were left out" in told
     _nothing_came_in(ending.folder, outside)
 
 

@@ -103,7 +103,7 @@ def test_a_run_needs_no_image_where_there_is_none(tmp_path: Path) -> None:
     )
     asked = dict(zip(("chain", "solo", "loadgen"), free_ports(3), strict=True))
     plan = replace(plan, ports=Ports(**asked))
-    ending = execute(plan, replace(world.services(), images=None))
+    ending = execute(plan, replace(world.services(), make_image=None))
     assert ending.error is None, ending.error
     roles = {container.spec.role for container in world.engine.containers}
     assert roles == {"setup", "chain", "solo", "loadgen"}
@@ -124,6 +124,6 @@ def test_only_the_roles_that_will_run_need_their_ports(tmp_path: Path, taken: in
         world.folder.mkdir()
         world.make_engine = WithoutNetwork
         plan = replace(world.plan(f"--engine local --stages 1 {line}"), ports=ports)
-        ending = execute(plan, replace(world.services(), images=None))
+        ending = execute(plan, replace(world.services(), make_image=None))
         assert (ending.error is None) == ends_well
         assert ends_well == bool(world.engine.containers)

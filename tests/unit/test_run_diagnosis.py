@@ -71,7 +71,7 @@ def test_the_delivery_that_goes_on_comes_first() -> None:
     feed(scanner, {"time": 1.0, "type": "create-vat", "vatID": "v2", "name": "bank"})
     feed(scanner, *delivery(10.0, "v1", 1, 0.5), delivery(12.0, "v2", 2, 0.5)[0])
     assert diagnosis.VatActivity(scanner).lines(72.0) == [
-        "vat v2 (bank) is in a delivery since 60 s",
+        "vat v2 (bank) has been in a delivery for 60 s",
         "vat v1: 1 deliveries, 10 computrons, 0.5 s",
     ]
 
@@ -85,9 +85,9 @@ def test_cycles_that_ended_and_those_in_flight() -> None:
     assert diagnosis.cycle_lines(finished, waiting, 230.0) == [
         "amm cycle 1 ended 130 s ago after 20.0 s, passed",
         "amm cycle 2 ended 100 s ago, failed: the purse did not move",
-        "amm cycle 7 is in flight since 37 s",
-        "amm cycle 6 is in flight since 36 s",
-        "amm cycle 5 is in flight since 35 s",
+        "amm cycle 7 has been in flight for 37 s",
+        "amm cycle 6 has been in flight for 36 s",
+        "amm cycle 5 has been in flight for 35 s",
         "and 2 more cycles are in flight",
     ]
     assert diagnosis.cycle_lines([], [], 0.0) == ["no cycle was started"]
@@ -99,7 +99,7 @@ def test_cycles_that_ended_and_those_in_flight() -> None:
         ({"n_txs": "30", "total": "412"}, "412 transactions in the mempool"),
         ({"n_txs": "0"}, "0 transactions in the mempool"),
         (None, "the chain's RPC does not answer"),
-        ({}, "the chain's RPC does not say how full the mempool is"),
+        ({}, "the chain's RPC does not report the size of the mempool"),
     ],
 )
 def test_the_mempool_as_the_chain_tells_it(answer: dict[str, object] | None, line: str) -> None:
@@ -118,7 +118,7 @@ def test_a_chain_that_cannot_be_asked_hides_nothing() -> None:
         raise EngineError("python3 did not finish within 10 s")
 
     line = diagnosis.mempool_line(rpc)
-    assert line == "the chain cannot be asked: python3 did not finish within 10 s"
+    assert line == "the chain cannot be queried: python3 did not finish within 10 s"
 
 
 def test_a_chain_without_blocks_is_told_as_that() -> None:

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes import Script
@@ -13,9 +14,9 @@ from tests.worlds import World
 
 from loadgenctl.errors import DiskFull, LoadFailed, OutputFolderError, RoleDied
 from loadgenctl.records.store import RunStore
+from loadgenctl.run.context import Services
 from loadgenctl.run.disk import MIB, Disks, kind_of_mount, needs, preflight
-from loadgenctl.run.runner import Ending, execute
-from loadgenctl.run.walk import Services
+from loadgenctl.run.runner import RunResult, execute
 
 PLENTY = 1000 * 1024 * MIB
 ONE = "--stages 1 --chain-only --stage.0.duration 10"
@@ -48,7 +49,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def run(world: World, line: str, disks: Disks) -> Ending:
+def run(world: World, line: str, disks: Disks) -> RunResult:
     return execute(world.plan(line), replace(world.services(), disks=disks))
 
 
@@ -56,7 +57,7 @@ def test_too_little_room_is_told_before_anything_is_made(world: World) -> None:
     with pytest.raises(OutputFolderError, match=r"200 MiB are free.*is estimated to need"):
         run(world, ONE, MadeUp(lambda: 200 * MIB))
     assert not (world.folder / "out").exists()
-    with pytest.raises(OutputFolderError, match="was told to need 300 MiB"):
+    with pytest.raises(OutputFolderError, match="is configured to require 300 MiB"):
         run(world, ONE + " --disk.needed 300m", MadeUp(lambda: 200 * MIB))
 
 
@@ -66,7 +67,7 @@ def test_on_one_disk_results_and_state_need_room_together(world: World) -> None:
     assert wanted.results > 0 < wanted.state
     enough = plan.disk_reserve + wanted.results + wanted.state
     preflight(plan, wanted, MadeUp(lambda: enough), world.progress.warn)
-    with pytest.raises(OutputFolderError, match="too little room"):
+    with pytest.raises(OutputFolderError, match="too little space"):
         preflight(plan, wanted, MadeUp(lambda: enough - 1), world.progress.warn)
 
 
@@ -143,7 +144,7 @@ def test_the_real_disks_answer(tmp_path: Path) -> None:
 
 
 def failing_finish(services: Services, error: Exception) -> Services:
-    def finish(store: RunStore) -> None:
+    def finish(store: RunStore) -> dict[str, Any]:
         raise error
 
     return replace(services, finish=finish)

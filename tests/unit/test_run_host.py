@@ -14,6 +14,7 @@ from tests.worlds import World
 
 from loadgenctl.errors import EngineError, EngineUnavailable, OutputFolderError
 from loadgenctl.run import host
+from loadgenctl.run.ending import as_error
 
 NOBODY = 65534
 
@@ -74,7 +75,7 @@ def test_old_state_is_removed_whatever_stands_in_its_place(folder: Path) -> None
 
 
 def test_an_engine_that_is_lost_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
-    error = host.as_error(EngineUnavailable("no engine answers", hint="start it"), tmp_path)
+    error = as_error(EngineUnavailable("no engine answers", hint="start it"), tmp_path)
     assert type(error) is EngineError
     assert (error.exit_code, error.message, error.hint) == (4, "no engine answers", "start it")
 

@@ -19,7 +19,7 @@ from loadgenctl.records.abandoned import mark_interrupted
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status
-from loadgenctl.run.leftovers import Swept, sweep
+from loadgenctl.run.leftovers import SweepResult, sweep
 
 LIVE = Owner(pid=10, start="boot-100", host="here")
 DEAD = Owner(pid=11, start="boot-101", host="here")
@@ -32,7 +32,7 @@ def start_of(pid: int) -> str | None:
     return {10: "boot-100"}.get(pid)
 
 
-def swept(engine: FakeEngine, *, dry_run: bool = False) -> Swept:
+def swept(engine: FakeEngine, *, dry_run: bool = False) -> SweepResult:
     return sweep(engine, dry_run=dry_run, host="here", start_of=start_of)
 
 
@@ -115,10 +115,10 @@ def test_the_results_of_a_dead_run_are_marked_once_for_all_its_containers(tmp_pa
     for name in ("chain", "holder"):
         engine.create(spec(name, DEAD, folder))
 
-    assert swept(engine, dry_run=True).told == (f"would mark {folder} as interrupted",)
+    assert swept(engine, dry_run=True).marked == (f"would mark {folder} as interrupted",)
     assert status(folder)["outcome"] == "running"
     assert len(engine.leftovers()) == 2
-    assert swept(engine).told == (f"marked {folder} as interrupted",)
+    assert swept(engine).marked == (f"marked {folder} as interrupted",)
 
     said = status(folder)
     assert (said["outcome"], said["exit_code"], said["stage"]) == ("interrupted", None, 1)
@@ -126,7 +126,7 @@ def test_the_results_of_a_dead_run_are_marked_once_for_all_its_containers(tmp_pa
     found = RunFolder(folder).status
     assert found is not None
     assert found.killed
-    assert swept(engine).told == ()
+    assert swept(engine).marked == ()
 
 
 @pytest.mark.parametrize("owner", [LIVE, ELSEWHERE])
@@ -137,7 +137,7 @@ def test_a_folder_whose_owner_lives_or_is_not_of_this_host_is_not_touched(
     engine = FakeEngine(FakeClock())
     engine.create(spec("chain", owner, folder))
     before = (folder / "status.json").stat()
-    assert swept(engine) == Swept()
+    assert swept(engine) == SweepResult()
     assert (folder / "status.json").stat() == before
     assert mark_interrupted(folder, owner, host="here", start_of=start_of) is None
 
@@ -153,7 +153,7 @@ def test_a_folder_that_another_run_has_or_whose_run_has_ended_stays(
     engine = FakeEngine(FakeClock())
     engine.create(spec("chain", DEAD, folder))
     done = swept(engine)
-    assert (done.removed, done.told) == (("container chain",), ())
+    assert (done.removed, done.marked) == (("container chain",), ())
     assert (folder / "status.json").read_bytes() == before
 
 
@@ -166,7 +166,7 @@ def test_a_folder_that_is_gone_or_damaged_is_told_and_keeps_nothing(tmp_path: Pa
     done = swept(engine)
     assert done.removed == ("container a", "container b")
     assert done.error is None
-    gone, broken = done.told
+    gone, broken = done.marked
     assert f"there is no results folder {tmp_path / 'gone'}" in gone
     assert f"{damaged} has no status" in broken
 

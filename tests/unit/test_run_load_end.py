@@ -51,7 +51,7 @@ def test_a_load_that_had_stalled_at_its_end_fails_the_run(world: World) -> None:
     status = world.status()
     assert (status["outcome"], status["step"], status["stage"]) == ("stalled", "stalled", 1)
     assert "1 cycle did not finish within 120 s of the load's end" in status["reason"]
-    assert any("is in flight since" in line for line in status["last_lines"])
+    assert any("has been in flight for" in line for line in status["last_lines"])
     # It is reported before the roles are stopped.
     assert any("the load is stalled" in text for text in world.progress.warnings)
     assert len(world.engine.made("chain")) == 2

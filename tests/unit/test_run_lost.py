@@ -22,7 +22,7 @@ from loadgenctl.errors import (
     RunError,
 )
 from loadgenctl.process import Child, Runner
-from loadgenctl.run import host
+from loadgenctl.run.ending import as_error
 from loadgenctl.run.runner import execute
 
 ALONE = "--stages 1 --chain-only --stage.0.duration 10"
@@ -63,7 +63,7 @@ def test_a_results_folder_that_is_gone_ends_the_run_within_seconds(
 def test_whoever_meets_a_disk_that_fails_first_the_results_are_named(
     tmp_path: Path, number: int
 ) -> None:
-    error = host.as_error(OSError(number, os.strerror(number), "/x/chain.slog.gz"), tmp_path)
+    error = as_error(OSError(number, os.strerror(number), "/x/chain.slog.gz"), tmp_path)
     assert isinstance(error, OutputFolderLost)
     assert str(tmp_path) in error.message
     assert "/x/chain.slog.gz" in (error.detail or "")
@@ -74,10 +74,10 @@ def test_whoever_meets_a_disk_that_fails_first_the_results_are_named(
     "error", [RoleDied("chain ended", role="chain"), EngineError("no mount"), OSError(2, "no file")]
 )
 def test_what_fails_with_the_folder_is_not_the_reason(tmp_path: Path, error: Exception) -> None:
-    told = host.as_error(error, tmp_path / "gone")
+    told = as_error(error, tmp_path / "gone")
     assert isinstance(told, OutputFolderLost)
     assert str(error) in (told.detail or "")
-    assert not isinstance(host.as_error(error, tmp_path), OutputFolderLost)
+    assert not isinstance(as_error(error, tmp_path), OutputFolderLost)
 
 
 def test_a_chain_that_ends_with_the_whole_pod_is_not_called_dead(world: World) -> None:
@@ -217,7 +217,7 @@ def test_who_does_not_wait_for_the_packing_leaves_no_half_of_it(world: World) ->
     assert not packer.started[0].running
     assert [path.name for path in ending.folder.glob("*storage*")] == []
     assert (ending.folder / "copies" / f"{SAVED}.copy").is_dir(), "a resumed run may need it"
-    assert f"{SAVED} is not there: its packing was ended" in world.progress.warnings
+    assert f"{SAVED} was not saved: its packing was stopped" in world.progress.warnings
 
 
 def test_a_second_interrupt_does_not_wait_for_the_packing(world: World) -> None:

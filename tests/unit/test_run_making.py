@@ -15,7 +15,8 @@ from loadgenctl.engines import labels
 from loadgenctl.errors import BuildError, UsageError
 from loadgenctl.model import Command, ResolvedRevision, RoleSpec
 from loadgenctl.owner import Owner
-from loadgenctl.run.making import NO_IMAGE, Wanted, make, make_sdk, resolve
+from loadgenctl.run.context import ResolvedSdk
+from loadgenctl.run.making import NO_IMAGE, make, make_sdk, resolve
 from loadgenctl.sdks.agoric import of_era
 from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
@@ -32,7 +33,7 @@ def test_image_and_sdk_are_made_and_nothing_runs(world: World, tmp_path: Path) -
     made = make(world.plan(""), services, tmp_path / "log")
     assert made.image.tag == "sim:fake"
     assert made.source_dir == world.builds.tree
-    assert made.wanted.family.simulated
+    assert made.sdk.family.simulated
     assert (tmp_path / "log").read_text() == "Step 1/1 : FROM bookworm\n"
     assert world.engine.containers == []
     assert not (tmp_path / "out").exists()
@@ -58,15 +59,15 @@ def test_an_own_folder_that_is_not_built_is_refused(world: World, tmp_path: Path
     services = replace(services, source=DirectorySource(services.processes))
     resolved = services.source.resolve(SourceRequest("agoric", None, None, folder))
     family = of_era("2021-spring")
-    wanted = Wanted(resolved, family, family.build())
-    makes = wanted.recipe.makes
+    sdk = ResolvedSdk(resolved, family, family.build())
+    makes = sdk.recipe.makes
     for name in makes:
         with pytest.raises(UsageError, match=f"is not built: .*{name}") as refused:
-            make_sdk(plan, wanted, NO_IMAGE, services, tmp_path / "log")
+            make_sdk(plan, sdk, NO_IMAGE, services, tmp_path / "log")
         assert refused.value.hint == f"to build it there: loadgenctl sdk build --src {folder}"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    assert make_sdk(plan, wanted, NO_IMAGE, services, tmp_path / "log") == folder
+    assert make_sdk(plan, sdk, NO_IMAGE, services, tmp_path / "log") == folder
 
 
 LOCK = '__metadata:\n  version: 8\n\n"ms@npm:^2.1.2":\n  version: 2.1.3\n'
@@ -102,13 +103,13 @@ def test_overrides_of_the_site_change_the_build_and_are_told(world: World, tmp_p
         overrides=OVERRIDES,
     )
     made = make(world.plan("--sdk agoric"), services, tmp_path / "log")
-    assert made.wanted.deviations == ("npm ms@2.1.3: resolved to 2.1.2",)
-    assert made.wanted.recipe.steps[0].label == "apply the site's overrides"
+    assert made.sdk.deviations == ("npm ms@2.1.3: resolved to 2.1.2",)
+    assert made.sdk.recipe.steps[0].label == "apply the site's overrides"
     plain = make(
         world.plan("--sdk agoric"), replace(services, overrides=Overrides()), tmp_path / "log"
     )
-    assert plain.wanted.deviations == ()
-    assert recipe_id(plain.wanted.recipe) != recipe_id(made.wanted.recipe)
+    assert plain.sdk.deviations == ()
+    assert recipe_id(plain.sdk.recipe) != recipe_id(made.sdk.recipe)
 
 
 def test_a_folder_that_is_used_as_it_is_tells_how_it_was_built(

@@ -238,15 +238,15 @@ def test_a_node_without_containers_follows_a_network_too(world: Networked) -> No
     line = f"--engine local --profile testnet --testnet-origin {world.origin} --chain-only"
     asked = dict(zip(("chain", "solo", "loadgen"), free_ports(3), strict=True))
     plan = replace(world.plan(f"{line} --stages 1 --stage.0.duration 1"), ports=Ports(**asked))
-    ending = execute(plan, replace(world.services(), images=None))
+    ending = execute(plan, replace(world.services(), make_image=None))
     assert ending.error is None, ending.error
     assert "perf-chain-caught-up" in names(world.rows("perf.jsonl"))
 
 
 def test_what_a_revision_does_not_have_is_refused(world: Networked) -> None:
-    with pytest.raises(UsageError, match="--use-state-sync cannot be had here"):
+    with pytest.raises(UsageError, match="--use-state-sync is not supported"):
         world.join(LOADED + " --use-state-sync")
-    with pytest.raises(UsageError, match="--trace xsnap cannot be had here"):
+    with pytest.raises(UsageError, match="--trace xsnap is not supported"):
         world.run("--stages 1 --trace xsnap")
 
 

@@ -20,9 +20,9 @@ from loadgenctl.errors import LoadFailed, OutputFolderError, RoleDied, UsageErro
 from loadgenctl.owner import Owner
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.reader import RunFolder
+from loadgenctl.run.host import StateMark, read_mark, write_mark
 from loadgenctl.run.resume import Resumption, examine
-from loadgenctl.run.runner import Ending, execute
-from loadgenctl.run.statemark import StateMark, read_mark, write_mark
+from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.stats.regen import regenerate
 from loadgenctl.stats.run import summarize
 
@@ -205,7 +205,7 @@ def test_an_end_that_was_asked_for_before_the_first_block_says_how_to_go_on(
     assert not (tmp_path / "out" / "blocks.jsonl").exists()
     tell(ending, files=ReportFiles(), quiet=True, json_output=False)
     told = capsys.readouterr().err
-    assert f"to resume at stage 0: loadgenctl run --resume {ending.folder}" in told
+    assert f"to resume from stage 0, run: loadgenctl run --resume {ending.folder}" in told
     assert world.resume().error is None
 
 
@@ -227,7 +227,7 @@ def test_a_chain_that_was_stopped_in_the_stage_is_gone_on_with_where_nothing_was
     world = world_at(tmp_path, hours=0)
     world.clock.after(IN_STAGE_2, lambda: world.interrupts.request("SIGINT"))
     world.run(LOADED + " --stage.save-storage=false")
-    assert examine(tmp_path / "out").basis.kind == "stopped"
+    assert examine(tmp_path / "out").start.kind == "stopped"
     assert world.resume().error is None
     assert any("counted in no stage" in warning for warning in world.progress.warnings)
     found = heights(tmp_path / "out")
@@ -241,7 +241,7 @@ def test_a_state_that_stands_between_two_stages_needs_nothing_saved(killed: Path
     mark = read_mark(state)
     assert mark is not None
     write_mark(state, StateMark(mark.run_id, 1, "finished"))
-    assert examine(killed).basis.kind == "as it is"
+    assert examine(killed).start.kind == "as it is"
     write_mark(state, StateMark("another run", 1, "finished"))
     assert "nothing to begin with" in refusal(killed)
 
@@ -264,7 +264,7 @@ def test_without_a_finished_stage_all_begins_anew(tmp_path: Path) -> None:
     killed = world.kill(2)
     world.run(LOADED)
     found = examine(killed)
-    assert (found.stage, found.basis.kind) == (0, "anew")
+    assert (found.stage, found.start.kind) == (0, "new")
     assert world_at(tmp_path / "other").resume(killed).error is None
     assert heights(killed)[0][0] == 1
 
@@ -441,7 +441,7 @@ def test_what_is_left_of_later_stages_is_set_aside_too(killed: Path, tmp_path: P
     ends = [number for number, line in enumerate(lines) if b"perf-stage-finish" in line]
     (killed / "perf.jsonl").write_bytes(b"".join(lines[: ends[1]]))
     found = examine(killed)
-    assert (found.stage, found.basis.chain) == (1, 0)
+    assert (found.stage, found.start.chain) == (1, 0)
     assert world_at(tmp_path).resume(killed).error is None
     for stage in (1, 2):
         assert (killed / f"chain-stage-{stage}.attempt-1.slog.gz").exists()
@@ -481,11 +481,13 @@ def test_the_command_shows_what_it_would_do_and_says_how_to_go_on(
     assert near.exit_code == 2
     assert "did you mean --timeout.chain?" in near.stderr
     failed = LoadFailed("nothing was loaded")
-    tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
-    assert f"to resume at stage 2: loadgenctl run --resume {killed}" in capsys.readouterr().err
+    tell(RunResult(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
+    assert (
+        f"to resume from stage 2, run: loadgenctl run --resume {killed}" in capsys.readouterr().err
+    )
     _passed(killed)
-    tell(Ending(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
-    assert "to go on" not in capsys.readouterr().err
+    tell(RunResult(killed, failed), files=ReportFiles(), quiet=True, json_output=False)
+    assert "to resume from" not in capsys.readouterr().err
 
 
 def test_a_folder_that_was_moved_takes_its_state_along(killed: Path) -> None:

@@ -313,7 +313,7 @@ def test_a_chain_that_hangs_in_a_delivery_names_the_vat(world: World) -> None:
     ending = world.run(LOADED + " --timeout.block 20")
     assert isinstance(ending.error, RunError)
     assert ending.error.step == "stalled"
-    assert "  vat v11 is in a delivery since 2" in str(ending.error.detail)
+    assert "  vat v11 has been in a delivery for 2" in str(ending.error.detail)
 
 
 def test_a_consensus_failure_that_the_chain_survives_is_named_before_cycles_fail(
@@ -479,7 +479,7 @@ def test_a_stalled_load_is_named(world: World) -> None:
     assert str(ending.error.detail).splitlines() == [
         "server running",
         "cycles:",
-        "  faucet cycle 1 is in flight since 21 s",
+        "  faucet cycle 1 has been in flight for 21 s",
         "chain:",
         "  the chain made 21 blocks in 21 s and is at block 32",
         "  7 transactions in the mempool",

@@ -11,8 +11,8 @@ from tests.worlds import World
 
 from loadgenctl.errors import DeadlineExceeded
 from loadgenctl.model import ResolvedRevision
-from loadgenctl.run.runner import Ending, execute
-from loadgenctl.run.startup import doing
+from loadgenctl.run.chainstart import doing
+from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import RoleContext, RoleRecipe, SourceTree
 from loadgenctl.slog.scan import SlogScanner
@@ -39,7 +39,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def run(world: World, line: str) -> Ending:
+def run(world: World, line: str) -> RunResult:
     return execute(world.plan(line), replace(world.services(), factory=quiet))
 
 

@@ -19,9 +19,9 @@ from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import merge
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.recorded import recorded_plan
+from loadgenctl.run.host import remove_mark
 from loadgenctl.run.resume import examine
 from loadgenctl.run.runner import execute
-from loadgenctl.run.statemark import remove_mark
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import SdkFamily, SourceTree
 from loadgenctl.stats.run import summarize
@@ -127,7 +127,7 @@ def test_a_chain_that_is_there_keeps_its_own_limit_and_that_is_said(world: World
 
     assert told("--output-dir one") == []
     (note,) = told("--output-dir two --no-reset")
-    assert "the chain is there already" in note
+    assert "the chain exists already" in note
 
 
 def without_wallets(revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
@@ -138,10 +138,10 @@ def without_wallets(revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
 
 def test_a_revision_without_wallets_is_refused_before_anything_is_made(world: World) -> None:
     services = replace(world.services(), factory=without_wallets)
-    with pytest.raises(UsageError, match="--client wallet cannot be had here: this revision"):
+    with pytest.raises(UsageError, match="--client wallet is not supported: this revision"):
         execute(world.plan(LOADED), services)
     assert not (world.folder / "out").exists()
-    with pytest.raises(UsageError, match=r"--chain\.compute-limit cannot be had here"):
+    with pytest.raises(UsageError, match=r"--chain\.compute-limit is not supported"):
         execute(world.plan("--stages 1 --chain.compute-limit 5"), services)
     assert world.engine.containers == []
 
@@ -196,7 +196,7 @@ def test_a_killed_run_is_resumed_without_a_client_s_storage(tmp_path: Path) -> N
     first.run(LOADED)
     # So that it cannot go on with the state as it is.
     remove_mark(killed / "state")
-    basis = examine(killed).basis
+    basis = examine(killed).start
     assert (basis.kind, basis.chain, basis.client) == ("saved", 0, None)
     second = world_at(tmp_path / "second", hours=0)
     ending = second.resume(killed)

@@ -53,7 +53,7 @@ class SdkBuild:
     """The image's id."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Builder:
     """Where and how SDKs are built; one per command."""
 

@@ -55,7 +55,7 @@ def clean_engines(only: str | None, *, dry_run: bool) -> None:
             troubles.append(error)
             continue
         verb = "would remove" if dry_run else "removed"
-        for line in (*(f"{verb} {name}" for name in swept.removed), *swept.told):
+        for line in (*(f"{verb} {name}" for name in swept.removed), *swept.marked):
             sys.stdout.write(f"{harmless_lines(line)}\n")
         sys.stdout.flush()
         found += len(swept.removed)

@@ -16,7 +16,7 @@ from loadgenctl.errors import OutputFolderError
 
 if TYPE_CHECKING:
     from loadgenctl.model import RunPlan
-    from loadgenctl.run.making import Makers
+    from loadgenctl.run.context import Services
 
 FILE: Final = "compose.yaml"
 MARKER: Final = ".loadgenctl-compose"
@@ -89,7 +89,7 @@ def compose_command(
     sys.stdout.write(next_steps(made))
 
 
-def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) -> LaidOut:
+def lay_out(plan: RunPlan, into: Path, services: Services, user: tuple[int, int]) -> LaidOut:
     """Build image and SDK (or find them built), make the folder and its compose file.
 
     A folder made before keeps its state. `user` is uid and gid of the roles. Raises
@@ -105,15 +105,15 @@ def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) ->
     from loadgenctl.run.networks import require_features
     from loadgenctl.sdks.base import OUT, clients, events_path
 
-    makers.engine.info()
-    wanted = resolve(plan, makers)
-    family, context = wanted.family, role_context(plan, STAGE)
+    services.engine.info()
+    sdk = resolve(plan, services)
+    family, context = sdk.family, role_context(plan, STAGE)
     require_features(plan, family)
     _claim(into)
-    sweep(makers)
+    sweep(services)
     log = into / "build.log"
-    image = make_image(wanted, makers, log)
-    source = make_sdk(plan, wanted, image, makers, log)
+    image = make_image(sdk, services, log)
+    source = make_sdk(plan, sdk, image, services, log)
     folders = PodFolders(source=source, shared=into / "shared", state=into / "state")
     host.make_folders(folders, user)
     host.copy_tools(family.tools(), folders.shared / "tools", sim_toml=plan.sim_config)
@@ -127,8 +127,8 @@ def lay_out(plan: RunPlan, into: Path, makers: Makers, user: tuple[int, int]) ->
         publish=True,
         with_client=bool(clients(family, context)),
     )
-    services = composefile.services(family, context, options, folders, plan.timeouts_s)
-    text = composefile.compose_file(services, wanted.resolved, family)
+    pod = composefile.services(family, context, options, folders, plan.timeouts_s)
+    text = composefile.compose_file(pod, sdk.resolved, family)
     events = folders.shared / PurePosixPath(events_path(STAGE)).relative_to(OUT)
     try:
         replace_file(into / FILE, text.encode())

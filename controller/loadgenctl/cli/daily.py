@@ -18,8 +18,8 @@ from loadgenctl.errors import Interrupted, UsageError
 if TYPE_CHECKING:
     from loadgenctl.cli.inputs import Inputs
     from loadgenctl.daily.attempts import Attempts
-    from loadgenctl.daily.disk import Room
-    from loadgenctl.daily.service import Following
+    from loadgenctl.daily.disk import Retention
+    from loadgenctl.daily.service import FollowOptions
     from loadgenctl.model import ResolvedRevision, RunPlan
     from loadgenctl.run.interrupt import Interrupts
     from loadgenctl.sources.git import GitSource
@@ -91,8 +91,8 @@ def daily_command(
     if nothing was due.
     """
     from loadgenctl.cli.inputs import read_for_many
-    from loadgenctl.daily.disk import Room
-    from loadgenctl.daily.service import PREFIX, Following
+    from loadgenctl.daily.disk import Retention
+    from loadgenctl.daily.service import PREFIX, FollowOptions
     from loadgenctl.plan.arguments import parse_value
     from loadgenctl.plan.options import Option
 
@@ -101,7 +101,7 @@ def daily_command(
     plan = given.plan()
     size = Option("max-disk", "bytes", None, "", "")
     most = None if max_disk is None else parse_value(size, max_disk, "--max-disk")
-    following = Following(
+    options = FollowOptions(
         branch=branch,
         repository=_followable(plan, branch),
         options=run_options(given, ctx.args, PREFIX.rstrip("-")),
@@ -109,13 +109,13 @@ def daily_command(
         attempts=attempts,
         retry_after=seconds(retry_after, "--retry-after"),
     )
-    code = _follow(following, Room(keep, most), plan, given, config, once=once, quiet=quiet)
+    code = _follow(options, Retention(keep, most), plan, given, config, once=once, quiet=quiet)
     raise typer.Exit(code)
 
 
 def _follow(
-    following: Following,
-    room: Room,
+    options: FollowOptions,
+    retention: Retention,
     plan: RunPlan,
     given: Inputs,
     config: Path | None,
@@ -125,20 +125,20 @@ def _follow(
 ) -> int:
     """Follow the branch until stopped, or with `once` do what is due; return the exit code."""
     from loadgenctl.cli.wiring import engine_ready, git_source, sdk_cache
-    from loadgenctl.daily.disk import Disk
-    from loadgenctl.daily.service import PREFIX, Service
+    from loadgenctl.daily.disk import Pruner
+    from loadgenctl.daily.service import PREFIX, BranchService
     from loadgenctl.run.interrupt import Interrupts
 
     say, interrupts = Speaker(quiet), Interrupts()
     source = git_source(given.site(), say.unless_same)
     with many_runs("daily", config, say, interrupts) as attempts:
-        service = Service(
-            following=following,
+        service = BranchService(
+            options=options,
             attempts=attempts,
-            disk=Disk(attempts.root, PREFIX, room, attempts.clock, sdk_cache()),
+            pruner=Pruner(attempts.root, PREFIX, retention, attempts.clock, sdk_cache()),
             journal=attempts.journal,
             clock=attempts.clock,
-            newest=_newest(source, plan, following.branch),
+            newest=_newest(source, plan, options.branch),
             ready=engine_ready,
             check=interrupts.check,
         )
@@ -147,7 +147,7 @@ def _follow(
                 return service.once()
             service.forever()
         except Interrupted as error:
-            attempts.journal.tell(
+            attempts.journal.record(
                 "stopped", f"stopped by {interrupts.name}", signal=interrupts.name
             )
             # A service manager's SIGTERM is an ordinary end, not a failure.
@@ -223,10 +223,9 @@ def many_runs(
     from loadgenctl.cli.wiring import sweep_engine
     from loadgenctl.clock import SystemClock
     from loadgenctl.daily.attempts import Attempts
-    from loadgenctl.daily.child import ChildRuns
+    from loadgenctl.daily.child import ChildRuns, ReportedRuns
     from loadgenctl.daily.journal import Journal
     from loadgenctl.daily.lock import sole_instance
-    from loadgenctl.daily.watch import Watched
     from loadgenctl.process import Runner, own_python
 
     folder, clock = Path.cwd(), SystemClock()
@@ -234,7 +233,7 @@ def many_runs(
     named = () if config is None else ("--config", str(config))
     with interrupts.installed(), sole_instance(folder, command, clock, say) as lock:
         child = ChildRuns(Runner(), interrupts, (*program, *named), (lock,))
-        runs = Watched(child, clock, say.progress)
+        runs = ReportedRuns(child, clock, say.progress)
         journal = Journal(folder / f"{command}.jsonl", clock, say, quiet=say.quiet)
         yield Attempts(folder, clock, runs, journal, sweep_engine)
 

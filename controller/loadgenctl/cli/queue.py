@@ -24,7 +24,7 @@ from loadgenctl.cli.streams import keep_going
 from loadgenctl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from loadgenctl.daily.queue import Result
+    from loadgenctl.daily.queue import LineResult
     from loadgenctl.model import ResolvedRevision, RunPlan
     from loadgenctl.sources.git import GitSource
 
@@ -86,7 +86,7 @@ def queue_command(
         try:
             queue.run(entries)
         except Interrupted:
-            held.journal.tell("stopped", f"stopped by {interrupts.name}", signal=interrupts.name)
+            held.journal.record("stopped", f"stopped by {interrupts.name}", signal=interrupts.name)
             raise
         finally:
             results = queue.results(entries, before)
@@ -117,7 +117,7 @@ def read_list(file: Path) -> str:
     return text
 
 
-def show_results(results: Sequence[Result]) -> None:
+def show_results(results: Sequence[LineResult]) -> None:
     """Print a table with a row per line, and the lines' own options if any line has some."""
     from loadgenctl.cli.output import print_table
 
@@ -132,17 +132,17 @@ def show_results(results: Sequence[Result]) -> None:
     print_table(heads, rows, right="minutes")
 
 
-def _row(result: Result) -> tuple[str, ...]:
-    line, job, last = result.entry.line, result.entry.job, result.history.decisive
+def _row(result: LineResult) -> tuple[str, ...]:
+    line, request, last = result.entry.line, result.entry.request, result.history.decisive
     outcome = "not run" if last is None else last.outcome or "not begun"
     return (
         str(line.number),
         line.revision,
-        job.commit[:12],
+        request.commit[:12],
         f"{outcome} (before)" if result.before else outcome,
         str(len(result.history.attempts)),
         "" if last is None else f"{(last.ended_at - last.started_at) / 60:.1f}",
-        job.name if last is None else f"{job.name}/{last.folder.name}",
+        request.name if last is None else f"{request.name}/{last.folder.name}",
     )
 
 

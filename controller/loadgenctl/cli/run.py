@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loadgenctl.cli.reporting import ReportFiles
     from loadgenctl.model import RunPlan
     from loadgenctl.run.resume import Resumption
-    from loadgenctl.run.runner import Ending
+    from loadgenctl.run.runner import RunResult
 
 _LOG_WIDTH = 100
 """Columns of the tables in a run's log."""
@@ -158,11 +158,11 @@ def run_plan(
         if on_ready is not None:
             ready = on_ready
             services = replace(services, on_ready=lambda: _show_ready(ready(plan), progress))
-        ending = execute(plan, services, resumption)
+        result = execute(plan, services, resumption)
         # The outcome is recorded: closing the terminal now must not prevent the reports.
         with wiring.interrupts.held():
             return tell(
-                ending, files=files, quiet=quiet, json_output=json_output, progress=progress
+                result, files=files, quiet=quiet, json_output=json_output, progress=progress
             )
 
 
@@ -196,7 +196,7 @@ def _show_ready(text: str, progress: ConsoleProgress) -> None:
 
 
 def tell(
-    ending: Ending,
+    result: RunResult,
     *,
     files: ReportFiles,
     quiet: bool,
@@ -215,14 +215,19 @@ def tell(
 
     progress = progress or ConsoleProgress(Console(stderr=True), quiet=quiet)
     try:
-        return _tell(ending, files, progress, quiet=quiet, json_output=json_output)
+        return _tell(result, files, progress, quiet=quiet, json_output=json_output)
     except Exception:
         progress.log(traceback.format_exc())
         raise
 
 
 def _tell(
-    ending: Ending, files: ReportFiles, progress: ConsoleProgress, *, quiet: bool, json_output: bool
+    result: RunResult,
+    files: ReportFiles,
+    progress: ConsoleProgress,
+    *,
+    quiet: bool,
+    json_output: bool,
 ) -> int:
     from rich.text import Text
 
@@ -232,34 +237,34 @@ def _tell(
     from loadgenctl.reports.facts import read_facts
     from loadgenctl.run.ending import failure_document
 
-    summary = _summary(ending)
+    summary = result.summary
     if summary is None:
         progress.say(Text("warning: summary.json could not be written", style="yellow"))
         # The records may still be readable, and the reports are made of them.
-        summary = _from_records(ending)
+        summary = _from_records(result)
     # Write reports before printing: the reader of the output may be gone.
-    troubles = files.write(lambda: [read_facts(ending.folder, summary)])
+    troubles = files.write(lambda: [read_facts(result.folder, summary)])
     progress.clear_line()
     if summary is None:
         progress.say(Text("warning: the records cannot be read, either", style="yellow"))
-        if json_output and ending.error is not None:
-            print_json(failure_document(ending.error))
+        if json_output and result.error is not None:
+            print_json(failure_document(result.error))
     else:
         _show_summary(summary, progress, shown=not files.prints and not json_output)
         if json_output:
             print_json(summary)
     sys.stdout.flush()
-    for error in [ending.error, *troubles]:
+    for error in [result.error, *troubles]:
         for line in () if error is None else error_lines(error):
             progress.say(line)
-    where = Text(f"results in {harmless(str(ending.folder))}")
-    if ending.error is not None or not quiet:
+    where = Text(f"results in {harmless(str(result.folder))}")
+    if result.error is not None or not quiet:
         progress.say(where)
-    if ending.error is not None and (hint := _how_to_resume(ending.folder)) is not None:
+    if result.error is not None and (hint := _how_to_resume(result.folder)) is not None:
         progress.say(Text(hint))
-    if ending.error is None and troubles:
+    if result.error is None and troubles:
         return troubles[0].exit_code
-    return ending.exit_code
+    return result.exit_code
 
 
 def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: bool) -> None:
@@ -291,25 +296,14 @@ def _how_to_resume(folder: Path) -> str | None:
     except (LoadgenError, OSError):
         return None
     command = f"{program_name()} run --resume {shlex.quote(harmless(str(folder)))}"
-    return f"to resume at stage {stage}: {command}"
+    return f"to resume from stage {stage}, run: {command}"
 
 
-def _summary(ending: Ending) -> dict[str, Any] | None:
-    """The run's summary as written at its end; None if it could not be written."""
-    from loadgenctl.records import schema
-    from loadgenctl.records.documents import read_document
-
-    try:
-        return read_document(ending.folder / schema.SUMMARY)
-    except OSError:
-        return None
-
-
-def _from_records(ending: Ending) -> dict[str, Any] | None:
+def _from_records(result: RunResult) -> dict[str, Any] | None:
     """The summary computed again, without writing it; None if that fails, too."""
     from loadgenctl.reports.facts import read_facts
 
     try:
-        return dict(read_facts(ending.folder).summary)
+        return dict(read_facts(result.folder).summary)
     except (LoadgenError, OSError):
         return None

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from loadgenctl.cli.inputs import Inputs
     from loadgenctl.cli.wiring import Wiring
     from loadgenctl.model import RunPlan
-    from loadgenctl.run.making import Made
-    from loadgenctl.run.walk import Services
+    from loadgenctl.run.context import Services
+    from loadgenctl.run.making import BuiltSdk
     from loadgenctl.sources.cache import CacheEntry, SdkCache
 
 Tags = Mapping[str, str]
@@ -97,7 +97,7 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
     sys.stdout.write(f"{size(total)} in {cache.root}\n")
 
 
-def show_made(cache: SdkCache, made: Made, *, as_json: bool) -> None:
+def show_made(cache: SdkCache, made: BuiltSdk, *, as_json: bool) -> None:
     """Print the result of a build: its folder and its image."""
     from loadgenctl.cli.output import print_json
     from loadgenctl.formatting import size
@@ -106,7 +106,7 @@ def show_made(cache: SdkCache, made: Made, *, as_json: bool) -> None:
     if as_json:
         document: dict[str, Any] = {
             "source": str(made.source_dir),
-            "commit": made.wanted.resolved.commit,
+            "commit": made.sdk.resolved.commit,
             "image": made.image.tag,
             "image_id": made.image.id,
         }

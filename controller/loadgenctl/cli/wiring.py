@@ -41,10 +41,10 @@ from loadgenctl.records.files import replace_file
 from loadgenctl.records.store import RunStore
 from loadgenctl.resources import cache_dir
 from loadgenctl.run import host
+from loadgenctl.run.context import Services
 from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.run.leftovers import Swept, sweep
+from loadgenctl.run.leftovers import SweepResult, sweep
 from loadgenctl.run.progress import Progress, Silent
-from loadgenctl.run.walk import Services
 from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import BUILD_HOME, SdkFactory
 from loadgenctl.sources.base import SdkSource
@@ -118,7 +118,7 @@ def engine_ready() -> None:
         engine.info()
 
 
-def sweep_engine() -> Swept:
+def sweep_engine() -> SweepResult:
     """Remove what dead runs left on the Docker engine. Raises `EngineUnavailable`."""
     with connect(DOCKER) as engine:
         return sweep(engine)
@@ -170,12 +170,13 @@ class Wiring:
         local = self._client is None
         user = host.caller() if local else host.role_user()
         own, factory = self._own_image(plan), FACTORIES[plan.sdk]
+        make_image = None if own is None else own.ensure
         return Services(
             engine=self._engine,
             clock=self._clock,
             source=self._source(plan, runner),
             factory=factory if own is None else own.serving(factory),
-            images=own if local else self.images(),
+            make_image=make_image if local else self.images().ensure,
             builder=self._builder(plan, user),
             processes=runner,
             progress=self.progress,
@@ -253,8 +254,8 @@ class Wiring:
             raise file_error(error) from error
         return settings.builder_env(), settings.builder_mounts(gitconfig=gitconfig)
 
-    def _finish(self, plan: RunPlan) -> Callable[[RunStore], None]:
-        def finish(store: RunStore) -> None:
+    def _finish(self, plan: RunPlan) -> Callable[[RunStore], dict[str, Any]]:
+        def finish(store: RunStore) -> dict[str, Any]:
             stats = perf_finish_stats(
                 store.folder,
                 success=store.status.outcome == "passed",
@@ -265,7 +266,9 @@ class Wiring:
                 },
             )
             store.perf("perf-finish", stats=stats)
-            store.write_document(schema.SUMMARY, summarize(store.folder))
+            summary = summarize(store.folder)
+            store.write_document(schema.SUMMARY, summary)
+            return summary
 
         return finish
 

@@ -1,4 +1,4 @@
-"""One attempt at a revision: its folder, its run, and a status whatever became of that."""
+"""Make an attempt at a revision: its folder, its run, and a status whatever happens to the run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from loadgenctl.clock import Clock
 from loadgenctl.daily.history import (
@@ -26,22 +26,22 @@ from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.files import replace_file
 from loadgenctl.records.reader import holds_run
 from loadgenctl.records.status import Status
-from loadgenctl.run.leftovers import Swept
+from loadgenctl.run.leftovers import SweepResult
 from loadgenctl.sources.giturl import without_credentials
 
 CONSOLE: Final = "console.log"
-"""What the run said, in the attempt's folder."""
+"""The output of the run, in the attempt's folder."""
 _LAST_LINES: Final = 20
 _STOPPED: Final = frozenset({129, 130, 143})
-"""Exit codes of a run that was stopped, by SIGHUP and SIGTERM before it could take them over."""
+"""Exit codes of a run that was stopped, also by SIGHUP and SIGTERM before it handled them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A revision to be measured."""
+class RunRequest:
+    """A revision to be measured, by as many attempts as it takes."""
 
     name: str
-    """Of its folder."""
+    """Of the folder with its attempts."""
     commit: str
     options: tuple[str, ...] = ()
     """Of `loadgenctl run`, without revision and results folder."""
@@ -49,22 +49,10 @@ class Job:
     """For attempt.json: where the revision comes from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be run, and where its results go."""
-
-    commit: str
-    options: tuple[str, ...]
-    folder: Path
-    """It is there, and holds no run."""
-
-
-class Execute(Protocol):
-    """Does a run to its end."""
-
-    def __call__(self, order: Order) -> int:
-        """The exit code. Results, and what was said (CONSOLE), are in the order's folder."""
-        ...
+Execute = Callable[[RunRequest, Path], int]
+"""Executes a run to its end, with its results and its output (CONSOLE) in an empty folder that
+exists; the exit code.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,43 +63,42 @@ class Attempts:
     clock: Clock
     execute: Execute
     journal: Journal
-    sweep: Callable[[], Swept]
-    """Removes what dead runs left on the engine; what that was. Raises `LoadgenError`."""
+    sweep: Callable[[], SweepResult]
+    """Removes what dead runs left on the engine. Raises `LoadgenError`."""
 
-    def clear_away(self) -> None:
-        """Sweep, and report it: the containers of a killed run would run meanwhile."""
+    def sweep_engine(self) -> None:
+        """Sweep and report it: containers of a killed run would disturb the next one."""
         try:
-            swept = self.sweep()
-            for left in swept.removed:
-                self.journal.tell("swept", f"removed {left}, left behind by a dead run", name=left)
-            for line in swept.told:
-                self.journal.tell("swept", line, name=line)
-            swept.check()
+            result = self.sweep()
+            for name in result.removed:
+                text = f"removed {name}, left behind by a dead run"
+                self.journal.record("swept", text, name=name)
+            for line in result.marked:
+                self.journal.record("swept", line, name=line)
+            result.check()
         except Interrupted:
             raise
         except LoadgenError as error:
-            self.journal.tell(
+            self.journal.record(
                 "sweep-failed", f"warning: cannot sweep: {error.message}", reason=error.message
             )
 
-    def history(self, job: Job) -> History:
-        """What was tried of it so far. Raises `OSError`."""
-        return read_history(self.root / job.name)
+    def history(self, request: RunRequest) -> History:
+        """Its attempts so far. Raises `OSError`."""
+        return read_history(self.root / request.name)
 
-    def make(self, job: Job) -> Attempt:
-        """Run it once more. Raises `OutputFolderError` if there can be no folder, and
-        `Interrupted`.
-        """
-        folder, about = self._open(job)
+    def make(self, request: RunRequest) -> Attempt:
+        """Run it once. Raises `Interrupted`, and `OutputFolderError` if there can be no folder."""
+        folder, about = self._open(request)
         where = folder.relative_to(self.root)
-        self.journal.tell(
+        self.journal.record(
             "attempt-started",
             f"running {where}",
-            commit=job.commit,
+            commit=request.commit,
             attempt=about["attempt"],
             folder=str(where),
         )
-        code, trouble = self._run(Order(job.commit, job.options, folder))
+        code, trouble = self._run(request, folder)
         about |= {"ended_at": round(self.clock.wall(), 3), "exit_code": code}
         try:
             if not (folder / schema.STATUS).exists():
@@ -124,13 +111,13 @@ class Attempts:
         attempt = read_attempt(folder)
         if attempt is None:
             raise OutputFolderError(f"{folder} was removed while it was in use")
-        self._tell_end(job, attempt)
+        self._record_end(request, attempt)
         if attempt.outcome == "killed":
-            self.clear_away()
+            self.sweep_engine()
         return attempt
 
-    def _open(self, job: Job) -> tuple[Path, dict[str, Any]]:
-        parent = self.root / job.name
+    def _open(self, request: RunRequest) -> tuple[Path, dict[str, Any]]:
+        parent = self.root / request.name
         try:
             parent.mkdir(exist_ok=True)
             number = next_number(parent)
@@ -139,11 +126,11 @@ class Attempts:
         except OSError as error:
             raise _cannot(parent, error) from error
         about = {
-            "commit": job.commit,
+            "commit": request.commit,
             "attempt": number,
             "started_at": round(self.clock.wall(), 3),
-            "options": shown(job.options),
-            **job.about,
+            "options": shown(request.options),
+            **request.about,
         }
         try:
             replace_file(folder / ATTEMPT, document_bytes(about))
@@ -152,28 +139,28 @@ class Attempts:
             raise _cannot(parent, error) from error
         return folder, about
 
-    def _run(self, order: Order) -> tuple[int, str | None]:
+    def _run(self, request: RunRequest, folder: Path) -> tuple[int, str | None]:
         try:
-            return self.execute(order), None
+            return self.execute(request, folder), None
         except Interrupted:
             raise
         except LoadgenError as error:
             return error.exit_code, error.message
         except OSError as error:
             return UsageError.exit_code, file_error(error).message
-        except Exception as error:  # noqa: BLE001 - no run may end the service, whatever it does
+        except Exception as error:  # noqa: BLE001 - no failure of a run may end the service
             return LoadgenError.exit_code, f"internal error: {type(error).__name__}: {error}"
 
     def _write_status(self, folder: Path, about: Mapping[str, Any], trouble: str | None) -> None:
-        """For a run that ended before it had a results folder, e.g. without an engine."""
+        """For a run that ended before it wrote one, e.g. without an engine."""
         code = about["exit_code"]
         lines = _last_lines(folder / CONSOLE)
-        told = [line for line in lines if line.startswith("error: ")]
+        errors = [line for line in lines if line.startswith("error: ")]
         status = Status(
             outcome=_outcome(code),
             step="start the run",
-            reason=trouble or "".join(told[-1:]).removeprefix("error: ") or f"exit code {code}",
-            hint=f"what it said is in {CONSOLE}",
+            reason=trouble or "".join(errors[-1:]).removeprefix("error: ") or f"exit code {code}",
+            hint=f"its output is in {CONSOLE}",
             exit_code=code,
             last_lines=tuple(lines),
             started_at=about["started_at"],
@@ -182,13 +169,13 @@ class Attempts:
         )
         replace_file(folder / schema.STATUS, document_bytes(status.to_json()))
 
-    def _tell_end(self, job: Job, attempt: Attempt) -> None:
+    def _record_end(self, request: RunRequest, attempt: Attempt) -> None:
         minutes = (attempt.ended_at - attempt.started_at) / 60
         why = f": {attempt.reason}" if attempt.reason else ""
-        self.journal.tell(
+        self.journal.record(
             "attempt-ended",
-            f"{job.commit[:12]} {attempt.outcome} after {minutes:.1f} min{why}",
-            commit=job.commit,
+            f"{request.commit[:12]} {attempt.outcome} after {minutes:.1f} min{why}",
+            commit=request.commit,
             attempt=attempt.number,
             folder=str(attempt.folder.relative_to(self.root)),
             outcome=attempt.outcome,
@@ -199,7 +186,7 @@ class Attempts:
 
 
 def shown(options: Sequence[str]) -> list[str]:
-    """The options fit to be written down: an address may hold a password."""
+    """The options without credentials, for records and messages."""
     return [without_credentials(option) for option in options]
 
 
@@ -210,9 +197,7 @@ def _outcome(code: int) -> schema.Outcome:
 
 
 def _discard(folder: Path) -> None:
-    """Remove the folder of an attempt that left nothing: on a full disk every turn would leave
-    another one.
-    """
+    """Remove the folder of an attempt without files: on a full disk, every poll would add one."""
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
         folder.parent.rmdir()  # unless there are other attempts in it

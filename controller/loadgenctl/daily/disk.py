@@ -1,8 +1,8 @@
-"""How much of the past stays on the disk: raw data goes, the oldest first; summaries stay.
+"""Remove old raw data to free space, the oldest first; summaries are kept.
 
-Only attempts that the service made (they hold attempt.json) and that have ended are touched, and of
-those only what `records.raw` calls raw data. With it goes the built SDK in the cache, if it was
-built during one of these attempts: it takes more room than the data.
+Only attempts that the service made (they have an attempt.json) and that have ended are pruned, and
+of those only what `records.raw` defines as raw data. The built SDK in the cache is removed with it
+if it was built during one of these attempts: it takes more space than the data.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from loadgenctl.sources.cache import SdkCache, disk_usage, remove_tree
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What may be kept."""
+class Retention:
+    """What is kept."""
 
     keep: int
-    """Revisions that are done with and keep their raw data and build, the newest ones."""
+    """Number of finished revisions that keep their raw data and build, the newest ones."""
     most: int | None = None
-    """Bytes that all attempts together may take; None: as many as there are."""
+    """Bytes that all attempts together may take; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +42,31 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    """The attempts below `root`, in folders whose names begin with `prefix`."""
+class Pruner:
+    """Prunes the attempts below `root`, in folders whose names begin with `prefix`."""
 
     root: Path
     prefix: str
-    room: Room
+    retention: Retention
     clock: Clock
     builds: SdkCache
 
     def prune(self, busy: str | None = None) -> Iterator[Pruned]:
-        """Make room; `busy` is the folder's name of the revision that is not done with.
+        """Remove what exceeds the retention; `busy` is the folder of the revision in progress.
 
-        That one does not count as kept, but gives room where the bytes are too many. Raises
-        `OSError`.
+        That one is not counted as finished, but is pruned, too, if the total is over the limit.
+        Raises `OSError`.
         """
         revisions = self._revisions()
         done = [attempts for name, attempts in revisions.items() if name != busy]
         newest_first = sorted(done, key=lambda attempts: -attempts[-1].started_at)
-        old = [one for attempts in newest_first[self.room.keep :] for one in attempts]
+        old = [one for attempts in newest_first[self.retention.keep :] for one in attempts]
         for attempt in old:
             yield from self._strip(attempt)
         yield from self._forget_builds(old)
-        if self.room.most is not None:
+        if self.retention.most is not None:
             every = [attempt for attempts in revisions.values() for attempt in attempts]
-            yield from self._shrink(every, self.room.most)
+            yield from self._shrink(every, self.retention.most)
 
     def used(self) -> int:
         """Bytes that all attempts take."""
@@ -93,7 +93,7 @@ class Disk:
                 yield pruned
 
     def _strip(self, attempt: Attempt) -> Iterator[Pruned]:
-        """Nothing for an attempt that goes on, or has no raw data any more."""
+        """Remove raw data; nothing for an attempt in progress, or one without raw data."""
         parts = raw_parts(attempt.folder) if attempt.outcome != "running" else []
         if not parts:
             return
@@ -110,7 +110,7 @@ class Disk:
         yield Pruned("raw data", str(attempt.folder.relative_to(self.root)), freed)
 
     def _forget_builds(self, attempts: list[Attempt]) -> Iterator[Pruned]:
-        """Builds that anybody else made stay, and so do those that a run uses."""
+        """Remove builds, except those that were made otherwise and those that a run uses."""
         for entry in self.builds.list() if attempts else ():
             ours = any(
                 attempt.commit == entry.record.commit

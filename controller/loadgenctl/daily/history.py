@@ -1,10 +1,11 @@
-"""What has been tried of a revision, and how it ended: read from its folders, kept nowhere else.
+"""The attempts at a revision and how they ended: read from its folders, stored nowhere else.
 
     daily-perf-0123456789ab/      a revision
         attempt-1/                a results folder, with attempt.json in it
         attempt-2/
 
-Attempts are read while nobody runs one (see `daily.lock`), so one that says `running` was killed.
+Attempts are read while none is running (see `daily.lock`), so one whose status is `running` was
+killed.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from loadgenctl.records.shape import Shape, without_damage
 from loadgenctl.records.status import Status
 
 ATTEMPT: Final = "attempt.json"
-"""Written before the attempt begins, and once more when it has ended. A folder without it was not
-made by us and is left alone.
+"""Written before the attempt begins, and again when it has ended. A folder without it was not made
+by us and is ignored.
 """
 LONGEST_PAUSE: Final = 60 * 60.0
 """Seconds from a failure to the next attempt, unless the first pause is longer."""
@@ -44,9 +45,9 @@ class Attempt:
     started_at: float
     """Seconds since the epoch, as are all times here."""
     outcome: schema.Outcome | None
-    """None where the run never came so far as to have one."""
+    """None if the run never had one."""
     ended_at: float
-    """As seen from outside, else when it last wrote its status; its start if it never did."""
+    """By attempt.json, else when the run last wrote its status; its start if it never did."""
     reason: str | None = None
     exit_code: int | None = None
 
@@ -57,7 +58,7 @@ class Attempt:
 
     @property
     def code(self) -> int:
-        """The exit code that tells of it; 1 for a run that was killed and has none."""
+        """Its exit code; 1 for a run that was killed and has none."""
         return 0 if self.outcome == "passed" else self.exit_code or 1
 
 
@@ -79,20 +80,20 @@ class History:
 
     @property
     def decisive(self) -> Attempt | None:
-        """The one that says how the revision did: the one that passed, else the last one."""
+        """The one that counts for the revision: the one that passed, else the last one."""
         passed = (attempt for attempt in self.attempts if attempt.outcome == "passed")
         return next(passed, self.attempts[-1] if self.attempts else None)
 
     def settled(self, limit: int) -> bool:
-        """True if it is not tried again: it passed, or failed `limit` times."""
+        """True if there is no further attempt: one passed, or `limit` of them failed."""
         return self.passed or self.failures >= limit
 
     def pause(self, now: float, *, first: float, since: float) -> float:
         """Seconds until the next attempt may begin: `first` after a first failure, and twice as
         long after every further one.
 
-        A failure is waited out, also after a restart. What was interrupted goes on at once where
-        that was before `since` (our own start), else as after a first failure: somebody ended it.
+        The pause after a failure also applies after a restart. After an interrupt before `since`
+        (our own start) there is no pause; a later one was requested, and counts as a first failure.
         """
         last = self.attempts[-1] if self.attempts else None
         if last is None:
@@ -104,18 +105,18 @@ class History:
             pause = first
         else:
             return 0.0
-        # Not longer than the whole pause, even where the clock was set back meanwhile.
+        # Never longer than the full pause, even if the clock was set back since.
         return min(max(last.ended_at + pause - now, 0.0), pause)
 
 
 def read_history(folder: Path) -> History:
-    """The attempts below a revision's folder; none where there is no such folder."""
+    """The attempts below a revision's folder; none if there is no such folder."""
     return History(tuple(sorted(_attempts(folder), key=lambda attempt: attempt.number)))
 
 
 def read_attempt(folder: Path) -> Attempt | None:
-    """The attempt in a folder; None if we did not make it. Fields of attempt.json that are of a
-    wrong kind count as missing. Raises `OSError`.
+    """The attempt in a folder; None if we did not make it. Fields of attempt.json with a wrong type
+    count as missing. Raises `OSError`.
     """
     match = _NAME.fullmatch(folder.name)
     written = read_document(folder / ATTEMPT)
@@ -142,7 +143,7 @@ def read_attempt(folder: Path) -> Attempt | None:
 
 
 def next_number(folder: Path) -> int:
-    """A number that no attempt has, nor anything else that is called so."""
+    """A number that no attempt has, nor another file named like one."""
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     return max((int(match[1]) for name in names if (match := _NAME.fullmatch(name))), default=0) + 1
 
@@ -158,7 +159,7 @@ def _attempts(folder: Path) -> Iterator[Attempt]:
 
 def _outcome(status: Status) -> schema.Outcome:
     if status.killed:
-        # What ends a run hard may do so every time; a person's Ctrl-C will not.
+        # Unlike a user's Ctrl-C, what kills a run may do so every time: it counts as a failure.
         return "killed"
     if status.outcome != "running":
         return status.outcome

@@ -1,4 +1,4 @@
-"""What the service reports: an object a line for programs, a line for people."""
+"""What the service reports: JSON lines for programs, text for people."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TROUBLES: Final = frozenset(
         "stopped",
     }
 )
-"""Events that are said even if the journal is quiet."""
+"""Events that are printed even if the journal is quiet."""
 PASSED: Final = "passed"
-UNTOLD: Final = frozenset({PASSED, "gave-up"})
-"""Outcomes that a quiet journal does not say: a revision that was given up was told before."""
+SILENT: Final = frozenset({PASSED, "gave-up"})
+"""Outcomes that a quiet journal does not print: that of `gave-up` was printed before."""
 
 
 @dataclass(slots=True)
@@ -37,17 +37,17 @@ class Journal:
     clock: Clock
     say: Callable[[str], None]
     quiet: bool = False
-    """Say only what has gone wrong; the file holds every event."""
+    """Print only failures and warnings; the file has every event."""
     _broken: str | None = field(default=None, repr=False)
 
-    def tell(self, event: str, text: str, /, **fields: Any) -> None:
-        """`{"time": s of the epoch, "event": …, …fields}`, and `text` for people."""
-        if not self.quiet or event in TROUBLES or fields.get("outcome", PASSED) not in UNTOLD:
+    def record(self, event: str, text: str, /, **fields: Any) -> None:
+        """Append `{"time": s of the epoch, "event": …, …fields}`; print `text`."""
+        if not self.quiet or event in TROUBLES or fields.get("outcome", PASSED) not in SILENT:
             self.say(text)
         row = row_bytes({"time": round(self.clock.wall(), 3), "event": event, **fields})
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
-            # Opened each time: whoever moves the file away gets a new one.
+            # Opened each time: a file that is moved away is followed by a new one.
             descriptor = os.open(self.path, flags, 0o644)
             try:
                 os.write(descriptor, row)

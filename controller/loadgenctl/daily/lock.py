@@ -1,4 +1,4 @@
-"""One instance per folder: a lock that says who holds it."""
+"""One instance per folder: a lock whose file names its owner."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LOCK: Final = "loadgenctl.lock"
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """Who took the lock."""
+class LockOwner:
+    """The process that took the lock."""
 
     command: str
     since: float
@@ -35,10 +35,10 @@ class Holder:
 def sole_instance(
     folder: Path, command: str, clock: Clock, say: Callable[[str], None]
 ) -> Iterator[int]:
-    """Be the only one at work in `folder`; yields the lock's descriptor.
+    """Be the only instance in `folder`; yields the lock's descriptor.
 
-    Every run is given the descriptor, so the lock is held as long as one goes on, even if the
-    service was killed: then its end is waited for. Raises `UsageError` while another lives.
+    Every run inherits the descriptor, so a run in progress holds the lock even if its service was
+    killed: then this waits for the run's end. Raises `UsageError` if another instance is alive.
     """
     path = folder / LOCK
     try:
@@ -47,7 +47,7 @@ def sole_instance(
         raise file_error(error) from error
 
     def check() -> None:
-        holder = read_holder(path)
+        holder = read_owner(path)
         if holder is None or holder.owner.alive() is not False:
             raise _in_use(folder, holder)
 
@@ -56,21 +56,21 @@ def sole_instance(
         say("a run of a killed service is still in progress; waiting for its end")
 
     with exclusive(path, clock, on_wait=wait, check=check) as descriptor:
-        # In place: another file of that name would be another lock.
-        path.write_bytes(row_bytes(asdict(Holder(command, clock.wall(), Owner.current()))))
+        # Written in place: a new file of that name would be another lock.
+        path.write_bytes(row_bytes(asdict(LockOwner(command, clock.wall(), Owner.current()))))
         yield descriptor
 
 
-def read_holder(path: Path) -> Holder | None:
-    """Who took the lock last; None if nobody can tell."""
+def read_owner(path: Path) -> LockOwner | None:
+    """The process that took the lock last; None if unknown."""
     try:
-        holder = read_as(Holder, path)
+        holder = read_as(LockOwner, path)
     except (OSError, ValueError):
         return None
     return holder if holder is not None and is_time(holder.since) else None
 
 
-def _in_use(folder: Path, holder: Holder | None) -> UsageError:
+def _in_use(folder: Path, holder: LockOwner | None) -> UsageError:
     hint = "only one can work in a folder: stop that one, or start this one in another folder"
     if holder is None:
         return UsageError(f"{folder} is in use by another loadgenctl", hint=hint)

@@ -1,8 +1,8 @@
 """A list of revisions, measured one after the other in its order.
 
-A line is a revision and options of its own, as a shell would split them (no shell is asked); `#`
-begins a comment. Lines are told apart by revision and own options, and where both are the same by
-their order: so a list may grow, and what is done of it is not done again.
+A line is a revision and its own options, split like a shell's words (no shell is run); `#` begins
+a comment. Lines are identified by revision and own options, and if both are equal by their order:
+a list may grow, and lines that are finished are not run again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadgenctl.clock import Clock
-from loadgenctl.daily.attempts import Attempts, Job
+from loadgenctl.daily.attempts import Attempts, RunRequest
 from loadgenctl.daily.history import History
 from loadgenctl.daily.journal import Journal
 from loadgenctl.errors import Interrupted, LoadgenError, UsageError
@@ -23,11 +23,11 @@ from loadgenctl.model import ResolvedRevision
 
 PREFIX: Final = "queue-"
 _SHOWN: Final = 20
-"""Bad lines that are told with their reasons."""
+"""Invalid lines that are listed with their reasons."""
 Resolve = Callable[[str, tuple[str, ...]], ResolvedRevision]
 """Revision and all options of its run → the revision pinned down. Raises `UsageError`."""
 Check = Callable[[str, tuple[str, ...]], None]
-"""The same without looking for the revision."""
+"""Checks the same without resolving the revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line, and what is to be done for it."""
+    """A line, and the run that it requests."""
 
     line: Line
-    job: Job
+    request: RunRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What has become of a line by now."""
+class LineResult:
+    """The attempts at a line so far."""
 
     entry: Entry
     history: History
     before: bool
-    """True if nothing was left to do for it."""
+    """True if it was finished before this start."""
 
     @property
     def code(self) -> int:
@@ -66,7 +66,7 @@ class Result:
 
 
 def parse(text: str) -> list[Line]:
-    """The lines of a list. Raises `UsageError` that names all bad ones."""
+    """The lines of a list. Raises `UsageError` that names all invalid ones."""
     lines: list[Line] = []
     wrong: list[tuple[int, str]] = []
     for number, raw in enumerate(text.splitlines(), 1):
@@ -90,9 +90,9 @@ def parse(text: str) -> list[Line]:
 def prepare(
     lines: Sequence[Line], common: tuple[str, ...], check: Check, resolve: Resolve
 ) -> list[Entry]:
-    """Every line checked, then every revision found. Raises `UsageError` that names all bad ones.
+    """Check every line, then resolve every revision. Raises `UsageError` with all invalid ones.
 
-    `common` are options of all lines; a line's own go over them.
+    `common` are the options of all lines; a line's own options override them.
     """
     _refuse(_tried(lines, lambda line: check(line.revision, (*common, *line.options))))
     found: dict[int, ResolvedRevision] = {}
@@ -107,7 +107,7 @@ def prepare(
         resolved = found[line.number]
         name = _name(resolved, line.options)
         seen[name] += 1
-        job = Job(
+        request = RunRequest(
             name=name if seen[name] == 1 else f"{name}-{seen[name]}",
             commit=resolved.commit or resolved.content_id,
             options=(*common, *line.options),
@@ -117,19 +117,19 @@ def prepare(
                 "commit_time": resolved.commit_time,
             },
         )
-        entries.append(Entry(line, job))
+        entries.append(Entry(line, request))
     return entries
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Works a list off."""
+    """Runs the lines of a list."""
 
     attempts: Attempts
     journal: Journal
     clock: Clock
     limit: int
-    """Failures after which a line is left."""
+    """Failures after which a line is skipped."""
     retry_after: float
     """Seconds, see `History.pause`."""
     ready: Callable[[], None]
@@ -138,73 +138,73 @@ class Queue:
     """Raises `Interrupted` once a stop was requested."""
 
     def run(self, entries: Sequence[Entry]) -> None:
-        """Do what is left to do, in order.
+        """Run the lines that are not finished, in order.
 
         Raises `Interrupted`, `OutputFolderError`, and what `ready` raises.
         """
         since, left = self.clock.wall(), len(entries) - len(self.done(entries))
-        self.journal.tell(
+        self.journal.record(
             "started",
             f"{len(entries)} lines, {left} to run",
             lines=len(entries),
             left=left,
         )
-        self.attempts.clear_away()
+        self.attempts.sweep_engine()
         for entry in entries:
-            self._work_off(entry, since)
+            self._run_line(entry, since)
 
-    def results(self, entries: Sequence[Entry], before: Iterable[Entry] = ()) -> list[Result]:
-        """What has become of every line; `before` are those that needed nothing."""
+    def results(self, entries: Sequence[Entry], before: Iterable[Entry] = ()) -> list[LineResult]:
+        """The attempts at every line; `before` are the lines that were finished before."""
         done = [entry.line.number for entry in before]
         return [
-            Result(entry, self.attempts.history(entry.job), entry.line.number in done)
+            LineResult(entry, self.attempts.history(entry.request), entry.line.number in done)
             for entry in entries
         ]
 
     def done(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The lines for which nothing is left to do."""
+        """The lines that are finished."""
         return [entry for entry in entries if self._settled(entry)]
 
-    def _work_off(self, entry: Entry, since: float) -> None:
-        job = entry.job
+    def _run_line(self, entry: Entry, since: float) -> None:
+        request = entry.request
         if self._settled(entry):
-            passed = self.attempts.history(job).passed
+            passed = self.attempts.history(request).passed
             how = "passed before" if passed else "failed before; raise --attempts to try it again"
-            self.journal.tell(
+            self.journal.record(
                 "skipped",
-                f"line {entry.line.number}: {job.commit[:12]} {how} ({job.name})",
+                f"line {entry.line.number}: {request.commit[:12]} {how} ({request.name})",
                 line=entry.line.number,
-                commit=job.commit,
-                folder=job.name,
+                commit=request.commit,
+                folder=request.name,
             )
         while not self._settled(entry):
-            pause = self.attempts.history(job).pause(
+            pause = self.attempts.history(request).pause(
                 self.clock.wall(), first=self.retry_after, since=since
             )
             if pause > 0:
-                self.journal.tell(
+                self.journal.record(
                     "retry",
-                    f"line {entry.line.number} is tried again in {pause / 60:.1f} min",
+                    f"line {entry.line.number} will be tried again in {pause / 60:.1f} min",
                     line=entry.line.number,
-                    commit=job.commit,
+                    commit=request.commit,
                     pause_s=round(pause, 3),
                 )
                 self.clock.sleep(pause)
             self.ready()
-            self.attempts.make(job)
+            self.attempts.make(request)
             self.check()
 
     def _settled(self, entry: Entry) -> bool:
-        return self.attempts.history(entry.job).settled(self.limit)
+        return self.attempts.history(entry.request).settled(self.limit)
 
 
-def exit_code(results: Iterable[Result]) -> int:
-    """0 if all lines passed, else that of the first that did not, in the list's order."""
+def exit_code(results: Iterable[LineResult]) -> int:
+    """0 if all lines passed, else that of the first one that did not."""
     return next((result.code for result in results if result.code), 0)
 
 
 def _tried(lines: Iterable[Line], act: Callable[[Line], None]) -> list[tuple[int, str]]:
-    """The lines for which it cannot be done, and why."""
+    """The lines for which `act` fails, and why."""
     wrong = []
     for line in lines:
         try:
@@ -220,14 +220,14 @@ def _tried(lines: Iterable[Line], act: Callable[[Line], None]) -> list[tuple[int
 def _refuse(wrong: Sequence[tuple[int, str]]) -> None:
     if not wrong:
         return
-    told = [f"line {number}: {why}" for number, why in wrong]
-    if len(told) > _SHOWN:
-        told[_SHOWN - 1 :] = [f"and {len(told) - _SHOWN + 1} more"]
+    reasons = [f"line {number}: {why}" for number, why in wrong]
+    if len(reasons) > _SHOWN:
+        reasons[_SHOWN - 1 :] = [f"and {len(reasons) - _SHOWN + 1} more"]
     numbers = ", ".join(str(number) for number, _ in wrong)
     raise UsageError(
         f"the list's line{'s' if len(wrong) > 1 else ''} {numbers} cannot be run; nothing was run",
         hint="fix the list and try again",
-        detail="\n".join(told),
+        detail="\n".join(reasons),
     )
 
 
@@ -240,7 +240,7 @@ def _name(resolved: ResolvedRevision, options: tuple[str, ...]) -> str:
 
 
 def _without_comment(line: str) -> str:
-    """Cut at a `#` that begins a word outside of quotes, as a shell does it."""
+    """The line up to a `#` that begins a word outside of quotes, as in a shell."""
     quote, before = "", " "
     position = 0
     while position < len(line):

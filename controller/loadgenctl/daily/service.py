@@ -1,7 +1,7 @@
-"""The service that follows a branch: the newest revision is measured, the next one is waited for.
+"""The service that follows a branch: it measures the newest revision, then waits for the next one.
 
-What is done is not remembered but read from the folders (`daily.history`), so a service that starts
-again continues where the last one ended.
+Its state is read from the attempts' folders (`daily.history`), so a service that is restarted
+resumes where the last one ended.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from loadgenctl.clock import Clock
-from loadgenctl.daily.attempts import Attempts, Job, shown
-from loadgenctl.daily.disk import Disk
+from loadgenctl.daily.attempts import Attempts, RunRequest, shown
+from loadgenctl.daily.disk import Pruner
 from loadgenctl.daily.history import History
 from loadgenctl.daily.journal import Journal
 from loadgenctl.errors import Interrupted, LoadgenError, RevisionNotFound
 from loadgenctl.model import ResolvedRevision
 
 PREFIX: Final = "daily-perf-"
-"""As the original's users know the folders."""
+"""The original's name of the folders."""
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
-    """What is followed, and how."""
+class FollowOptions:
+    """Which branch is followed, and how."""
 
     branch: str | None
     """None: the repository's default branch."""
@@ -34,7 +34,7 @@ class Following:
     options: tuple[str, ...]
     """Of every run."""
     poll: float
-    """Seconds between two looks at the branch."""
+    """Polling interval in seconds."""
     attempts: int
     """Failures after which a revision is given up."""
     retry_after: float
@@ -42,12 +42,12 @@ class Following:
 
 
 @dataclass(slots=True)
-class Service:
+class BranchService:
     """Follows one branch; one thread, and one run at a time."""
 
-    following: Following
+    options: FollowOptions
     attempts: Attempts
-    disk: Disk
+    pruner: Pruner
     journal: Journal
     clock: Clock
     newest: Callable[[], ResolvedRevision]
@@ -57,17 +57,17 @@ class Service:
     check: Callable[[], None]
     """Raises `Interrupted` once a stop was requested."""
     _since: float = field(init=False)
-    _last: Job | None = field(default=None, init=False)
-    _said: Hashable = field(default=None, init=False)
+    _last: RunRequest | None = field(default=None, init=False)
+    _last_key: Hashable = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """The service begins now."""
+        """The service starts now."""
         self._since = self.clock.wall()
 
     def forever(self) -> NoReturn:
         """Follow the branch until `Interrupted` is raised.
 
-        Raises `RevisionNotFound` if the branch is not there at the first look that succeeds.
+        Raises `RevisionNotFound` if the first successful poll does not find the branch.
         """
         self._begin()
         while True:
@@ -80,25 +80,25 @@ class Service:
             self.clock.sleep(pause)
 
     def once(self) -> int:
-        """One attempt at the newest revision, if it is not done with; its exit code, else 0.
+        """Make one attempt at the newest revision, unless it is finished; its exit code, else 0.
 
-        What `forever` waits out is raised.
+        Raises the errors after which `forever` waits.
         """
         self._begin(once=True)
-        job = self._look()
-        history = self.attempts.history(job)
-        if history.settled(self.following.attempts):
-            self._idle(job, history)
+        request = self._poll()
+        history = self.attempts.history(request)
+        if history.settled(self.options.attempts):
+            self._idle(request, history)
             return 0
         self.ready()
-        attempt = self.attempts.make(job)
-        self._judge(job)
+        attempt = self.attempts.make(request)
+        self._judge(request)
         return attempt.code
 
     def _begin(self, *, once: bool = False) -> None:
-        what = self.following
-        how = "once" if once else f"looking every {what.poll / 60:g} min"
-        self.journal.tell(
+        what = self.options
+        how = "once" if once else f"polling every {what.poll / 60:g} min"
+        self.journal.record(
             "started",
             f"following {what.branch or 'the default branch'} of {what.repository}, {how}",
             branch=what.branch,
@@ -106,12 +106,12 @@ class Service:
             poll_s=None if once else what.poll,
             options=shown(what.options),
         )
-        self.attempts.clear_away()
+        self.attempts.sweep_engine()
 
     def _turn(self) -> float:
-        """Look, and run what is due; seconds until the next turn."""
+        """Poll the branch, and run what is due; seconds until the next turn."""
         try:
-            job = self._look()
+            request = self._poll()
         except RevisionNotFound as error:
             if self._last is None:
                 raise
@@ -119,35 +119,33 @@ class Service:
         except Interrupted:
             raise
         except LoadgenError as error:
-            return self._trouble("look-failed", "cannot look at the branch", error)
-        history = self.attempts.history(job)
-        self._overtake(job)
-        if history.settled(self.following.attempts):
-            self._idle(job, history)
-            return self.following.poll
-        pause = history.pause(
-            self.clock.wall(), first=self.following.retry_after, since=self._since
-        )
+            return self._trouble("look-failed", "cannot query the branch", error)
+        history = self.attempts.history(request)
+        self._overtake(request)
+        if history.settled(self.options.attempts):
+            self._idle(request, history)
+            return self.options.poll
+        pause = history.pause(self.clock.wall(), first=self.options.retry_after, since=self._since)
         if pause > 0:
-            self._put_off(job, history, pause)
-            return min(pause, self.following.poll)
+            self._put_off(request, history, pause)
+            return min(pause, self.options.poll)
         try:
             self.ready()
         except Interrupted:
             raise
         except LoadgenError as error:
             pause = self._trouble("not-ready", "no run can begin", error)
-            return min(pause, self.following.retry_after)
-        self._said = None
-        self._prune(busy=job)
-        self.attempts.make(job)
+            return min(pause, self.options.retry_after)
+        self._last_key = None
+        self._prune(busy=request)
+        self.attempts.make(request)
         self.check()
-        self._judge(job)
+        self._judge(request)
         return 0.0
 
-    def _look(self) -> Job:
-        what, found = self.following, self.newest()
-        return Job(
+    def _poll(self) -> RunRequest:
+        what, found = self.options, self.newest()
+        return RunRequest(
             name=f"{PREFIX}{found.short}",
             commit=found.commit or found.content_id,
             options=what.options,
@@ -158,94 +156,94 @@ class Service:
             },
         )
 
-    def _overtake(self, job: Job) -> None:
-        """Say so if a revision that would have been tried again is left for a newer one."""
-        last, self._last = self._last, job
-        if last is None or last.commit == job.commit:
+    def _overtake(self, request: RunRequest) -> None:
+        """Report it if a newer revision replaces one that would have been tried again."""
+        last, self._last = self._last, request
+        if last is None or last.commit == request.commit:
             return
         history = self.attempts.history(last)
-        if not history.settled(self.following.attempts):
-            self.journal.tell(
+        if not history.settled(self.options.attempts):
+            self.journal.record(
                 "overtaken",
-                f"{last.commit[:12]} is not tried again: {job.commit[:12]} is newer",
+                f"{last.commit[:12]} is not tried again: {request.commit[:12]} is newer",
                 commit=last.commit,
-                by=job.commit,
+                by=request.commit,
                 failures=history.failures,
             )
 
-    def _judge(self, job: Job) -> None:
-        """After an attempt: give the revision up if it failed too often, and make room."""
-        history = self.attempts.history(job)
-        settled = history.settled(self.following.attempts)
+    def _judge(self, request: RunRequest) -> None:
+        """After an attempt: give up on the revision if it failed too often, and prune."""
+        history = self.attempts.history(request)
+        settled = history.settled(self.options.attempts)
         if settled and not history.passed:
-            self.journal.tell(
+            self.journal.record(
                 "gave-up",
-                f"{job.commit[:12]} failed {history.failures} times and is given up",
-                commit=job.commit,
+                f"{request.commit[:12]} failed {history.failures} times and is given up",
+                commit=request.commit,
                 failures=history.failures,
             )
-        self._prune(busy=None if settled else job)
+        self._prune(busy=None if settled else request)
 
-    def _prune(self, busy: Job | None) -> None:
+    def _prune(self, busy: RunRequest | None) -> None:
         try:
-            for pruned in self.disk.prune(busy.name if busy else None):
-                self.journal.tell(
+            for pruned in self.pruner.prune(busy.name if busy else None):
+                self.journal.record(
                     "pruned",
                     f"removed {pruned.what}: {pruned.name} ({pruned.freed / 1024**2:.1f} MiB)",
                     what=pruned.what,
                     name=pruned.name,
                     bytes=pruned.freed,
                 )
-            most = self.disk.room.most
-            if most is not None and (used := self.disk.used()) > most:
-                self.journal.tell(
+            most = self.pruner.retention.most
+            if most is not None and (used := self.pruner.used()) > most:
+                self.journal.record(
                     "disk-full",
-                    f"warning: what must stay takes {used / 1024**2:.1f} MiB,"
+                    f"warning: what must be kept takes {used / 1024**2:.1f} MiB,"
                     " more than --max-disk allows",
                     bytes=used,
                     most=most,
                 )
         except OSError as error:
-            self._trouble("prune-failed", "cannot make room", error)
+            self._trouble("prune-failed", "cannot free space", error)
 
-    def _idle(self, job: Job, history: History) -> None:
+    def _idle(self, request: RunRequest, history: History) -> None:
         how = "passed" if history.passed else "was given up"
-        self._once_told(
-            (job.commit, how),
+        self._record_once(
+            (request.commit, how),
             "idle",
-            f"{job.commit[:12]} {how}; nothing to do",
-            commit=job.commit,
+            f"{request.commit[:12]} {how}; nothing to do",
+            commit=request.commit,
             outcome="passed" if history.passed else "gave-up",
         )
 
-    def _put_off(self, job: Job, history: History, pause: float) -> None:
+    def _put_off(self, request: RunRequest, history: History, pause: float) -> None:
         at = time.strftime("%H:%M:%S", time.localtime(self.clock.wall() + pause))
-        self._once_told(
-            (job.commit, len(history.attempts)),
+        self._record_once(
+            (request.commit, len(history.attempts)),
             "retry",
-            f"{job.commit[:12]} is tried again at {at}"
-            f" ({history.failures} of {self.following.attempts} attempts failed)",
-            commit=job.commit,
+            f"{request.commit[:12]} will be tried again at {at}"
+            f" ({history.failures} of {self.options.attempts} attempts failed)",
+            commit=request.commit,
             failures=history.failures,
             pause_s=round(pause, 3),
         )
 
-    def _once_told(self, key: Hashable, event: str, text: str, **fields: Any) -> None:
-        """Not at every look the same."""
-        if key != self._said:
-            self._said = key
-            self.journal.tell(event, text, **fields)
+    def _record_once(self, key: Hashable, event: str, text: str, **fields: Any) -> None:
+        """Record an event unless it has the key of the last one, e.g. at every poll."""
+        if key != self._last_key:
+            self._last_key = key
+            self.journal.record(event, text, **fields)
 
     def _trouble(self, event: str, what: str, error: Exception) -> float:
-        """Tell of an error that ends nothing; seconds until the next look."""
+        """Record an error after which the service continues; seconds until the next poll."""
         if not isinstance(error, LoadgenError):
             error = LoadgenError(str(error))
-        told = [what, error.message, *(error.detail or "").splitlines()[-1:]]
-        self.journal.tell(
+        parts = [what, error.message, *(error.detail or "").splitlines()[-1:]]
+        self.journal.record(
             event,
-            f"warning: {': '.join(told)}" + (f" ({error.hint})" if error.hint else ""),
+            f"warning: {': '.join(parts)}" + (f" ({error.hint})" if error.hint else ""),
             reason=error.message,
             hint=error.hint,
             detail=error.detail,
         )
-        return self.following.poll
+        return self.options.poll

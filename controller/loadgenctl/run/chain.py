@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, wait_fixed
-
-from loadgenctl.errors import (
-    STALLED,
-    DeadlineExceeded,
-    EngineError,
-    LoadgenError,
-    RunError,
-)
+from loadgenctl.errors import STALLED, DeadlineExceeded, EngineError, LoadgenError, RunError
 from loadgenctl.records import schema
+from loadgenctl.records.reader import parse_row
 from loadgenctl.roles import probes
 from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
-from loadgenctl.run.catchup import CatchUp
-from loadgenctl.run.context import StageContext
-from loadgenctl.run.startup import LAUNCHED, SLOW, ChainStart
+from loadgenctl.run.chainstart import LAUNCHED, SLOW, CatchUp, ChainStart
+from loadgenctl.run.context import RunContext
 from loadgenctl.run.watch import Watch
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.slog.scan import BlockRecord, SlogScanner
 
 BLOCK_STALL = 180.0
-"""Seconds without a finished block after which the chain is called stalled."""
-FATAL_LOOK = 10.0
-"""Seconds without a finished block after which the log is looked at for why, and again and again:
-a chain that has failed for good may live on.
+"""Seconds without a finished block after which the chain has stalled."""
+FATAL_CHECK = 10.0
+"""Seconds without a finished block after which the log is searched for the reason, repeatedly: the
+process of a chain that has failed for good may still run.
 """
 HEALTH_TIMEOUT = 60.0
-"""Seconds a chain that makes blocks may take to answer by RPC."""
+"""Seconds that a chain that makes blocks may take to answer by RPC."""
 FIRST_EMPTY_TIMEOUT = 300.0
 FIRST_EMPTY_TRIES = 10
 
 
-class _NotHealthyError(Exception):
-    """The RPC does not answer yet."""
-
-
 class ChainSide:
-    """Starts, watches and stops the chain node of one stage and turns its slog into rows."""
+    """Starts, watches and stops the chain node of one stage; writes its slog's blocks as rows."""
 
-    def __init__(self, ctx: StageContext, watch: Watch, stage: int) -> None:
+    def __init__(self, ctx: RunContext, watch: Watch, stage: int) -> None:
         """Nothing is started yet."""
         self._ctx = ctx
         self._watch = watch
@@ -60,7 +47,7 @@ class ChainSide:
         self._activity = diagnosis.VatActivity(self.scanner)
         self._counted_since = ctx.clock.monotonic()
         self._blocks_since = 0
-        self._bootstrap_told = 0
+        self._bootstrap_events = 0
         self._following = False
         self._first_begin: float | None = None
         """When the stage's first block began, epoch seconds."""
@@ -69,11 +56,11 @@ class ChainSide:
         """The same on the monotonic clock."""
         self._shutdown_at: float | None = None
         self._last_progress = ctx.clock.monotonic()
-        self._next_look = FATAL_LOOK
-        self._made_before: int | None = None
-        """The node's height half-way to the end of patience with the slog."""
+        self._next_check = FATAL_CHECK
+        self._height_before: int | None = None
+        """The node's own height, half-way to the time limit of the slog."""
         self.blocks: list[BlockRecord] = []
-        """Since the chain was ready; only the newest few are kept."""
+        """Since the chain was ready; only the newest few."""
         self.height: int | None = None
 
     def _follow_slog(self) -> SlogFollower | None:
@@ -116,7 +103,7 @@ class ChainSide:
         self.poll()
         now, began = ctx.clock.monotonic(), self.role.reached.get(LAUNCHED)
         seconds, blocks = now - (now if began is None else began), self._blocks_since
-        # The bootstrap is the SDK's, and stands in the records by itself.
+        # From the first block on: the records have the SDK's bootstrap separately.
         busy = 0.0 if self._first_begin is None else ctx.clock.wall() - self._first_begin
         ctx.store.perf(
             "chain-caught-up",
@@ -132,7 +119,7 @@ class ChainSide:
         )
 
     def _await_mark(self, mark: str, what: str) -> None:
-        # A person's limit is the only one.
+        # The user's limit is the only one.
         quiet = None if "chain" in self._ctx.plan.timeouts_s else self.recipe.quiet_timeout
 
         def reached() -> bool:
@@ -151,7 +138,7 @@ class ChainSide:
         )
 
     def starting(self) -> str | None:
-        """What the node is doing, in a few words, while it starts; None before and afterwards."""
+        """What the node is doing while it starts, in a few words; None before and afterwards."""
         if not self.role.started or self._ready_at is not None or self._following:
             return None
         if self.height is not None and self.scanner.open_block is None:
@@ -159,87 +146,72 @@ class ChainSide:
         return f"chain {self._start.doing()}"
 
     def _await_health(self) -> None:
-        clock = self._ctx.clock
-        deadline = clock.monotonic() + self._ctx.timeout("chain", HEALTH_TIMEOUT)
-        poll = Retrying(
-            stop=lambda _: clock.monotonic() >= deadline,
-            wait=wait_fixed(0.5),
-            retry=retry_if_exception_type(_NotHealthyError),
-            sleep=clock.sleep,
-        )
-        try:
-            poll(self._ask_health)
-        except RetryError as error:
-            reason = str(error.last_attempt.exception())
+        timeout = self._ctx.timeout("chain", HEALTH_TIMEOUT)
+
+        def answers() -> bool:
+            return self.rpc("health") is not None
+
+        if not self._watch.reached(answers, timeout=timeout, pace=0.5):
             raise DeadlineExceeded(
                 "the chain makes blocks but its RPC does not answer",
                 role="chain",
                 step="the chain's RPC",
                 hint="a slow machine needs a larger --timeout.chain",
-                detail=f"{self.role.standing()}\n{reason}",
-            ) from error
-
-    def _ask_health(self) -> None:
-        self._watch.turn()
-        if self.rpc("health") is None:
-            raise _NotHealthyError("no answer on /health")
+                detail=f"{self.role.standing()}\nno answer on /health",
+            )
 
     def rpc(self, path: str) -> dict[str, object] | None:
-        """The result of an RPC GET by the node's own loopback; None when it does not answer."""
+        """The result of an RPC GET on the node's own loopback; None if it does not answer."""
         try:
             return self._ask(path)
         except EngineError:
-            # A node that has just ended cannot be asked, and that is what there is to tell. One
-            # whose container is paused gives no answer. An engine that is gone is met by the look.
+            # `poll` raises if the node has just ended or the engine is gone: that is the cause. A
+            # paused container only gives no answer.
             self.role.poll()
             return None
 
     def _ask(self, path: str) -> dict[str, object] | None:
-        """`rpc` as it is, for every thread. Raises `EngineError` if the node cannot be asked."""
+        """Like `rpc`, from any thread. Raises `EngineError` if the node cannot be queried."""
         question = probes.get(self._ctx.plan.ports.chain, path)
         answer = self._ctx.engine.exec(self.role.handle, question, timeout=10.0)
         if answer.exit_code != 0:
             return None
-        try:
-            document = json.loads(answer.output)
-        except ValueError:
-            return None
-        result = document.get("result") if isinstance(document, dict) else None
+        result = (parse_row(answer.output) or {}).get("result")
         return result if isinstance(result, dict) else None
 
     def poll(self) -> None:
-        """Follow the slog, write rows of finished blocks, see that blocks still come."""
+        """Follow the slog, write rows of finished blocks, check that the chain makes blocks."""
         if self._follower is None or self._take(self._follower):
             return
         if (self._ready_at is not None or self._following) and self._shutdown_at is None:
             self._check_stall()
 
     def _take(self, follower: SlogFollower) -> bool:
-        """Follow the slog and write rows of finished blocks; whether there were any."""
+        """Follow the slog and write rows of finished blocks; True if there were any."""
         ctx = self._ctx
         if follower.poll():
             self._start.slog_grew()
-        self._tell_bootstrap()
+        self._record_bootstrap()
         finished = self.scanner.take_blocks()
         if finished:
             ctx.vat_names.update({vat: seen.name for vat, seen in self.scanner.vats.items()})
             self._last_progress = ctx.clock.monotonic()
-            self._next_look, self._made_before = FATAL_LOOK, None
+            self._next_check, self._height_before = FATAL_CHECK, None
             self._write(finished)
         return bool(finished)
 
-    def _tell_bootstrap(self) -> None:
+    def _record_bootstrap(self) -> None:
         seen = self.scanner.startup
         marks = (("start", seen.bootstrap_started_at), ("finish", seen.bootstrap_finished_at))
-        for name, at in marks[self._bootstrap_told :]:
+        for name, at in marks[self._bootstrap_events :]:
             if at is None:
                 return
             self._ctx.store.perf(f"chain-first-init-{name}")
-            self._bootstrap_told += 1
+            self._bootstrap_events += 1
 
     def _live_since(self) -> float | None:
-        """When the chain was ready, by the clock that stamps blocks now: where the machine's clock
-        was set back meanwhile, that is earlier than it was.
+        """When the chain was ready, by the clock that stamps blocks now: if the machine's clock was
+        set back since, that is earlier than the time recorded then.
         """
         if self._ready_at is None:
             return None
@@ -263,20 +235,20 @@ class ChainSide:
     def _check_stall(self) -> None:
         limit = self._ctx.timeout("block", BLOCK_STALL)
         silent = self._ctx.clock.monotonic() - self._last_progress
-        if self._made_before is None and silent > limit / 2:
-            self._made_before = self._made()
-        if silent <= min(limit, self._next_look):
+        if self._height_before is None and silent > limit / 2:
+            self._height_before = self._node_height()
+        if silent <= min(limit, self._next_check):
             return
         fatal = self.role.fatal_in_tail()
         if silent <= limit and not fatal:
-            self._next_look = silent + FATAL_LOOK
+            self._next_check = silent + FATAL_CHECK
             return
         network = self._ctx.network
         if not fatal:
             self._require_slog(silent)
         who = "the chain made" if network is None else f"the network {network.chain_id} gave"
         slow = "a chain with slower blocks needs a larger --timeout.block"
-        gone = f"is the network still there? {slow}"
+        gone = f"check that the network still runs; {slow}"
         raise RunError(
             f"{who} no block for {silent:.0f} s{self._last_block()}"
             + (f": {fatal}" if fatal else ""),
@@ -288,46 +260,46 @@ class ChainSide:
 
     def _require_slog(self, silent: float) -> None:
         """Raise `RunError` if it is the slog that has no more blocks, and not the chain."""
-        before, made = self._made_before, self._made()
-        if before is None or made is None or made <= before:
+        before, height = self._height_before, self._node_height()
+        if before is None or height is None or height <= before:
             return
         raise RunError(
             f"the chain's slog has had no block for {silent:.0f} s{self._last_block()}, and the"
-            f" chain is at block {made}",
+            f" chain is at block {height}",
             role="chain",
             step=STALLED,
-            hint="every number of a block comes from the slog: does this SDK write it, and is the"
-            " run's shared folder left alone?",
+            hint="every number of a block comes from the slog: check that this SDK writes it, and"
+            " that nothing else changes the run's shared folder",
             detail=self.role.last_lines(),
         )
 
     def _last_block(self) -> str:
         return "" if self.height is None else f" after block {self.height}"
 
-    def _made(self) -> int | None:
-        """The height of the chain as the node tells it; None if it does not."""
+    def _node_height(self) -> int | None:
+        """The height of the chain by the node's RPC; None if it does not answer."""
         sync = (self.rpc("status") or {}).get("sync_info")
         height = str(sync.get("latest_block_height")) if isinstance(sync, dict) else ""
         return int(height) if height.isascii() and height.isdecimal() else None
 
     def height_now(self) -> int | None:
-        """The height of the last finished block, by what the slog has now; None without any."""
+        """The height of the last finished block in the slog as it is now; None without any."""
         if self._follower is not None:
             self._take(self._follower)
         return self.height
 
-    def count_anew(self) -> None:
-        """Blocks and vats' work are told from now on by a diagnosis."""
+    def reset_counts(self) -> None:
+        """From now on, a diagnosis reports the blocks and the vats' work since this moment."""
         self._activity.reset()
         self._counted_since = self._ctx.clock.monotonic()
         self._blocks_since = 0
 
     def vats_diagnosis(self) -> str:
-        """What vats are doing, and have done since they were counted anew."""
+        """What vats are doing, and have done since `reset_counts`."""
         return diagnosis.section("vats", self._activity.lines(self._ctx.clock.wall()))
 
     def diagnosis(self) -> str:
-        """How a running chain is doing, and its vats, since they were counted anew."""
+        """What a running chain and its vats have done since `reset_counts`."""
         seconds = self._ctx.clock.monotonic() - self._counted_since
         lines = [
             diagnosis.block_line(self.height, self._blocks_since, seconds),
@@ -349,7 +321,7 @@ class ChainSide:
 
         if self._follower is None:
             return
-        # That none comes is noticed like at any other time: see `_check_stall`.
+        # No time limit: `_check_stall` raises if no block comes.
         self._watch.reached(first, timeout=float("inf"))
         self._ctx.store.perf("stage-first-block", block=self.blocks[0].block_height)
         self._watch.reached(empty, timeout=FIRST_EMPTY_TIMEOUT)
@@ -358,18 +330,18 @@ class ChainSide:
                 self._ctx.store.perf("stage-first-empty-block", block=block.block_height)
                 return
         self._ctx.progress.warn(
-            f"stage {self._stage}: no block without deliveries among the first {seen}; going on"
+            f"stage {self._stage}: no block without deliveries among the first {seen}; continuing"
         )
 
     def shutdown_begins(self) -> None:
-        """From now on blocks are not `beforeShutdown`."""
+        """Blocks from now on are not `beforeShutdown`."""
         self._shutdown_at = self._ctx.clock.wall()
 
     def stop(self) -> list[LoadgenError]:
-        """Stop the node and take the rest of its slog; what was wrong with how it ended."""
+        """Stop the node and take the rest of its slog; the errors of a stop that was not clean."""
         self._watch.roles = [role for role in self._watch.roles if role is not self.role]
         self.role.stop_following()
-        # From the signal on, so that `chain_stop_s` is the chain's own.
+        # Right before the signal, so that `chain_stop_s` is the time of the chain alone.
         self._ctx.store.perf("chain-stopping")
         self.role.stop()
         self._ctx.store.perf("chain-stopped")
@@ -377,7 +349,7 @@ class ChainSide:
         return stop_troubles([self.role])
 
     def close(self) -> None:
-        """Finish the slog, keep the log, remove the container; works from every state."""
+        """Finish the slog, keep the log, remove the container; works in every state."""
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
         try:
             self._ctx.close_role(self.role, f"chain-stage-{self._stage}")
@@ -393,3 +365,32 @@ class ChainSide:
             self._ctx.progress.warn(
                 f"stage {self._stage}: the chain's slog ends in a torn line of {end.torn} bytes"
             )
+
+
+class NoChain(ChainSide):
+    """In place of the chain's side of a stage without a chain node (`--no-monitor`)."""
+
+    def wait_first_blocks(self) -> None:
+        """There is no slog with blocks."""
+
+    def shutdown_begins(self) -> None:
+        """There are no blocks to tell apart."""
+
+    def height_now(self) -> int | None:
+        """There is no slog with blocks."""
+        return None
+
+    def stop(self) -> list[LoadgenError]:
+        """There is no node."""
+        return []
+
+    def close(self) -> None:
+        """There is neither a node nor a slog."""
+
+    def vats_diagnosis(self) -> str:
+        """Vats are the network's."""
+        return ""
+
+    def diagnosis(self) -> str:
+        """Why there is none."""
+        return "no chain node ran (--no-monitor): check the network itself"

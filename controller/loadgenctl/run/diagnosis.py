@@ -1,6 +1,6 @@
-"""Why no load comes through: what vats, load service and chain were doing in the meantime.
+"""Why the load makes no progress: what vats, load service and chain have done.
 
-A diagnosis is lines for a person, most telling first. It is made once, when a stage is given up.
+A diagnosis is lines for a person, the most useful first. It is made once, when a stage fails.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ LAST_CYCLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a vat has done so far, or since some moment."""
+class VatWork:
+    """What a vat has done since its start, or between two moments."""
 
     deliveries: int
     computrons: int
     seconds: float
-    """Time between its deliveries' begin and result."""
+    """Total time between the begin and the result of its deliveries."""
 
 
 class VatActivity:
-    """What each vat has done since a moment that can be set anew, as the slog tells it."""
+    """What each vat has done since the last `reset`, from the slog."""
 
     def __init__(self, scanner: SlogScanner) -> None:
-        """Counts from the slog's beginning until `reset`."""
+        """Counts from the slog's beginning until the first `reset`."""
         self._scanner = scanner
-        self._before: dict[str, Work] = {}
+        self._before: dict[str, VatWork] = {}
 
     def reset(self) -> None:
-        """From now on count anew."""
+        """Count from now on."""
         self._before = {vat_id: _work(vat) for vat_id, vat in self._scanner.vats.items()}
 
     def lines(self, now: float) -> list[str]:
-        """The delivery that is being worked on, then the busiest vats. `now` in epoch seconds."""
+        """The delivery in progress, then the busiest vats. `now` in epoch seconds."""
         lines = []
         delivery = self._scanner.open_delivery
         if delivery is not None:
             began, vat_id = delivery
-            lines.append(f"{self._name(vat_id)} is in a delivery since {_ago(began, now)}")
+            lines.append(f"{self._name(vat_id)} has been in a delivery for {_ago(began, now)}")
         ranked = sorted(self._since(), key=lambda item: item[1].seconds, reverse=True)
         lines += [
             f"{self._name(vat_id)}: {work.deliveries} deliveries,"
@@ -55,8 +55,8 @@ class VatActivity:
         ]
         return lines or ["no vat had a delivery"]
 
-    def _since(self) -> list[tuple[str, Work]]:
-        nothing = Work(0, 0, 0.0)
+    def _since(self) -> list[tuple[str, VatWork]]:
+        nothing = VatWork(0, 0, 0.0)
         since = []
         for vat_id, vat in self._scanner.vats.items():
             now, before = _work(vat), self._before.get(vat_id, nothing)
@@ -64,7 +64,7 @@ class VatActivity:
                 since.append(
                     (
                         vat_id,
-                        Work(
+                        VatWork(
                             now.deliveries - before.deliveries,
                             now.computrons - before.computrons,
                             now.seconds - before.seconds,
@@ -79,8 +79,8 @@ class VatActivity:
         return f"vat {vat_id} ({name})" if name else f"vat {vat_id or 'of unknown id'}"
 
 
-def _work(vat: VatRecord) -> Work:
-    return Work(vat.deliveries, vat.computrons, vat.delivery_time_s)
+def _work(vat: VatRecord) -> VatWork:
+    return VatWork(vat.deliveries, vat.computrons, vat.delivery_time_s)
 
 
 def cycle_lines(
@@ -95,7 +95,7 @@ def cycle_lines(
         lines.append(f"{row['task']} cycle {row['seq']} ended {ago} ago{took}, {outcome}")
     waiting = sorted(unfinished, key=lambda row: row["start"] or 0.0)
     lines += [
-        f"{row['task']} cycle {row['seq']} is in flight since {_ago(row['start'], now)}"
+        f"{row['task']} cycle {row['seq']} has been in flight for {_ago(row['start'], now)}"
         for row in waiting[:LAST_CYCLES]
     ]
     if len(waiting) > LAST_CYCLES:
@@ -104,30 +104,30 @@ def cycle_lines(
 
 
 def mempool_line(rpc: Callable[[str], Mapping[str, object] | None]) -> str:
-    """How many transactions wait for a block, asked of the chain itself."""
+    """How many transactions wait for a block, from the chain's RPC."""
     try:
         answer = rpc("num_unconfirmed_txs")
     except EngineError as error:
-        # Why the load is given up must not be hidden by what else goes wrong then.
-        return f"the chain cannot be asked: {error.message}"
+        # An error here must not hide why the stage fails.
+        return f"the chain cannot be queried: {error.message}"
     if answer is None:
         return "the chain's RPC does not answer"
-    # Tendermint says both: how many it lists in the answer, and how many there are.
+    # Tendermint gives both: how many it lists in the answer (n_txs), and how many there are.
     total = answer.get("total", answer.get("n_txs"))
     if total is None:
-        return "the chain's RPC does not say how full the mempool is"
+        return "the chain's RPC does not report the size of the mempool"
     return f"{total} transactions in the mempool"
 
 
 def block_line(height: int | None, blocks: int, seconds: float) -> str:
-    """How the chain has gone on."""
+    """How many blocks the chain has made."""
     if height is None:
         return "the chain has made no block"
     return f"the chain made {blocks} blocks in {seconds:.0f} s and is at block {height}"
 
 
 def section(title: str, lines: Sequence[str]) -> str:
-    """A title and what belongs under it."""
+    """A title, and lines indented below it."""
     return "\n".join([f"{title}:", *(f"  {line}" for line in lines)])
 
 

@@ -1,4 +1,4 @@
-"""Room on the disks: looked at before anything is made, and watched while stages run."""
+"""Free space on the disks: checked before anything is made, and again while stages run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from loadgenctl.model import RunPlan
 
 MIB = 1024 * 1024
 LOOK = 5.0
-"""Seconds between two looks at the disks."""
+"""Seconds between two checks of the disks."""
 OPEN_END = 60.0
-"""Minutes that a stage without an end is taken for."""
+"""Minutes that are assumed for a stage without an end."""
 NETWORK = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "lustre"}
     | {"nfs", "nfs4", "smb3", "smbfs"}
@@ -32,16 +32,16 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a chain writes, on the large side; bytes."""
+    """What a chain writes, estimated high; bytes."""
 
     slog: int
-    """A minute, plain: it is there until the stage ends."""
+    """Per minute, plain: it exists until the stage ends."""
     packed: int
-    """A minute, packed."""
+    """Per minute, packed."""
     storage: int
-    """State of chain and client at first."""
+    """The first state of chain and client."""
     growth: int
-    """A minute of load."""
+    """Per minute of load."""
     saved: int
     """One saved storage."""
 
@@ -55,17 +55,17 @@ SIMULATED = Rates(MIB // 4, MIB // 16, 2 * MIB, MIB // 16, MIB // 2)
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes that a run will probably take."""
+    """Bytes that a run will probably write."""
 
     results: int
     state: int
 
 
 class Disks:
-    """What the machine says of its disks; a seam. Paths need not be there yet."""
+    """The machine's disks; a seam for tests. Paths need not exist yet."""
 
     def free(self, path: Path) -> int | None:
-        """Bytes that this user may still write; None where nobody can tell."""
+        """Bytes that this user may still write; None if unknown."""
         try:
             usage = os.statvfs(existing(path))
         except OSError:
@@ -73,11 +73,11 @@ class Disks:
         return usage.f_bavail * usage.f_frsize if usage.f_blocks else None
 
     def device(self, path: Path) -> int:
-        """Equal for what shares its room. Raises `OSError`."""
+        """Equal for paths on one disk. Raises `OSError`."""
         return existing(path).stat().st_dev
 
     def writable(self, path: Path) -> bool:
-        """False where nothing can be made, e.g. because it is mounted read-only."""
+        """False if no file can be made there, e.g. on a read-only mount."""
         return os.access(existing(path), os.W_OK)
 
     def kind(self, path: Path) -> str | None:
@@ -89,7 +89,7 @@ class Disks:
         return kind_of_mount(existing(path), mounts)
 
     def locks(self, path: Path) -> bool:
-        """True if a file there can be locked. Raises `OSError` if none can be made."""
+        """True if a file there can be locked. Raises `OSError` if no file can be made."""
         with tempfile.TemporaryFile(dir=existing(path)) as probe:
             try:
                 fcntl.lockf(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +99,7 @@ class Disks:
 
 
 def existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
+    """The path, or the nearest folder above it that exists."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path.resolve()
@@ -121,7 +121,7 @@ def kind_of_mount(path: Path, mounts: str) -> str | None:
 
 
 def needs(plan: RunPlan, *, simulated: bool) -> Needs:
-    """A rough estimate: slogs and saved storage go to the results, state where the state is."""
+    """A rough estimate: slogs and saved storage are in the results, the state in its folder."""
     rates = SIMULATED if simulated else REAL
     minutes = [
         OPEN_END if stage.duration_s < 0 else stage.duration_s / 60 + 1 for stage in plan.stages
@@ -133,13 +133,13 @@ def needs(plan: RunPlan, *, simulated: bool) -> Needs:
     saves = sum(stage.save_storage for stage in plan.stages)
     results = rates.slog * max(minutes) + rates.packed * sum(minutes) + rates.saved * saves
     if saves:
-        # While it is packed, a copy of the storage is there.
+        # A copy of the storage exists while it is packed.
         results += state
     return Needs(int(results), int(state))
 
 
-def preflight(plan: RunPlan, wanted: Needs, disks: Disks, warn: Callable[[str], None]) -> None:
-    """Raise `OutputFolderError` if a folder cannot be written or locked, or has too little room."""
+def preflight(plan: RunPlan, needed: Needs, disks: Disks, warn: Callable[[str], None]) -> None:
+    """Raise `OutputFolderError` if a folder is not writable or lockable, or its disk too full."""
     folders = {"--output-dir": plan.output_dir, "--state-dir": plan.state_dir}
     for option, folder in folders.items():
         if not disks.writable(folder):
@@ -153,11 +153,11 @@ def preflight(plan: RunPlan, wanted: Needs, disks: Disks, warn: Callable[[str], 
             f"{plan.output_dir} or {plan.state_dir} cannot be used: {error.strerror}",
             hint="choose another --output-dir or --state-dir",
         ) from error
-    wants = {"--output-dir": wanted.results, "--state-dir": wanted.state}
+    sizes = {"--output-dir": needed.results, "--state-dir": needed.state}
     if shared:
-        wants = {"--output-dir": wanted.results + wanted.state}
-    for option, size in wants.items():
-        _check_room(plan, option, folders[option], size, disks)
+        sizes = {"--output-dir": needed.results + needed.state}
+    for option, size in sizes.items():
+        _check_space(plan, option, folders[option], size, disks)
 
 
 def _check_locks(option: str, folder: Path, disks: Disks, warn: Callable[[str], None]) -> None:
@@ -176,58 +176,58 @@ def _check_locks(option: str, folder: Path, disks: Disks, warn: Callable[[str], 
             hint=f"the chain's databases need locks: choose an {option} on a disk of this machine",
         )
     warn(
-        f"{folder} is on a network mount ({kind}): what it takes will be measured with the chain;"
-        f" better choose an {option} on a disk of this machine"
+        f"{folder} is on a network mount ({kind}), whose delays become part of what is measured;"
+        f" prefer an {option} on a disk of this machine"
     )
 
 
-def _check_room(plan: RunPlan, option: str, folder: Path, size: int, disks: Disks) -> None:
+def _check_space(plan: RunPlan, option: str, folder: Path, size: int, disks: Disks) -> None:
     free = disks.free(folder)
-    wanted = plan.disk_reserve + size if plan.disk_needed is None else plan.disk_needed
-    if free is None or free >= wanted:
+    needed = plan.disk_reserve + size if plan.disk_needed is None else plan.disk_needed
+    if free is None or free >= needed:
         return
-    how = "is estimated to need" if plan.disk_needed is None else "was told to need"
+    how = "is estimated to need" if plan.disk_needed is None else "is configured to require"
     raise OutputFolderError(
-        f"there is too little room in {folder}: {shown(free)} are free, and the run {how}"
-        f" {shown(wanted)}",
-        hint=f"free some space, choose another {option}, or say by --disk.needed what is enough",
+        f"there is too little space in {folder}: {shown(free)} are free, and the run {how}"
+        f" {shown(needed)}",
+        hint=f"free some space, choose another {option}, or set --disk.needed to what is enough",
     )
 
 
 class DiskGuard:
-    """Looks every few seconds whether the run's disks are as they should be: there is the room that
-    is to stay free, and the results can be written.
+    """Checks every few seconds that the run's disks have the reserve free, and that the results can
+    be written.
     """
 
     def __init__(
         self, plan: RunPlan, disks: Disks, clock: Clock, check_results: Callable[[], None]
     ) -> None:
-        """Nothing is looked at yet. `check_results` raises if records cannot be written."""
+        """Nothing is checked yet. `check_results` raises if records cannot be written."""
         self._check_results = check_results
         self._folders = {"results": plan.output_dir, "state": plan.state_dir}
         self._reserve = plan.disk_reserve
         self._disks = disks
         self._clock = clock
-        self._looked = clock.monotonic()
+        self._checked_at = clock.monotonic()
 
     def poll(self) -> None:
-        """`check`, if it is time to. Costs a few system calls then."""
-        if self._clock.monotonic() - self._looked >= LOOK:
+        """`check`, if that is due. It costs a few system calls."""
+        if self._clock.monotonic() - self._checked_at >= LOOK:
             self.check()
 
     def check(self) -> None:
         """Raise `DiskFull` if less than the reserve is free, `OutputFolderLost` if the results
-        cannot be written: a run of hours shall not find that out at its end.
+        cannot be written: a run of hours must not fail for that at its end only.
         """
-        self._looked = self._clock.monotonic()
+        self._checked_at = self._clock.monotonic()
         self._check_results()
         for what, folder in self._folders.items():
             free = self._disks.free(folder)
             if free is not None and free < self._reserve:
                 raise DiskFull(
                     f"the disk of the {what} is almost full: {shown(free)} are free in {folder},"
-                    f" and {shown(self._reserve)} are kept",
+                    f" and {shown(self._reserve)} are reserved",
                     step="disk",
-                    hint="free some space, or choose a folder on another disk; the room that is"
-                    " kept is --disk.reserve",
+                    hint="free some space, or choose a folder on another disk; --disk.reserve sets"
+                    " what is reserved",
                 )

@@ -1,9 +1,9 @@
-"""Ctrl-C once ends the run gracefully, twice stops at once; SIGTERM and SIGHUP count as Ctrl-C.
-A SIGHUP that is ignored when the program starts (`nohup`) stays ignored, and one after another
-request is none: a terminal that is closed sends several, and asks for no haste.
+"""Requests to stop. Ctrl-C once stops a run cleanly, twice immediately; SIGTERM and SIGHUP count as
+Ctrl-C. A SIGHUP that is ignored when the program starts (`nohup`) stays ignored, and one after
+another request does not count: a terminal that is closed sends several of them.
 
-While something long is built or fetched nothing is worth finishing, so the first signal raises at
-once; inside `graceful()` it only sets a flag that the run's loop looks at.
+While something is built or fetched there is nothing to finish, so the first signal raises
+immediately; inside `graceful()` it only sets a flag that the run's loop polls.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Interrupts:
 
     @contextmanager
     def installed(self) -> Iterator[Interrupts]:
-        """Take over the signals; give them back at the end."""
+        """Handle the signals; restore the handlers at the end."""
         hung_up = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         taken = [number for number in SIGNALS if not (hung_up and number is signal.SIGHUP)]
         before = {number: signal.signal(number, self._on_signal) for number in taken}
@@ -62,7 +62,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Inside, requests are only counted: for the few seconds of cleaning up."""
+        """Inside, requests are only counted, e.g. for the few seconds of a clean-up."""
         before, self._held = self._held, True
         try:
             yield
@@ -71,8 +71,8 @@ class Interrupts:
 
     @contextmanager
     def handed_on(self, take: Callable[[str], None]) -> Iterator[None]:
-        """Inside, `take` is called with the name of each request, in a signal handler: another
-        process is at work, which ends in its own way.
+        """Inside, requests are passed to `take` by name, in the signal handler, e.g. for another
+        process, which stops by itself.
         """
         before, self._take = self._take, take
         try:
@@ -81,10 +81,7 @@ class Interrupts:
             self._take = before
 
     def request(self, name: str = "SIGINT") -> None:
-        """One request, as a signal makes it.
-
-        Raises `Interrupted` where nothing is worth finishing.
-        """
+        """Make a request, as a signal does. Raises `Interrupted` unless there is work to finish."""
         self.count += 1
         self.name = name
         if self._take is not None:

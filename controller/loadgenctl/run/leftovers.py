@@ -1,4 +1,4 @@
-"""The sweep: what dead runs of this host left on an engine is removed, their results are marked."""
+"""The sweep: remove what dead runs of this host left on an engine, and mark their results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from loadgenctl.records.abandoned import mark_interrupted
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a sweep did."""
 
     removed: tuple[str, ...] = ()
     """Kinds and names: `container loadgenctl-…`, `processes loadgenctl-…`."""
-    told: tuple[str, ...] = ()
+    marked: tuple[str, ...] = ()
     """What became of the dead runs' results folders, a line each."""
     error: EngineError | None = None
     """Why something is still there; the first of several."""
@@ -36,11 +36,11 @@ def sweep(
     dry_run: bool = False,
     host: str | None = None,
     start_of: StartOf | None = None,
-) -> Swept:
+) -> SweepResult:
     """Remove what dead owners of this host left, and mark the results folders it is labelled with.
 
-    What lives, or belongs to another host, is left alone: see `labels.owned_by_dead_process`. With
-    `dry_run` it only says what it would do. Raises `EngineError` when the engine cannot be asked.
+    What has a live owner, or one on another host, is kept: see `labels.owned_by_dead_process`. With
+    `dry_run` it only says what it would do. Raises `EngineError` if the engine cannot be queried.
     """
     items = labels.left_by_the_dead(engine, host=host, start_of=start_of)
     if dry_run:
@@ -51,15 +51,15 @@ def sweep(
         mark_interrupted(folder, owner, host=host, start_of=start_of, dry_run=dry_run)
         for folder, owner in _dead_runs(items)
     )
-    return Swept(
+    return SweepResult(
         removed=tuple(f"{_kind(item, engine)} {item.name}" for item in removed),
-        told=tuple(line for line in marks if line is not None),
+        marked=tuple(line for line in marks if line is not None),
         error=error,
     )
 
 
 def _kind(item: Leftover, engine: Engine) -> str:
-    """What a person calls it: without containers a role is its processes."""
+    """Its kind in messages: without containers a role is its processes."""
     return item.kind if engine.own_network else "processes"
 
 

@@ -18,8 +18,8 @@ from loadgenctl.roles.loadclient import LoadClient, LoadEvents, LoadUnreachable
 from loadgenctl.roles.loadconfig import MAX_SECONDS
 from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
-from loadgenctl.run.context import StageContext
-from loadgenctl.run.setup import prepare, run_all
+from loadgenctl.run.context import RunContext
+from loadgenctl.run.provisioning import prepare, run_all
 from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import clients, events_path
 from loadgenctl.slog.follow import SlogFollower
@@ -46,7 +46,7 @@ class LoadSide:
 
     def __init__(
         self,
-        ctx: StageContext,
+        ctx: RunContext,
         watch: Watch,
         stage: int,
         *,

@@ -1,4 +1,4 @@
-"""What has to be there before anything runs: the revision, its image, and the SDK built in it.
+"""Make what a run needs before anything runs: the revision, its image, and the SDK built in it.
 
 The same path for a run and for the commands that only build.
 """
@@ -6,109 +6,29 @@ The same path for a run and for the commands that only build.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from loadgenctl.building.builder import SdkBuild
-from loadgenctl.building.overrides import Overrides
 from loadgenctl.building.tailoring import noted, tailor
-from loadgenctl.engines.base import Engine
 from loadgenctl.errors import UsageError
-from loadgenctl.model import ResolvedRevision, RunPlan
+from loadgenctl.images import ImageRef
+from loadgenctl.model import RunPlan
 from loadgenctl.run import leftovers
+from loadgenctl.run.context import ResolvedSdk, Services
 from loadgenctl.run.progress import Progress
-from loadgenctl.sdks.base import BuildRecipe, ImageRecipe, SdkFactory, SdkFamily
+from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sdks.eras import note_era
-from loadgenctl.sources.base import SdkSource, SourceRequest
+from loadgenctl.sources.base import SourceRequest
+
+NO_IMAGE = ImageRef("", "none", built=False)
+"""In place of an image if roles are programs of this machine."""
 
 
-class ImageRef(Protocol):
-    """A made image."""
-
-    @property
-    def tag(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def id(self) -> str:
-        """Its content's id."""
-        ...
-
-
-class ImageMaker(Protocol):
-    """Makes images or finds them made."""
-
-    def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
-        """The image of a recipe. Raises `BuildError`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class NoImage:
-    """Stands for an image where roles are programs of this machine; see `ImageRef`."""
-
-    tag: str = ""
-    id: str = "none"
-
-
-NO_IMAGE = NoImage()
-
-
-class SdkBuilder(Protocol):
-    """Builds an SDK or finds it built."""
-
-    def build(self, what: SdkBuild, log: Path) -> Path:
-        """The folder for /src. Raises `BuildError`."""
-        ...
-
-    def build_in_place(self, folder: Path, recipe: BuildRecipe, image: str, log: Path) -> Path:
-        """Build in a person's own folder, which is returned. Raises `BuildError`."""
-        ...
-
-    def fill(self, what: SdkBuild, folder: Path, log: Path) -> Path:
-        """Check out and build in an empty folder, which is returned. Raises `BuildError`."""
-        ...
-
-    def in_use(self, tree: Path) -> AbstractContextManager[None]:
-        """While it is held, nobody removes a built tree."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Makers:
-    """What images and SDKs are made with; by the composition root, faked by tests."""
-
-    engine: Engine
-    source: SdkSource
-    factory: SdkFactory
-    images: ImageMaker | None
-    """None where there is no image: roles are programs of this machine."""
-    builder: SdkBuilder
-    progress: Progress
-    overrides: Overrides = field(default_factory=Overrides, kw_only=True)
-    """What the site builds otherwise than the SDK says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A revision pinned down, and what its SDK is."""
-
-    resolved: ResolvedRevision
-    family: SdkFamily
-    recipe: BuildRecipe
-    """Of the build, as this site does it."""
-    deviations: tuple[str, ...] = ()
-    """What the site's overrides change in what is run; see `Tailored`."""
-
-
-def resolve(plan: RunPlan, makers: Makers) -> Wanted:
-    """The revision that the plan asks for. Raises `RevisionNotFound`, `UsageError`."""
-    makers.progress.step("resolving the revision")
-    resolved = makers.source.resolve(
+def resolve(plan: RunPlan, services: Services) -> ResolvedSdk:
+    """Find the plan's revision. Raises `RevisionNotFound`, `UsageError`."""
+    services.progress.step("resolving the revision")
+    resolved = services.source.resolve(
         SourceRequest(
             plan.sdk,
             plan.revision,
@@ -116,59 +36,62 @@ def resolve(plan: RunPlan, makers: Makers) -> Wanted:
             None if plan.checkout else plan.source_dir,
         )
     )
-    tree = makers.source.tree(resolved)
-    family = makers.factory(resolved, tree)
-    tailored = tailor(family.build(), makers.overrides, resolved.commit, tree.read)
+    tree = services.source.tree(resolved)
+    family = services.factory(resolved, tree)
+    tailored = tailor(family.build(), services.overrides, resolved.commit, tree.read)
     as_it_is = plan.source_dir is not None and not plan.checkout
     deviations = noted(tree.read) if as_it_is else tailored.deviations
-    return Wanted(resolved, family, tailored.recipe, deviations)
+    return ResolvedSdk(resolved, family, tailored.recipe, deviations)
 
 
-def sweep(makers: Makers) -> None:
+def sweep(services: Services) -> None:
     """Remove what dead runs left on the engine, and mark their results. Raises `EngineError`."""
-    swept = leftovers.sweep(makers.engine)
-    for name in swept.removed:
-        makers.progress.note(f"removed {name}, left by a run that is gone")
-    for line in swept.told:
-        makers.progress.note(line)
-    swept.check()
+    result = leftovers.sweep(services.engine)
+    for name in result.removed:
+        services.progress.note(f"removed {name}, left behind by a dead run")
+    for line in result.marked:
+        services.progress.note(line)
+    result.check()
 
 
-def make_image(wanted: Wanted, makers: Makers, log: Path) -> ImageRef:
-    """The revision's image, made or reused; what its making says goes to `log`, too.
+def make_image(sdk: ResolvedSdk, services: Services, log: Path) -> ImageRef:
+    """The revision's image, made or reused; the build's output is also appended to `log`.
 
-    `NO_IMAGE` where none is needed. Raises `BuildError`.
+    `NO_IMAGE` if none is needed. Raises `BuildError`.
     """
-    progress, recipe = makers.progress, wanted.family.image()
-    for note in wanted.family.notes:
+    progress, recipe = services.progress, sdk.family.image()
+    for note in sdk.family.notes:
         progress.warn(note)
-    for deviation in wanted.deviations:
+    for deviation in sdk.deviations:
         progress.note(f"the SDK's build is changed by the site: {deviation}")
-    if makers.images is None:
+    if services.make_image is None:
         return NO_IMAGE
     progress.step(f"image {recipe.name} (Debian {recipe.suite})")
-    return makers.images.ensure(recipe, BuildLog(log, progress).line)
+    return services.make_image(recipe, BuildLog(log, progress).line)
 
 
-def make_sdk(plan: RunPlan, wanted: Wanted, image: ImageRef, makers: Makers, log: Path) -> Path:
+def make_sdk(
+    plan: RunPlan, sdk: ResolvedSdk, image: ImageRef, services: Services, log: Path
+) -> Path:
     """The folder with the SDK built at this revision, from the cache if it is there.
 
-    A person's own folder is used as it is, and filled when it is empty. Raises `BuildError`, and
-    `UsageError` for a folder of a person's own that is not built.
+    The user's own folder (`--src`) is used as it is, and filled if it is empty. Raises
+    `BuildError`, and `UsageError` if the SDK in the user's own folder is not built.
     """
-    recipe, folder = wanted.recipe, plan.source_dir
+    recipe, folder = sdk.recipe, plan.source_dir
     if folder is not None and not plan.checkout:
         _check_built(folder, recipe)
-        makers.progress.note(f"using {folder} as it is")
+        services.progress.note(f"using {folder} as it is")
         return folder
-    what, resolved = SdkBuild(makers.source, wanted.resolved, recipe, image.id), wanted.resolved
+    what = SdkBuild(services.source, sdk.resolved, recipe, image.id)
     if folder is not None:
-        makers.progress.note(f"checking out and building {resolved.short} in {folder}")
-        built = makers.builder.fill(what, folder, log)
+        resolved = sdk.resolved
+        services.progress.note(f"checking out and building {resolved.short} in {folder}")
+        built = services.builder.fill(what, folder, log)
         if resolved.commit is not None:
-            note_era(built, resolved.commit, wanted.family.era)
+            note_era(built, resolved.commit, sdk.family.era)
         return built
-    return makers.builder.build(what, log)
+    return services.builder.build(what, log)
 
 
 def _check_built(folder: Path, recipe: BuildRecipe) -> None:
@@ -181,28 +104,27 @@ def _check_built(folder: Path, recipe: BuildRecipe) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a run of the plan would find ready."""
+class BuiltSdk:
+    """An SDK that is ready to be run."""
 
-    wanted: Wanted
+    sdk: ResolvedSdk
     image: ImageRef
     source_dir: Path
     """The built tree."""
 
 
-def make(plan: RunPlan, makers: Makers, log: Path) -> Made:
+def make(plan: RunPlan, services: Services, log: Path) -> BuiltSdk:
     """Make everything that a run of the plan needs, and run nothing.
 
-    An SDK in a person's own folder (`--src`) is built where it is. Raises `UsageError`,
-    `BuildError`.
+    An SDK in the user's own folder (`--src`) is built there. Raises `UsageError`, `BuildError`.
     """
-    sweep(makers)
-    wanted = resolve(plan, makers)
-    image = make_image(wanted, makers, log)
+    sweep(services)
+    sdk = resolve(plan, services)
+    image = make_image(sdk, services, log)
     if plan.source_dir is None or plan.checkout:
-        return Made(wanted, image, make_sdk(plan, wanted, image, makers, log))
-    built = makers.builder.build_in_place(plan.source_dir, wanted.recipe, image.id, log)
-    return Made(wanted, image, built)
+        return BuiltSdk(sdk, image, make_sdk(plan, sdk, image, services, log))
+    built = services.builder.build_in_place(plan.source_dir, sdk.recipe, image.id, log)
+    return BuiltSdk(sdk, image, built)
 
 
 class BuildLog:

@@ -1,4 +1,10 @@
-"""What a run has to do with networks: read one that others run, offer its own chain to others."""
+"""Networks: read the description of one that others run, publish that of our own chain, and the
+message file of the SDK's acceptance tests (a3p-integration, z:acceptance).
+
+Those tests wait for `ready` in the file, test the chain that this run's node follows, and write
+`stop`. Both sides write the file in place: it is mounted into the tests' container. The script that
+started the run adds its exit code.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +16,22 @@ from loadgenctl.model import RELAYED, RunPlan, TrustPoint
 from loadgenctl.networks.document import CONFIG, GENESIS, require_reachable
 from loadgenctl.networks.offer import network_config, node_id, read_of_chain, trusted_block
 from loadgenctl.networks.origin import GENESIS_LIMIT, Found, OriginReader
-from loadgenctl.plainfile import require_inside, write_plain
+from loadgenctl.plainfile import open_plain, require_inside, write_plain
 from loadgenctl.records.files import replace_file
 from loadgenctl.records.store import RunStore
-from loadgenctl.run.context import StageContext
+from loadgenctl.run.context import RunContext
 from loadgenctl.run.progress import Progress
 from loadgenctl.sdks.base import NETWORK, OUT, SdkFamily
 
 ORIGIN = "origin"
-"""Folder of the results that tells other runs how to follow the chain."""
+"""Folder of the results that describes the chain to other runs, which follow it."""
+READY = b"ready"
+STOP = b"stop"
+_MESSAGE_BYTES = 4096
 
 
 def require_features(plan: RunPlan, family: SdkFamily) -> None:
-    """Raise `UsageError` for what is asked of a revision that does not have it."""
+    """Raise `UsageError` for an option that the revision does not support."""
     wanted = {name: f"--trace {name}" for name in plan.traces}
     if plan.bootstrap is not None:
         wanted["bootstrap"] = "--custom-bootstrap"
@@ -37,16 +46,16 @@ def require_features(plan: RunPlan, family: SdkFamily) -> None:
     for feature, option in wanted.items():
         why = family.lacks(feature)
         if why is not None:
-            raise UsageError(f"{option} cannot be had here: {why}", hint="leave it out")
+            raise UsageError(f"{option} is not supported: {why}", hint="leave it out")
 
 
 def read(
     plan: RunPlan, origins: OriginReader, say: Callable[[str], None], *, contained: bool
 ) -> Found | RunError | None:
-    """What the plan's origin says of its network; None without an origin.
+    """The description of the network at the plan's origin; None without an origin.
 
-    `contained`: roles run in containers. Raises `UsageError` for an origin that is not right: of
-    such a run there is nothing to keep. That nobody answers is a failure of the run, and returned.
+    `contained`: roles run in containers. Raises `UsageError` for an invalid description: such a run
+    has no results. An origin that does not answer is a failure of the run, and is returned.
     """
     if plan.origin is None:
         return None
@@ -59,19 +68,19 @@ def read(
 
 
 def keep(plan: RunPlan, found: Found | None, store: RunStore, progress: Progress) -> None:
-    """Put what was read of a network beside the results."""
+    """Keep the description of a network with the results."""
     if found is None:
         return
     _write(store.path(CONFIG), found.config)
     if not plan.monitor:
         progress.note(
-            "no chain node runs: the records will have no blocks, no chain's slog, log, storage"
-            " and samples"
+            "no chain node runs: the results will have no blocks and no slog, log, storage and"
+            " samples of the chain"
         )
 
 
 def lay_out(found: Found | None, shared: Path) -> None:
-    """Put what roles need of a network where they find it."""
+    """Put what roles need of a network into their shared folder."""
     if found is None:
         return
     into = shared / NETWORK.removeprefix(f"{OUT}/")
@@ -79,22 +88,22 @@ def lay_out(found: Found | None, shared: Path) -> None:
     _write(into / GENESIS, found.genesis)
 
 
-def offer(ctx: StageContext) -> None:
-    """Write the origin by which runs on the same Docker network can follow this one's chain.
+def publish(ctx: RunContext) -> None:
+    """Write the origin with which runs on the same Docker network can follow this one's chain.
 
     Raises `RunError` for a chain that cannot be followed.
     """
-    if not _offers(ctx.plan):
+    if not _publishes(ctx.plan):
         return
     folder = _describe(ctx)
     ctx.progress.note(
-        f"others follow this chain by --profile testnet --testnet-origin {folder}"
-        f" --network {ctx.plan.network} {_beginning(ctx.plan)}"
+        f"others follow this chain with --profile testnet --testnet-origin {folder}"
+        f" --network {ctx.plan.network} {_state_options(ctx.plan)}"
     )
 
 
-def _beginning(plan: RunPlan) -> str:
-    """The options by which another run's node gets to the state of this plan's chain."""
+def _state_options(plan: RunPlan) -> str:
+    """The options with which another run's node gets the state of this plan's chain."""
     if plan.snapshot_interval is not None:
         return "--use-state-sync"
     if plan.client == "wallet":
@@ -102,26 +111,26 @@ def _beginning(plan: RunPlan) -> str:
     return f"--custom-bootstrap {plan.bootstrap or ''}".rstrip()
 
 
-def offer_trust(ctx: StageContext, rpc: Callable[[str], dict[str, object] | None]) -> None:
-    """Add a block of the running chain to the origin, by which nodes begin with `--use-state-sync`.
+def publish_trust(ctx: RunContext, rpc: Callable[[str], dict[str, object] | None]) -> None:
+    """Add a block of the running chain to the origin, from which nodes start by `--use-state-sync`.
 
-    `rpc` asks the chain's node. Without snapshots there is nothing to begin with.
+    `rpc` queries the chain's node. Does nothing without snapshots, which nodes would need.
     """
-    if not _offers(ctx.plan) or ctx.plan.snapshot_interval is None:
+    if not _publishes(ctx.plan) or ctx.plan.snapshot_interval is None:
         return
     trust = trusted_block(rpc("status"))
     if trust is None:
-        ctx.progress.warn("the chain's node names no block: others cannot use --use-state-sync")
+        ctx.progress.warn("the chain's node reports no block: others cannot use --use-state-sync")
         return
     _describe(ctx, trust)
 
 
-def _offers(plan: RunPlan) -> bool:
+def _publishes(plan: RunPlan) -> bool:
     return plan.network is not None and plan.origin is None
 
 
-def _describe(ctx: StageContext, trust: TrustPoint | None = None) -> Path:
-    """Write the two documents of an origin; the folder of it. Raises as `offer` does."""
+def _describe(ctx: RunContext, trust: TrustPoint | None = None) -> Path:
+    """Write the two documents of an origin; their folder. Raises as `publish` does."""
     plan, recipe = ctx.plan, ctx.family.chain(ctx.role_context(0))
     if recipe.genesis is None or recipe.node_key is None:
         raise RunError("this SDK's chain cannot be followed", role="chain", step=ORIGIN)
@@ -132,7 +141,7 @@ def _describe(ctx: StageContext, trust: TrustPoint | None = None) -> Path:
     require_inside(folder, ctx.store.folder)
     rpc_port = plan.ports.chain + RELAYED
     config = network_config(genesis, node, ctx.pod.holder.name, rpc_port, trust)
-    # Others read them at any time: never half of one.
+    # Others may read them at any time, so each is replaced in one step.
     replace_file(folder / GENESIS, genesis)
     replace_file(folder / CONFIG, config)
     return folder
@@ -141,3 +150,29 @@ def _describe(ctx: StageContext, trust: TrustPoint | None = None) -> Path:
 def _write(path: Path, content: bytes) -> None:
     with write_plain(path) as stream:
         stream.write(content)
+
+
+def require_message_folder(plan: RunPlan) -> None:
+    """Raise `UsageError` if the message file cannot be made."""
+    if plan.message_file is not None and not plan.message_file.parent.is_dir():
+        raise UsageError(
+            f"--acceptance-integration-message-file: there is no folder {plan.message_file.parent}"
+        )
+
+
+def write_ready(plan: RunPlan, stage: int) -> None:
+    """Write that the node has caught up, in the last stage but one: the node has been restarted by
+    then, and is again while the tests run. A single stage does it, too. Raises `OSError`.
+    """
+    if plan.message_file is None or stage != max(0, len(plan.stages) - 2):
+        return
+    with write_plain(plan.message_file) as stream:
+        stream.write(READY)
+
+
+def stop_requested(plan: RunPlan, stage: int) -> bool:
+    """True if the tests have ended; only the last stage waits for that. Raises `OSError`."""
+    if plan.message_file is None or stage != len(plan.stages) - 1:
+        return False
+    with open_plain(plan.message_file) as stream:
+        return stream.read(_MESSAGE_BYTES).strip() == STOP

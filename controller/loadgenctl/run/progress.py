@@ -1,4 +1,4 @@
-"""What a run tells a person while it goes on."""
+"""What a run reports to a person while it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """How a stage stands right now."""
+    """The current state of a stage."""
 
     stage: int
     stages: int
@@ -28,7 +28,7 @@ class Progress(Protocol):
     """Where a run reports to."""
 
     def keep_in(self, log: Callable[[str], None]) -> None:
-        """From now on `log` gets every line too; at first those from before."""
+        """Also pass every line to `log`, beginning with those reported before."""
         ...
 
     def step(self, text: str) -> None:
@@ -36,24 +36,24 @@ class Progress(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Something worth a line that stays."""
+        """A line that stays on the terminal."""
         ...
 
     def warn(self, text: str) -> None:
-        """Something a person should look at."""
+        """A warning."""
         ...
 
     def output(self, text: str) -> None:
-        """A line of a build's output; only the last ones matter."""
+        """A line of a build's output."""
         ...
 
     def live(self, live: Live) -> None:
-        """The stage's standing; called about once a second."""
+        """The stage's current state; called about once a second."""
         ...
 
 
 class Silent:
-    """Reports to nobody."""
+    """Reports nothing."""
 
     def keep_in(self, log: Callable[[str], None]) -> None:
         """See `Progress.keep_in`."""

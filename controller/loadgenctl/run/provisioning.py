@@ -1,30 +1,97 @@
-"""A client on a network that others run: its address is told, and it waits until it is known."""
+"""What is made before roles start, unless it exists: the state of the chain and of the clients, and
+on a network that others run an account for each client, which the network has to provision.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loadgenctl.errors import DeadlineExceeded, RunError
-from loadgenctl.model import ChainNetwork
+from loadgenctl.model import ChainNetwork, Command
 from loadgenctl.records.reader import parse_row
 from loadgenctl.roles.pod import SETUP
-from loadgenctl.run.context import StageContext
-from loadgenctl.sdks.base import CLIENT_ANSWER, RoleRecipe
+from loadgenctl.run.context import RunContext
+from loadgenctl.run.host import read_mark
+from loadgenctl.sdks.base import CLIENT_ANSWER, RoleRecipe, clients
 
 PROVISION = "provision"
-PATIENCE = 600.0
-"""Seconds until the network has to know the client."""
+PROVISION_TIMEOUT = 600.0
+"""Seconds within which the network has to know the client."""
 ANSWER_LIMIT = 64 * 1024
 """Bytes of the client's answer."""
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-LOOK = 6.0
-"""Seconds between two questions to the network."""
+POLL_INTERVAL = 6.0
+"""Seconds between two queries whether the network knows the client."""
+
+
+def set_up(ctx: RunContext) -> None:
+    """Before the first stage: make the chain's state, and on a network the clients' accounts.
+
+    Raises `RunError` with the name of what failed.
+    """
+    plan = ctx.plan
+    of_networks = {} if plan.origin is None else {"testnetOrigin": plan.origin}
+    ctx.store.perf("setup-tasks-start", reset=plan.reset, withMonitor=plan.monitor, **of_networks)
+    if plan.monitor:
+        chain = ctx.family.chain(ctx.role_context(0))
+        _note_kept_limit(ctx, chain)
+        prepare(ctx, chain, "setup", SETUP)
+    if ctx.network is not None and any(not stage.chain_only for stage in plan.stages):
+        for client in clients(ctx.family, ctx.role_context(0)):
+            prepare(ctx, client, "setup", SETUP)
+            Provisioning(ctx, client, ctx.network).wait()
+    ctx.store.perf("setup-tasks-finish")
+
+
+def _note_kept_limit(ctx: RunContext, chain: RoleRecipe) -> None:
+    """Note that the chain of an earlier run keeps its genesis, and so its limit."""
+    mark = read_mark(ctx.plan.state_dir)
+    ours = mark is not None and mark.run_id == ctx.run_id
+    if ctx.plan.compute_limit is None or ours or not _exists(ctx, chain):
+        return
+    ctx.progress.note(
+        "the chain exists already and keeps its own limit of computrons:"
+        " --chain.compute-limit has no effect"
+    )
+
+
+def _exists(ctx: RunContext, recipe: RoleRecipe) -> bool:
+    return recipe.state_probe is not None and ctx.on_host(recipe.state_probe).exists()
+
+
+def prepare(
+    ctx: RunContext,
+    recipe: RoleRecipe,
+    step: str,
+    log: str,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Make a role's state, unless it exists. See `run_all`."""
+    if not _exists(ctx, recipe):
+        run_all(ctx, recipe.prepare, step, log, meanwhile)
+
+
+def run_all(
+    ctx: RunContext,
+    commands: Sequence[Command],
+    step: str,
+    log: str,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Run commands one after the other, with their output in logs/LOG.log.gz; `step` names them in
+    the progress. `meanwhile` as in `Pod.run_once`.
+    """
+    keep = ctx.log_keeper(log)
+    for command in commands:
+        ctx.progress.step(f"{step}: {command.label}")
+        ctx.pod.run_once(SETUP, command, keep, meanwhile=meanwhile)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a client tells of itself."""
+class ClientAnswer:
+    """What a client reports about itself."""
 
     known: bool
     """By its network."""
@@ -33,18 +100,18 @@ class Answer:
     """Why it is not known, if it is not."""
 
 
-def parse_answer(data: bytes) -> Answer:
+def parse_answer(data: bytes) -> ClientAnswer:
     """The content of CLIENT_ANSWER, which the SDK wrote. Raises `RunError`."""
     document = parse_row(data)
     if document is None:
         raise _no_answer("it is no JSON object")
     known, address, reason = (document.get(name) for name in ("known", "address", "reason"))
     if not isinstance(known, bool):
-        raise _no_answer("it does not tell whether the network knows the client")
-    # The address becomes a variable of a person's command.
+        raise _no_answer("it does not say whether the network knows the client")
+    # The address becomes a variable of the user's command.
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
         raise _no_answer(f"its address is {ascii(address)[:80]}")
-    return Answer(known, address, reason if isinstance(reason, str) else "no reason given")
+    return ClientAnswer(known, address, reason if isinstance(reason, str) else "no reason given")
 
 
 def _no_answer(why: str) -> RunError:
@@ -52,10 +119,10 @@ def _no_answer(why: str) -> RunError:
 
 
 class Provisioning:
-    """Has a network provision the client: by a command of the person's, or by the person."""
+    """Has a network provision the client: by the user's command, or by the user."""
 
-    def __init__(self, ctx: StageContext, client: RoleRecipe, network: ChainNetwork) -> None:
-        """Nothing is asked yet. The client's state is there."""
+    def __init__(self, ctx: RunContext, client: RoleRecipe, network: ChainNetwork) -> None:
+        """Nothing is requested yet. The client's state exists."""
         self._ctx = ctx
         self._client = client
         self._network = network
@@ -63,9 +130,9 @@ class Provisioning:
     def wait(self) -> None:
         """Return once the network knows the client.
 
-        Raises `DeadlineExceeded` when it does not in time, `RunError` when the command fails.
+        Raises `DeadlineExceeded` if that takes too long, `RunError` if the command fails.
         """
-        ctx, timeout = self._ctx, self._ctx.timeout(PROVISION, PATIENCE)
+        ctx, timeout = self._ctx, self._ctx.timeout(PROVISION, PROVISION_TIMEOUT)
         deadline = ctx.clock.monotonic() + timeout
         answer = self._ask()
         if answer.known:
@@ -83,16 +150,16 @@ class Provisioning:
             left = deadline - ctx.clock.monotonic()
             if left <= 0:
                 raise DeadlineExceeded(
-                    f"the network {self._network.chain_id} did not come to know the client"
+                    f"the network {self._network.chain_id} did not provision the client"
                     f" {address} within {timeout:.0f} s",
                     role="solo",
                     step=PROVISION,
-                    hint="give it more time by --timeout.provision, or a --provision-command",
+                    hint="set a larger --timeout.provision, or a --provision-command",
                     detail=answer.reason,
                 )
-            ctx.clock.sleep(min(LOOK, left))
+            ctx.clock.sleep(min(POLL_INTERVAL, left))
 
-    def _ask(self) -> Answer:
+    def _ask(self) -> ClientAnswer:
         ctx = self._ctx
         if self._client.ask is None:
             raise RunError("this SDK's client cannot join a network", role="solo", step=PROVISION)
@@ -118,7 +185,7 @@ class Provisioning:
                 f"the --provision-command did not end within {timeout:.0f} s",
                 role="solo",
                 step=PROVISION,
-                hint="give it more time by --timeout.provision",
+                hint="set a larger --timeout.provision",
             ) from error
         if done.exit_code != 0:
             raise RunError(

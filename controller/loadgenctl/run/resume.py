@@ -1,4 +1,4 @@
-"""Going on with a run that ended before its plan was done: what there is to go on with, or why not.
+"""Whether and how a run that ended before its plan was done can be resumed.
 
 Reads the results folder and the state folder, and changes nothing; `run.restore` does.
 """
@@ -21,8 +21,7 @@ from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.recorded import ANEW, recorded_plan
 from loadgenctl.records.status import Status
 from loadgenctl.roles.loadclient import Failures
-from loadgenctl.run.host import STATE_PARTS
-from loadgenctl.run.statemark import StateMark, read_mark
+from loadgenctl.run.host import STATE_PARTS, StateMark, read_mark
 from loadgenctl.run.storage import saved
 from loadgenctl.sources.inplace import is_blank
 
@@ -30,23 +29,23 @@ FINISH = "perf-stage-finish"
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """What the chain goes on with."""
+class StartState:
+    """The state that the chain continues from."""
 
-    kind: Literal["anew", "as it is", "saved", "stopped"]
-    """`anew`: there is no stage before; `as it is`: the state folder holds the end of the stage
-    before; `saved`: it is to be unpacked; `stopped`: the state folder holds what the interrupted
-    stage came to.
+    kind: Literal["new", "as it is", "saved", "stopped"]
+    """`new`: there is no stage before; `as it is`: the state folder holds the end of the stage
+    before; `saved`: that is to be unpacked; `stopped`: the state folder holds what the interrupted
+    stage had when it was stopped.
     """
     chain: int | None = None
     """The stage at whose end the chain's storage was saved."""
     client: int | None = None
-    """The same of the client's; None: there was no client, or not yet."""
+    """The same for the client's; None: there was no client yet, or there is none."""
 
     def words(self, stage: int) -> str:
-        """For a person and status.json; `stage` is the one that is run first."""
+        """For messages and status.json; `stage` is the one that is run first."""
         match self.kind:
-            case "anew":
+            case "new":
                 return "a new chain"
             case "as it is":
                 return f"the chain as stage {stage - 1} left it"
@@ -57,28 +56,28 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A run that can be gone on with."""
+    """A run that can be resumed."""
 
     folder: Path
     plan: RunPlan
-    """As it was, but at the pinned revision, for a folder that was moved, and with `options`."""
+    """As recorded, but at the pinned revision, in the folder as it is now, and with `options`."""
     document: Mapping[str, Any]
     """run.json."""
     status: Status
     """As it was found."""
     attempt: int
-    """The number of the coming one."""
+    """The number of the new one."""
     stage: int
-    """The first to be run; as many as the plan has if only the end was missing."""
-    basis: Basis
+    """The first to be run; the number of stages if only the end was missing."""
+    start: StartState
     latest: float | None
-    """The newest timestamp of perf.jsonl, s since the run's start; None if that was not begun."""
+    """The newest timestamp of perf.jsonl, s since the run's start; None if it has none."""
     failed: Mapping[int, Failures] = field(default_factory=dict)
-    """What of the load failed, by finished stage."""
+    """Failures of the load, by finished stage."""
     last_error: str | None = None
     """Of one of them."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Given beside `--resume`."""
+    """Options given with `--resume`."""
 
     @property
     def left(self) -> tuple[StageSpec, ...]:
@@ -86,44 +85,44 @@ class Resumption:
         return self.plan.stages[self.stage :]
 
     def words(self) -> str:
-        """What is kept, and what is done."""
+        """What is kept and what is done, for a message."""
         kept = _stages_words(range(self.stage))
         if not self.left:
-            return f"all stages were finished and are kept (attempt {self.attempt})"
+            return f"all stages are finished and are kept (attempt {self.attempt})"
         begin = f"resuming at stage {self.stage} (attempt {self.attempt}) with"
-        begin = f"{begin} {self.basis.words(self.stage)}"
+        begin = f"{begin} {self.start.words(self.stage)}"
         return f"{begin}; kept: {kept}" if self.stage else f"{begin}; no stage was finished"
 
-    def same_ground(self, other: Resumption) -> bool:
-        """False if the folder has changed between two looks in a way that matters."""
+    def same_start(self, other: Resumption) -> bool:
+        """False if the folder has changed between two calls of `examine` in a way that matters."""
         mine, its = (
-            (each.attempt, each.stage, each.basis, each.status.owner) for each in (self, other)
+            (each.attempt, each.stage, each.start, each.status.owner) for each in (self, other)
         )
         return mine == its
 
     def require_same_sdk(self, resolved: ResolvedRevision, deviations: Sequence[str]) -> None:
-        """Raise `UsageError` unless the finished stages ran the very same SDK, built alike."""
+        """Raise `UsageError` unless the finished stages ran the same SDK with the same build."""
         recorded = self.document.get("sdk")
         recorded = recorded if isinstance(recorded, Mapping) else {}
         if self.plan.checkout:
             return
         for name, now in (
             ("commit", resolved.commit),
-            # A folder that a run has filled is not called as the revision was.
+            # The content id of a folder that a run has filled is not that of the revision.
             *([] if self._filled else [("content_id", resolved.content_id)]),
         ):
             if recorded.get(name) != now:
                 raise UsageError(
                     f"{self.folder} cannot be resumed: its SDK was"
-                    f" {recorded.get(name)!s:.17}, and is {now!s:.17} now",
-                    hint=f"put the SDK back as it was, or {ANEW}",
+                    f" {recorded.get(name)!s:.17}, and is now {now!s:.17}",
+                    hint=f"restore the SDK as it was, or {ANEW}",
                 )
 
         before = recorded.get("deviations", list(deviations))
         if before != list(deviations):
             raise UsageError(
                 f"{self.folder} cannot be resumed: its SDK was built with other overrides of the"
-                " site than are set now",
+                " site than those that are set now",
                 hint=f"set [site.npm] and [site.go] as they were, or {ANEW}",
             )
 
@@ -133,19 +132,19 @@ class Resumption:
         return isinstance(plan, Mapping) and plan.get("checkout") is True
 
     def require_same_image(self, tag: str | None) -> None:
-        """Raise `UsageError` unless the finished stages ran in the very same kind of image."""
+        """Raise `UsageError` unless the finished stages ran in the same image."""
         recorded = self.document.get("image")
         before = recorded.get("tag") if isinstance(recorded, Mapping) else None
         if self.stage and before != tag:
             raise UsageError(
                 f"{self.folder} cannot be resumed: its stages ran in the image {before}, and this"
                 f" loadgenctl makes {tag}",
-                hint=f"resume it with the loadgenctl that began it, or {ANEW}",
+                hint=f"resume it with the loadgenctl that started it, or {ANEW}",
             )
 
 
 def resumable(folder: Path) -> bool:
-    """True for the folder of a run that `examine` lets resume."""
+    """True for the folder of a run that `examine` accepts."""
     try:
         examine(folder)
     except (LoadgenError, OSError):
@@ -154,32 +153,32 @@ def resumable(folder: Path) -> bool:
 
 
 def examine(folder: Path) -> Resumption:
-    """What there is to go on with. Raises `UsageError` that says why nothing can be."""
+    """How the run can be resumed. Raises `UsageError` with the reason why it cannot."""
     records = RunFolder(folder.resolve())
     if records.original:
         raise _cannot(folder, "it is of the original load generator", hint=ANEW)
     status = _ended(records, folder)
     if (folder / PRUNED).exists():
-        raise _cannot(folder, f"its raw data was removed to make room ({PRUNED})", hint=ANEW)
+        raise _cannot(folder, f"its raw data was removed to free space ({PRUNED})", hint=ANEW)
     document = records.run
     plan = _plan(records, folder, document)
     _require_same_machine(folder, document, status)
     stage, latest = _progress(records, plan)
     mark = read_mark(plan.state_dir)
     ours = mark if mark is not None and mark.run_id == document.get("run_id") else None
-    basis = _basis(folder, plan, stage, ours)
+    start = _start_state(folder, plan, stage, ours)
     failed, last_error = _failed(records, stage)
     if stage == len(plan.stages):
         _require_end(folder, plan, failed)
     return Resumption(
         folder=records.path,
-        # What was begun is not begun again.
+        # A resumed stage must not reset the state of the stages before it.
         plan=plan if stage == 0 else replace(plan, reset=False),
         document=document,
         status=status,
         attempt=status.attempt + 1,
         stage=stage,
-        basis=basis,
+        start=start,
         latest=latest,
         failed=failed,
         last_error=last_error,
@@ -199,11 +198,11 @@ def _ended(records: RunFolder, folder: Path) -> Status:
         raise _cannot(
             folder,
             f"it is still running (process {status.owner.pid})",
-            hint=f"watch it by loadgenctl top {folder}, or end it by Ctrl-C first",
+            hint=f"watch it with loadgenctl top {folder}, or stop it with Ctrl-C first",
         )
     raise _cannot(
         folder,
-        "it is recorded as running, and this machine cannot tell whether it is",
+        "it is recorded as running, and this machine cannot check that",
         hint="resume it on the machine where it ran",
     )
 
@@ -217,11 +216,11 @@ def _plan(records: RunFolder, folder: Path, document: Mapping[str, Any]) -> RunP
         raise _cannot(folder, error.message, hint=error.hint) from error
     run_id = document.get("run_id")
     if not (isinstance(run_id, str) and run_id.isalnum()):
-        raise _cannot(folder, "its run.json tells no run_id", hint=ANEW)
+        raise _cannot(folder, "its run.json has no run_id", hint=ANEW)
     if plan.by_hand:
-        raise _cannot(folder, "it was driven by hand", hint="begin anew: loadgenctl up")
+        raise _cannot(folder, "it was driven by hand", hint="start it again: loadgenctl up")
     if plan.origin is not None:
-        why = "its chain is of a network that others run, which has gone on since"
+        why = "its chain belongs to a network that others run, which has made blocks since"
         raise _cannot(folder, why, hint=ANEW)
     sdk = document.get("sdk")
     commit = sdk.get("commit") if isinstance(sdk, Mapping) else None
@@ -251,7 +250,7 @@ def _require_same_machine(folder: Path, document: Mapping[str, Any], status: Sta
 
 
 def _progress(records: RunFolder, plan: RunPlan) -> tuple[int, float | None]:
-    """The first stage that was not finished, and the newest timestamp."""
+    """The first stage that is not finished, and the newest timestamp."""
     begun: set[int] = set()
     finished: dict[int, bool | None] = {}
     latest: float | None = None
@@ -267,26 +266,24 @@ def _progress(records: RunFolder, plan: RunPlan) -> tuple[int, float | None]:
             success = row.get("success")
             finished[stage] = success if isinstance(success, bool) else None
     for spec in plan.stages:
-        well = finished.get(spec.index, False)
-        # Before it was told, only a stage that went well was followed by another.
-        if well is False or (well is None and spec.index + 1 not in begun):
+        success = finished.get(spec.index, False)
+        # Older records have no `success`: there, only a stage that passed has another after it.
+        if success is False or (success is None and spec.index + 1 not in begun):
             return spec.index, latest
     return len(plan.stages), latest
 
 
-def _basis(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None) -> Basis:
+def _start_state(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None) -> StartState:
     if stage == 0:
         if not plan.reset and mark is not None:
-            why = "stage 0 went on with the state of an earlier run (--no-reset) and changed it"
-            raise _cannot(
-                folder, why, hint=f"bring that state back to {plan.state_dir}, and {ANEW}"
-            )
-        return Basis("anew")
+            why = "stage 0 began with the state of an earlier run (--no-reset) and changed it"
+            raise _cannot(folder, why, hint=f"restore that state in {plan.state_dir}, and {ANEW}")
+        return StartState("new")
     if not all((plan.state_dir / name).is_dir() for name in STATE_PARTS):
         mark = None
     standing = None if mark is None else (mark.stage, mark.standing)
     if standing == (stage - 1, "finished"):
-        return Basis("as it is")
+        return StartState("as it is")
     chain = stage - 1
     with_client = [
         spec.index
@@ -294,21 +291,21 @@ def _basis(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None) -> B
         if plan.client == "solo" and (spec.prepare or not spec.chain_only)
     ]
     client = with_client[-1] if with_client else None
-    wanted = [saved(folder, "chain", chain)]
+    needed = [saved(folder, "chain", chain)]
     if client is not None:
-        wanted.append(saved(folder, "client", client))
-    missing = [each.archive.name for each in wanted if not each.there]
+        needed.append(saved(folder, "client", client))
+    missing = [each.archive.name for each in needed if not each.exists]
     if not missing:
-        return Basis("saved", chain, client)
+        return StartState("saved", chain, client)
     if standing == (stage, "stopped"):
-        return Basis("stopped")
+        return StartState("stopped")
     names = " and ".join(missing)
-    why = f"stage {stage} has nothing to begin with: {names} {_are(missing)} missing"
+    why = f"stage {stage} has nothing to start from: {names} {_are(missing)} missing"
     if mark is None:
         why += f", and {plan.state_dir} does not hold the chain of this run"
     else:
-        why += f", and in stage {mark.stage} the chain was not stopped as it should be"
-    hint = f"{ANEW}; with --stage.save-storage there is something to begin with at every stage"
+        why += f", and in stage {mark.stage} the chain was not stopped cleanly"
+    hint = f"{ANEW}; with --stage.save-storage every stage can be resumed"
     raise _cannot(folder, why, hint=hint)
 
 
@@ -332,16 +329,16 @@ def _failed(records: RunFolder, stage: int) -> tuple[Mapping[int, Failures], str
 
 
 def _require_end(folder: Path, plan: RunPlan, failed: Mapping[int, Failures]) -> None:
-    """All stages were finished: the run can still pass unless something was wrong with them."""
+    """All stages are finished: raise `UsageError` if the run cannot pass any more."""
     if failed:
         cycles = sum(each.cycles for each in failed.values())
         unprepared = sum(each.preparations for each in failed.values())
-        told = f"{cycles} load cycles" if cycles else f"{unprepared} preparations of the load"
-        why = f"all its stages were finished, and it failed because {told} failed"
+        what = f"{cycles} load cycles" if cycles else f"{unprepared} preparations of the load"
+        why = f"all its stages are finished, and it failed because {what} failed"
         raise _cannot(folder, why, hint=ANEW)
     for spec in plan.stages:
-        if spec.save_storage and not saved(folder, "chain", spec.index).there:
-            why = f"all its stages were finished, and the storage of stage {spec.index} is lost"
+        if spec.save_storage and not saved(folder, "chain", spec.index).exists:
+            why = f"all its stages are finished, and the storage of stage {spec.index} is lost"
             raise _cannot(folder, why, hint=f"loadgenctl stats {folder} shows what it measured")
 
 

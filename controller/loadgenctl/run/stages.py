@@ -1,4 +1,4 @@
-"""The step of a run that measures: every stage in its turn."""
+"""The step of a run that measures: one stage after the other."""
 
 from __future__ import annotations
 
@@ -10,83 +10,56 @@ from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.roles.loadclient import Failures
 from loadgenctl.roles.pod import HOLDER
 from loadgenctl.run import networks, restore
-from loadgenctl.run.context import StageContext
-from loadgenctl.run.disk import DiskGuard
-from loadgenctl.run.resume import Resumption
-from loadgenctl.run.setup import set_up
+from loadgenctl.run.context import RunContext
+from loadgenctl.run.provisioning import set_up
 from loadgenctl.run.stage import Stage
-from loadgenctl.run.storage import StorageSaver
-from loadgenctl.run.walk import Walk, known
 
 
-def run_stages(walk: Walk) -> None:
-    """Every stage in its turn; storage is packed behind them."""
-    services, plan = walk.services, walk.plan
-    saver = StorageSaver(services.processes)
-    names: dict[str, str | None] = {}
+def run_stages(ctx: RunContext) -> None:
+    """Run every stage in its turn; saved storage is packed in the background."""
     sampler = Sampler(
-        services.engine,
-        services.clock,
-        walk.store,
-        interval=plan.light_interval_s,
-        names=names,
-        source=walk.engine_info.kind,
-        make_reader=services.make_reader,
-        own_usage=services.own_usage,
+        ctx.engine,
+        ctx.clock,
+        ctx.store,
+        interval=ctx.plan.light_interval_s,
+        names=ctx.vat_names,
+        source=ctx.engine_info.kind,
+        make_reader=ctx.make_reader,
+        own_usage=ctx.own_usage,
     )
-    ctx = StageContext(
-        plan=plan,
-        engine=services.engine,
-        clock=services.clock,
-        store=walk.store,
-        pod=known(walk.pod),
-        family=walk.family,
-        progress=services.progress,
-        interrupts=services.interrupts,
-        saver=saver,
-        sampler=sampler,
-        disk=DiskGuard(plan, services.disks, services.clock, walk.store.check),
-        vat_names=names,
-        on_ready=services.on_ready,
-        processes=services.processes,
-        make_reader=services.make_reader,
-        network=walk.network,
-    )
-    if services.engine.own_network and (plan.publish or plan.network or plan.origin):
-        # Without published ports the pod has only loopback, of which Docker keeps no count.
-        sampler.watch(HOLDER, known(walk.pod).holder, owns_network=True)
-    if walk.resumption is None:
-        walk.store.perf_start()
+    if ctx.engine.own_network and (ctx.plan.publish or ctx.plan.network or ctx.plan.origin):
+        # Without published ports the pod has only loopback, which Docker does not count.
+        sampler.watch(HOLDER, ctx.pod.holder, owns_network=True)
+    if ctx.resumption is None:
+        ctx.store.perf_start()
     else:
-        restore.go_on(walk.resumption, ctx)
+        restore.continue_records(ctx.resumption, ctx, sampler)
     try:
         try:
-            failed, last_error = _each_stage(ctx, walk.resumption)
+            failed, last_error = _each_stage(ctx, sampler)
         except LoadgenError:
-            _pack_all_the_same(walk, saver)
+            _pack_after_failure(ctx)
             raise
-        _finish_packing(walk, saver)
+        _finish_packing(ctx)
     finally:
-        with services.interrupts.held():
+        with ctx.interrupts.held():
             sampler.close()
-            for name in saver.abandon():
-                services.progress.warn(f"{name} is not there: its packing was ended")
+            for name in ctx.saver.abandon():
+                ctx.progress.warn(f"{name} was not saved: its packing was stopped")
     _check_load(failed, last_error)
 
 
-def _each_stage(
-    ctx: StageContext, resumption: Resumption | None
-) -> tuple[dict[int, Failures], str | None]:
-    """What of the load failed in each stage, and why the last of it did."""
+def _each_stage(ctx: RunContext, sampler: Sampler) -> tuple[dict[int, Failures], str | None]:
+    """The failures of the load in each stage, and the error of the last one."""
     stages, failed, last_error = ctx.plan.stages, dict[int, Failures](), None
-    if resumption is not None:
-        stages, last_error = resumption.left, resumption.last_error
-        failed |= resumption.failed
+    if ctx.resumption is not None:
+        stages, last_error = ctx.resumption.left, ctx.resumption.last_error
+        failed |= ctx.resumption.failed
     set_up(ctx)
-    networks.offer(ctx)
+    networks.publish(ctx)
     with ctx.interrupts.graceful():
         for spec in stages:
-            stage = Stage(ctx, spec)
+            stage = Stage(ctx, sampler, spec)
             stage.run()
             failed[spec.index] = stage.load.events.failures
             last_error = stage.load.events.last_error or last_error
@@ -94,19 +67,19 @@ def _each_stage(
 
 
 def _check_load(failed: Mapping[int, Failures], last_error: str | None) -> None:
-    """Failed cycles and preparations fail the run, however well all else went; by stage."""
+    """Failed cycles and preparations fail a run in which nothing else failed; by stage."""
     where = {stage: failures for stage, failures in failed.items() if failures.count}
     if not where:
         return
     cycles = {stage: failures.cycles for stage, failures in where.items() if failures.cycles}
     unprepared = {stage: found.preparations for stage, found in where.items() if found.preparations}
-    told = [
+    what_failed = [
         f"{_number(sum(counts.values()), what)} failed {_in_stages(counts)}"
         for what, counts in (("load cycle", cycles), ("preparation", unprepared))
         if counts
     ]
     raise LoadFailed(
-        ", and ".join(told),
+        ", and ".join(what_failed),
         role="loadgen",
         step="load",
         stage=min(where),
@@ -127,24 +100,23 @@ def _in_stages(counts: Mapping[int, int]) -> str:
     return "in stages " + ", ".join(f"{stage} ({count})" for stage, count in counts.items())
 
 
-def _finish_packing(walk: Walk, saver: StorageSaver) -> None:
-    if saver.pending:
-        # It may take long, and nobody who asks for an end waits for it.
-        walk.services.interrupts.check()
-        walk.services.progress.step("packing the saved storage")
-    for problem in saver.finish():
+def _finish_packing(ctx: RunContext) -> None:
+    if ctx.saver.pending:
+        # It may take long: a requested stop does not wait for it.
+        ctx.interrupts.check()
+        ctx.progress.step("packing the saved storage")
+    for problem in ctx.saver.finish():
         raise OutputFolderLost(f"storage was not saved: {problem}", hint="is there space left?")
 
 
-def _pack_all_the_same(walk: Walk, saver: StorageSaver) -> None:
-    """Storage that earlier stages saved is worth as much in a run that has failed, or that was
-    asked to end; one more request ends this, too. The run's error stays what it is.
+def _pack_after_failure(ctx: RunContext) -> None:
+    """Finish packing what earlier stages saved: it is as useful after a failure or a requested
+    stop. A second request to stop ends this, too. The run's error stays what it is.
     """
-    interrupts, progress = walk.services.interrupts, walk.services.progress
-    if interrupts.at_once:
+    if ctx.interrupts.at_once:
         return
-    if saver.pending:
-        progress.step("packing the saved storage; Ctrl-C ends that")
+    if ctx.saver.pending:
+        ctx.progress.step("packing the saved storage; press Ctrl-C to stop that")
     with suppress(Interrupted):
-        for problem in saver.finish():
-            progress.warn(f"storage was not saved: {problem}")
+        for problem in ctx.saver.finish():
+            ctx.progress.warn(f"storage was not saved: {problem}")

@@ -1,4 +1,4 @@
-"""Saving a role's storage: a copy while the role is stopped, then packed in the background."""
+"""Save a role's storage: copy it while the role is stopped, then pack it in the background."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from loadgenctl.records.raw import COPIES, PARTIAL
 
 PACK_TIMEOUT = 1800.0
 COPY = ".copy"
-"""What a copy's name has behind that of the file it is packed into."""
+"""Suffix of a copy's name, after the name of the archive that it is packed into."""
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedStorage:
     """A role's storage at the end of a stage, as the results folder may hold it."""
 
     archive: Path
     copy: Path
-    """Not packed yet: the run was ended or killed before."""
+    """Present if the run ended or was killed before it was packed."""
 
     @property
-    def there(self) -> bool:
-        """True if it is there in one form or the other, whole."""
+    def exists(self) -> bool:
+        """True if the archive or a complete copy exists."""
         return self.archive.exists() or self.copy.exists()
 
 
-def saved(results: Path, role: str, stage: int) -> Saved:
-    """Where the storage of `chain` or `client` at a stage's end is, if it is there."""
+def saved(results: Path, role: str, stage: int) -> SavedStorage:
+    """Where the storage of `chain` or `client` at a stage's end is, if it was saved."""
     archive = results / schema.storage_name(role, stage)
-    return Saved(archive, results / COPIES / f"{archive.name}{COPY}")
+    return SavedStorage(archive, results / COPIES / f"{archive.name}{COPY}")
 
 
-def unpacked(results: Path) -> list[Saved]:
-    """What was saved and still waits to be packed, or is just being packed."""
+def unpacked(results: Path) -> list[SavedStorage]:
+    """What was saved and is not packed yet."""
     copies = sorted((results / COPIES).glob(f"*{COPY}"))
-    return [Saved(results / copy.name.removesuffix(COPY), copy) for copy in copies]
+    return [SavedStorage(results / copy.name.removesuffix(COPY), copy) for copy in copies]
 
 
 def clear(results: Path, *, keep: bool) -> None:
-    """Remove what packing left: all of it, or with `keep` all but copies that are not packed."""
+    """Remove what packing left; with `keep`, all but copies that are not packed."""
     for partial in results.glob(f"*-storage-stage-*{PARTIAL}"):
         partial.unlink(missing_ok=True)
     if not keep or all(each.archive.exists() for each in unpacked(results)):
@@ -53,16 +53,16 @@ def clear(results: Path, *, keep: bool) -> None:
 
 
 def copy_folder(runner: Runner, folder: Path | RolePath, copy: Path) -> None:
-    """Copy all of a folder, owners and times too; links in it are copied as links.
+    """Copy a folder with owners and times; links in it are copied as links.
 
-    Raises `OutputFolderLost`; `NotPlainError` and `RunError` for the folder of a role that is
-    reached through a link, or is missing.
+    Raises `OutputFolderLost`; `NotPlainError` and `RunError` for a role's folder that is reached
+    through a link, or is missing.
     """
     program = ["cp", "-aT", "--reflink=auto", "--"]
     if isinstance(folder, RolePath):
         try:
             with folder.opened_folder() as descriptor:
-                # By its descriptor: the name may lead elsewhere by the time cp opens it.
+                # By its descriptor: a role may have replaced the name by the time cp opens it.
                 here = Path(f"/proc/self/fd/{descriptor}")
                 done = runner.run([*program, ".", str(copy.absolute())], cwd=here)
         except NotPlainError:
@@ -81,20 +81,18 @@ def copy_folder(runner: Runner, folder: Path | RolePath, copy: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Packing:
-    """One archive on its way."""
+    """An archive that is being made."""
 
     target: Path
     child: Child
 
     def clear_away(self) -> None:
-        """Remove half an archive, which a program that is killed leaves there; of the copy another
-        can be made.
-        """
+        """Remove the incomplete archive of a program that was killed; the copy remains."""
         partial_of(self.target).unlink(missing_ok=True)
 
 
 class StorageSaver:
-    """Packs copies at the lowest priority while the run goes on; `finish` waits for all."""
+    """Packs copies at the lowest priority while the run continues; `finish` waits for all."""
 
     def __init__(self, runner: Runner) -> None:
         """`runner` starts the programs."""
@@ -102,15 +100,15 @@ class StorageSaver:
         self._packing: list[_Packing] = []
 
     def save(self, folder: Path | RolePath, target: Path, copy: Path) -> None:
-        """Copy `folder` (its role is stopped) to `copy`; begin to pack that into `target`.
+        """Copy `folder` (its role is stopped) to `copy`; start to pack that into `target`.
 
-        `copy` lies where no role can write: with a link in its place the copy would go elsewhere.
+        No role can write to the folder of `copy`: a link there would lead the copy elsewhere.
         """
         copy_folder(self._runner, folder, copy)
         self.pack(copy, target)
 
     def pack(self, copy: Path, target: Path) -> None:
-        """Begin to pack a copy that is whole into `target`; the copy goes."""
+        """Start to pack a complete copy into `target`; the copy is removed at the end."""
         argv = own_python("loadgenctl.records.archive", str(copy), str(target))
         self._packing.append(_Packing(target, self._runner.start(argv)))
 
@@ -120,9 +118,9 @@ class StorageSaver:
         return sum(packing.child.running for packing in self._packing)
 
     def finish(self) -> list[str]:
-        """Wait for all, each up to its deadline; what failed, in words.
+        """Wait for all, each up to its deadline; a message for each that failed.
 
-        What waiting is cut short by leaves the rest to `abandon`.
+        After an exception, e.g. `Interrupted`, `abandon` stops the rest.
         """
         problems = []
         while self._packing:
@@ -135,7 +133,7 @@ class StorageSaver:
         return problems
 
     def abandon(self) -> list[str]:
-        """Stop whatever still runs; the names of the archives that are not there for that."""
+        """Stop the programs that still run; the names of the archives that are missing for that."""
         ended = [packing for packing in self._packing if packing.child.running]
         for packing in self._packing:
             packing.child.end()

@@ -1,4 +1,4 @@
-"""The loop of a running stage: one thread that looks at everything until something is so."""
+"""The loop of a running stage: one thread that polls everything until a condition holds."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from loadgenctl.roles.role import Role
 from loadgenctl.run.interrupt import Interrupts
 
 BRISK = 0.2
-"""Seconds between looks while something is awaited that may come any moment."""
+"""Seconds between turns while something is awaited that may happen at any moment."""
 CALM = 1.0
-"""Seconds between looks while load runs."""
+"""Seconds between turns while load runs."""
 
 
 class Watch:
-    """What is looked at in every turn; a turn raises what it finds wrong."""
+    """What is polled in every turn; a turn raises the errors that it finds."""
 
     def __init__(self, clock: Clock, interrupts: Interrupts) -> None:
-        """Nothing is watched yet."""
+        """Nothing is polled yet."""
         self._clock = clock
         self._interrupts = interrupts
         self.roles: list[Role] = []
@@ -28,16 +28,16 @@ class Watch:
         """False while a stage winds down because of an interrupt."""
 
     def turn(self) -> None:
-        """Look once. Raises `RoleDied`, `RunError`, `Interrupted` or what a poller raises."""
+        """Poll everything once. Raises `RoleDied`, `RunError`, `Interrupted`, errors of pollers."""
         if self.heed_interrupts:
             self._interrupts.check()
-        # What roles have written first: it may tell why a role is gone.
+        # First what roles have written: it may explain why a role has ended.
         self._poll()
         for role in self.roles:
             try:
                 role.poll()
             except RoleDied:
-                # It may have written why, and ended, since it was looked at.
+                # It may have written the reason, and ended, after the first poll.
                 self._poll()
                 raise
 
@@ -47,7 +47,7 @@ class Watch:
 
     def until(
         self,
-        so: Callable[[], bool],
+        condition: Callable[[], bool],
         *,
         timeout: float,
         role: str,
@@ -56,11 +56,11 @@ class Watch:
         pace: float = BRISK,
         last_lines: Callable[[], str] | None = None,
     ) -> None:
-        """Turn until `so()`.
+        """Turn until `condition()`.
 
         Raises `DeadlineExceeded` after `timeout` seconds, naming role and `what`.
         """
-        if not self.reached(so, timeout=timeout, pace=pace):
+        if not self.reached(condition, timeout=timeout, pace=pace):
             raise DeadlineExceeded(
                 f"{what} did not happen within {timeout:.0f} s",
                 role=role,
@@ -69,12 +69,14 @@ class Watch:
                 detail=last_lines() if last_lines else None,
             )
 
-    def reached(self, so: Callable[[], bool], *, timeout: float, pace: float = BRISK) -> bool:
-        """Turn until `so()` (True) or until `timeout` seconds went by (False)."""
+    def reached(
+        self, condition: Callable[[], bool], *, timeout: float, pace: float = BRISK
+    ) -> bool:
+        """Turn until `condition()` (True) or until `timeout` seconds have passed (False)."""
         deadline = self._clock.monotonic() + timeout
         while True:
             self.turn()
-            if so():
+            if condition():
                 return True
             left = deadline - self._clock.monotonic()
             if left <= 0:

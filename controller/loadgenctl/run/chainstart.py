@@ -1,7 +1,8 @@
-"""A chain that starts, until it has made a block: what it is doing, and whether it still does.
+"""The start of a chain: what the node is doing, whether it makes progress, whether it has caught up
+with its network.
 
-One that is new bundles its vats' code, starts its kernel, runs the bootstrap, bundles the core
-proposals, and runs them in its first block. One that was there before replays its vats.
+A new chain bundles the code of its vats, starts its kernel, runs the bootstrap, bundles the core
+proposals, and runs them in its first block. A chain that exists already replays its vats.
 """
 
 from __future__ import annotations
@@ -10,19 +11,28 @@ from collections.abc import Iterable
 
 from loadgenctl.clock import Clock
 from loadgenctl.errors import DeadlineExceeded
+from loadgenctl.monitor.readers import Read
+from loadgenctl.monitor.sampler import ReaderFactory
 from loadgenctl.roles.role import Role
 from loadgenctl.slog.scan import SlogScanner, VatRecord
 
 LAUNCHED = "launched"
 """The mark of the line with which the chain's kernel begins to start."""
 SLOW = "a slow machine or a long replay needs a larger --timeout.chain"
+QUERY_LEAST = 1.0
+QUERY_MOST = 10.0
+"""Seconds between two queries whether the node has caught up. Each query runs a program in the
+chain's container, whose work is measured: the longer it takes, the rarer they are.
+"""
+_QUERY_SHARE = 0.05
+"""The pause before the next query, as a share of the time that has passed."""
 
 
 class ChainStart:
     """What is known of a chain's start."""
 
     def __init__(self, role: Role, scanner: SlogScanner, clock: Clock, *, fresh: bool) -> None:
-        """`fresh`: it was never started before."""
+        """`fresh`: the chain was never started before."""
         self._role = role
         self._scanner = scanner
         self._clock = clock
@@ -30,7 +40,7 @@ class ChainStart:
         self._slog_grew_at = 0.0
 
     def slog_grew(self) -> None:
-        """Its slog has new lines."""
+        """Note that its slog has new lines."""
         self._slog_grew_at = self._clock.monotonic()
 
     def doing(self) -> str:
@@ -39,13 +49,13 @@ class ChainStart:
         return doing(self._scanner, launched=launched, fresh=self._fresh)
 
     def standing(self) -> str:
-        """The same with the end of its log, for the error of something that did not come."""
+        """The same with the end of its log, as the detail of an error."""
         return f"{self._role.standing()}\n[it was {self.doing()}]"
 
     def require_sign_of_life(self, what: str, quiet: float | None) -> None:
         """Raise `DeadlineExceeded` if it has written nothing for more than `quiet` seconds.
 
-        `what` is awaited. None: it may be as quiet as it likes.
+        `what` is awaited. None: there is no limit.
         """
         role = self._role
         heard = max(role.started_at or 0.0, role.heard_at or 0.0, self._slog_grew_at)
@@ -61,9 +71,9 @@ class ChainStart:
 
 
 def doing(scanner: SlogScanner, *, launched: bool, fresh: bool) -> str:
-    """What a chain that starts is doing, in a few words.
+    """What a starting chain is doing, in a few words.
 
-    `launched`: its log has said that the kernel is being started. `fresh` as in `ChainStart`.
+    `launched`: its log has said that the kernel starts. `fresh` as in `ChainStart`.
     """
     startup, block = scanner.startup, scanner.open_block
     if not launched:
@@ -98,3 +108,34 @@ def _replay(vats: Iterable[VatRecord]) -> str | None:
     vat = now[-1]
     name = f"{vat.vat_id} {vat.name}" if vat.name else vat.vat_id
     return f"replaying vat {name}, {done} replayed"
+
+
+class CatchUp:
+    """Queries by a thread of its own: a busy node may take seconds to answer, or never do."""
+
+    def __init__(self, read: Read, clock: Clock, make_reader: ReaderFactory) -> None:
+        """`read` gets the node's status, as its RPC returns it."""
+        self._clock = clock
+        self._reader = make_reader(read, clock, "catching-up")
+        self._began = clock.monotonic()
+        self._queried_at: float | None = None
+        self._waiting = False
+
+    def done(self) -> bool:
+        """True once an answer says so; queries again when that is due. Never waits."""
+        answer = self._reader.poll()
+        if answer is not None:
+            self._waiting = False
+            sync = (answer.document or {}).get("sync_info")
+            if isinstance(sync, dict) and sync.get("catching_up") is False:
+                return True
+        now, last = self._clock.monotonic(), self._queried_at
+        pause = min(max(QUERY_LEAST, _QUERY_SHARE * (now - self._began)), QUERY_MOST)
+        if not self._waiting and (last is None or now - last >= pause):
+            self._queried_at, self._waiting = now, True
+            self._reader.ask()
+        return False
+
+    def close(self) -> None:
+        """End the queries; does not wait for an answer."""
+        self._reader.close()
