@@ -21,7 +21,7 @@ from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory
 from loadgenctl.networks.fetch import HttpFetch
 from loadgenctl.networks.origin import Found, OriginReader
-from loadgenctl.overrides import Overrides
+from loadgenctl.building.overrides import Overrides
 from loadgenctl.plainfile import RolePath, write_plain
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
