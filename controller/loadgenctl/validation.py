@@ -19,7 +19,7 @@ NO_LINE: Final = "must be one line of text without control characters"
 
 _EXPECTED: Final = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<found>[^`]+)`")
 _FIELD: Final = re.compile(
-    r"Object (?P<what>contains unknown|missing required) field `(?P<key>.*)`"
+    r"Object (?P<what>contains unknown|missing required) field `(?P<key>.*)`", re.DOTALL
 )
 _STEP: Final = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<item>\d+|\.\.\.)\]")
 _WORDS: Final = {
@@ -63,9 +63,15 @@ def checked(
     try:
         return msgspec.convert(value, kind, dec_hook=make)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$")
+        text = str(error)
         at: Any = kind
+        reason, found, place = text.rpartition(" - at `$")
+        if not found:
+            reason, place = text, ""
         for step in _STEP.finditer(place.rstrip("`")):
+            if step["field"] and step["field"] not in _fields(at):
+                reason = text  # no path, but an unknown key that looks like one
+                break
             at = _inside(at, step["field"])
             if step["item"] == "...":
                 # msgspec does not name the key of a mapping: check value by value.
@@ -103,7 +109,7 @@ def _refused(kind: Any, name: str, reason: str, cause: BaseException | None) -> 
         path = _joined(name, field["key"])
         if field["what"] == "missing required":
             return Refused(f"{path} is missing")
-        known = kind.__struct_encode_fields__
+        known = _fields(kind)
         near = difflib.get_close_matches(field["key"], known, n=1, cutoff=0.4)
         listed = f"known in [{name}]: {', '.join(known)}"
         hint = f"did you mean {_joined(name, near[0])}?" if near else listed
@@ -125,18 +131,23 @@ def _refused(kind: Any, name: str, reason: str, cause: BaseException | None) -> 
 def _inside(kind: Any, field: str | None) -> Any:
     """The type of a struct's field, or of an array's or a mapping's items."""
     if field:
-        names = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
-        inner = get_type_hints(kind)[names[field]]
+        inner = get_type_hints(kind)[kind.__struct_fields__[_fields(kind).index(field)]]
     else:
-        inner = [each for each in get_args(kind) if each is not ...][-1]
+        inner = next((each for each in reversed(get_args(kind)) if each is not ...), None)
     named = [each for each in get_args(inner) if each is not NoneType]
     return named[0] if NoneType in get_args(inner) else inner
 
 
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The keys of a struct; none for another type."""
+    return getattr(kind, "__struct_encode_fields__", ())
+
+
 def _at(value: Any, step: re.Match[str]) -> Any:
     if step["field"]:
-        return value.get(step["field"])
-    return value[int(step["item"])] if step["item"].isdigit() else None
+        return _mapping(value).get(step["field"])
+    index = int(step["item"]) if step["item"].isdigit() else -1
+    return value[index] if isinstance(value, list) and 0 <= index < len(value) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

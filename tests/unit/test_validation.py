@@ -104,3 +104,12 @@ def test_every_text_is_one_line_and_never_quoted(value: Any, path: str) -> None:
 def test_a_value_of_another_type_is_not_quoted(value: Any) -> None:
     message = refusal({"inner-table": {"size": 1, "words": {"token": [value]}}}).message
     assert message == "top.inner-table.words.token must be text, not an array"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["x` - at `$.name", "x - at `$.y[0][...]", "$", "a\nb", "`", "", "x` - at `$.many[7].size"],
+)
+def test_a_key_that_looks_like_a_path_is_only_unknown(key: str) -> None:
+    assert refusal({key: 1, "name": "x"}).message.startswith(("unknown setting top", "top"))
+    assert refusal({"many": [{"size": 1}, {key: 1}]}).message.startswith(("unknown", "top.many"))
