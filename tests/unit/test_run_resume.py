@@ -243,7 +243,7 @@ def test_a_state_that_stands_between_two_stages_needs_nothing_saved(killed: Path
     write_mark(state, StateMark(mark.run_id, 1, "finished"))
     assert examine(killed).start.kind == "as it is"
     write_mark(state, StateMark("another run", 1, "finished"))
-    assert "nothing to begin with" in refusal(killed)
+    assert "nothing to start from" in refusal(killed)
 
 
 def test_a_copy_that_was_not_packed_yet_does_as_well(killed: Path, tmp_path: Path) -> None:
@@ -376,9 +376,9 @@ def _of_the_original(folder: Path) -> None:
     [
         (_passed, "nothing is left to do"),
         (_living, "still running"),
-        (_elsewhere, "this machine cannot tell"),
+        (_elsewhere, "this machine cannot check that"),
         (_ended_elsewhere, "another machine (there)"),
-        (_pruned, "removed to make room"),
+        (_pruned, "removed to free space"),
         (_without_plan, "before run.json was written"),
         (_of_a_network, "a network that others run"),
         (_by_hand, "driven by hand"),

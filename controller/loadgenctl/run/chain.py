@@ -134,7 +134,7 @@ class ChainSide:
             role="chain",
             what=what,
             hint=SLOW,
-            last_lines=self._start.standing,
+            last_lines=self._start.describe,
         )
 
     def starting(self) -> str | None:

@@ -48,7 +48,7 @@ class ChainStart:
         launched = LAUNCHED in self._role.reached
         return doing(self._scanner, launched=launched, fresh=self._fresh)
 
-    def standing(self) -> str:
+    def describe(self) -> str:
         """The same with the end of its log, as the detail of an error."""
         return f"{self._role.standing()}\n[it was {self.doing()}]"
 
@@ -66,7 +66,7 @@ class ChainStart:
             role=role.name,
             step=what,
             hint=SLOW,
-            detail=self.standing(),
+            detail=self.describe(),
         )
 
 
