@@ -55,6 +55,12 @@ def write_tables(folder: Path, tables: Iterable[Table], polars: ModuleType) -> l
     return written
 
 
+def frame(table: Table, polars: ModuleType) -> Any:
+    """The table as a `polars.DataFrame` with the types of its columns."""
+    schema = {name: _type(kind, polars) for name, kind in table.kinds.items()}
+    return polars.DataFrame(dict(table.columns), schema=schema)
+
+
 def _type(kind: Kind, polars: ModuleType) -> Any:
     if kind == "numbers" or kind == "wholes":
         return polars.List(_type("number" if kind == "numbers" else "whole", polars))
@@ -62,11 +68,9 @@ def _type(kind: Kind, polars: ModuleType) -> Any:
 
 
 def _write(target: Path, table: Table, polars: ModuleType) -> None:
-    schema = {name: _type(kind, polars) for name, kind in table.kinds.items()}
-    frame = polars.DataFrame(dict(table.columns), schema=schema)
     partial = target.with_name(f".{target.name}.tmp")
     try:
-        frame.write_parquet(partial)
+        frame(table, polars).write_parquet(partial)
         partial.replace(target)
     finally:
         with contextlib.suppress(OSError):
