@@ -11,6 +11,7 @@ from typing import Any
 from isal import igzip_lib
 
 from loadgenctl.building.builder import Builder
+from loadgenctl.building.overrides import Overrides
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, EngineInfo, RoleState
 from loadgenctl.errors import LoadgenError, RunError
@@ -21,7 +22,6 @@ from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory
 from loadgenctl.networks.fetch import HttpFetch
 from loadgenctl.networks.origin import Found, OriginReader
-from loadgenctl.building.overrides import Overrides
 from loadgenctl.plainfile import RolePath, write_plain
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
