@@ -294,7 +294,7 @@ def test_the_plan_of_a_run_fits_columns(
 
 
 @given(
-    st.lists(st.sampled_from(["number", "name", "whole"]), min_size=1, max_size=8),
+    st.lists(st.sampled_from(["number", "name", "words"]), min_size=1, max_size=8),
     st.lists(st.integers(0, 10**12), min_size=8, max_size=8),
     st.integers(30, 120),
     st.sampled_from(["report", "list"]),
@@ -317,7 +317,7 @@ def test_any_table_of_numbers_and_words_fits(
 
 def test_what_is_left_out_and_how_it_is_arranged_when_columns_get_fewer() -> None:
     columns = (
-        Column("stage", "stage", str, "whole"),
+        Column("stage", "stage", str, "words"),
         Column("task", "task", str, "name"),
         Column("avg time", "time_s.avg", seconds),
         Column("p95 time", "time_s.p95", seconds, joined=True),
@@ -350,7 +350,7 @@ def test_what_is_left_out_and_how_it_is_arranged_when_columns_get_fewer() -> Non
 
 
 def test_a_row_that_does_not_fit_has_a_line_for_each_value() -> None:
-    columns = [Column(name, name, str, "whole") for name in ("key", "image")]
+    columns = [Column(name, name, str, "words") for name in ("key", "image")]
     rows = [
         {"key": "sim-1", "image": "loadgenctl/sim:1"},
         {"key": "sim-2", "image": "none (gone)"},

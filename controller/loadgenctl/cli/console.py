@@ -1,7 +1,7 @@
-"""What a person sees while a run goes on: one changing line on a terminal, plain lines elsewhere.
+"""Progress of a run for a person: one changing line on a terminal, plain lines elsewhere.
 
-Progress goes to standard error, results to standard output. Text from outside (build output, logs)
-has its control characters taken out before it is shown.
+Progress goes to standard error, results to standard output. Control characters are removed from
+text from outside (build output, logs) before it is shown.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from loadgenctl.formatting import clock_text, harmless, harmless_lines, stage_of
 from loadgenctl.run.progress import Live
 
 View = Callable[[str, int, int], Text | None]
-"""The progress line, columns it may fill, lines of the terminal → what is shown; None: the line."""
+"""The progress line, its maximum width, lines of the terminal → what is shown; None: the line."""
 PLAIN_INTERVAL = 30.0
 """Seconds between lines about a stage's progress in the log, and where there is no terminal."""
 _ERASE = Control((ControlType.CURSOR_MOVE_TO_COLUMN, 0), (ControlType.ERASE_IN_LINE, 2))
-"""Also takes away the `^C` with which a terminal shows that Ctrl-C was pressed."""
+"""Also removes the `^C` with which a terminal shows that Ctrl-C was pressed."""
 _ERASE_ABOVE = Control((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
 
 
 class ConsoleProgress:
     """Implements `run.progress.Progress` on a rich console.
 
-    Every line also goes to the run's log, those of a quiet run too.
+    Every line also goes to the run's log, even those of a quiet run.
     """
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        """`quiet` leaves only warnings."""
+        """`quiet` shows only warnings."""
         self.view: View | None = None
-        """What is shown in place of the line that changes."""
+        """What is shown in place of the changing line."""
         self._console = console
         self._quiet = quiet
         self._changes = console.is_terminal and not console.is_dumb_terminal
-        """Whether there can be a line that changes."""
+        """Whether the terminal can show a changing line."""
         self._began = time.monotonic()
         self._last_line = {"shown": 0.0, "logged": 0.0}
         self._shown = 0
-        """Lines that change, above the cursor."""
+        """Number of changing lines above the cursor."""
         self._early: deque[str] = deque(maxlen=1000)
         self._log: Callable[[str], None] = self._early.append
 
@@ -57,12 +57,12 @@ class ConsoleProgress:
             log(self._early.popleft())
 
     def close(self) -> None:
-        """Take the lines that change off the terminal."""
+        """Erase the changing lines."""
         if self._shown:
             self.clear_line()
 
     def clear_line(self) -> None:
-        """The same, and make sure that the line which is written next is empty."""
+        """The same, and also erase the line that is written next."""
         if self._changes:
             self._console.control(_ERASE)
         for _ in range(self._shown):
@@ -71,15 +71,15 @@ class ConsoleProgress:
 
     def step(self, text: str) -> None:
         """See `Progress.step`."""
-        self._tell(text, "", quiet=self._quiet)
+        self._report(text, "", quiet=self._quiet)
 
     def note(self, text: str) -> None:
         """See `Progress.note`."""
-        self._tell(text, "dim", quiet=self._quiet)
+        self._report(text, "dim", quiet=self._quiet)
 
     def warn(self, text: str) -> None:
         """See `Progress.warn`."""
-        self._tell(f"warning: {text}", "yellow", quiet=False)
+        self._report(f"warning: {text}", "yellow", quiet=False)
 
     def output(self, text: str) -> None:
         """See `Progress.output`."""
@@ -104,16 +104,16 @@ class ConsoleProgress:
             self._print(Text(clock + words))
 
     def say(self, line: Text) -> None:
-        """A line of its own, without the time, also of a quiet run."""
+        """Print a line without the time, even in a quiet run."""
         self._log(line.plain)
         self._print(line)
 
     def log(self, text: str) -> None:
-        """To the log alone, line by line."""
+        """Write to the log only, line by line."""
         for line in text.splitlines():
             self._log(harmless(line))
 
-    def _tell(self, text: str, style: str, *, quiet: bool) -> None:
+    def _report(self, text: str, style: str, *, quiet: bool) -> None:
         words = harmless_lines(text)
         self._log(words)
         if not quiet:
@@ -130,8 +130,8 @@ class ConsoleProgress:
         return clock_text(time.monotonic() - self._began)
 
     def _show(self, shown: Text) -> None:
-        """The lines that change. The cursor is below them: what the shell writes about a run that
-        is killed, and what the terminal writes about a key, is not written into a line.
+        """Show the changing lines. The cursor is below them, so that a shell's message about a
+        killed run, or a key that the terminal echoes, is not written into one of them.
         """
         self.clear_line()
         lines = shown.split("\n", allow_blank=True)
@@ -141,7 +141,7 @@ class ConsoleProgress:
         self._shown = len(lines)
 
     def _columns(self) -> int:
-        """Of a line that changes: in the terminal's last column some terminals begin a new line."""
+        """Width of a changing line: some terminals begin a new line after their last column."""
         return max(1, self._console.width - 1)
 
     def _print(self, text: Text) -> None:
@@ -150,14 +150,14 @@ class ConsoleProgress:
 
 
 _SHORT = {"under load": "load", "chain alone": "chain only"}
-"""What a stage does for most of its time, in few words."""
+"""Short words for what a stage does most of the time."""
 
 
 def describe(live: Live, width: int | None = None) -> str:
     """`stage 1/2 load · 3:10 left · block 42 · faucet 12 ok, 1 running`.
 
-    What matters most comes first. Where `width` does not suffice, cycles in flight are left out,
-    then the cycles of all tasks are added up, then left out, and so on; time left stays.
+    The most important part is first. If `width` does not suffice, cycles in flight are left out,
+    then the cycles of all tasks are added up, then left out, and so on; the remaining time stays.
     """
     stage = stage_of(live.stage, live.stages)
     doing = [f"{stage} {_SHORT.get(live.doing, live.doing)}"]

@@ -146,12 +146,12 @@ def _known(value: object) -> str:
 
 
 _COLUMNS: Final = (
-    Column("run", "folder", harmless, "whole"),
-    Column("revision", "", _revision, "whole"),
-    Column("outcome", "outcome", _known, "whole"),
-    Column("age", "age_s", lambda age_s: MISSING if age_s is None else age(age_s), "whole"),
-    Column("took", "duration_s", lambda took: MISSING if took is None else words(took), "whole"),
-    Column("stages", "", _stages, "whole"),
+    Column("run", "folder", harmless, "words"),
+    Column("revision", "", _revision, "words"),
+    Column("outcome", "outcome", _known, "words"),
+    Column("age", "age_s", lambda age_s: MISSING if age_s is None else age(age_s), "words"),
+    Column("took", "duration_s", lambda took: MISSING if took is None else words(took), "words"),
+    Column("stages", "", _stages, "words"),
     Column("cycles", "", _cycles),
 )
 

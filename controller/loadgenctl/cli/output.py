@@ -117,7 +117,7 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: 
     """A list of words; the columns that `right` names, separated by spaces, are right-aligned."""
     numbers = right.split()
     columns = [
-        Column(head, head, _shown, "number" if head in numbers else "whole") for head in heads
+        Column(head, head, _shown, "number" if head in numbers else "words") for head in heads
     ]
     shown = [dict(zip(heads, row, strict=True)) for row in rows]
     print_list(Table("", columns, shown, form="list"))

@@ -1,4 +1,4 @@
-"""Which run a person means: by its folder, by its name below `results/`, or by its id; or the last.
+"""Find a run by its folder, by its name below `results/`, or by its id; or find the last run.
 
 Used by every command that takes a RUN.
 """
@@ -17,15 +17,15 @@ from loadgenctl.formatting import clean
 from loadgenctl.records.reader import RunFolder, holds_run
 
 RESULTS: Final = Path("results")
-"""Where runs leave their folders unless told otherwise."""
+"""The default parent of results folders."""
 RUN_ID: Final = re.compile(r"[0-9a-f]{10}")
 _ATTEMPT: Final = re.compile(r"attempt-\d+")
 
 
 def find_run(named: str | Path, results: Path = RESULTS) -> Path:
-    """The folder that is meant: that path, else that name or that run's id below `results`.
+    """The folder of a run: that path, else that name or that run's id below `results`.
 
-    Raises `UsageError` where there is none.
+    Raises `UsageError` if there is none.
     """
     path = Path(named)
     if path.exists() or path.is_symlink():
@@ -39,7 +39,7 @@ def find_run(named: str | Path, results: Path = RESULTS) -> Path:
                 return folder
     names = [folder.name for folder in folders_of_runs(results)]
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
-    hint = "`loadgenctl list` shows the runs in results/; name a folder, or a run's id"
+    hint = "`loadgenctl list` shows the runs in results/; pass a folder or a run's id"
     raise OutputFolderError(
         f"there is no results folder {clean(text)}",
         hint=f"did you mean {clean(str(results / near[0]))}?" if near else hint,
@@ -47,10 +47,10 @@ def find_run(named: str | Path, results: Path = RESULTS) -> Path:
 
 
 def find_runs(named: Sequence[Path]) -> list[Path]:
-    """The folders that are meant; without a name the last run, which is named on standard error.
+    """The folders of runs; without a name the last run, which is named on standard error.
 
-    Of several, what is there but holds no readable run is left out with a warning. Raises
-    `UsageError` for a name that is nothing, and if no run is left.
+    Of several paths, those without a readable run are left out with a warning. Raises `UsageError`
+    for an unknown name, and if no run is left.
     """
     if not named:
         last = last_run()
@@ -75,20 +75,20 @@ def find_runs(named: Sequence[Path]) -> list[Path]:
 
 
 def last_run(results: Path = RESULTS) -> Path:
-    """The run below `results` that began last. Raises `UsageError` for none."""
+    """The run below `results` that began last. Raises `UsageError` if there is none."""
     found = folders_of_runs(results)
     if not found:
         raise UsageError(
             f"there is no run in {results}/",
-            hint="name a results folder, or make a run: loadgenctl run --sdk sim --stages 1",
+            hint="pass a results folder, or start a run: loadgenctl run --sdk sim --stages 1",
         )
     return max(found, key=started_at)
 
 
 def folders_of_runs(folder: Path) -> list[Path]:
-    """Results folders: `folder` itself, or those in it, attempts of `daily` and `queue` too.
+    """Results folders: `folder` itself, or those in it, including attempts of `daily` and `queue`.
 
-    Sorted by name; a link to one of them is left out, and so is what may not be entered.
+    Sorted by name; links, and folders that may not be entered, are left out.
     """
     if not folder.is_dir():
         return []
@@ -106,7 +106,7 @@ def folders_of_runs(folder: Path) -> list[Path]:
 
 
 def started_at(folder: Path) -> float:
-    """When the run began, seconds since the epoch; of one that does not say, its folder's time."""
+    """When the run began, in epoch seconds; if that is not recorded, the time of its folder."""
     try:
         records = RunFolder(folder)
         status = records.status
@@ -117,7 +117,7 @@ def started_at(folder: Path) -> float:
 
 
 def run_id_of(folder: Path) -> str | None:
-    """The run's id; None where the folder does not say it."""
+    """The run's id; None if the folder does not contain it."""
     try:
         found = RunFolder(folder).run.get("run_id")
     except OutputFolderError:

@@ -135,7 +135,7 @@ def _tail_of(path: Path) -> Tail:
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
         return StreamTail(file, shown(path))
-    # A link to a slog stands for the slog.
+    # A link means the slog that it points to.
     named = Path("/proc/self/fd/0") if str(path) in STANDARD_INPUT else path
     with SlogReader(file) as reader:
         reader.begin()

@@ -1,4 +1,4 @@
-"""What reports for CI pages tell of a run besides its numbers: what ran where, and how it ended."""
+"""What reports show of a run besides its numbers: what ran where, and how it ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Summary = Mapping[str, Any]
 
 PASSED: Final = "passed"
 UNKNOWN: Final = "unknown"
-"""The outcome of folders of the original load generator, which do not tell it."""
+"""The outcome of folders of the original load generator, which do not contain it."""
 _OPEN: Final = frozenset({"running", UNKNOWN})
 _LINES: Final = 20
 
@@ -37,7 +37,7 @@ def parts(source: Summary, name: str) -> Sequence[Summary]:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run as reports see it. Strings are as found: to be made harmless where they are shown."""
+    """A run as reports see it. Strings are unchanged: make them harmless where they are shown."""
 
     summary: Summary
     """As `stats.run.summarize` makes it."""
@@ -50,12 +50,12 @@ class RunFacts:
 
     @property
     def run(self) -> Summary:
-        """The summary's part about the run as a whole."""
+        """The summary's part about the run."""
         return part(self.summary, "run")
 
     @property
     def passed(self) -> bool:
-        """True for a run that ended well."""
+        """True for a run that passed."""
         return self.outcome == PASSED
 
     @property
@@ -85,15 +85,15 @@ class RunFacts:
 
     @property
     def last_lines(self) -> list[str]:
-        """Of a run that went wrong the end of the role's log, or other evidence; harmless lines."""
+        """The end of the role's log, or other evidence, if the run went wrong; harmless lines."""
         lines = self.status.last_lines[-_LINES:] if self.went_wrong else ()
         return [log_line(line) for line in lines]
 
     @property
     def ending(self) -> dict[str, str]:
-        """Why it ended otherwise than it should have: what is known of it, harmless, by name."""
+        """Why it did not pass, as far as known, harmless, by name."""
         status = self.status
-        told = {
+        found = {
             "reason": status.reason,
             "role": status.role,
             "step": status.step,
@@ -105,11 +105,11 @@ class RunFacts:
         }
         if not self.went_wrong:
             return {}
-        return {name: clean(value) for name, value in told.items() if value is not None}
+        return {name: clean(value) for name, value in found.items() if value is not None}
 
     @property
     def what(self) -> dict[str, str]:
-        """What was run, harmless, by name; what is not known is left out."""
+        """What was run, harmless, by name; unknown values are left out."""
         sdk, run = part(self.document, "sdk"), self.run
         made = run.get("commit_time")
         found = {
@@ -122,7 +122,7 @@ class RunFacts:
             "deviations": "; ".join(map(str, run.get("deviations") or ())) or None,
             "repository": sdk.get("repository"),
         }
-        return _told(found)
+        return _known(found)
 
     @property
     def where(self) -> dict[str, str]:
@@ -146,11 +146,11 @@ class RunFacts:
             ),
             "loadgenctl": self.run.get("loadgenctl"),
         }
-        return _told(found)
+        return _known(found)
 
 
 def read_facts(folder: Path, summary: Summary | None = None) -> RunFacts:
-    """Read a results folder; a `summary` that is already there spares computing it.
+    """Read a results folder; the summary is computed unless `summary` is given.
 
     Raises `OutputFolderError` if there is no run.
     """
@@ -176,7 +176,7 @@ def utc_time(seconds: object) -> str | None:
         return None
 
 
-def _told(found: Mapping[str, object]) -> dict[str, str]:
+def _known(found: Mapping[str, object]) -> dict[str, str]:
     return {name: clean(value) for name, value in found.items() if value not in (None, "")}
 
 

@@ -1,20 +1,20 @@
 """Runs as a JUnit report, which GitLab, Jenkins and others read: what they show as tests.
 
     testsuites
-        testsuite                    a run; its properties tell what was run, with what and where
+        testsuite                    a run; its properties are what was run, with what and where
             build and set-up         everything before the first stage
             chain start, restart     per stage: until the chain was ready
             load, chain only         per stage: what was to be done then, to its end
             cycles TASK              per stage with a load and task; its time is their average
-            outcome                  how the run as a whole ended
+            outcome                  how the run ended
 
-The names say nothing of one run alone, so that CI systems recognise a test from run to run. Of a
-run that went wrong either `build and set-up` or `outcome` has the reason and the last lines. A
-`failure` is a load that did not come through; whatever else went wrong is an `error`. What was not
-reached is skipped.
+The names are the same for every run, so that CI systems recognize a test from run to run. In a
+run that went wrong, either `build and set-up` or `outcome` has the reason and the last lines. A
+`failure` is a load that did not finish its cycles; all other errors are an `error`. Cases that
+were not reached are skipped.
 
-Elements and attributes are those of the XML schemas of both Ant and Jenkins, but for a test case's
-`system-out`, which Ant's does not know.
+Elements and attributes are those of the XML schemas of both Ant and Jenkins, except for a test
+case's `system-out`, which Ant's does not have.
 """
 
 from __future__ import annotations
@@ -107,10 +107,10 @@ def _add_case(suite: ET.Element, case: Case) -> None:
     element = ET.SubElement(suite, "testcase", attributes)
     verdict = case.verdict
     if verdict is not None:
-        told = {"message": clean(verdict.message)}
+        about = {"message": clean(verdict.message)}
         if verdict.kind != "skipped":
-            told["type"] = verdict.type
-        ET.SubElement(element, verdict.kind, told).text = _lines(verdict.text) or None
+            about["type"] = verdict.type
+        ET.SubElement(element, verdict.kind, about).text = _lines(verdict.text) or None
     if case.output:
         ET.SubElement(element, "system-out").text = _lines(case.output)
 
@@ -163,15 +163,15 @@ def _hold_case(facts: RunFacts, index: int, stage: Summary, plan: Summary) -> Ca
 def _not_come_to(
     facts: RunFacts, index: int, stage: Summary, what: str, *, begun: bool = True
 ) -> Verdict:
-    """Of something that the records do not tell of: it failed, or it was not reached.
+    """The verdict on something that the records do not contain: it failed, or was not reached.
 
-    `begun`: what comes before it in the stage went well.
+    `begun`: what comes before it in the stage succeeded.
     """
     if not stage:
         return Verdict("skipped", f"the run ended before stage {index}")
     if not facts.went_wrong:
-        going_on = facts.outcome == "running"
-        return Verdict("skipped", "the run is still running" if going_on else "not in the records")
+        running = facts.outcome == "running"
+        return Verdict("skipped", "the run is still running" if running else "not in the records")
     ending = _ending(facts)
     if begun and ending is not None and facts.status.stage in (index, None):
         return ending
@@ -179,7 +179,7 @@ def _not_come_to(
 
 
 def _too_little(facts: RunFacts, stage: Summary, plan: Summary) -> Verdict | None:
-    """Of a load that came to its end: whether it loaded what it was meant to."""
+    """The verdict on a load that ended: whether as many cycles as wanted finished."""
     cycles = part(part(stage, "cycles"), "all")
     finished, wanted = _count(cycles, "cycle_count"), plan.get("cycles")
     short = isinstance(wanted, int) and finished < wanted
@@ -187,8 +187,8 @@ def _too_little(facts: RunFacts, stage: Summary, plan: Summary) -> Verdict | Non
         return None
     if facts.outcome == "interrupted" or not facts.went_wrong:
         return Verdict("skipped", f"{facts.outcome}: {finished} cycles in the records")
-    told = f"{finished} of {wanted}" if short else "no"
-    return Verdict("failure", f"{told} cycles finished", type="failed", text=_evidence(facts))
+    found = f"{finished} of {wanted}" if short else "no"
+    return Verdict("failure", f"{found} cycles finished", type="failed", text=_evidence(facts))
 
 
 def _cycles_case(index: int, task: str, stage: Summary) -> Case:
@@ -197,8 +197,8 @@ def _cycles_case(index: int, task: str, stage: Summary) -> Case:
     unfinished = _count(cycles, "unfinished")
     verdict = None
     if not finished:
-        told = f"no cycle finished, {unfinished} unfinished" if unfinished else "no cycle finished"
-        verdict = Verdict("skipped", told)
+        left = f", {unfinished} unfinished" if unfinished else ""
+        verdict = Verdict("skipped", f"no cycle finished{left}")
     elif failed:
         errors = part(stage, "cycle_errors").items()
         text = "\n".join(f"{error} ({times(count)})" for error, count in errors)
@@ -238,9 +238,9 @@ def _ending(facts: RunFacts) -> Verdict | None:
 
 
 def _evidence(facts: RunFacts) -> str:
-    told = [f"{name}: {text}" for name, text in facts.ending.items()]
+    why = [f"{name}: {text}" for name, text in facts.ending.items()]
     lines = facts.last_lines
-    return "\n".join([*told, *(["", "last lines:", *lines] if lines else [])])
+    return "\n".join([*why, *(["", "last lines:", *lines] if lines else [])])
 
 
 def _block_words(stage: Summary) -> str:
@@ -269,7 +269,7 @@ def _summary_text(facts: RunFacts) -> str:
 
 
 def _lines(text: str) -> str:
-    """`text` without anything that XML could not hold: nothing but printable characters is left."""
+    """`text` with printable characters only, so that XML can contain it."""
     return "\n".join(log_line(line) for line in text.splitlines())
 
 

@@ -1,8 +1,8 @@
 """A run as a compact page in Markdown, for the job pages of CI systems.
 
-What comes from outside (names, revisions, log lines) is in code spans and fenced blocks only.
-There Markdown knows no markup, and GitHub and GitLab look for no mentions, links or references: no
-escaping of single characters could promise that, since they look for these in the finished page.
+Text from outside (names, revisions, log lines) is in code spans and fenced blocks only. There
+Markdown has no markup, and GitHub and GitLab find no mentions, links or references. Escaping single
+characters does not suffice, because they search the rendered page for these.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ def page(facts: RunFacts) -> str:
 
 
 def code(text: object, limit: int = 200) -> str:
-    """`text` on one line as a code span; a dash if nothing can be seen of it."""
+    """`text` on one line as a code span; a dash if nothing of it is visible."""
     content = clean(text, limit)
     if not content:
         return MISSING
     runs = {len(run) for run in _BACKTICKS.findall(content)}
-    # A span ends at the first run of backticks as long as the one that began it.
+    # A span ends at the first run of backticks that is as long as the one that began it.
     fence = "`" * next(length for length in count(1) if length not in runs)
     space = " " if "`" in (content[0], content[-1]) else ""
     return f"{fence}{space}{content}{space}{fence}"
 
 
 def fenced(lines: Sequence[str]) -> list[str]:
-    """Lines as a block of plain text; they must be harmless on a terminal already."""
+    """Lines, which must be harmless on a terminal, as a block of plain text."""
     bounded = [_TOO_MANY.sub("`" * _MOST + "…", line) for line in lines]
     longest = max((len(run) for line in bounded for run in _BACKTICKS.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)

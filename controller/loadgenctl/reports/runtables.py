@@ -28,7 +28,7 @@ from loadgenctl.stats.growth import LEAST
 from loadgenctl.stats.run import CHAIN_ONLY, measured_blocks
 
 _VATS: Final = 6
-"""Vats that get a row of their own."""
+"""Vats that have a row."""
 _MEASURING: Final = frozenset({"agent", "controller"})
 """Processes that run because of the measurement."""
 _BAD: Final = "bold red"
@@ -69,11 +69,11 @@ def _kind(value: object) -> str:
     return str(value) if value in {"load", CHAIN_ONLY} else MISSING
 
 
-_STAGE: Final = Column("stage", "stage", _stage, "whole")
+_STAGE: Final = Column("stage", "stage", _stage, "words")
 _TASK: Final = Column("task", "task", clean, "name")
 _STAGE_COLUMNS: Final = (
     _STAGE,
-    Column("kind", "kind", _kind, "whole"),
+    Column("kind", "kind", _kind, "words"),
     Column("duration", "durations.duration_s", seconds),
     Column("chain ready", "durations.chain_ready_s", seconds),
     Column("empty block", "durations.first_empty_block_s", seconds),
@@ -247,16 +247,16 @@ def _resource_table(resources: Sequence[Summary]) -> Table:
 
 
 def _resources(resources: Sequence[Summary]) -> Iterator[tuple[Summary, str, object]]:
-    """The rows that are shown: each with what it is and a name, which may be empty."""
+    """The rows that are shown, each with what it is and a name, which may be empty."""
     processes = [row for row in resources if row.get("kind") == "process"]
-    whole = [row for row in processes if row.get("subject") in {"kernel", "vats"}]
+    groups = [row for row in processes if row.get("subject") in {"kernel", "vats"}]
     measuring = [row for row in processes if row.get("subject") in _MEASURING]
-    vats = [row for row in processes if row not in whole and row not in measuring]
+    vats = [row for row in processes if row not in groups and row not in measuring]
     vats.sort(key=lambda row: _memory(row)["max_kib"] or 0.0, reverse=True)
     for row in resources:
         if row.get("kind") == "container":
             yield row, f"container {row.get('role')}", ""
-    for row in whole:
+    for row in groups:
         yield row, f"chain: {row.get('subject')}", ""
     for row in vats[:_VATS]:
         name = row.get("name")
@@ -300,7 +300,7 @@ def _growth_table(growth: Sequence[Summary]) -> Table:
     columns = (
         _STAGE,
         Column("what", "what", clean, "name", least=14),
-        Column("unit", "unit", str, "whole"),
+        Column("unit", "unit", str, "words"),
         Column("slope", "slope", seconds),
         Column("low", "low", seconds, joined=True),
         Column("high", "high", seconds, joined=True),

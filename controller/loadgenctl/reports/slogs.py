@@ -86,7 +86,7 @@ def _live(row: Row) -> str:
 
 _BLOCK_COLUMNS: Final = (
     Column("block", "blockHeight", str),
-    Column("live", "", _live, "whole"),
+    Column("live", "", _live, "words"),
     Column("lag s", "lag", seconds),
     Column("time s", "blockDuration", seconds),
     Column("idle s", "idleTime", seconds),
@@ -150,7 +150,7 @@ def _startup(name: str, value: object) -> str:
 def _group_table(group: str, summary: Row) -> Table:
     heights = f"{summary['start_block_height']} to {summary['end_block_height']}"
     title = f"{_GROUPS.get(group, group)}: {number(summary['block_count'])}, heights {heights}"
-    columns = [Column("quantity", "quantity", str, "whole"), Column("count", "count")]
+    columns = [Column("quantity", "quantity", str, "words"), Column("count", "count")]
     # Every row has a unit of its own, so the values are written before.
     columns += [Column(name, name, str) for name in _SPREAD]
     rows = []

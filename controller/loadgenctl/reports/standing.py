@@ -1,6 +1,6 @@
 """The state of a run, as a picture for a terminal of 80 columns and more, or as plain text.
 
-Reads nothing but the document of `stats.standing`. Every string in it may come from outside and is
+Its only input is the document of `stats.standing`. Every string in it may come from outside and is
 shown without escapes and without markup.
 """
 
@@ -71,7 +71,7 @@ DOING: Final[Mapping[str, str]] = {
     "perf-chain-stopped": "stopped the chain",
     "perf-stage-finish": "ended",
 }
-"""The newest event of a stage → what is being done; `perf-stage-ready` depends on the stage."""
+"""The newest event of a stage → its activity; that of `perf-stage-ready` depends on the stage."""
 
 
 def _height(value: object) -> str:
@@ -140,17 +140,17 @@ _MOVED: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How many rows of what there is space for."""
+class _Space:
+    """How many rows there is space for."""
 
     blocks: int
     resources: int
 
 
 def picture(standing: Standing, width: int, height: int | None = None) -> list[Text]:
-    """The lines of everything but the last one, for `width` columns; the columns fit from 80 on.
+    """All lines but the last one, for `width` columns; the tables fit from 80 columns on.
 
-    With `height`, lists are as long as so many lines have space for; what is left over is cut.
+    With `height`, there are at most so many lines: lists are shortened, and what remains is cut.
     """
     head = [*_head(standing), *_notes(standing), Text()]
     wide = width >= WIDE
@@ -158,12 +158,12 @@ def picture(standing: Standing, width: int, height: int | None = None) -> list[T
     tasks, stage = standing.get("cycles"), part(standing, "stage")
     count = len(part(tasks, "tasks")) + 1
     rest = None if height is None else height - len(head)
-    room = _room(standing, width, rest, count)
-    blocks = _blocks(standing.get("blocks"), room.blocks, blocks_width)
+    space = _space(standing, width, rest, count)
+    blocks = _blocks(standing.get("blocks"), space.blocks, blocks_width)
     left_width = max(line.cell_len for line in blocks)
     right_width = width - left_width - GAP if wide else width
     cycles = _cycles(tasks, stage, right_width)
-    resources = _resources(standing, room.resources, right_width)
+    resources = _resources(standing, space.resources, right_width)
     below = [*cycles, Text(), *resources]
     if wide:
         lines = [*head, *beside(blocks, below, left_width)]
@@ -173,7 +173,7 @@ def picture(standing: Standing, width: int, height: int | None = None) -> list[T
 
 
 def foot(standing: Standing, keys: str = "") -> Text:
-    """The last line: how long ago the last block was, and what a person can press."""
+    """The last line: the time since the last block, and the keys that a person can press."""
     blocks = standing.get("blocks")
     phrases, style = ["no block yet"], "dim"
     if blocks:
@@ -196,7 +196,7 @@ def foot(standing: Standing, keys: str = "") -> Text:
 
 
 def _head(standing: Standing) -> list[Text]:
-    """What runs, on what, its state and what it does."""
+    """The run, its SDK, its state and its current activity."""
     run, stage = part(standing, "run"), part(standing, "stage")
     first = _line(clean(run.get("folder")), "bold")
     first.append(": ", "not bold").append_text(outcome_text(run.get("outcome") or "not begun"))
@@ -210,9 +210,7 @@ def _head(standing: Standing) -> list[Text]:
     lines = [first, second, _line(_doing(run, stage))]
     if run.get("outcome") == "running":
         if run.get("owner_alive") is None:
-            unknown = (
-                "seems to be a run of another machine: whether it still runs is not known here"
-            )
+            unknown = "seems to be a run of another machine; its state is not known on this one"
             lines.append(_line(unknown, "yellow"))
         return lines
     why = ": ".join(clean(run[name], 200) for name in ("role", "reason") if run.get(name))
@@ -263,7 +261,7 @@ def _last_block(blocks: Standing, *, running: bool) -> str:
 
 
 def _notes(standing: Standing) -> list[Text]:
-    """Why values are missing, and what could not be read."""
+    """Why values are missing, and which records could not be read."""
     words = [
         f"{clean(what)}: {clean(row['reason'])}"
         for row in (*parts(standing, "processes"), *parts(standing, "containers"))
@@ -278,18 +276,18 @@ def _notes(standing: Standing) -> list[Text]:
     return [_line(text, "yellow") for text in words[:_NOTES]]
 
 
-def _room(standing: Standing, width: int, height: int | None, cycle_lines: int) -> Room:
-    """Share the lines that are left between blocks and resources."""
+def _space(standing: Standing, width: int, height: int | None, cycle_lines: int) -> _Space:
+    """Divide the lines that are left between blocks and resources."""
     wanted = max(len(parts(standing, "processes")), len(parts(standing, "containers")), 1)
     if height is None:
-        return Room(PLAIN_ROWS, min(wanted, PLAIN_ROWS))
+        return _Space(PLAIN_ROWS, min(wanted, PLAIN_ROWS))
     # A line of heads above each, and the blocks' averages.
     if width >= WIDE:
-        return Room(max(1, height - 2), max(_RESOURCES_LEAST, height - cycle_lines - 2))
+        return _Space(max(1, height - 2), max(_RESOURCES_LEAST, height - cycle_lines - 2))
     left = height - 2 - 1 - cycle_lines - 1 - 1
     blocks = max(1, len(parts(part(standing, "blocks"), "last")))
     resources = min(wanted, max(_RESOURCES_LEAST, (left + 1) // 2, left - blocks))
-    return Room(max(1, left - resources), resources)
+    return _Space(max(1, left - resources), resources)
 
 
 def _blocks(blocks: Standing | None, count: int, width: int) -> list[Text]:

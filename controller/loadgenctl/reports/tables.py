@@ -25,7 +25,7 @@ from loadgenctl.formatting import MISSING, number
 Cell = str | Text
 """A `Text` has one style, its own."""
 Row = Mapping[str, Any]
-Kind = Literal["number", "name", "whole"]
+Kind = Literal["number", "name", "words"]
 Form = Literal["report", "list", "dense"]
 
 WIDTH: Final = 80
@@ -43,12 +43,12 @@ class Column:
     head: str
     """Broken between its words only. It includes the unit, unless the table's title does."""
     key: str = ""
-    """Where the value is in a row: `lag`, or `durations.loaded_s`; empty: the whole row."""
+    """Where the value is in a row: `lag`, or `durations.loaded_s`; empty: the row itself."""
     show: Callable[[Any], Cell] = number
     """The value as text; it gets None where the row has no value."""
     kind: Kind = "number"
     """`number`: right-aligned, never broken. `name`: left-aligned, shortened where there is no
-    space. `whole`: left-aligned and never shortened, for our own words and for what a person may
+    space. `words`: left-aligned and never shortened, for our own words and for what a person may
     copy. Markdown shows names as code: text that comes from outside must be a name."""
     rank: int = 0
     """Above 0: left out where there is no space; the highest goes first."""
@@ -268,10 +268,10 @@ class _Arranging:
     def _fitting(self, places: Sequence[int]) -> _Layout | None:
         """Some of the columns, arranged so that they fit; None if they cannot."""
         columns = [self.table.columns[place] for place in places]
-        whole, tight = self._widths(places), self._widths(places, broken=True)
-        ways = [(2, whole, False), (2, tight, False)]
+        single, tight = self._widths(places), self._widths(places, broken=True)
+        ways = [(2, single, False), (2, tight, False)]
         if self.table.form == "dense":
-            ways = [(1, whole, False), (1, whole, True)]
+            ways = [(1, single, False), (1, single, True)]
         elif not any(column.rank >= EXTRA for column in columns):
             ways += [(1, tight, False), (2, tight, True), (1, tight, True)]
         for gap, widths, shorten in ways:
@@ -354,7 +354,7 @@ def _head_and_value(
 
 
 def _broken(head: str, width: int) -> list[str]:
-    """A head on lines of at most `width` columns, as few as possible; words stay whole."""
+    """A head on lines of at most `width` columns, as few as possible; no word is broken."""
     lines = head.split()[:1] or [""]
     for word in head.split()[1:]:
         longer = f"{lines[-1]} {word}"

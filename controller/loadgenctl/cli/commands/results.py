@@ -1,4 +1,4 @@
-"""`loadgenctl stats`, `top` and `slog`: what is there already, without an engine."""
+"""`loadgenctl list`, `stats`, `top` and `slog`: commands that need no engine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ slog_app = typer.Typer(
 )
 
 Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE", help="Slogs; of stages, in their order.")
+    list[Path],
+    typer.Argument(metavar="FILE", help="Slogs; those of stages in the order of stages."),
 ]
 Perf = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="The run's perf.jsonl: tells when the chain was ready and shut down."
+        metavar="FILE",
+        help="The run's perf.jsonl, from which the times of chain ready and shutdown are read.",
     ),
 ]
 Stage = Annotated[
@@ -44,7 +46,7 @@ Parquet = Annotated[
 def list_command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="DIR", help="Folders that hold runs; results/ if not given."),
+        typer.Argument(metavar="DIR", help="Folders that contain runs; results/ if not given."),
     ] = None,
     json_output: Json = False,
     csv_output: Csv = False,
@@ -68,7 +70,7 @@ def stats_command(
 ) -> None:
     """Show what runs measured, recomputed from their records.
 
-    Folders of the original load generator are read too. Of several paths, those that hold no
+    Folders of the original load generator are read, too. Of several paths, those without a
     readable run are left out with a warning; the exit code is 2 only if no run is left.
     """
     from functools import cache
@@ -119,24 +121,22 @@ def top_command(
         str,
         typer.Argument(
             metavar="RUN|live",
-            help="Results folder, name below results/ or id; `live`: the running one.",
+            help="Results folder, name below results/ or id; `live`: the run in progress.",
         ),
     ] = "live",
     results: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", show_default="results", help="Where `live` looks for folders of runs."
-        ),
+        typer.Option(metavar="DIR", show_default="results", help="Where `live` searches for runs."),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print one picture and exit.")] = False,
     json_output: Annotated[
-        bool, typer.Option("--json", help="Print the same as a JSON document and end.")
+        bool, typer.Option("--json", help="Print the same as a JSON document and exit.")
     ] = False,
 ) -> None:
     """Watch a run: blocks, cycles, vats, containers, storage. Only its folder is read.
 
-    On a terminal the picture is drawn every second until the run ends, or q or Ctrl-C is pressed;
-    elsewhere, and of a run that has ended, one picture is printed.
+    On a terminal the picture is drawn every second until the run ends, or q or Ctrl-C is pressed.
+    Elsewhere, and for a run that has ended, one picture is printed.
     """
     from loadgenctl.cli.runs import find_run
     from loadgenctl.cli.top import LIVE, show_top
@@ -155,7 +155,7 @@ def slog_blocks_command(
 ) -> None:
     """Show the numbers of every block.
 
-    Without --perf the time when the chain was ready is not known: every block counts as catch-up
+    Without --perf, the time when the chain was ready is not known: every block counts as catch-up
     (liveMode false) and as before the shutdown, as in the original tool's replay of a slog.
     """
     from loadgenctl.cli.slog import show_blocks
@@ -188,7 +188,7 @@ def slog_tail_command(
         typer.Argument(metavar="FILE|RUN", help="A slog that grows, or a run as for `stats`."),
     ],
     blocks: Annotated[
-        int | None, typer.Option("--for", min=1, metavar="N", help="End after N blocks.")
+        int | None, typer.Option("--for", min=1, metavar="N", help="Exit after N blocks.")
     ] = None,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print a JSON object per block.")
@@ -203,6 +203,6 @@ def slog_tail_command(
     from loadgenctl.cli.tail import show_tail
     from loadgenctl.slog.reader import STANDARD_INPUT
 
-    # `-` is no path, so that no run can be found by it.
+    # `-` means standard input, even if there is a run of that name.
     found = file if str(file) in STANDARD_INPUT else find_run(file)
     show_tail(found, blocks=blocks, as_json=json_output)
