@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"docker", "requests", "jinja2", "zstandard", "isal", "ahocorasick_rs", "orjson"}
-HEAVY |= {"psutil", "tenacity", "pydantic"}
+HEAVY |= {"psutil", "tenacity", "pydantic", "msgspec"}
 LOADED = """
 import sys
 from loadgenctl.cli.app import main

@@ -67,5 +67,5 @@ def test_nothing_installed(machine: Machine) -> None:
 
 def test_programs_without_a_tree(machine: Machine) -> None:
     machine.program(machine.bin / "agoric", "#!/bin/sh\nexec /usr/bin/true\n")
-    with pytest.raises(UsageError, match="bin/agoric belongs to no checkout"):
+    with pytest.raises(UsageError, match="bin/agoric does not belong to a checkout"):
         machine.find()
