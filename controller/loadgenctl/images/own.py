@@ -60,7 +60,7 @@ def load_toolchain(path: Path) -> Toolchain:
 
 @dataclass(frozen=True, slots=True)
 class OwnImage:
-    """The image around this process; see `ImageMaker`."""
+    """The image around this process, in place of those of an `ImageStore`."""
 
     toolchain: Toolchain
     builds: bool

@@ -52,23 +52,5 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
+class Silent(Progress):
     """Reports nothing."""
-
-    def keep_in(self, log: Callable[[str], None]) -> None:
-        """See `Progress.keep_in`."""
-
-    def step(self, text: str) -> None:
-        """See `Progress.step`."""
-
-    def note(self, text: str) -> None:
-        """See `Progress.note`."""
-
-    def warn(self, text: str) -> None:
-        """See `Progress.warn`."""
-
-    def output(self, text: str) -> None:
-        """See `Progress.output`."""
-
-    def live(self, live: Live) -> None:
-        """See `Progress.live`."""

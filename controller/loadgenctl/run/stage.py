@@ -173,8 +173,8 @@ class Stage:
         self._sampler.watch(self.load.loadgen.name, self.load.loadgen.handle)
 
     def _prepare_load(self, tasks: Sequence[str]) -> None:
-        """Start client and load once, and stop them: their first start takes long and costs the
-        chain work. Done here, it does not distinguish one stage with load from the others.
+        """Prepare the load, then stop it and the clients: their first start takes long and costs the
+        chain work. Done once here, it leaves the stages with load alike.
         """
         self.load.prepare(tasks)
         self._unwatch(self._load_roles)
