@@ -18,10 +18,9 @@ from loadgenctl.records.counting import FIRST
 from loadgenctl.records.heard import last_heard
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summary, select, without_bootstrap
-from loadgenctl.stats.cycles import cycle_summaries
+from loadgenctl.stats.cycles import checked, cycle_summaries
 from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
-from loadgenctl.stats.offers import checked
 from loadgenctl.stats.resources import resource_rows
 from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
 

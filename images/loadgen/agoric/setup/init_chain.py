@@ -1,7 +1,7 @@
-"""Create a local chain of one validator: keys, genesis, configuration. Does nothing if it is there.
+"""Create a local chain of one validator: keys, genesis, configuration. Does nothing if it exists.
 
-The chain is built beside its place and moved there when complete, so that a killed set-up is
-simply done again.
+The chain is created beside its final path and moved there when complete, so that a killed set-up
+can be repeated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse() -> argparse.Namespace:
 
 
 def fit_genesis(file: Path, args: argparse.Namespace, accounts: wallets.Accounts) -> None:
-    """What was asked for beyond the usual genesis."""
+    """Apply the options that the tool's genesis does not have."""
     changed = json.loads(file.read_text(encoding="utf-8"))
     if args.compute_limit is not None:
         changed = genesis.with_compute_limit(changed, args.compute_limit)
@@ -89,7 +89,7 @@ def create(args: argparse.Namespace) -> None:
         f"--keyring-dir={keys.home}",
         "--keyring-backend=test",
         f"--chain-id={CHAIN_ID}",
-        # Without an address of its own the tool looks for one, and the pod has only loopback.
+        # Without this the tool searches for an address, and the pod has only loopback.
         "--ip=127.0.0.1",
     )
     node.genesis("collect-gentxs")

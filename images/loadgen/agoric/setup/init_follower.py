@@ -1,7 +1,7 @@
-"""Create a node that follows a network. Does nothing if it is there.
+"""Create a node that follows a network. Does nothing if it exists.
 
-The node is built beside its place and moved there when complete, so that a killed set-up is simply
-done again. What the network's origin says was checked before it comes here.
+The node is created beside its final path and moved there when complete, so that a killed set-up can
+be repeated. The values from the network's origin were checked before.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def parse() -> argparse.Namespace:
 
 
 def quoted(text: str) -> str:
-    """Text as TOML; what would need escapes is no address."""
+    """Text as TOML; text that would need escapes is not an address."""
     if not re.fullmatch(r"[\w.:/@,\[\]-]*", text, re.ASCII):
-        raise SetupError(f"not to be written into a configuration: {text!a}")
+        raise SetupError(f"not a valid value for a configuration: {text!a}")
     return f'"{text}"'
 
 
 def wanted(args: argparse.Namespace) -> Values:
-    """What the node's configuration has to say."""
+    """The values that the node's configuration must have."""
     values = {
         ("p2p", "persistent_peers"): quoted(args.peers),
         ("p2p", "seeds"): quoted(args.seeds),
-        # Networks for tests have addresses that only they know.
+        # Test networks have addresses that are not routable.
         ("p2p", "addr_book_strict"): "false",
     }
     if args.trust_height:
         servers = [
             server if "://" in server else f"http://{server}" for server in args.rpc.split(",")
         ]
-        # A light client compares two answers, if need be of the same server.
+        # A light client needs two servers to compare; they may be the same.
         servers = servers if len(servers) > 1 else servers * 2
         values[("statesync", "enable")] = "true"
         values[("statesync", "rpc_servers")] = quoted(",".join(servers))

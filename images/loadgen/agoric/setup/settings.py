@@ -17,8 +17,8 @@ LISTENERS: Dict[str, Values] = {
     "app.toml": {("rosetta", "enable"): "false", ("grpc-web", "enable"): "false"},
     "config.toml": {("rpc", "pprof_laddr"): '""'},
 }
-"""What listens beside the node's RPC, its port for other nodes and gRPC, as far as it can be
-switched off: Rosetta at 8080, gRPC-web at 9091, Go's profiler at 6060."""
+"""Listeners that can be switched off (the node's RPC, its port for other nodes and gRPC cannot):
+Rosetta at 8080, gRPC-web at 9091, Go's profiler at 6060."""
 
 
 def pairs(text: str) -> Iterator[Tuple[str, Optional[Key]]]:
@@ -33,7 +33,7 @@ def pairs(text: str) -> Iterator[Tuple[str, Optional[Key]]]:
 
 
 def patched(text: str, values: Values) -> str:
-    """A configuration with other values. Raises SetupError for a key that it does not have."""
+    """A configuration with changed values. Raises SetupError for a key that it does not have."""
     left, lines = dict(values), []
     for line, key in pairs(text):
         value = left.pop(key, None) if key else None
@@ -45,7 +45,7 @@ def patched(text: str, values: Values) -> str:
 
 
 def switch_listeners_off(config: Path) -> None:
-    """Switch off what `LISTENERS` names, as far as this SDK has it. `config`: the folder."""
+    """Switch off the `LISTENERS` that this SDK has. `config`: the folder."""
     for name, wanted in LISTENERS.items():
         file = config / name
         text = file.read_text(encoding="utf-8")
