@@ -65,16 +65,11 @@ def summarize_data(data: source.RunData) -> RunSummary:
     return summary
 
 
-def _run(data: source.RunData) -> dict[str, Any]:
-    run, status = data.run, data.folder.status
+def sdk_row(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run.json says of the SDK; None for what it does not."""
     sdk = run.get("sdk")
     sdk = sdk if isinstance(sdk, Mapping) else {}
-    started = run.get("started_at") or data.perf.started_at
-    row: dict[str, Any] = {
-        "folder": data.folder.path.name,
-        "run_id": run.get("run_id"),
-        "original": data.folder.original,
-        "loadgenctl": run.get("loadgenctl"),
+    return {
         "sdk": sdk.get("family"),
         "simulated": sdk.get("simulated"),
         "revision": sdk.get("requested"),
@@ -82,6 +77,18 @@ def _run(data: source.RunData) -> dict[str, Any]:
         "commit_time": sdk.get("commit_time"),
         "dirty": sdk.get("dirty"),
         "deviations": sdk.get("deviations") or None,
+    }
+
+
+def _run(data: source.RunData) -> dict[str, Any]:
+    run, status = data.run, data.folder.status
+    started = run.get("started_at") or data.perf.started_at
+    row: dict[str, Any] = {
+        "folder": data.folder.path.name,
+        "run_id": run.get("run_id"),
+        "original": data.folder.original,
+        "loadgenctl": run.get("loadgenctl"),
+        **sdk_row(run),
         "test_data": run.get("test_data"),
         "outcome": data.folder.outcome,
         "started_at": started,

@@ -19,7 +19,7 @@ from loadgenctl.records.reader import RowFollower, RunFolder
 from loadgenctl.records.status import Status
 from loadgenctl.stats.newest import Blocks, Cycles, Marks, Readings, number
 from loadgenctl.stats.numbers import rounded
-from loadgenctl.stats.run import CHAIN_ONLY, LOAD
+from loadgenctl.stats.run import CHAIN_ONLY, LOAD, sdk_row
 from loadgenctl.stats.source import planned_stages
 
 Row = dict[str, Any]
@@ -144,21 +144,13 @@ class LiveRun:
         return max((at for at in heard if at is not None), default=None)
 
     def _run_row(self, status: Status | None, as_of: float) -> Row:
-        sdk = self._run.get("sdk")
-        sdk = sdk if isinstance(sdk, Mapping) else {}
         outcome = None if status is None else status.outcome
         status = status or Status()
         started = number(status.started_at)
         return {
             "folder": self.path.absolute().name,
             "run_id": self._run.get("run_id"),
-            "sdk": sdk.get("family"),
-            "simulated": sdk.get("simulated"),
-            "revision": sdk.get("requested"),
-            "commit": sdk.get("commit"),
-            "commit_time": sdk.get("commit_time"),
-            "dirty": sdk.get("dirty"),
-            "deviations": sdk.get("deviations") or None,
+            **sdk_row(self._run),
             "outcome": outcome,
             "attempt": status.attempt,
             "owner_alive": None if status.owner is None else status.owner.alive(),

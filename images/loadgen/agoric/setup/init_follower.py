@@ -12,8 +12,8 @@ import shutil
 import time
 from pathlib import Path
 
-from cosmos import SetupError, attempt, main, run, say
-from settings import Values, patched, switch_listeners_off
+from cosmos import SetupError, main, run, say
+from settings import Values, begin, finish, identity_of, patched, switch_listeners_off
 
 
 def parse() -> argparse.Namespace:
@@ -61,19 +61,13 @@ def wanted(args: argparse.Namespace) -> Values:
 
 def create(args: argparse.Namespace) -> None:
     chain = args.project / "chain"
-    identity_file = Path("config", "genesis.json.sha256")
-    if (chain / identity_file).exists():
-        known = (chain / identity_file).read_text(encoding="ascii").strip()
+    known = identity_of(chain)
+    if known is not None:
         if known != args.identity:
             raise SetupError(f"{chain} is a node of chain {known}; reset the state folder")
         say(f"{chain} is there already")
         return
-    if chain.exists():
-        raise SetupError(f"{chain} exists but was not made by this set-up; reset the state folder")
-    args.project.mkdir(parents=True, exist_ok=True)
-    Path.home().mkdir(parents=True, exist_ok=True)
-    part = args.project / "chain.part"
-    shutil.rmtree(part, ignore_errors=True)
+    part = begin(chain)
     moniker = f"loadgenctl-{int(time.time())}"
     run([args.daemon, "init", moniker, f"--chain-id={args.chain_id}", f"--home={part}"])
     config = part / "config"
@@ -81,10 +75,7 @@ def create(args: argparse.Namespace) -> None:
     file = config / "config.toml"
     file.write_text(patched(file.read_text(encoding="utf-8"), wanted(args)), encoding="utf-8")
     switch_listeners_off(config)
-    (part / identity_file).write_text(args.identity, encoding="ascii")
-    # Bring it to the disk before it counts as done.
-    attempt(["sync", "-f", str(part)])
-    part.rename(chain)
+    finish(part, chain, args.identity)
     say(f"created a node of chain {args.chain_id}, whose identity is {args.identity}")
 
 

@@ -1,12 +1,16 @@
-"""A node's configuration files: values changed in place, listeners that a run does not use."""
+"""A node's folder: created completely or not at all, and its configuration files changed."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Tuple
 
-from cosmos import SetupError
+from cosmos import SetupError, attempt
+
+IDENTITY = Path("config", "genesis.json.sha256")
+"""In a node's folder: the hash of the genesis, by which clients know the chain. Written last."""
 
 Key = Tuple[str, str]
 """(table, key)."""
@@ -19,6 +23,35 @@ LISTENERS: Dict[str, Values] = {
 }
 """Listeners that can be switched off (the node's RPC, its port for other nodes and gRPC cannot):
 Rosetta at 8080, gRPC-web at 9091, Go's profiler at 6060."""
+
+
+def identity_of(node: Path) -> Optional[str]:
+    """The identity of a node's chain; None if there is no node.
+
+    Raises SetupError for a folder that is not such a node.
+    """
+    if (node / IDENTITY).exists():
+        return (node / IDENTITY).read_text(encoding="ascii").strip()
+    if node.exists():
+        raise SetupError(f"{node} exists but was not made by this set-up; reset the state folder")
+    return None
+
+
+def begin(node: Path) -> Path:
+    """The folder in which to create a node, beside its final path; does not exist yet."""
+    node.parent.mkdir(parents=True, exist_ok=True)
+    Path.home().mkdir(parents=True, exist_ok=True)
+    part = node.with_name(node.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    return part
+
+
+def finish(part: Path, node: Path, identity: str) -> None:
+    """Move a complete node to its final path."""
+    (part / IDENTITY).write_text(identity, encoding="ascii")
+    # Bring it to the disk before it counts as done.
+    attempt(["sync", "-f", str(part)])
+    part.rename(node)
 
 
 def pairs(text: str) -> Iterator[Tuple[str, Optional[Key]]]:

@@ -94,7 +94,7 @@ def check_config(
                 "offered are " + (", ".join(tasks) or "none"),
             )
         if name not in tasks:
-            raise ConfigError("the load has no task " + _quoted(name), _nearest(name, tasks))
+            raise ConfigError("there is no task " + _quoted(name), _nearest(name, tasks))
     return {name: _check_task(name, value[name]) for name in tasks if value.get(name) is not None}
 
 
