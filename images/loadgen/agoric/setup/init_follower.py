@@ -24,7 +24,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--chain-id", required=True)
     parser.add_argument("--identity", required=True, help="what clients know the chain by")
     parser.add_argument("--peers", default="", help="ID@HOST:PORT, with commas")
-    parser.add_argument("--seeds", default="", help="likewise")
+    parser.add_argument("--seeds", default="", help="ID@HOST:PORT, with commas")
     parser.add_argument("--trust-height", help="of the block that state-sync trusts")
     parser.add_argument("--trust-hash", help="its hash")
     parser.add_argument("--rpc", default="", help="RPC servers for state-sync, with commas")

@@ -68,8 +68,8 @@ class Driver:
                 stdout=sys.stderr,
                 stderr=sys.stderr,
                 env={**os.environ, SOCKET_VARIABLE: path},
-                # Its own group: a Ctrl-C for the service must not kill it before it is asked to
-                # stop, and the processes that it leaves can be killed.
+                # Its own group: a Ctrl-C for the service must not kill it before it gets the
+                # message `stop`, and the processes that it leaves can be killed.
                 start_new_session=True,
             )
         except OSError as error:
