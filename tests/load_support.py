@@ -23,8 +23,9 @@ from typing import Any, Self
 
 from tests.waiting import eventually
 
+from loadgenctl.records.load_cycles import Event
 from loadgenctl.resources import images
-from loadgenctl.roles.loadclient import Event, LoadEvents
+from loadgenctl.roles.loadclient import LoadEvents
 
 DEADLINE = 20.0
 """Seconds after which a test gives up."""

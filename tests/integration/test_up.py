@@ -182,7 +182,7 @@ def test_ports_that_are_taken_are_told(desk: Desk, up: Up) -> None:
     second, records = desk.do("up", "--sdk", "sim", *desk.settings())
     assert second.exit_code == 2
     assert "of 127.0.0.1 is in use" in second.stderr
-    assert "hint: end what listens there" in second.stderr
+    assert "hint: stop the program that listens there" in second.stderr
     assert records.status["outcome"] == "failed"
     command.ctrl_c()
     assert command.end().exit_code == 0

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.loadgenctl_process import CHAIN_STOPPED, ROLES, SIM, Desk, Ended, Records
 from tests.integration.sim_repository import sim_repository
 
-from loadgenctl.stats.offers import checked
+from loadgenctl.stats.cycles import checked
 
 pytestmark = pytest.mark.docker
 

@@ -119,7 +119,7 @@ def test_options_come_from_the_file_beside_and_flags_win(shell: Shell) -> None:
         ("--stages 1 --stage.duration=-3", "--stage.duration cannot be negative", "--stage.N"),
         ("--stage.loadgen.faucett.interval 3", "no task 'faucett'", "did you mean 'faucet'?"),
         ("--stages 1 --stage.loadgen.amm.intervall 3", "no setting 'intervall'", "'interval'"),
-        ("--stage.1.loadgen.amm.interval 0", "amm.interval must be from 1", ""),
+        ("--stage.1.loadgen.amm.interval 0", "amm.interval must be at least 1", ""),
         ("--stage.9.duration 3", "names stage 9, but the run has 6 stages", ""),
         ("--stage.1.chain-only --stage.1.loadgen.amm.interval 3", "stage 1 is chain-only", "drop"),
         ("--sim-config nowhere.toml", "cannot read", "--sim-config names a TOML file"),

@@ -11,8 +11,8 @@ import pytest
 
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
-from loadgenctl.roles import loadclient
-from loadgenctl.roles.loadclient import LoadClient, LoadEvents
+from loadgenctl.records.reader import MAX_ROW
+from loadgenctl.roles.loadclient import Failures, LoadClient, LoadEvents
 
 
 @pytest.fixture
@@ -91,7 +91,8 @@ def test_counters_per_task(file: Path) -> None:
     )
     assert len(events.poll()) == 10
     assert events.counts() == {"faucet": (1, 1, 1), "amm": (0, 0, 1), "vault": (0, 1, 0)}
-    assert (events.active, events.finished, events.failed, events.missed) == (2, 2, 2, 3)
+    assert (events.active, events.finished, events.tasks["faucet"].missed) == (2, 2, 3)
+    assert events.failures == Failures(cycles=1, preparations=1)
     assert events.last_error == "preparing vault: no vault"
     assert [(row["task"], row["seq"]) for row in events.unfinished()] == [("faucet", 2), ("amm", 0)]
     failed = events.take_cycles()[1]
@@ -151,7 +152,7 @@ def test_events_that_say_nothing_make_no_row(file: Path, event: dict[str, Any]) 
 def test_an_endless_line_is_not_kept(file: Path) -> None:
     events = LoadEvents(file, 0)
     for _ in range(3):
-        append(file, "x" * loadclient.MAX_LINE)
+        append(file, "x" * MAX_ROW)
         events.poll()
     append(file, "x\n", start("faucet", 0, 100, 100))
     assert len(events.poll()) == 1
@@ -167,7 +168,15 @@ def test_a_finish_whose_start_is_lost_is_still_a_row(file: Path) -> None:
     assert events.counts() == {"faucet": (1, 0, 0)}
 
 
-def test_a_service_started_anew_has_nothing_in_flight(file: Path) -> None:
+def test_more_events_than_a_poll_reads_at_once_are_all_taken(file: Path) -> None:
+    events = LoadEvents(file, 0)
+    long = {"time": 1, "type": "finish", "task": "amm", "success": True, "detail": {"x": "y" * 900}}
+    append(file, *({**long, "seq": seq} for seq in range(10_000)))
+    assert len(events.poll()) == 10_000
+    assert events.finished == 10_000
+
+
+def test_a_service_that_starts_again_has_nothing_in_flight(file: Path) -> None:
     events = LoadEvents(file, 0)
     append(
         file,
@@ -191,23 +200,11 @@ def test_a_file_that_was_begun_anew_is_read_from_its_start(file: Path) -> None:
 
 def test_a_file_that_is_begun_again_amid_a_line_too_long_loses_no_event(file: Path) -> None:
     events = LoadEvents(file, 0)
-    append(file, "x" * (loadclient.MAX_LINE + 1))
+    append(file, "x" * (MAX_ROW + 1))
     assert events.poll() == []
     file.write_text("")
     append(file, start("amm", 0, 100, 100), start("amm", 1, 101, 101))
     assert [event["seq"] for event in events.poll()] == [0, 1]
-
-
-def test_only_a_driver_s_unasked_end_is_an_alarm(file: Path) -> None:
-    events = LoadEvents(file, 0)
-    append(file, {"time": 1, "type": "driver", "state": "exit", "expected": True, "code": 0})
-    events.poll()
-    assert events.driver_exit is None
-    append(
-        file, {"time": 2, "type": "driver", "state": "exit", "expected": False, "reason": "code 1"}
-    )
-    events.poll()
-    assert events.driver_exit == "code 1"
 
 
 class Container:

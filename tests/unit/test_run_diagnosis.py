@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loadgenctl.errors import EngineError
-from loadgenctl.roles.loadclient import CycleRow
+from loadgenctl.records.load_cycles import CycleRow
 from loadgenctl.run import diagnosis
 from loadgenctl.slog.scan import SlogScanner
 

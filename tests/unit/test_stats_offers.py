@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgenctl.records.offers import MOST, offers_of
-from loadgenctl.stats.cycles import cycle_summaries, cycles_of_events
-from loadgenctl.stats.offers import checked, fits, moments, offer_summary
+from loadgenctl.stats.cycles import (
+    checked,
+    cycle_summaries,
+    cycles_of_events,
+    fits,
+    moments,
+    offer_summary,
+)
 
 BLOCK_TIME = 5.0
 BLOCKS = [
@@ -167,5 +173,5 @@ def test_rows_made_of_events_have_the_offers() -> None:
             "detail": {"inclusionSeconds": [1.0], "includedHeight": [4]},
         },
     ]
-    (row,), _ = cycles_of_events(events)
+    (row,), _ = cycles_of_events(events, 0)
     assert (row["inclusion_s"], row["included_height"]) == ([1.0], [4])

@@ -251,6 +251,8 @@ class RowFollower:
         self._counting = counting
         self.unreadable = 0
         """Whole lines so far that were no JSON object, or one with a field of a wrong kind."""
+        self.behind = False
+        """True if the last poll left something to read."""
         self._shape = shape_of(path.name)
         self._most = most
         self._offset = 0
@@ -266,20 +268,30 @@ class RowFollower:
         return bool(self._rest)
 
     def poll(self) -> list[Row]:
-        """The rows completed since the last call. A file that shrank is read from its start."""
+        """The rows completed since the last call. A file that shrank is read from its start.
+
+        Raises `OutputFolderError`.
+        """
+        try:
+            return self.read()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
+    def read(self) -> list[Row]:
+        """As `poll`, for a file whose damage is not the results folder's. Raises `OSError`."""
         try:
             with open_plain(self.path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size < self._offset:
                     self._offset, self._rest, self._amid = 0, b"", False
+                self.behind = size > self._offset + self._most
                 if size == self._offset:
                     return []
                 stream.seek(self._offset)
                 piece = stream.read(self._most)
         except FileNotFoundError:
+            self.behind = False
             return []
-        except OSError as error:
-            raise _unreadable(self.path, error) from error
         self._offset += len(piece)
         if self._amid:
             _, end, piece = piece.partition(b"\n")

@@ -1,7 +1,7 @@
-"""The pod of one run: its roles' containers, and a tiny holder whose network they join.
+"""The pod of a run: the containers of its roles, and a small holder whose network they join.
 
-A container is made under a label that names the run, so that `close` finds all of them again, also
-one whose making was cut short.
+Each container has a label that names the run, so that `close` finds all of them, including one
+whose creation was interrupted.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from loadgenctl.sdks.base import (
 HOLDER = "holder"
 RELAY = "relay"
 SETUP = "setup"
-"""The role of a one-shot."""
-_LOOK = 1.0
-"""Seconds between looks at what else goes on while a one-shot runs."""
+"""The role of a container that runs one command."""
+_POLL_S = 1.0
+"""Interval, in seconds, at which `meanwhile` is called while a command runs."""
 _TAKEN = re.compile(r":(\d+)(?: failed)?: .*(?:already allocated|already in use)")
 HOLDER_LIMITS = Limits(memory_bytes=64 * 1024 * 1024, pids=16)
 
@@ -65,18 +65,18 @@ class PodOptions:
     image: str
     user: str
     owner: Owner | None
-    """None for containers that no process owns: a person keeps them, and no sweep may."""
+    """None for containers that no process owns: a person removes them, and no sweep does."""
     results: Path | None = None
-    """The results folder, for whoever sweeps up after a dead run."""
+    """The results folder, which the sweep after a dead run reads from a label."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     publish: bool = False
     with_client: bool = True
-    """A client listens at its port."""
+    """Whether a client listens at its port."""
     ports: Ports = field(default_factory=Ports)
     network: str | None = None
-    """The engine's network that the pod joins: its other containers reach the chain."""
+    """The engine's network that the pod joins; other containers in it reach the chain."""
     uplink: bool = False
-    """Roles reach what is outside, as nodes and clients of a network must."""
+    """Whether roles can connect to the outside, as nodes and clients of a network must."""
 
     @property
     def relayed(self) -> dict[int, int]:
@@ -85,7 +85,7 @@ class PodOptions:
         if self.publish:
             client = (ports.solo,) if self.with_client else ()
             return _relayed((ports.chain, *client, ports.loadgen))
-        # Who is on the same network may ask the chain, and steer neither client nor load.
+        # Others in the same network may query the chain, but not control client or load.
         return _relayed((ports.chain,)) if self.network else {}
 
 
@@ -106,9 +106,9 @@ def holder_spec(options: PodOptions, name: str) -> RoleSpec:
 
 
 def relay_spec(options: PodOptions, folders: PodFolders, name: str, holder: str) -> RoleSpec:
-    """What carries published ports on: the roles listen on loopback, where those do not reach.
+    """The relay from published ports to the roles, which listen on loopback only.
 
-    Containers of a network that was named may ask the chain; all else comes by published ports.
+    Containers in a named network reach the chain alone; the other ports are reached as published.
     """
     opened = {options.ports.chain} if options.network else set()
     pairs = (
@@ -132,7 +132,7 @@ def role_spec(
 ) -> RoleSpec:
     """The container of a role: non-root, without capabilities, its root filesystem read-only.
 
-    What it may write is its state, HOME below that, /out, and a /tmp in memory. `network` as in
+    It can write to its state, HOME below that, /out, and a /tmp in memory. `network` as in
     `RoleSpec`.
     """
     return RoleSpec(
@@ -191,10 +191,10 @@ class Pod:
         self._serial = itertools.count()
 
     def open(self, listening: Mapping[int, str]) -> None:
-        """Start the holder, and the relay to the roles' ports where they are published.
+        """Start the holder, and the relay if ports of the roles are published.
 
-        On an engine whose roles share the machine's network there is neither: the ports that will
-        be listened at (port → role) have to be free. Raises `UsageError` for one that is taken.
+        On an engine whose roles share the machine's network there is neither; instead all ports in
+        `listening` (port → role) must be free. Raises `UsageError` for one that is in use.
         """
         if not self.engine.own_network:
             require_free(listening)
@@ -207,7 +207,7 @@ class Pod:
             if name and f"network {name} not found" in error.message:
                 raise UsageError(
                     f"there is no Docker network {name}",
-                    hint=f"make it: docker network create {name}",
+                    hint=f"create it: docker network create {name}",
                 ) from error
             taken = _taken_port(error)
             if taken is None:
@@ -226,20 +226,22 @@ class Pod:
         return self._holder
 
     def require_whole(self, what: str) -> None:
-        """Raise `EngineError` if the holder has ended, too: nothing in it ends by itself, so that a
-        role's end (`what`, in words) tells nothing of the role.
+        """Raise `EngineError` if the holder has ended, too.
+
+        The holder never ends by itself, so the engine ended all containers, and the end of a role
+        (`what`, for the message) is not the role's own.
         """
         holder = self._holder
         if holder is None or self.engine.state(holder).running:
             return
         raise EngineError(
             f"the engine has ended all containers of the run ({what})",
-            hint="was it restarted, or were they stopped by hand? Its own log tells, e.g."
-            " journalctl -u docker",
+            hint="check the engine's log, e.g. journalctl -u docker, for a restart or a stop of"
+            " these containers",
         )
 
     def spec(self, role: str, command: Command, *, stop_signal: str = "SIGTERM") -> RoleSpec:
-        """The container of a role, not made yet. Raises `RunError` before `open`."""
+        """The container of a role, not created yet. Raises `RunError` before `open`."""
         name = self._name(role)
         network = self.holder.name if self.engine.own_network else "host"
         return role_spec(
@@ -255,9 +257,9 @@ class Pod:
         tail: int = 20,
         meanwhile: Callable[[], None] | None = None,
     ) -> None:
-        """Run one command to its end in a container of its own.
+        """Run one command to its end in a separate container.
 
-        `meanwhile` is called about once a second and may raise what makes waiting useless. Raises
+        `meanwhile` is called about once a second; an error that it raises ends the command. Raises
         `RunError` when the command fails, `DeadlineExceeded` when it takes longer than its timeout
         (300 s unless set).
         """
@@ -279,7 +281,7 @@ class Pod:
                     f"{what} did not finish within {timeout:.0f} s",
                     role=role,
                     step=what,
-                    hint="it was still running; its whole log is in logs/",
+                    hint="it was still running; its complete log is in logs/",
                     detail=last,
                 )
             if state.exit_code != 0:
@@ -308,14 +310,14 @@ class Pod:
         deadline = self._clock.monotonic() + timeout
         while True:
             left = deadline - self._clock.monotonic()
-            state = self.engine.wait(handle, max(0.0, min(left, _LOOK)))
-            # Also after the end: what made the command fail is the better reason.
+            state = self.engine.wait(handle, max(0.0, min(left, _POLL_S)))
+            # Also after the end: an error raised here explains a failure of the command.
             meanwhile()
             if not state.running or left <= 0:
                 return state
 
     def close(self) -> None:
-        """Remove every container of this run, roles before the holder; idempotent."""
+        """Remove all containers of this run, roles before the holder; idempotent."""
         ours = [
             item
             for item in self.engine.leftovers()
@@ -331,12 +333,12 @@ class Pod:
 
 
 def _taken_port(error: EngineError) -> UsageError | None:
-    """The engine's failure to publish a port, in words that help; None for another failure."""
+    """The error for a port that the engine could not publish; None for another failure."""
     found = _TAKEN.search(error.message)
     if found is None:
         return None
     return UsageError(
         f"the port {found[1]} of 127.0.0.1 is in use{by(int(found[1]))}",
-        hint="end what listens there, or choose other ports with --port.loadgen and, for --sdk sim,"
-        " --port.chain and --port.solo",
+        hint="stop the program that listens there, or choose other ports with --port.loadgen and,"
+        " for --sdk sim, --port.chain and --port.solo",
     )

@@ -1,4 +1,4 @@
-"""The machine's own ports, where roles listen at them."""
+"""Ports of this machine, for an engine whose roles listen at them directly."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def require_free(listening: Mapping[int, str]) -> None:
-    """See that all of them can be listened at; `listening`: port → who will do that.
+    """Check that all ports in `listening` (port → role) are free.
 
-    Raises `UsageError` naming each that is taken, and by whom as far as the caller may know it.
+    Raises `UsageError` naming each one in use, with the program that uses it if the caller has the
+    permission to see it.
     """
     taken = [port for port in listening if not _free(port)]
     if not taken:
@@ -28,14 +29,14 @@ def require_free(listening: Mapping[int, str]) -> None:
     what = "the port" if len(taken) == 1 else "the ports"
     raise UsageError(
         f"{what} {', '.join(whose)} {'is' if len(taken) == 1 else 'are'} in use",
-        hint="end what listens there, or choose other ports with --port.loadgen and, for --sdk sim,"
-        " --port.chain and --port.solo",
+        hint="stop the program that listens there, or choose other ports with --port.loadgen and,"
+        " for --sdk sim, --port.chain and --port.solo",
     )
 
 
 def _free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: what only lingers after its end does not keep them from listening.
+        # As servers do: a closed connection that lingers does not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -45,13 +46,13 @@ def _free(port: int) -> bool:
 
 
 def by(port: int) -> str:
-    """` by python3, pid 12`: who listens at a port; empty where the caller may not know it."""
+    """` by python3, pid 12`: the program that listens at a port; empty if that cannot be seen."""
     owner = _owners().get(port)
     return f" by {owner}" if owner else ""
 
 
 def _owners() -> dict[int, str]:
-    """Port → program and pid, of those that the caller may know."""
+    """Port → program and pid, for those that the caller has the permission to see."""
     found: dict[int, str] = {}
     for connection in psutil.net_connections("tcp"):
         if connection.status != psutil.CONN_LISTEN or not connection.pid or not connection.laddr:

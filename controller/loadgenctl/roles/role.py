@@ -1,4 +1,4 @@
-"""The life of a role: start, reach its marks, be watched, stop. Whatever the SDK and the engine."""
+"""The life cycle of a role: start, reach its marks, be watched, stop; for every SDK and engine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from loadgenctl.sdks.base import RoleRecipe
 
 MAX_LINE = 256 * 1024
 TAIL_LINES = 20
-PATIENCE_LOOK = 1.0
-"""Seconds between looks at whether somebody has lost patience with a role that is to stop."""
+PATIENCE_POLL_S = 1.0
+"""Interval, in seconds, at which `Patience` is called while a role stops."""
 
 STOP = "stop"
-"""The step of a role that ended otherwise than it should when it was asked to stop."""
+"""The step of the error for a role that did not stop cleanly."""
 
 Patience = Callable[[], float]
-"""Seconds that a role may take to stop, from its signal on."""
+"""Returns the seconds that a role may take to stop, counted from its stop signal."""
 
 
 def _endless() -> float:
@@ -30,7 +30,7 @@ def _endless() -> float:
 
 
 class Role:
-    """One started container of a run and what its log has said so far."""
+    """One container of a run and what its log contained so far."""
 
     def __init__(self, pod: Pod, recipe: RoleRecipe, clock: Clock) -> None:
         """Not started; see `start`."""
@@ -48,13 +48,13 @@ class Role:
         """Mark → monotonic time at which it was seen."""
         self.started_at: float | None = None
         self.heard_at: float | None = None
-        """When its log last had something new, while the log is followed."""
+        """Monotonic time of the newest log output, while the log is followed."""
         self.ended: RoleState | None = None
-        """How the container ended, once that was seen."""
+        """How the container ended, after `stop`."""
         self._signalled = False
-        """True once it was asked to stop while it ran."""
+        """True if the stop signal was sent while it ran."""
         self._killed_after: float | None = None
-        """Seconds from the stop signal to our SIGKILL; None unless one was needed."""
+        """Seconds from the stop signal to SIGKILL; None unless that was needed."""
 
     @property
     def handle(self) -> Handle:
@@ -70,11 +70,11 @@ class Role:
 
     @property
     def ready(self) -> bool:
-        """True once the last mark was seen."""
+        """True after the last mark was seen."""
         return not self._marks or self._marks[-1][0] in self.reached
 
     def start(self) -> None:
-        """Make and start the container and begin to read its log."""
+        """Create and start the container, and begin to read its log."""
         spec = self._pod.spec(self.name, self.recipe.command, stop_signal=self.recipe.stop_signal)
         self._handle = self._engine.create(spec)
         self._engine.start(self._handle)
@@ -82,9 +82,9 @@ class Role:
         self._follower = self._engine.follow(self._handle)
 
     def poll(self) -> None:
-        """Read new log lines, then see that the role lives.
+        """Read new log lines, then check that the role is running.
 
-        Raises `RoleDied`, `RunError`, and `EngineError` where the whole pod has ended.
+        Raises `RoleDied`, `RunError`, and `EngineError` if the complete pod has ended.
         """
         self._read_log()
         state = self._engine.state(self.handle)
@@ -125,7 +125,7 @@ class Role:
         return None
 
     def stop_following(self) -> None:
-        """Leave the log alone; idempotent."""
+        """Stop reading the log; idempotent."""
         if self._follower is not None:
             self._follower.close()
             self._follower = None
@@ -135,7 +135,7 @@ class Role:
         return self._engine.state(self.handle)
 
     def death(self, state: RoleState) -> RoleDied:
-        """The error that tells of an unexpected end."""
+        """The error for an unexpected end."""
         fatal = self.fatal_in_tail()
         return RoleDied(
             f"{self.name} ended unexpectedly: {how_ended(state)}"
@@ -152,18 +152,18 @@ class Role:
         return "\n".join(self._engine.tail(self.handle, TAIL_LINES))
 
     def standing(self) -> str:
-        """The same with how the role is doing, for the error of something that did not come."""
+        """The last lines and the role's state, for the detail of a timeout."""
         state = self._engine.state(self.handle)
         how = "still running" if state.running else how_ended(state)
         reached = ", ".join(self.reached) or "nothing yet"
         return f"{self.last_lines()}\n[{self.name} is {how}; it has reached: {reached}]"
 
     def stop(self, patience: Patience = _endless, *, hurry: bool = False) -> RoleState:
-        """Send the stop signal, wait, kill if need be; the final state.
+        """Send the stop signal, wait, kill if necessary; the final state.
 
-        It has the seconds that its recipe gives, and no more than `patience` says, which is asked
-        all the while. With `hurry` the recipe's second signal is sent too: for what was started and
-        is of no use any more. `require_orderly` says whether it ended as it should.
+        The time limit is that of the recipe or `patience`, whichever is less; `patience` is polled
+        because it can change. With `hurry` the recipe's second signal is sent, too, for a role that
+        has pending work without use. `require_orderly` checks how the role ended.
         """
         self.stop_following()
         self.ended = self._stop(patience, hurry=hurry)
@@ -186,12 +186,12 @@ class Role:
                 self._killed_after = waited
                 self._engine.signal(handle, "SIGKILL")
                 return self._engine.wait(handle, 10.0)
-            state = self._engine.wait(handle, min(grace - waited, PATIENCE_LOOK))
+            state = self._engine.wait(handle, min(grace - waited, PATIENCE_POLL_S))
         return state
 
     @property
     def disorder(self) -> str | None:
-        """How it ended otherwise than it should after the stop signal, in words; else None."""
+        """What went wrong after the stop signal, for a message; None if nothing did."""
         state, recipe = self.ended, self.recipe
         if state is None or not self._signalled:
             return None
@@ -210,8 +210,8 @@ class Role:
     def require_orderly(self) -> None:
         """After `stop`: raise unless it ran until then and ended with one of its stop codes.
 
-        Raises `RoleDied` for a crash or an end by itself, `RunError` where it had to be killed, and
-        `EngineError` where the whole pod has ended.
+        Raises `RoleDied` for a crash or an end by itself, `RunError` if it had to be killed, and
+        `EngineError` if the complete pod has ended.
         """
         state, what = self.ended, self.disorder
         if state is None or (self._signalled and what is None):
@@ -225,7 +225,7 @@ class Role:
         if state.oom_killed:
             hint = self._more_memory()
         elif signal_of(state) == "SIGKILL":
-            hint = "the machine may be out of memory: its kernel's log says (dmesg)"
+            hint = "the machine may be out of memory: check its kernel's log (dmesg)"
         raise RoleDied(
             what,
             role=self.name,
@@ -240,7 +240,7 @@ class Role:
         return f"give it more: --limit.{self.name}.memory"
 
     def save_log(self, keep: Callable[[bytes], None]) -> None:
-        """Hand over the whole log, chunk by chunk."""
+        """Pass the complete log to `keep`, in chunks."""
         for chunk in self._engine.logs(self.handle):
             keep(chunk)
 
@@ -253,7 +253,7 @@ class Role:
     ) -> None:
         """Stop, keep the log, remove; does nothing unless started. See `stop`.
 
-        A log that cannot be kept does not keep the container.
+        The container is removed even if its log cannot be kept.
         """
         if not self.started:
             return
@@ -270,7 +270,7 @@ class Role:
 
 
 def stop_troubles(roles: Iterable[Role]) -> list[LoadgenError]:
-    """What was wrong with how roles that were stopped ended; see `Role.require_orderly`."""
+    """The errors of stopped roles that did not end cleanly; see `Role.require_orderly`."""
     troubles: list[LoadgenError] = []
     for role in roles:
         try:
@@ -281,7 +281,7 @@ def stop_troubles(roles: Iterable[Role]) -> list[LoadgenError]:
 
 
 def signal_of(state: RoleState) -> str | None:
-    """The signal that ended it, e.g. `SIGKILL`; None for an end by itself."""
+    """The signal that ended the container, e.g. `SIGKILL`; None if no signal did."""
     code = state.exit_code
     if code is None or code - 128 not in {number.value for number in signal.Signals}:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadgenctl.errors import EngineError
-from loadgenctl.roles.loadclient import CycleRow
+from loadgenctl.records.load_cycles import CycleRow
 from loadgenctl.slog.scan import SlogScanner, VatRecord
 
 BUSIEST = 3

@@ -15,7 +15,7 @@ from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import STALLED, EngineError, LoadFailed, LoadgenError
 from loadgenctl.records import schema
 from loadgenctl.roles.loadclient import LoadClient, LoadEvents, LoadUnreachable
-from loadgenctl.roles.loadconfig import MAX_SECONDS
+from loadgenctl.roles.loadconfig import rules
 from loadgenctl.roles.role import Role, stop_troubles
 from loadgenctl.run import diagnosis
 from loadgenctl.run.context import RunContext
@@ -26,23 +26,23 @@ from loadgenctl.slog.follow import SlogFollower
 
 STARTED = "started"
 CLIENT = "client"
-"""What the files and events of any client are named by."""
+"""The name of any client in file names and events."""
 CYCLE_STALL = 600.0
 """Seconds under load without a finished cycle, beyond what the schedule itself leaves between two
 starts, after which the load is called stalled.
 """
 PREPARATION = 600.0
-"""Seconds the first preparation of all tasks may take."""
+"""Time limit, in seconds, for the first preparation of all tasks."""
 WIND_DOWN_LEAST = 120.0
 """Seconds without a finished cycle, after the load's end, in which one in flight may finish, unless
 `--timeout.cycle` gives another number; twice the stage's longest cycle if that is more.
 """
 WIND_DOWN_INTERRUPTED = 20.0
-"""Seconds for all cycles in flight of a stage that was interrupted."""
+"""Seconds in which all cycles in flight of an interrupted stage may finish."""
 
 
 class LoadSide:
-    """Starts, watches and stops clients and load generator of one stage."""
+    """Starts, watches and stops the clients and the load generator of one stage."""
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class LoadSide:
     ) -> None:
         """Nothing is started yet.
 
-        `on_progress` is called when the load begins and when cycles finished, `diagnose` when it
-        is given up. `height` is that of the chain's last finished block.
+        `on_progress` is called when the load begins and when cycles finish, `diagnose` when the
+        load has stalled. `height` is that of the chain's last finished block.
         """
         self._on_progress = on_progress
         self._diagnose = diagnose
@@ -79,23 +79,23 @@ class LoadSide:
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """In the order in which they are started."""
+        """Clients and load generator, in the order in which they start."""
         return (*self.clients, self.loadgen)
 
     @property
     def provisions(self) -> bool:
-        """Whether `provision` has anything to do; some drivers make what they need themselves."""
+        """Whether `provision` has anything to do; some drivers create what they need themselves."""
         return any(role.recipe.prepare or role.recipe.provision for role in self.roles)
 
     def provision(self) -> None:
-        """Create what the load acts through, fund it and make it known to the running chain, unless
-        that was done.
+        """Create what the load acts through, fund it and register it with the running chain, unless
+        that is done already.
 
-        The chain runs by now: what a run is about starts as soon as it can.
+        The chain runs before this, so that it starts as early as possible.
         """
         name, log = f"stage {self._stage}", f"setup-stage-{self._stage}"
         for recipe in (role.recipe for role in self.roles):
-            # The chain is needed all the while, and an end may be asked for.
+            # The chain must keep running meanwhile, and an interrupt must be noticed.
             prepare(self._ctx, recipe, name, log, self._watch.turn)
             run_all(self._ctx, recipe.provision, name, log, self._watch.turn)
 
@@ -125,14 +125,14 @@ class LoadSide:
         self._ctx.store.perf("run-loadgen-start")
         self._bring_up(self.loadgen, "loadgen", STARTED)
         self._ctx.store.perf("loadgen-ready")
-        # What the driver offers was written before it was ready.
+        # The driver reports what it offers before it is ready.
         self.poll()
         self._require_offered()
 
     def _require_offered(self) -> None:
         """Raise `LoadFailed` for a task of this stage or a later one that the driver cannot run.
 
-        Now, because the stages before it would have been run for nothing.
+        Later stages are checked now, because otherwise the stages before them would run in vain.
         """
         offered, unavailable = self.events.offered, self.events.unavailable
         if not offered and not unavailable:
@@ -141,11 +141,11 @@ class LoadSide:
         missing = {task: None for spec in left for task in spec.load or {} if task not in offered}
         if not missing:
             return
-        told = [
+        named = [
             f"{task} ({unavailable[task]})" if task in unavailable else task for task in missing
         ]
         raise LoadFailed(
-            f"the load of this revision cannot run {', '.join(told)};"
+            f"the load of this revision cannot run {', '.join(named)};"
             f" it offers {', '.join(offered) or 'no task'}",
             role="loadgen",
             step="load",
@@ -175,12 +175,12 @@ class LoadSide:
         )
 
     def prepare(self, tasks: Sequence[str]) -> None:
-        """Make tasks ready without a cycle of theirs. Raises `DeadlineExceeded`.
+        """Prepare tasks without running a cycle. Raises `DeadlineExceeded`.
 
-        One that cannot be prepared is told by the events, as under load.
+        A task that cannot be prepared is reported in the events, as under load.
         """
-        # A task is prepared when it is turned on, and waits before its first cycle.
-        self._configure({task: {"wait": MAX_SECONDS} for task in tasks})
+        # The service prepares a task when it is turned on, and waits before its first cycle.
+        self._configure({task: {"wait": rules().MAX_SECONDS} for task in tasks})
         self._watch.until(
             lambda: self.events.settled(tasks),
             timeout=self._ctx.timeout("loadgen", PREPARATION),
@@ -194,19 +194,19 @@ class LoadSide:
     def begin(self, config: Mapping[str, Any]) -> None:
         """Set the load config; from now on cycles must finish while any task is on.
 
-        Raises `LoadFailed` when the service refuses it.
+        Raises `LoadFailed` if the service refuses it.
         """
         self._progressed()
         self._configure(config)
         if config:
-            self._tell_load_start()
+            self._record_load_start()
 
-    def _tell_load_start(self) -> None:
-        """The loaded window begins: it defines what is measured under load (docs/slog.md)."""
+    def _record_load_start(self) -> None:
+        """Begin the loaded window, which defines what is measured under load (docs/slog.md)."""
         self.load_began = self._ctx.clock.monotonic()
         self._ctx.store.perf("load-start", block=self._height())
 
-    def _tell_load_finish(self) -> None:
+    def _record_load_finish(self) -> None:
         if self.load_began is not None and not self._load_over:
             self._load_over = True
             self._ctx.store.perf("load-finish", block=self._height())
@@ -215,7 +215,7 @@ class LoadSide:
         poll = Retrying(
             stop=stop_after_attempt(3),
             wait=wait_fixed(1.0),
-            # What was refused is refused again.
+            # A refused request would be refused again.
             retry=retry_if_exception_type(LoadUnreachable),
             sleep=self._ctx.clock.sleep,
             reraise=True,
@@ -230,12 +230,12 @@ class LoadSide:
         try:
             return self._ctx.engine.exec(self.loadgen.handle, argv, timeout=15.0)
         except EngineError:
-            # A service that has just ended cannot be asked, and that is what there is to tell.
+            # The service may have just ended; if so, this raises the error that says why.
             self._watch.turn()
             raise
 
     def poll(self) -> None:
-        """Take new load events and slog; see that cycles still finish. Raises `LoadFailed`."""
+        """Read new load events and slogs; check that cycles still finish. Raises `LoadFailed`."""
         for slog in self._slogs:
             slog.poll()
         cycles_before = self.events.finished
@@ -247,18 +247,18 @@ class LoadSide:
         if self._loaded_since is None:
             return
         if self.load_began is None and self.events.config:
-            # A person turned it on, in a stage that began without load.
-            self._tell_load_start()
+            # A person turned the load on, in a stage that began without it.
+            self._record_load_start()
         changed = any(event["type"] == "config" for event in new)
         if changed or self.events.finished > cycles_before:
             self._progressed()
         self._check_progress(self._loaded_since)
 
     def _check_progress(self, since: float) -> None:
-        if self._ctx.plan.fail_fast and self.events.failed:
-            cycles = self.events.failures.cycles
+        failures = self.events.failures
+        if self._ctx.plan.fail_fast and failures.count:
             raise LoadFailed(
-                f"{'a cycle failed' if cycles else 'the load cannot be prepared'}:"
+                f"{'a cycle failed' if failures.cycles else 'the load cannot be prepared'}:"
                 f" {self.events.last_error or 'no reason given'}",
                 role="loadgen",
                 step="load",
@@ -272,20 +272,20 @@ class LoadSide:
             raise self._stalled(f"no cycle finished for {silent:.0f} s")
 
     def diagnosis(self) -> str:
-        """The last cycles and those in flight."""
+        """The last finished cycles and those in flight, for a person."""
         now, events = self._ctx.clock.wall(), self.events
         lines = diagnosis.cycle_lines(list(events.recent), events.unfinished(), now)
         return diagnosis.section("cycles", lines)
 
     def wind_down(self, *, interrupted: bool) -> LoadFailed | None:
-        """Turn the load off and let cycles in flight finish; the error if they do not.
+        """Turn the load off and let cycles in flight finish; return the error if they do not.
 
-        They have time as long as some finish: see `WIND_DOWN_LEAST`. What is in flight then never
-        finishes, and the load had stalled before its end. An interrupted stage waits less, and says
-        nothing of a stall.
+        The wait continues while cycles finish: see `WIND_DOWN_LEAST`. Cycles still in flight after
+        that never finish: the load had stalled before its end. An interrupted stage waits less and
+        returns no error.
         """
         self._configure({})
-        self._tell_load_finish()
+        self._record_load_finish()
         self._loaded_since = None
         if interrupted:
             patience = WIND_DOWN_INTERRUPTED
@@ -304,7 +304,7 @@ class LoadSide:
         return self._stalled(after)
 
     def _await_cycles(self) -> float:
-        """Wait while cycles finish; the seconds without one after which it is given up."""
+        """Wait while cycles finish; return the seconds without one after which the wait ends."""
         events = self.events
         least = self._ctx.timeout("cycle", WIND_DOWN_LEAST)
         while True:
@@ -327,11 +327,11 @@ class LoadSide:
         )
 
     def stop(self) -> list[LoadgenError]:
-        """Stop load generator and clients, in that order, as far as they were started; what was
-        wrong with how they ended.
+        """Stop the load generator and the clients that were started, in that order; return the
+        errors of those that did not end cleanly.
         """
         running = [role for role in reversed(self.roles) if role.started]
-        # A driver waits for its cycles in flight, and these were given up.
+        # A driver waits for its cycles in flight, which this stage no longer waits for.
         hurry = self.events.active > 0
         for role in running:
             self._watch.roles = [other for other in self._watch.roles if other is not role]
@@ -342,17 +342,17 @@ class LoadSide:
         return stop_troubles(running)
 
     def close(self) -> None:
-        """Keep logs, finish the slog, remove the containers; works from every state."""
+        """Keep logs, finish the slogs, remove the containers; can be called in every state."""
         self._watch.pollers = [poll for poll in self._watch.pollers if poll != self.poll]
-        with ExitStack() as whatever_happens:
-            # A stage that failed under load never turned it off.
-            whatever_happens.callback(self._tell_load_finish)
+        with ExitStack() as always:
+            # A stage that failed under load did not turn it off.
+            always.callback(self._record_load_finish)
             for slog in self._slogs:
-                whatever_happens.callback(slog.close, delete_plain=True)
+                always.callback(slog.close, delete_plain=True)
             for role in self.roles:
                 log = f"{self._kind(role)}-stage-{self._stage}"
-                whatever_happens.callback(self._ctx.close_role, role, log)
+                always.callback(self._ctx.close_role, role, log)
 
     def _kind(self, role: Role) -> str:
-        """What its files and events are named by."""
+        """The role's name in file names and events."""
         return "loadgen" if role is self.loadgen else CLIENT

@@ -1,12 +1,12 @@
 """Summaries of blocks: all, the last 100 before the shutdown, only live ones, only catch-up.
 
-A first block that runs the core proposals of the bootstrap belongs to the bootstrap, and to none.
+None of them includes a first block that runs the core proposals of the bootstrap.
 
 A summary:
 
     block_count, start_block_height, end_block_height    whole numbers
     lag_s, block_duration_s, …                           a spread each (stats.numbers), see METRICS
-    run_time_s, kernel_heap_bytes, …                     likewise, see FIGURE_METRICS
+    run_time_s, kernel_heap_bytes, …                     the same, see FIGURE_METRICS
 
 A quantity that no block has is absent.
 """
@@ -37,10 +37,10 @@ METRICS: Final[Mapping[str, str]] = {
     "swingsetPercentage": "swingset_percentage",
     "processingPercentage": "processing_percentage",
 }
-"""Field of a block row → its name in a summary; these the original load generator has, too."""
+"""Field of a block row → its name in a summary; the original load generator has these, too."""
 
 FIGURE_METRICS: Final[Mapping[str, str]] = {name: summary_name(name) for name in FIGURES}
-"""The same of what only newer slogs tell (slog.figures)."""
+"""The same for fields that only newer slogs have (slog.figures)."""
 
 LAST: Final = 100
 
@@ -48,13 +48,13 @@ _SHARES: Final[Mapping[str, str]] = {
     "swingsetPercentage": "swingsetTime",
     "processingPercentage": "processingTime",
 }
-"""Percentage of a block's duration → the time that it is the share of."""
+"""Percentage of a block's duration → the time that is this share."""
 _HALF: Final = 0.005
-"""How much a row's percentage can differ from the exact one: it has 2 decimal digits."""
+"""How much a row's percentage can differ from the exact one, as it has 2 decimal digits."""
 
 
 def block_summary(rows: Iterable[Row]) -> Summary | None:
-    """Summarize `rows`; None when there are none."""
+    """Summarize `rows`; None if there are none."""
     chosen = list(rows)
     if not chosen:
         return None
@@ -75,27 +75,27 @@ def block_summary(rows: Iterable[Row]) -> Summary | None:
 
 
 def _share(row: Row, field: str) -> object:
-    """A block's percentage before it was rounded, so that a percentile is rounded once.
+    """A block's percentage before it was rounded, so that a percentile is rounded only once.
 
-    It follows from the times of the row; where these are too short to tell more, what the row says.
+    It is computed from the row's times, or the row's own value where these are less precise.
     """
     numbers = [row.get(name) for name in (field, _SHARES[field], "blockDuration")]
     if len(finite(numbers)) < len(numbers):
         return numbers[0]
-    told, time, duration = (float(value) for value in numbers if value is not None)
+    given, time, duration = (float(value) for value in numbers if value is not None)
     if duration <= 0:
-        return told
+        return given
     exact = 100.0 * time / duration
-    return exact if abs(exact - told) <= _HALF else told
+    return exact if abs(exact - given) <= _HALF else given
 
 
 def without_bootstrap(rows: Iterable[_R]) -> list[_R]:
-    """The rows without the block that belongs to the bootstrap."""
+    """The rows without the block of the bootstrap."""
     return [row for row in rows if row.get(BOOTSTRAP) is not True]
 
 
 def select(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The four groups of blocks by name, in the rows' order; none has the bootstrap's."""
+    """The four groups of blocks by name, in the rows' order, without the bootstrap's block."""
     rows = without_bootstrap(rows)
     return {
         "all": list(rows),
@@ -106,6 +106,6 @@ def select(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def block_summaries(rows: Sequence[Row]) -> dict[str, Summary]:
-    """The summaries of one stage's blocks by group; a group without blocks is absent."""
+    """The summaries of a stage's blocks by group; a group without blocks is absent."""
     summaries = {name: block_summary(group) for name, group in select(rows).items()}
     return {name: summary for name, summary in summaries.items() if summary is not None}

@@ -3,100 +3,58 @@
 A summary, for all tasks together and for each:
 
     cycle_count, succeeded, failed       finished cycles
-    unfinished                           started and without an end in the records
+    unfinished                           started, without an end in the records
     missed                               starts that were due while the limit was reached
     success_percentage                   succeeded of the finished; absent if none finished
     duration_s                           spread of finish minus start, successful cycles only
-    latency_s                            the same from the start that was intended: with a full
-                                         house a cycle starts late, and that is part of its cost
+    latency_s                            the same from the intended start: if all slots are taken,
+                                         a cycle starts late, and that is part of its cost
     block_count                          spread of the blocks that began during a successful cycle
-    offers                               of cycles through smart wallets: see `stats.offers`
+    offers                               of cycles through smart wallets: see `offer_summary`
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from loadgenctl.records.offers import offers_of
+from loadgenctl.records.load_cycles import LoadCycles
 from loadgenctl.stats.numbers import rounded, spread
-from loadgenctl.stats.offers import offer_summary
 
 Row = Mapping[str, Any]
 Summary = dict[str, Any]
 
 ALL = "all"
 
+TOLERANCE: Final = 0.1
+"""Seconds by which two processes' clocks and writes may differ."""
+LATE: Final = 1.0
+"""Seconds within which a driver sees a published outcome: it polls every 0.5 s."""
+_MOMENTS: Final = (("inclusion_s", "included_height"), ("settlement_s", "settled_height"))
+_EXAMPLES: Final = 3
 
-def cycles_of_events(events: Iterable[Row]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Cycle rows from the load service's events, and how many were missed by task.
 
-    Rows are as in cycles.jsonl but for the stage, finished ones first, in the order in which they
-    finished; a cycle without a finish has no `finish`, `success` or durations.
+def cycles_of_events(
+    events: Iterable[Row], stage: int
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """The cycles of a stage's load events, and how many starts were missed by task.
+
+    Finished cycles come first, in the order in which they finished.
     """
-    running: dict[tuple[str, Any], dict[str, Any]] = {}
-    finished: list[dict[str, Any]] = []
-    lost: list[dict[str, Any]] = []
-    missed: Counter[str] = Counter()
-    for event in events:
-        kind, task, seq = event.get("type"), event.get("task"), event.get("seq")
-        if kind == "driver" and event.get("state") == "hello":
-            # A new service counts from 0 again; what an earlier one had in flight never finishes.
-            lost += running.values()
-            running.clear()
-        if not isinstance(task, str):
-            continue
-        if kind == "missed":
-            missed[task] += _count(event.get("count"))
-        elif kind == "start" and isinstance(seq, int) and (task, seq) not in running:
-            start = _seconds(event.get("time"))
-            intended = _seconds(event.get("intended"))
-            running[task, seq] = _row(task, seq, start if intended is None else intended, start)
-        elif kind == "finish" and isinstance(seq, int):
-            # Where its start was lost, that it finished is still worth a row.
-            row = running.pop((task, seq), None) or _row(task, seq, None, None)
-            finished.append(_finish(row, event))
-    return [*finished, *lost, *running.values()], missed
-
-
-def _row(task: str, seq: int, intended: float | None, start: float | None) -> dict[str, Any]:
-    return {"task": task, "seq": seq, "intended_start": intended, "start": start}
-
-
-def _seconds(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 1
-
-
-def _finish(row: dict[str, Any], event: Row) -> dict[str, Any]:
-    finish = _seconds(event.get("time"))
-    row["finish"] = finish
-    row["duration_s"] = _elapsed(event.get("duration"), finish, row["start"])
-    row["latency_s"] = _elapsed(event.get("latency"), finish, row["intended_start"])
-    row["success"] = event.get("success") is True
-    row["error"] = None if row["success"] else str(event.get("error") or "no reason given")
-    return row | offers_of(event.get("detail"))
-
-
-def _elapsed(told: object, finish: float | None, begin: float | None) -> float | None:
-    """The service's own measure (a clock that never jumps), else the difference of wall times."""
-    measured = _seconds(told)
-    return _difference(finish, begin) if measured is None else measured
-
-
-def _difference(later: float | None, earlier: float | None) -> float | None:
-    return None if later is None or earlier is None else round(later - earlier, 6)
+    cycles = LoadCycles(stage)
+    finished = [row for event in events if (row := cycles.take(event)) is not None]
+    missed = Counter({task: counts.missed for task, counts in cycles.tasks.items()})
+    rows = (*finished, *cycles.abandoned, *cycles.in_flight.values())
+    return [dict(row) for row in rows], +missed
 
 
 def cycle_summary(
     rows: Sequence[Row], *, missed: int = 0, block_begins: Sequence[float] = ()
 ) -> Summary | None:
-    """Summarize cycle rows; None when there is no cycle and none was missed.
+    """Summarize cycle rows; None if there is no cycle and none was missed.
 
     `block_begins` are the times (ascending, epoch seconds) at which the stage's blocks began.
     """
@@ -126,7 +84,7 @@ def cycle_summary(
 
 
 def blocks_during(row: Row, block_begins: Sequence[float]) -> int | None:
-    """How many blocks began between a cycle's start and finish; None if it has not both."""
+    """How many blocks began between a cycle's start and finish; None if one of them is unknown."""
     start, finish = row.get("start"), row.get("finish")
     if not isinstance(start, int | float) or not isinstance(finish, int | float):
         return None
@@ -139,7 +97,7 @@ def cycle_summaries(
     missed: Mapping[str, int] | None = None,
     block_begins: Sequence[float] = (),
 ) -> dict[str, Summary]:
-    """The summaries of `all` cycles and of each task; empty without any cycle."""
+    """The summaries of `all` cycles and of each task; empty without cycles."""
     lost = missed or {}
     by_task: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -155,3 +113,119 @@ def cycle_summaries(
         if summary is not None:
             summaries[task] = summary
     return summaries
+
+
+def offer_summary(cycles: Iterable[Row]) -> dict[str, Any] | None:
+    """Summarize the offers of successful cycles (see `records.offers`); None if there are none.
+
+    count                    offers that were in a block
+    inclusion_s              spread of the seconds until they were in a block
+    settlement_s             spread of the seconds until their outcome was seen
+    gas                      spread of what their transactions used
+    """
+    rows = [row for row in cycles if row.get("success") is True]
+    inclusion = spread(_all(rows, "inclusion_s"))
+    if inclusion is None:
+        return None
+    summary: dict[str, Any] = {"count": inclusion["count"], "inclusion_s": inclusion}
+    for name in ("settlement_s", "gas"):
+        described = spread(_all(rows, name))
+        if described is not None:
+            summary[name] = described
+    return summary
+
+
+def _all(rows: Iterable[Row], name: str) -> Iterator[object]:
+    return (item for row in rows for item in row.get(name) or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When an offer was seen in a block, or settled, according to its cycle."""
+
+    task: str
+    seq: int
+    offer: int
+    """Number within the cycle, from 0."""
+    what: str
+    """`inclusion_s` or `settlement_s`."""
+    height: int
+    """The block that the cycle names."""
+    earliest: float
+    """Epoch seconds, as `latest`: the records give a span of time."""
+    latest: float
+
+
+def moments(cycles: Iterable[Row]) -> Iterator[Moment]:
+    """The moments of all offers of cycles that report each settlement.
+
+    A cycle sends its offers one after the other between its start and its finish. So an offer was
+    sent no sooner than the start plus all settlements before it, and no later than the finish minus
+    the settlements from it on. Its latencies count from there.
+    """
+    for row in cycles:
+        start, finish = row.get("start"), row.get("finish")
+        latencies = row.get("settlement_s") or ()
+        known = all(isinstance(item, int | float) for item in (start, finish, *latencies))
+        if not known or not latencies:
+            continue
+        for number in range(len(latencies)):
+            sooner = start + sum(latencies[:number])
+            later = max(sooner, finish - sum(latencies[number:]))
+            for what, column in _MOMENTS:
+                after, height = _item(row, what, number), _item(row, column, number)
+                if after is not None and height is not None:
+                    named = str(row.get("task")), int(row.get("seq") or 0), number, what
+                    yield Moment(*named, int(height), sooner + after, later + after)
+
+
+def _item(row: Row, name: str, number: int) -> float | int | None:
+    items: Sequence[float | int | None] = row.get(name) or ()
+    return items[number] if number < len(items) else None
+
+
+def fits(moment: Moment, ended: Mapping[int, float]) -> bool | None:
+    """Whether a moment is in the time in which its block was the chain's newest.
+
+    `ended`: height → when the block's computation ended, epoch seconds. A block cannot be seen
+    before that. It is seen soon after (`LATE`), unless the node does not answer because it computes
+    the next block. None if the block is not known.
+    """
+    own, following = ended.get(moment.height), ended.get(moment.height + 1)
+    if own is None:
+        return None
+    if moment.latest < own - TOLERANCE:
+        return False
+    return following is None or moment.earliest <= following + LATE
+
+
+def checked(cycles: Iterable[Row], blocks: Iterable[Row]) -> dict[str, Any] | None:
+    """Check the cycles' latencies against the chain's own measure of time, its blocks.
+
+    Returns how many moments were compared with the times of their blocks, how many do not match,
+    and examples of these for a person; None if none could be compared.
+    """
+    ended = {
+        row["blockHeight"]: row["endFinishAt"]
+        for row in blocks
+        if isinstance(row.get("endFinishAt"), int | float)
+    }
+    found = [(moment, fits(moment, ended)) for moment in moments(cycles)]
+    known = [(moment, fit) for moment, fit in found if fit is not None]
+    if not known:
+        return None
+    odd = [moment for moment, fit in known if not fit]
+    result: dict[str, Any] = {"checked": len(known), "mismatched": len(odd)}
+    if odd:
+        result["examples"] = [_words(moment, ended) for moment in odd[:_EXAMPLES]]
+    return result
+
+
+def _words(moment: Moment, ended: Mapping[int, float]) -> str:
+    how = "in a block" if moment.what == "inclusion_s" else "settled"
+    own = ended[moment.height]
+    return (
+        f"offer {moment.offer} of {moment.task} cycle {moment.seq} was {how} between"
+        f" {moment.earliest - own:+.3f} and {moment.latest - own:+.3f} s of the end of block"
+        f" {moment.height}"
+    )

@@ -1,8 +1,8 @@
 """How quantities grow with blocks and cycles: the slope of Theil and Sen with its 95 % band.
 
-The slope is the median of the slopes of all pairs of points, so that a few slow blocks do not tilt
-it. The band is Sen's (Journal of the American Statistical Association 63, 1968): of the N sorted
-slopes those at (N ∓ z·√((n² - n)(2n + 5)/18))/2, z = 1.96.
+The slope is the median of the slopes of all pairs of points, so that a few slow blocks have little
+effect. The band is Sen's (Journal of the American Statistical Association 63, 1968): of the N
+sorted slopes those at (N ∓ z·√((n² - n)(2n + 5)/18))/2, z = 1.96.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Points = Sequence[tuple[float, float]]
 Row = Mapping[str, Any]
 
 LEAST: Final = 10
-"""Points below which a slope says nothing."""
+"""With fewer points than this a slope means nothing."""
 MOST: Final = 300
-"""Points above which neighbours are put together: the pairs grow with the square."""
+"""With more points than this neighbours are combined, because pairs grow with the square."""
 _Z: Final = 1.96
 _DIGITS: Final = 9
 
@@ -73,12 +73,12 @@ def _thin(ordered: Points) -> Points:
 
 
 def growth_rows(data: RunData) -> list[dict[str, Any]]:
-    """Slopes of what was recorded under load, one row each: `stage`, `quantity`, `per`, the slope.
+    """Slopes of quantities under load, one row each: `stage`, `quantity`, `per`, the slope.
 
-    Where there are too few points, `slope`, `low` and `high` are None and `points` says how many.
-    `per` is `block` or `cycle` (finished, all tasks); the unit is the quantity's per one of them.
-    Only of stages with cycles, where the chain is under load. Storage also over all of them
-    (`stage` null), as it alone outlives a restart.
+    With too few points, `slope`, `low` and `high` are None and `points` is their number. `per` is
+    `block` or `cycle` (finished, all tasks); the unit is the quantity's per block or cycle. Only
+    stages with cycles have rows. Storage has one over all of them, too (`stage` null), because it
+    alone remains after a restart.
     """
     samples = _samples(data.samples())
     rows: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ def _row(stage: int | None, quantity: str, per: str, points: Points) -> dict[str
 
 
 def _finishes(stage: StageData) -> list[float]:
-    """When the stage's cycles finished, ascending."""
+    """When the cycles of the stage finished, ascending, epoch seconds."""
     return sorted(
         float(row["finish"]) for row in stage.cycles if isinstance(row.get("finish"), int | float)
     )

@@ -1,17 +1,18 @@
-"""What the newest rows of a results folder tell: of each file only as much is kept as they need.
+"""Collectors of the newest rows of a results folder, which keep only what `top` shows.
 
-Rows may be the end of a long file, and whatever is in them may be missing or of another type.
-Each collector takes rows as they come (`add`) and gives their state (`standing`), or None
-while it has seen nothing. What is not known is null, never 0; times are epoch seconds.
+Rows may be the end of a long file, and any field may be missing or of another type. Each collector
+takes rows as they are written (`add`) and returns their state (`standing`), or None without rows.
+What is not known is null, never 0; times are epoch seconds.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from loadgenctl.records.load_cycles import COUNTS, LoadCycles, TaskCounts
 from loadgenctl.slog.figures import BOOTSTRAP
 from loadgenctl.stats.blocks import LAST, METRICS, block_summary
 from loadgenctl.stats.numbers import rounded, spread
@@ -21,15 +22,14 @@ Row = Mapping[str, Any]
 Standing = dict[str, Any]
 
 RECENT: Final = 1000
-"""Successful cycles of a task whose durations are described."""
+"""Number of successful cycles of a task that its durations and rate are computed from."""
 RATE_WINDOW: Final = 300.0
-"""Seconds over which the rate of cycles is taken."""
+"""Seconds over which the rate of cycles is computed."""
 RATE_LEAST: Final = 10.0
-"""Seconds of load before which a rate would be luck."""
+"""Seconds of load before which a rate means nothing."""
 
 _ABSURD: Final = 1e15
-"""No time, size or count of a run comes near it."""
-_COUNTS: Final = ("succeeded", "failed", "active", "missed")
+"""Far above every time, size and count of a run."""
 _MEMORY: Final = {"process": "memory_rss_kib", "container": "memory_bytes"}
 _MOVED: Final = (
     "network_rx_bytes",
@@ -38,23 +38,23 @@ _MOVED: Final = (
     "block_write_bytes",
 )
 _TOGETHER: Final = ("kernel", "vats", "agent", "controller")
-"""Processes that are no single vat."""
+"""Processes that are not a single vat."""
 
 
 def number(value: object) -> float | int | None:
-    """`value` if it is a number that can be reckoned with."""
+    """`value` if it is a number of plausible size."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if abs(value) < _ABSURD else None
 
 
 class Marks:
-    """perf.jsonl: how far the newest stage has come, and when it began."""
+    """perf.jsonl: the newest event of the newest stage, and when that stage began."""
 
     def __init__(self) -> None:
-        """Nothing is known."""
+        """No events yet."""
         self.last_at: float | None = None
-        """Seconds since the run's start of the newest row."""
+        """Time of the newest row, in seconds since the run's start."""
         self._stage: int | None = None
         self._mark: str | None = None
         self._began: float | None = None
@@ -78,11 +78,11 @@ class Marks:
             self.last_at = at
 
     def standing(self, stage: int) -> tuple[str | None, float | None]:
-        """The newest event of a stage, and when that began (seconds since the run's start)."""
+        """The newest event of a stage, and when the stage began (seconds since the run's start)."""
         return (self._mark, self._began) if stage == self._stage else (None, None)
 
     def load_began(self, stage: int) -> float | None:
-        """When a stage's load began, seconds since the run's start."""
+        """When a stage's load began, in seconds since the run's start."""
         return self._loaded if stage == self._stage else None
 
 
@@ -90,13 +90,13 @@ class Blocks:
     """blocks.jsonl: the last blocks of the newest stage that has any."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """No blocks yet."""
         self._stage: object = None
         self._rows: deque[Row] = deque(maxlen=LAST)
 
     @property
     def last_at(self) -> float | None:
-        """When the newest block was done."""
+        """When the newest block ended."""
         return number(self._rows[-1].get("endFinishAt")) if self._rows else None
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -128,24 +128,17 @@ class Blocks:
 
 
 def _block(row: Row) -> Standing:
-    told = {name: number(row.get(ours)) for ours, name in METRICS.items()}
+    metrics = {name: number(row.get(ours)) for ours, name in METRICS.items()}
     ended = number(row.get("endFinishAt"))
-    return {"block_height": row["blockHeight"], "end_finish_at": ended, **told}
+    return {"block_height": row["blockHeight"], "end_finish_at": ended, **metrics}
 
 
 @dataclass(slots=True)
-class _Task:
-    """One task of the load."""
+class _Recent:
+    """The last successful cycles of a task."""
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
-    state: str | None = None
     durations: deque[object] = field(default_factory=lambda: deque(maxlen=RECENT))
     finishes: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
-
-    @property
-    def idle(self) -> bool:
-        """True for a task that is off and has done nothing."""
-        return self.state == "off" and not any(self.counts.values())
 
 
 class Cycles:
@@ -153,37 +146,44 @@ class Cycles:
 
     def __init__(self) -> None:
         """No load yet."""
-        self.stage: int | None = None
         self.last_at: float | None = None
-        self._tasks: dict[str, _Task] = {}
         self._began: float | None = None
+        self._counted: LoadCycles | None = None
+        self._recent: defaultdict[str, _Recent] = defaultdict(_Recent)
+
+    @property
+    def stage(self) -> int | None:
+        """The newest stage with a load."""
+        return None if self._counted is None else self._counted.stage
 
     def add_events(self, rows: Iterable[Row]) -> None:
-        """Take rows of events.jsonl: they count."""
+        """Take rows of events.jsonl: the counters come from them."""
         for row in rows:
-            if not self._within(row, row.get("time")):
-                continue
-            kind, name = row.get("type"), row.get("task")
-            status = row.get("status")
-            if kind == "status" and isinstance(status, Mapping):
-                self._take_status(status)
-            elif isinstance(name, str):
-                self._count(self._task(name), row)
+            counted = self._of_newest(row, row.get("time"))
+            if counted is not None:
+                counted.take(row)
 
     def add_cycles(self, rows: Iterable[Row]) -> None:
-        """Take rows of cycles.jsonl: they tell durations, and when cycles finished."""
+        """Take rows of cycles.jsonl: durations and rates come from them."""
         for row in rows:
             finish, name = number(row.get("finish")), row.get("task")
-            if not self._within(row, row.get("start")) or not isinstance(name, str):
+            counted = self._of_newest(row, row.get("start"))
+            if counted is None or not isinstance(name, str):
                 continue
             if row.get("success") is True and finish is not None:
-                task = self._task(name)
-                task.durations.append(row.get("duration_s"))
-                task.finishes.append(finish)
+                counted.tasks.setdefault(name, TaskCounts())
+                self._recent[name].durations.append(row.get("duration_s"))
+                self._recent[name].finishes.append(finish)
 
     def standing(self, now: float, *, current: bool) -> Standing | None:
-        """Counts and durations (s) by task; the load runs until `now` if the stage is current"""
-        tasks = {name: task for name, task in sorted(self._tasks.items()) if not task.idle}
+        """Counters and durations (s) by task; the load runs until `now` if the stage is current."""
+        if self._counted is None:
+            return None
+        tasks = {
+            name: counts
+            for name, counts in sorted(self._counted.tasks.items())
+            if counts.state != "off" or any(getattr(counts, count) for count in COUNTS)
+        }
         if not tasks:
             return None
         end = now if current else self.last_at
@@ -193,76 +193,52 @@ class Cycles:
         return {
             "stage": self.stage,
             "rate_window_s": None if window is None else rounded(window, 3),
-            "tasks": {name: _task(task, end, window) for name, task in tasks.items()},
+            "tasks": {
+                name: _task(counts, self._recent[name], end, window)
+                for name, counts in tasks.items()
+            },
         }
 
-    def _within(self, row: Row, time: object) -> bool:
-        """True if the row belongs to the newest stage; one of a newer stage begins it."""
-        stage, at = row.get("stage"), number(time)
-        if not isinstance(stage, int) or (self.stage is not None and stage < self.stage):
-            return False
-        if stage != self.stage:
-            self.stage, self._began, self._tasks = stage, None, {}
+    def _of_newest(self, row: Row, time: object) -> LoadCycles | None:
+        """The cycles of the row's stage; None if that is not the newest one."""
+        stage, at, newest = row.get("stage"), number(time), self.stage
+        if not isinstance(stage, int) or (newest is not None and stage < newest):
+            return None
+        if self._counted is None or stage != newest:
+            self._counted, self._began = LoadCycles(stage, tail=True), None
+            self._recent.clear()
         if at is not None:
             self._began = at if self._began is None else min(self._began, at)
             self.last_at = at if self.last_at is None else max(self.last_at, at)
-        return True
-
-    def _task(self, name: str) -> _Task:
-        return self._tasks.setdefault(name, _Task())
-
-    def _take_status(self, status: Mapping[Any, Any]) -> None:
-        """The service's own counters: true also where only the end of its events was read."""
-        for name, told in status.items():
-            if not isinstance(told, Mapping):
-                continue
-            task = self._task(str(name))
-            state = told.get("state")
-            task.state = state if isinstance(state, str) else None
-            for count in _COUNTS:
-                value = told.get(count)
-                if isinstance(value, int):
-                    task.counts[count] = value
-
-    def _count(self, task: _Task, row: Row) -> None:
-        """What happened since the service last told its counters."""
-        kind, counts = row.get("type"), task.counts
-        if kind == "start":
-            counts["active"] += 1
-        elif kind == "finish":
-            counts["active"] = max(0, counts["active"] - 1)
-            counts["succeeded" if row.get("success") is True else "failed"] += 1
-        elif kind == "missed":
-            count = row.get("count")
-            counts["missed"] += count if isinstance(count, int) and count > 0 else 1
+        return self._counted
 
 
-def _task(task: _Task, end: float | None, window: float | None) -> Standing:
-    durations = spread(task.durations) or {}
+def _task(counts: TaskCounts, recent: _Recent, end: float | None, window: float | None) -> Standing:
+    durations = spread(recent.durations) or {}
     rate = None
     if end is not None and window is not None and window >= RATE_LEAST:
-        recent = sum(1 for finish in task.finishes if end - window <= finish <= end)
-        rate = rounded(60.0 * recent / window, 3)
+        finished = sum(1 for finish in recent.finishes if end - window <= finish <= end)
+        rate = rounded(60.0 * finished / window, 3)
     return {
-        "state": task.state,
-        **task.counts,
+        "state": counts.state,
+        **{count: getattr(counts, count) for count in COUNTS},
         "duration_avg_s": durations.get("avg"),
         "duration_p95_s": durations.get("p95"),
-        "duration_count": len(task.durations),
+        "duration_count": len(recent.durations),
         "succeeded_per_minute": rate,
     }
 
 
 class Readings:
-    """samples.jsonl: of every container, process and of the storage the last two readings."""
+    """samples.jsonl: the last two samples of every container, every process and the storage."""
 
     def __init__(self) -> None:
-        """Nothing was read yet."""
+        """No samples yet."""
         self.last_at: float | None = None
         self._pairs: dict[tuple[str, str], tuple[Row | None, Row]] = {}
         self._vats_at: float | None = None
         self._stage: object = None
-        """Of the newest reading of a container."""
+        """The stage of the newest sample of a container."""
 
     def add(self, rows: Iterable[Row]) -> None:
         """Take rows of samples.jsonl."""
@@ -281,12 +257,12 @@ class Readings:
             self.last_at = at if self.last_at is None else max(self.last_at, at)
 
     def processes(self, now: float) -> list[Standing]:
-        """Kernel, all vats together, then the vats that were there at the last full reading.
+        """The kernel, all vats together, then each vat of the last full sample, busiest first.
 
-        The busiest first. Vats are read less often than the rest.
+        Vats are sampled less often than the rest.
         """
-        whole = [self._pairs.get(("process", subject)) for subject in ("kernel", "vats")]
-        rows = [_process(*pair, now) for pair in whole if pair is not None]
+        totals = [self._pairs.get(("process", subject)) for subject in ("kernel", "vats")]
+        rows = [_process(*pair, now) for pair in totals if pair is not None]
         vats = [
             _process(*pair, now)
             for (kind, subject), pair in self._pairs.items()
@@ -302,7 +278,7 @@ class Readings:
         return rows + vats
 
     def containers(self, now: float) -> list[Standing]:
-        """The containers of the newest stage, in the order in which they came."""
+        """The containers of the newest stage, in the order of their first samples."""
         return [
             _container(*pair, now)
             for (kind, _), pair in self._pairs.items()
@@ -310,7 +286,7 @@ class Readings:
         ]
 
     def storage(self, now: float) -> Standing | None:
-        """The chain's storage as a whole."""
+        """The chain's complete storage."""
         pair = self._pairs.get(("storage", "."))
         if pair is None:
             return None
@@ -319,7 +295,7 @@ class Readings:
 
 def _process(before: Row | None, last: Row, now: float) -> Standing:
     row = {"subject": last["subject"], "name": last.get("name"), **_reading(before, last, now)}
-    # Only all vats together tell how many they are.
+    # Only the row of all vats together has their number.
     return {**row, "workers": number(last["workers"])} if "workers" in last else row
 
 
@@ -341,7 +317,7 @@ def _reading(before: Row | None, last: Row, now: float) -> Standing:
 
 
 def _age(at: float | None, now: float) -> float | int | None:
-    """Seconds; a clock that was set back makes nothing younger than now."""
+    """Seconds since `at`; 0 if the clock was set back."""
     return None if at is None else rounded(max(0.0, now - at), 3)
 
 

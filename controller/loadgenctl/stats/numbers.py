@@ -1,4 +1,4 @@
-"""Averages and percentiles. A missing value is left out; a number of nothing is absent, never 0."""
+"""Averages and percentiles. Missing values are left out; without values a result is None, not 0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Spread = dict[str, float | int]
 
 
 def finite(values: Iterable[object]) -> list[float]:
-    """The numbers among `values`, ascending; None, NaN, infinities and other things left out."""
+    """The finite numbers among `values`, ascending; everything else is left out."""
     numbers = [
         float(value)
         for value in values
@@ -25,7 +25,7 @@ def finite(values: Iterable[object]) -> list[float]:
 def percentile(ascending: Sequence[float], rank: float) -> float:
     """The percentile `rank` (0 to 100), interpolated linearly between the two nearest values.
 
-    This is the common definition (Hyndman and Fan's type 7). Raises `ValueError` without values.
+    The definition is Hyndman and Fan's type 7. Raises `ValueError` without values.
     """
     if not ascending:
         raise ValueError("no values")
@@ -38,13 +38,13 @@ def percentile(ascending: Sequence[float], rank: float) -> float:
 
 
 def rounded(value: float, digits: int = 6) -> float | int:
-    """`value` with so many decimal digits, half up; an integer where there is no fraction."""
+    """`value` rounded half up to `digits` decimal digits; an integer if there is no fraction."""
     factor = 10.0**digits
     return tidy(round_half_up(value * factor) / factor)
 
 
 def spread(values: Iterable[object], digits: int = 6) -> Spread | None:
-    """Describe `values`; None when there is no number among them."""
+    """Describe `values`; None if there is no number among them."""
     numbers = finite(values)
     if not numbers:
         return None

@@ -1,4 +1,4 @@
-"""Memory, CPU and storage from samples: of gauges maximum and average, of counters their growth."""
+"""Memory, CPU and storage from samples: maximum and average of gauges, increase of counters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILES: Final = 20
 
 
 def is_counter(name: str) -> bool:
-    """True for a quantity that only grows while its process lives (CPU seconds, bytes moved)."""
+    """True for a quantity that only grows while its process runs (CPU seconds, bytes moved)."""
     if name.endswith(("_percent", "_percentage")):
         return False
     return name.startswith(_COUNTER_WORDS)
@@ -41,7 +41,7 @@ class _Series:
         if not self.count:
             self.first = self.maximum = value
         elif self.counter:
-            # A counter that fell started again with its process: what it shows has all grown since.
+            # A counter that fell restarted from 0 with its process.
             self.increase += value - self.last if value >= self.last else value
         self.count += 1
         self.total += value
@@ -68,10 +68,10 @@ class _Subject:
     samples: int = 0
     missing: int = 0
     read: Row | None = None
-    """The last reading that told CPU."""
+    """The last sample with CPU seconds."""
     busy_s: float = 0.0
     watched_s: float = 0.0
-    """Time between readings of CPU that belong together; between stages nothing is watched."""
+    """Seconds between consecutive samples with CPU seconds, without the time between stages."""
     series: dict[str, _Series] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
@@ -104,7 +104,7 @@ class _Subject:
         return row
 
     def _add_cpu(self, row: Row) -> None:
-        """Add the CPU seconds since the reading before, if the same process was read."""
+        """Add the CPU seconds since the sample before, if that was of the same process."""
         if _moment(row) is None or cpu_seconds(row) is None:
             return
         spent = None if self.read is None else cpu_between(self.read, row)
@@ -115,7 +115,7 @@ class _Subject:
 
 
 def cpu_seconds(row: Row) -> float | None:
-    """All CPU seconds that a sample tells: the total where there is one, else user and system."""
+    """All CPU seconds of a sample: the total if there is one, else user and system."""
     for names in _CPU:
         values = [row.get(name) for name in names]
         numbers = [float(value) for value in values if isinstance(value, int | float)]
@@ -127,8 +127,8 @@ def cpu_seconds(row: Row) -> float | None:
 def cpu_between(before: Row, after: Row) -> tuple[float, float] | None:
     """Seconds of CPU used, and seconds passed, between two samples of one subject.
 
-    None unless both tell, within one stage: between stages nothing is watched, and a counter that
-    fell is another process's.
+    None unless both have CPU seconds and are of one stage and one process (a counter that fell
+    belongs to another process).
     """
     begin, end = _moment(before), _moment(after)
     used, now_used = cpu_seconds(before), cpu_seconds(after)
@@ -145,12 +145,12 @@ def _moment(row: Row) -> float | None:
 
 
 def resource_rows(samples: Iterable[Row], *, files: int = _FILES) -> list[dict[str, Any]]:
-    """One row per container, process and storage file, over all the `samples` given.
+    """One row per container, process and storage file, over all `samples`.
 
-    Values are by name: gauges have `max`, `avg` and `last`, counters `increase` (corrected where a
+    Values are by name: gauges have `max`, `avg` and `last`, counters `increase` (corrected if a
     process started again) and `last`. `cpu_percentage` (100: one core) is over `watched_s` seconds.
-    `missing` counts samples that carry a reason for missing values. Of the storage's files only
-    the largest `files` are told, besides their total.
+    `missing` counts samples with a reason for missing values. Of the storage's files only the
+    largest `files` have rows, besides their total.
     """
     subjects: dict[tuple[str, str, str], _Subject] = {}
     for row in samples:

@@ -18,10 +18,9 @@ from loadgenctl.records.counting import FIRST
 from loadgenctl.records.heard import last_heard
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summary, select, without_bootstrap
-from loadgenctl.stats.cycles import cycle_summaries
+from loadgenctl.stats.cycles import checked, cycle_summaries
 from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
-from loadgenctl.stats.offers import checked
 from loadgenctl.stats.resources import resource_rows
 from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
 
@@ -66,16 +65,11 @@ def summarize_data(data: source.RunData) -> RunSummary:
     return summary
 
 
-def _run(data: source.RunData) -> dict[str, Any]:
-    run, status = data.run, data.folder.status
+def sdk_row(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run.json says of the SDK; None for what it does not."""
     sdk = run.get("sdk")
     sdk = sdk if isinstance(sdk, Mapping) else {}
-    started = run.get("started_at") or data.perf.started_at
-    row: dict[str, Any] = {
-        "folder": data.folder.path.name,
-        "run_id": run.get("run_id"),
-        "original": data.folder.original,
-        "loadgenctl": run.get("loadgenctl"),
+    return {
         "sdk": sdk.get("family"),
         "simulated": sdk.get("simulated"),
         "revision": sdk.get("requested"),
@@ -83,6 +77,18 @@ def _run(data: source.RunData) -> dict[str, Any]:
         "commit_time": sdk.get("commit_time"),
         "dirty": sdk.get("dirty"),
         "deviations": sdk.get("deviations") or None,
+    }
+
+
+def _run(data: source.RunData) -> dict[str, Any]:
+    run, status = data.run, data.folder.status
+    started = run.get("started_at") or data.perf.started_at
+    row: dict[str, Any] = {
+        "folder": data.folder.path.name,
+        "run_id": run.get("run_id"),
+        "original": data.folder.original,
+        "loadgenctl": run.get("loadgenctl"),
+        **sdk_row(run),
         "test_data": run.get("test_data"),
         "outcome": data.folder.outcome,
         "started_at": started,

@@ -243,7 +243,7 @@ def _add_cycles(
             rows[number].append(row)
     for number in sorted({*events, *rows}):
         stage = stages.setdefault(number, StageData(StageTimes(number)))
-        from_events, stage.missed = cycles_of_events(events.get(number, ()))
+        from_events, stage.missed = cycles_of_events(events.get(number, ()), number)
         stage.cycles = _cycles(rows.get(number, []), from_events, regen=regen)
 
 

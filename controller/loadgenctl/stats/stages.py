@@ -1,4 +1,4 @@
-"""What perf.jsonl tells of each stage: when things happened, and how long until they were ready."""
+"""The events of each stage from perf.jsonl: when they happened, and the time between them."""
 
 from __future__ import annotations
 
@@ -53,28 +53,28 @@ _DURATIONS: Final = (
 
 @dataclass(slots=True)
 class StageTimes:
-    """One stage's events, by name, in epoch seconds; only what happened is there."""
+    """The times of one stage's events by name, in epoch seconds; other events are absent."""
 
     stage: int
     at: dict[str, float] = field(default_factory=dict)
     first_block_height: int | None = None
     first_empty_block_height: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
-    """What `perf-stage-start` said besides the time."""
+    """The other fields of `perf-stage-start`."""
     loaded_blocks: dict[str, int] = field(default_factory=dict)
-    """Height of the last block that had ended when the load began (`load_started_at`), and when it
-    was turned off (`load_finished_at`), as far as they are known.
+    """Height of the last block that had ended when the load began (`load_started_at`) and when it
+    was turned off (`load_finished_at`), if known.
     """
 
     def get(self, name: str) -> float | None:
-        """When `name` (e.g. `chain_ready_at`) was; None if it was not."""
+        """The time of `name` (e.g. `chain_ready_at`); None if it did not happen."""
         return self.at.get(name)
 
     def load_phase(self, row: Row) -> LoadPhase | None:
-        """Where a block lies by the loaded window (docs/slog.md); None where no load is known of.
+        """Where a block is relative to the loaded window (docs/slog.md); None without load.
 
-        By height where perf.jsonl tells it, which no clock that is set can change; else by when the
-        block began.
+        Compares heights if perf.jsonl has them, because a clock that is set cannot change them;
+        else the time at which the block began.
         """
         if "load_started_at" not in self.at:
             return None
@@ -85,14 +85,14 @@ class StageTimes:
             start, end = marks.get("load_started_at"), marks.get("load_finished_at")
             if start is None or not isinstance(value, int | float):
                 continue
-            # A height is that of the last block before; a time is that of the change itself.
+            # A height is that of the last block before the change, a time that of the change.
             if value < start or (value == start and marks is self.loaded_blocks):
                 return "before"
             return "after" if end is not None and value > end else "loaded"
         return None
 
     def span(self, start: str, end: str) -> float | int | None:
-        """Seconds between two of them; None if one is missing."""
+        """Seconds between two events; None if one is missing."""
         if start not in self.at or end not in self.at:
             return None
         return rounded(self.at[end] - self.at[start])
@@ -105,7 +105,7 @@ class StageTimes:
 
 @dataclass(slots=True)
 class PerfLog:
-    """A whole perf.jsonl, read once."""
+    """The content of a perf.jsonl."""
 
     time_origin: float = 0.0
     """Epoch seconds of timestamp 0."""
@@ -117,14 +117,14 @@ class PerfLog:
     """`stats` of perf-finish."""
 
     def stage(self, number: int) -> StageTimes:
-        """The times of a stage; empty ones if the log does not know it."""
+        """The times of a stage; they are empty if the log has no events of it."""
         if number not in self.stages:
             self.stages[number] = StageTimes(number)
         return self.stages[number]
 
 
 def read_perf(rows: Iterable[Row]) -> PerfLog:
-    """Collect the events of perf.jsonl; unknown types and damaged rows are passed over."""
+    """Collect the events of perf.jsonl; unknown types and damaged rows are skipped."""
     log = PerfLog()
     for row in rows:
         kind, timestamp = row.get("type"), row.get("timestamp")
@@ -150,7 +150,7 @@ def _note(times: StageTimes, kind: str, at: float, row: Row) -> None:
     name = _MARKS.get(kind)
     if name is None:
         return
-    # Of something that happened twice the first counts, as for a person who waits for it.
+    # If an event happened twice, the first time counts: a person would wait until then.
     times.at.setdefault(name, rounded(at))
     block = row.get("block")
     if name.startswith("load_") and isinstance(block, int):

@@ -2,8 +2,8 @@
 
     as_of, run, stage, blocks, cycles, processes, containers, storage, damage
 
-Its fields: docs/top.md. What is not known is null, never 0. Files are followed: only the end of a
-long one is read at first, then what is appended.
+Its fields are described in docs/top.md. What is not known is null, never 0. Of a long file only the
+end is read at first, then what is appended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from loadgenctl.records.reader import RowFollower, RunFolder
 from loadgenctl.records.status import Status
 from loadgenctl.stats.newest import Blocks, Cycles, Marks, Readings, number
 from loadgenctl.stats.numbers import rounded
-from loadgenctl.stats.run import CHAIN_ONLY, LOAD
+from loadgenctl.stats.run import CHAIN_ONLY, LOAD, sdk_row
 from loadgenctl.stats.source import planned_stages
 
 Row = dict[str, Any]
@@ -33,14 +33,14 @@ ENDS: Final[Mapping[str, int]] = {
     schema.BLOCKS: MIB,
     schema.SAMPLES: 4 * MIB,
 }
-"""Bytes of a file's end that are read at first; of samples, so that it holds two full readings."""
+"""Bytes of a file's end that are read at first; for samples, enough for two full ones."""
 
 
 class LiveRun:
-    """A run that is looked at from time to time; it may begin, be running or have ended."""
+    """Reads the state of a run repeatedly; it may not have begun yet, be running or have ended."""
 
     def __init__(self, path: Path) -> None:
-        """Raise `OutputFolderError` if no run can be there: an empty folder may get one yet."""
+        """Raise `OutputFolderError` if there is no run; an empty folder may get one later."""
         self.path = path
         self._folder = None if _empty(path) else _open(path)
         self._run: Row = {}
@@ -54,18 +54,18 @@ class LiveRun:
         """
         if not self.path.is_dir():
             raise OutputFolderError(
-                f"the results folder {self.path} was removed while it was looked at",
-                hint="if its run is still running, it ends with that",
+                f"the results folder {self.path} was removed while it was being read",
+                hint="if its run is still running, that run fails",
             )
-        # Before the rows: of a run that has ended all of them are there by then.
+        # Before the rows, so that none is missing if the status says that the run has ended.
         status = self._status()
         started = None if status is None else number(status.started_at)
         if started not in (None, self._started):
-            # The first look, or another run has taken the folder's place.
+            # The first poll, or the folder now has another run.
             self._run, self._started = {}, started
             self._begin()
         if self._folder is not None and not self._run:
-            # Opened again, because only run.json tells a format that is too new.
+            # Opened again to check the format, which is in run.json only.
             again = _open(self.path)
             again.damage |= self._folder.damage
             self._folder, self._run = again, again.run
@@ -92,7 +92,7 @@ class LiveRun:
         changes = self._counting.changes
         rows = {name: follower.poll() for name, follower in self._followers.items()}
         if self._counting.changes != changes:
-            # A later attempt has started a stage again: what is known of the one before is dropped.
+            # A later attempt has started a stage again; drop the rows of the earlier one.
             self._begin()
             rows = {name: follower.poll() for name, follower in self._followers.items()}
         self._marks.add(rows[schema.PERF])
@@ -119,7 +119,7 @@ class LiveRun:
         }
 
     def _damage(self) -> dict[str, int]:
-        """By file, what in it could not be read; where there is nothing of it, it is left out."""
+        """File → number of unreadable lines or fields; files without any are left out."""
         documents = {} if self._folder is None else self._folder.damage
         found = {name: damage.unreadable for name, damage in documents.items() if damage.unreadable}
         return found | {
@@ -129,14 +129,14 @@ class LiveRun:
         }
 
     def _ended_at(self, status: Status) -> float | None:
-        """When the run ended; of a killed one, when it was last heard of."""
+        """When the run ended; for a killed run, the newest time in its records."""
         finished = number(status.finished_at)
         if finished is not None:
             return finished
-        started, told = number(status.started_at), self._marks.last_at
+        started, last = number(status.started_at), self._marks.last_at
         heard = (
             number(status.updated_at),
-            None if started is None or told is None else started + told,
+            None if started is None or last is None else started + last,
             self._blocks.last_at,
             self._cycles.last_at,
             self._readings.last_at,
@@ -144,21 +144,13 @@ class LiveRun:
         return max((at for at in heard if at is not None), default=None)
 
     def _run_row(self, status: Status | None, as_of: float) -> Row:
-        sdk = self._run.get("sdk")
-        sdk = sdk if isinstance(sdk, Mapping) else {}
         outcome = None if status is None else status.outcome
         status = status or Status()
         started = number(status.started_at)
         return {
             "folder": self.path.absolute().name,
             "run_id": self._run.get("run_id"),
-            "sdk": sdk.get("family"),
-            "simulated": sdk.get("simulated"),
-            "revision": sdk.get("requested"),
-            "commit": sdk.get("commit"),
-            "commit_time": sdk.get("commit_time"),
-            "dirty": sdk.get("dirty"),
-            "deviations": sdk.get("deviations") or None,
+            **sdk_row(self._run),
             "outcome": outcome,
             "attempt": status.attempt,
             "owner_alive": None if status.owner is None else status.owner.alive(),
@@ -175,7 +167,7 @@ class LiveRun:
         }
 
     def _stage_row(self, stage: int | None, as_of: float) -> Row | None:
-        """The stage that runs, or in which the run ended; outside of stages only their number."""
+        """The current stage, or that in which the run ended; else only the number of stages."""
         plan = planned_stages(self._run)
         if stage is None and not plan:
             return None
@@ -204,7 +196,7 @@ class LiveRun:
 
 
 def _empty(path: Path) -> bool:
-    """True for a folder in which nothing was written yet; hidden are files that are being made."""
+    """True for a folder without files; those being written have hidden names."""
     return path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())
 
 
@@ -213,6 +205,6 @@ def _open(path: Path) -> RunFolder:
     if folder.original:
         raise UsageError(
             f"{path} is of the original load generator, which does not record the state of a run",
-            hint=f"see what it measured: loadgenctl stats {path}",
+            hint=f"to see its results, run: loadgenctl stats {path}",
         )
     return folder

@@ -1,4 +1,4 @@
-"""Numbers per vat, of the startup, and steps of the clock, from a scanned slog."""
+"""Rows of vats, of the startup and of steps of the clock, from a scanned slog."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from loadgenctl.stats.numbers import rounded
 def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
     """One row per vat, the busiest first.
 
-    `delivery_time_s` is the sum of deliver to deliver-result; `replay_s` of its replays' start to
-    their end. Replayed deliveries count only in `replayed_deliveries`. `page_ins` are those after
-    the process's startup, `evictions` were before them; `snapshot_bytes` is the size of the last
-    heap snapshot saved, not compressed, `snapshot_delta_bytes` the sum of how much each was larger
-    than the one before. Unknown is None.
+    `delivery_time_s` is the total time from deliver to deliver-result, `replay_s` that of its
+    replays. Replayed deliveries count only in `replayed_deliveries`. `page_ins` are those after
+    the process's startup, `evictions` were before them. `snapshot_bytes` is the uncompressed size
+    of the last heap snapshot, `snapshot_delta_bytes` the sum of the differences in size between
+    each snapshot and the one before. Unknown is None.
     """
     rows: list[dict[str, Any]] = [
         {
@@ -46,7 +46,7 @@ def vat_rows(vats: Iterable[VatRecord]) -> list[dict[str, Any]]:
 
 
 def startup_row(startup: Startup) -> dict[str, Any]:
-    """Bootstrap and replay of the kernel; what did not happen is absent."""
+    """Bootstrap and replay of the kernel; fields of what did not happen are absent."""
     row: dict[str, Any] = {}
     bootstrap = _seconds(startup.bootstrap_s)
     if bootstrap is not None:
@@ -70,8 +70,8 @@ def startup_row(startup: Startup) -> dict[str, Any]:
 def step_rows(steps: Iterable[ClockStep]) -> list[dict[str, Any]]:
     """One row per step of the machine's clock.
 
-    `at` is the log's `time` behind it, `seconds` how far the clock was set (back: negative),
-    `block` the height of the block that was open, None between blocks.
+    `at` is the log's `time` after the step, `seconds` how far the clock was set (negative: back),
+    `block` the height of the open block, None between blocks.
     """
     return [
         {"at": step.at, "seconds": rounded(step.seconds), "block": step.block_height}

@@ -1,8 +1,8 @@
 """Talk to a running load service: `client.py put '<json>' | get | status`.
 
-The answer goes to standard output. Exit code 0 when the service took the request; with the reason
-on standard error 1 when it does not answer or cannot take it now, and 3 when it refused; 2 on bad
-usage.
+The answer goes to standard output. Exit code 0 if the service took the request, 1 if it does not
+answer or cannot take the request now, 3 if it refused it; the reason is on standard error. Exit
+code 2 on bad usage.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import sys
 from typing import List, Optional, Tuple
 
 MAX_ANSWER = 1024 * 1024
-"""Bytes of an answer that are read; what the service says is far smaller."""
+"""Bytes of an answer that are read; the service's answers are far smaller."""
 
 
 def ask(
     host: str, port: int, method: str, path: str, body: Optional[bytes], timeout: float
 ) -> Tuple[int, bytes]:
-    """One request; status and body. `OSError` or `HTTPException` when there is no answer."""
+    """One request; status and body. `OSError` or `HTTPException` if there is no answer."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         headers = {"Content-Type": "application/json"} if body is not None else {}

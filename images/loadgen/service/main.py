@@ -29,49 +29,19 @@ def parse_args(argv: Optional[List[str]] = None) -> Options:
     parser.add_argument(
         "--fail-fast", action="store_true", help="a failed cycle or preparation ends the load"
     )
-    parser.add_argument(
-        "--hello-timeout",
-        type=float,
-        default=defaults.hello_timeout,
-        metavar="SECONDS",
-        help="how long the driver may take to be ready (%(default)s)",
-    )
-    parser.add_argument(
-        "--stop-grace",
-        type=float,
-        default=defaults.stop_grace,
-        metavar="SECONDS",
-        help="how long the driver may take to finish when asked to stop (%(default)s)",
-    )
-    parser.add_argument(
-        "--kill-after",
-        type=float,
-        default=defaults.kill_after,
-        metavar="SECONDS",
-        help="how long it may then take to obey SIGTERM (%(default)s)",
-    )
-    parser.add_argument(
-        "--wind-down",
-        type=float,
-        default=defaults.wind_down,
-        metavar="SECONDS",
-        help="with --fail-fast: how long running cycles may take to end (%(default)s)",
-    )
+    for flag, default, what in (
+        ("--hello-timeout", defaults.hello_timeout, "time limit for the driver to be ready"),
+        ("--stop-grace", defaults.stop_grace, "time limit for the driver to finish after `stop`"),
+        ("--kill-after", defaults.kill_after, "time limit for it to end after SIGTERM"),
+        ("--wind-down", defaults.wind_down, "with --fail-fast: time limit for cycles to end"),
+    ):
+        text = what + " (%(default)s)"
+        parser.add_argument(flag, type=float, default=default, metavar="SECONDS", help=text)
     parser.add_argument("driver", nargs="+", metavar="DRIVER", help="the driver's command line")
     given = parser.parse_args(argv)
     if not 0 <= given.port <= 65535:
         parser.error("--port must be between 0 and 65535")
-    return Options(
-        events=given.events,
-        driver=tuple(given.driver),
-        host=given.host,
-        port=given.port,
-        fail_fast=given.fail_fast,
-        hello_timeout=given.hello_timeout,
-        stop_grace=given.stop_grace,
-        kill_after=given.kill_after,
-        wind_down=given.wind_down,
-    )
+    return Options(**{**vars(given), "driver": tuple(given.driver)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write down whether a network knows the client, as JSON: `address`, `known`, `reason`."""
+"""Write whether a network knows the client, as JSON: `address`, `known`, `reason`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parse() -> argparse.Namespace:
 
 
 def node(server: str) -> str:
-    """An RPC server as the tool wants it named."""
+    """An RPC server in the form that the tool takes."""
     return server if server.startswith("https://") else f"tcp://{server.rpartition('://')[2]}"
 
 

@@ -1,8 +1,8 @@
-"""A bootstrap configuration that brings the wallet load's contract in.
+"""A bootstrap configuration that adds the wallet load's contract.
 
-It is the revision's own for demonstrations, which has what load generators need, and one core
-proposal more. It lies in a folder of its own beside a link to the SDK's packages, so that the SDK
-finds them from there as from its own folders.
+It is the revision's own demonstration configuration, which has what load generators need, with one
+more core proposal. It is in a separate folder beside a link to the SDK's packages, where the SDK
+finds them as from its own folders.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PACKAGE = {
     "version": "0.0.0",
     "private": True,
     "type": "module",
-    # Bundlers take only packages that are named.
+    # Bundlers accept only packages that are named.
     "dependencies": {"@endo/far": "*"},
 }
 
@@ -35,12 +35,12 @@ def demo_config(src: Path) -> Path:
         found = src / "packages" / home / DEMO
         if found.exists():
             return found
-    looked = ", ".join(f"packages/{home}" for home in HOMES)
-    raise SetupError(f"this revision has no {DEMO} (looked in {looked})")
+    places = ", ".join(f"packages/{home}" for home in HOMES)
+    raise SetupError(f"this revision has no {DEMO} (searched {places})")
 
 
 def with_proposal(config: Dict[str, Any], module: str) -> Dict[str, Any]:
-    """The configuration with one core proposal more; both shapes of the list are known."""
+    """The configuration with one more core proposal; the list may have either of two forms."""
     changed = copy.deepcopy(config)
     proposals = changed.setdefault("coreProposals", [])
     if isinstance(proposals, dict) and isinstance(proposals.get("steps"), list):
@@ -64,7 +64,7 @@ def anchored(value: Any, folder: Path) -> Any:
 
 
 def place(folder: Path, src: Path, config: Path) -> Path:
-    """Make `folder` with a copy of the configuration and return its path there.
+    """Create `folder` with a copy of the configuration, and return the path of the copy.
 
     The SDK looks for the packages that a configuration names from the configuration's own folder.
     """
@@ -92,9 +92,9 @@ def _make_beside_packages(folder: Path, src: Path) -> None:
 
 
 def write(folder: Path, src: Path, code: Path, base: Optional[Path]) -> Path:
-    """Make `folder` and return the configuration's path there.
+    """Create `folder` with the configuration, and return its path there.
 
-    `src` is the SDK, `code` holds the contract, `base` is a configuration to take instead of the
+    `src` is the SDK, `code` holds the contract, `base` is a configuration that replaces the
     demonstration's.
     """
     base = base or demo_config(src)

@@ -1,4 +1,4 @@
-"""What the set-up scripts share: running the SDK's command line tools and reading what they say.
+"""Shared by the set-up scripts: run the SDK's command line tools and read their output.
 
 Python 3.9, standard library only: these scripts run inside the SDK's image.
 """
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message is for a person."""
+    """Set-up cannot continue; the message is for a person."""
 
 
 def say(text: str) -> None:
@@ -29,9 +29,9 @@ def say(text: str) -> None:
 
 
 def run(argv: Sequence[str], *, cwd: Optional[Path] = None, quiet: bool = False) -> str:
-    """Run a tool and return its standard output. `quiet` hides what may hold a mnemonic.
+    """Run a tool and return its standard output. `quiet` hides errors that may hold a mnemonic.
 
-    Raises SetupError with the tool's last words when it fails.
+    Raises SetupError with the tool's error if it fails.
     """
     done = attempt(argv, cwd=cwd)
     if done.returncode != 0:
@@ -43,7 +43,7 @@ def run(argv: Sequence[str], *, cwd: Optional[Path] = None, quiet: bool = False)
 def attempt(
     argv: Sequence[str], *, cwd: Optional[Path] = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a tool whose failure is an answer too."""
+    """Run a tool whose failure is a valid result."""
     try:
         return subprocess.run(  # noqa: S603 - the SDK's own tools, no shell
             list(argv),
@@ -58,15 +58,15 @@ def attempt(
 
 
 def reason(done: "subprocess.CompletedProcess[str]") -> str:
-    """Why a tool failed: its `Error:` line, which a page of usage follows, or its last words."""
+    """Why a tool failed: its `Error:` line (usage follows it), or the end of its output."""
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
     return (errors[0] if errors else done.stderr.strip() or done.stdout.strip())[-2000:]
 
 
 def last_json(text: str) -> Dict[str, Any]:
-    """The JSON object in a tool's output, past lines such as a gas estimate.
+    """The JSON object in a tool's output, after lines such as a gas estimate.
 
-    Raises SetupError when there is none.
+    Raises SetupError if there is none.
     """
     start = text.find("{")
     if start >= 0:
@@ -80,7 +80,7 @@ def last_json(text: str) -> Dict[str, Any]:
 
 
 def wait_for(what: str, probe: Callable[[], Optional[T]], *, seconds: float = 180.0) -> T:
-    """Ask `probe` each second until it answers. Raises SetupError after `seconds`."""
+    """Call `probe` each second until it returns a value. Raises SetupError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         answer = probe()
@@ -104,7 +104,7 @@ class Helper:
         return run([self.binary, *args, f"--home={self.home}"], quiet=quiet)
 
     def address(self, key: str) -> str:
-        """The address of a key, which is made when it is not there yet."""
+        """The address of a key, which is created if it does not exist."""
         show = ["keys", "show", key, "-a", "--keyring-backend=test"]
         known = attempt([self.binary, *show, f"--home={self.home}"])
         if known.returncode != 0:
@@ -112,22 +112,22 @@ class Helper:
         return self(*show).strip()
 
     def query(self, *args: str) -> Optional[Dict[str, Any]]:
-        """A query's answer from the running chain, None when the chain refuses it."""
+        """The running chain's answer to a query; None if the chain refuses it."""
         done = attempt([*self.query_argv(*args), "--output=json"])
         return last_json(done.stdout) if done.returncode == 0 else None
 
     def has_egress(self, address: str) -> bool:
-        """True when the chain knows the address as a client of its kernel."""
+        """True if the chain knows the address as a client of its kernel."""
         return attempt(self.query_argv("swingset", "egress", address)).returncode == 0
 
     def query_argv(self, *args: str, node: str = NODE) -> List[str]:
-        """The command line of a query. It names no chain: the tool refuses that since September
-        2025, and never needed it."""
+        """The command line of a query. It names no chain, which tools since September 2025 refuse
+        and none needs."""
         return [self.binary, "query", *args, f"--node={node}", f"--home={self.home}"]
 
     def genesis(self, command: str, *args: str) -> None:
-        """Run a command that writes the genesis, where this tool has it: below `genesis` since May
-        2025, at the top level before."""
+        """Run a command that writes the genesis, which tools since May 2025 have below `genesis`,
+        older ones at the top level."""
         if self._genesis_group is None:
             listed = attempt([self.binary, "genesis", "--help"])
             self._genesis_group = listed.returncode == 0 and "add-genesis-account" in listed.stdout
@@ -138,14 +138,14 @@ class Helper:
         """Denomination → amount held by the address."""
         answer = self.query("bank", "balances", address)
         if answer is None:
-            raise SetupError(f"the chain does not tell the balances of {address}")
+            raise SetupError(f"the chain does not report the balances of {address}")
         return {coin["denom"]: int(coin["amount"]) for coin in answer.get("balances", [])}
 
     def transact(self, what: str, args: List[str]) -> None:
-        """Send a transaction and wait until a block holds it; raises SetupError if it fails there.
+        """Send a transaction and wait until it is in a block. Raises SetupError if it fails.
 
-        It is broadcast without waiting and then looked up, because a block that runs much
-        kernel work takes longer than the node lets a waiting broadcast wait.
+        It is broadcast without waiting and then queried, because a block with much kernel work
+        takes longer than the node's time limit for a broadcast that waits.
         """
         argv = [
             self.binary,
@@ -160,7 +160,7 @@ class Helper:
             f"--chain-id={CHAIN_ID}",
             f"--node={NODE}",
         ]
-        # Old tools answer in JSON only, and do not know the option that later ones need for it.
+        # Old tools always print JSON, and do not have the option that later ones need for it.
         done = attempt([*argv, "--output=json"])
         if done.returncode != 0 and "unknown flag: --output" in done.stderr:
             done = attempt(argv)

@@ -10,14 +10,14 @@ STAKING = "ubld"
 STAKING_AMOUNT = 75_000_000
 STABLE_AMOUNT = 40_000_000_000
 FEES_AMOUNT = 40_000_000_000
-"""What messages to the kernel are charged: hours of load, of a denomination of its own."""
+"""Pays for messages to the kernel during hours of load, if fees have their own denomination."""
 IST = "uist"
 COLLATERAL = {"ibc/toyatom": 3_344_000_000}
-"""What the SDK's own local chain gives a client since there is IST, on which vaults lend it."""
+"""Collateral that SDKs with IST give to a client of their local chain, for vaults that lend IST."""
 
 
 def fee_denomination(genesis: Path) -> str:
-    """What the kernel charges for messages in; empty in SDKs that do not say it."""
+    """The denomination of the kernel's fees for messages; empty if the genesis has none."""
     app = json.loads(genesis.read_text(encoding="utf-8")).get("app_state", {})
     prices = app.get("swingset", {}).get("params", {}).get("fee_unit_price") or []
     return str(prices[0]["denom"]) if prices else ""
@@ -36,7 +36,7 @@ def coins_of_client(genesis: Path, stable: str) -> Dict[str, int]:
 
 def coins_of_payer(genesis: Path, stable: str) -> str:
     """The coins of the account that pays, as the genesis command takes them."""
-    # What the SDK's own local chain gives this account, so that runs stay comparable.
+    # As on the SDK's own local chain, so that runs stay comparable.
     coins = {STAKING: 100_000_000, stable: 50_000_000_000, "provisionpass": 100}
     coins["sendpacketpass"] = 100
     for denom, amount in coins_of_client(genesis, stable).items():

@@ -1,7 +1,7 @@
-"""What is written into a genesis beyond what the chain's command line tool makes of it. Pure.
+"""Changes of a genesis that the chain's command line tool cannot make.
 
-A genesis is a JSON object; each function returns a changed copy and raises SetupError when the
-genesis has no place for it.
+A genesis is a JSON object. Each function returns a changed copy, and raises SetupError if the
+genesis does not have the lists or fields to change.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def with_accounts(genesis: Genesis, addresses: Sequence[str], coins: Mapping[str
 
 
 def with_balances(genesis: Genesis, addresses: Sequence[str], coins: Mapping[str, int]) -> Genesis:
-    """Balances only, for modules' addresses: the chain makes those accounts itself."""
+    """Balances without accounts, for addresses of modules: the chain creates those accounts."""
     changed = copy.deepcopy(genesis)
     balances = _list(changed, "bank", "balances")
     supply = _list(changed, "bank", "supply")
@@ -60,7 +60,7 @@ def with_balances(genesis: Genesis, addresses: Sequence[str], coins: Mapping[str
             raise SetupError(f"the genesis has a balance of {address} already")
         entry = [{"denom": denom, "amount": str(amount)} for denom, amount in held]
         balances.append({"address": address, "coins": entry})
-    # An empty supply is counted by the chain; one that is there must be the sum of the balances.
+    # The chain computes an empty supply; another one must be the sum of the balances.
     if supply:
         total = {coin["denom"]: int(coin["amount"]) for coin in supply}
         for denom, amount in held:

@@ -1,7 +1,7 @@
-"""Create a local chain of one validator: keys, genesis, configuration. Does nothing if it is there.
+"""Create a local chain of one validator: keys, genesis, configuration. Does nothing if it exists.
 
-The chain is built beside its place and moved there when complete, so that a killed set-up is
-simply done again.
+The chain is created beside its final path and moved there when complete, so that a killed set-up
+can be repeated.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import bootstrap
 import genesis
+import settings
 import wallets
-from cosmos import CHAIN_ID, Helper, SetupError, attempt, main, run, say
+from cosmos import CHAIN_ID, Helper, main, run, say
 from funds import coins_of_payer
-from settings import switch_listeners_off
 
 CODE = Path(__file__).resolve().parent.parent / "wallet"
 """The contract that wallets are loaded with."""
@@ -36,7 +35,7 @@ def parse() -> argparse.Namespace:
 
 
 def fit_genesis(file: Path, args: argparse.Namespace, accounts: wallets.Accounts) -> None:
-    """What was asked for beyond the usual genesis."""
+    """Apply the options that the tool's genesis does not have."""
     changed = json.loads(file.read_text(encoding="utf-8"))
     if args.compute_limit is not None:
         changed = genesis.with_compute_limit(changed, args.compute_limit)
@@ -59,17 +58,10 @@ def prepare_wallets(args: argparse.Namespace, chain: Path) -> wallets.Accounts:
 
 def create(args: argparse.Namespace) -> None:
     chain = args.project / "chain"
-    identity_file = Path("config", "genesis.json.sha256")
-    if (chain / identity_file).exists():
+    if settings.identity_of(chain) is not None:
         say(f"{chain} is there already")
         return
-    if chain.exists():
-        raise SetupError(f"{chain} exists but was not made by this set-up; reset the state folder")
-    args.project.mkdir(parents=True, exist_ok=True)
-    Path.home().mkdir(parents=True, exist_ok=True)
-    part = args.project / "chain.part"
-    shutil.rmtree(part, ignore_errors=True)
-
+    part = settings.begin(chain)
     keys = Helper(args.helper, args.project / "keys")
     node = Helper(args.helper, part)
     provision = keys.address("provision")
@@ -89,21 +81,17 @@ def create(args: argparse.Namespace) -> None:
         f"--keyring-dir={keys.home}",
         "--keyring-backend=test",
         f"--chain-id={CHAIN_ID}",
-        # Without an address of its own the tool looks for one, and the pod has only loopback.
+        # Without this the tool searches for an address, and the pod has only loopback.
         "--ip=127.0.0.1",
     )
     node.genesis("collect-gentxs")
     run(["agoric", "set-defaults", args.daemon, str(config)])
-    switch_listeners_off(config)
+    settings.switch_listeners_off(config)
     fit_genesis(config / "genesis.json", args, accounts)
     node.genesis("validate-genesis")
 
-    # The client knows the chain by the hash of its genesis.
     identity = hashlib.sha256((config / "genesis.json").read_bytes()).hexdigest()
-    (part / identity_file).write_text(identity, encoding="ascii")
-    # Bring it to the disk before it counts as done.
-    attempt(["sync", "-f", str(part)])
-    part.rename(chain)
+    settings.finish(part, chain, identity)
     say(f"created chain {CHAIN_ID} with identity {identity}")
 
 

@@ -1,7 +1,7 @@
-"""Create a node that follows a network. Does nothing if it is there.
+"""Create a node that follows a network. Does nothing if it exists.
 
-The node is built beside its place and moved there when complete, so that a killed set-up is simply
-done again. What the network's origin says was checked before it comes here.
+The node is created beside its final path and moved there when complete, so that a killed set-up can
+be repeated. The values from the network's origin were checked before.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import shutil
 import time
 from pathlib import Path
 
-from cosmos import SetupError, attempt, main, run, say
-from settings import Values, patched, switch_listeners_off
+from cosmos import SetupError, main, run, say
+from settings import Values, begin, finish, identity_of, patched, switch_listeners_off
 
 
 def parse() -> argparse.Namespace:
@@ -24,7 +24,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--chain-id", required=True)
     parser.add_argument("--identity", required=True, help="what clients know the chain by")
     parser.add_argument("--peers", default="", help="ID@HOST:PORT, with commas")
-    parser.add_argument("--seeds", default="", help="likewise")
+    parser.add_argument("--seeds", default="", help="ID@HOST:PORT, with commas")
     parser.add_argument("--trust-height", help="of the block that state-sync trusts")
     parser.add_argument("--trust-hash", help="its hash")
     parser.add_argument("--rpc", default="", help="RPC servers for state-sync, with commas")
@@ -32,25 +32,25 @@ def parse() -> argparse.Namespace:
 
 
 def quoted(text: str) -> str:
-    """Text as TOML; what would need escapes is no address."""
+    """Text as TOML; text that would need escapes is not an address."""
     if not re.fullmatch(r"[\w.:/@,\[\]-]*", text, re.ASCII):
-        raise SetupError(f"not to be written into a configuration: {text!a}")
+        raise SetupError(f"not a valid value for a configuration: {text!a}")
     return f'"{text}"'
 
 
 def wanted(args: argparse.Namespace) -> Values:
-    """What the node's configuration has to say."""
+    """The values that the node's configuration must have."""
     values = {
         ("p2p", "persistent_peers"): quoted(args.peers),
         ("p2p", "seeds"): quoted(args.seeds),
-        # Networks for tests have addresses that only they know.
+        # Test networks have addresses that are not routable.
         ("p2p", "addr_book_strict"): "false",
     }
     if args.trust_height:
         servers = [
             server if "://" in server else f"http://{server}" for server in args.rpc.split(",")
         ]
-        # A light client compares two answers, if need be of the same server.
+        # A light client needs two servers to compare; they may be the same.
         servers = servers if len(servers) > 1 else servers * 2
         values[("statesync", "enable")] = "true"
         values[("statesync", "rpc_servers")] = quoted(",".join(servers))
@@ -61,19 +61,13 @@ def wanted(args: argparse.Namespace) -> Values:
 
 def create(args: argparse.Namespace) -> None:
     chain = args.project / "chain"
-    identity_file = Path("config", "genesis.json.sha256")
-    if (chain / identity_file).exists():
-        known = (chain / identity_file).read_text(encoding="ascii").strip()
+    known = identity_of(chain)
+    if known is not None:
         if known != args.identity:
             raise SetupError(f"{chain} is a node of chain {known}; reset the state folder")
         say(f"{chain} is there already")
         return
-    if chain.exists():
-        raise SetupError(f"{chain} exists but was not made by this set-up; reset the state folder")
-    args.project.mkdir(parents=True, exist_ok=True)
-    Path.home().mkdir(parents=True, exist_ok=True)
-    part = args.project / "chain.part"
-    shutil.rmtree(part, ignore_errors=True)
+    part = begin(chain)
     moniker = f"loadgenctl-{int(time.time())}"
     run([args.daemon, "init", moniker, f"--chain-id={args.chain_id}", f"--home={part}"])
     config = part / "config"
@@ -81,10 +75,7 @@ def create(args: argparse.Namespace) -> None:
     file = config / "config.toml"
     file.write_text(patched(file.read_text(encoding="utf-8"), wanted(args)), encoding="utf-8")
     switch_listeners_off(config)
-    (part / identity_file).write_text(args.identity, encoding="ascii")
-    # Bring it to the disk before it counts as done.
-    attempt(["sync", "-f", str(part)])
-    part.rename(chain)
+    finish(part, chain, args.identity)
     say(f"created a node of chain {args.chain_id}, whose identity is {args.identity}")
 
 

@@ -1,4 +1,4 @@
-"""Create the solo client of a chain, the local one unless told. Does nothing if it is there."""
+"""Create the solo client of a chain, by default the local one. Does nothing if it exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put a person's bootstrap configuration where the SDK finds its own packages from."""
+"""Put a given bootstrap configuration in a folder from which the SDK finds its own packages."""
 
 from __future__ import annotations
 

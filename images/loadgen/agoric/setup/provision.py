@@ -1,6 +1,6 @@
-"""Fund the solo client and make the running chain's kernel know it. Safe to repeat.
+"""Fund the solo client and register it with the running chain's kernel. Safe to repeat.
 
-Every step first looks whether it has been done, and checks its effect afterwards.
+Each step first checks whether it is done already, and checks its effect afterwards.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from cosmos import Helper, SetupError, main, say, wait_for
 from funds import coins_of_client
 
 PAYER = "provision"
-"""The key whose account pays, rich from genesis on."""
+"""The key of the account that pays, which the genesis funds."""
 FIRST_BLOCK_TIMEOUT = 3000
-"""Seconds; a run provisions a chain that makes blocks, by hand it may be bootstrapping still, whose
-first block runs the core proposals of SDKs since 2024.
+"""Time limit in seconds. In a run the chain makes blocks already; by hand it may still bootstrap,
+and the first block of SDKs since 2024 runs the core proposals.
 """
 
 
@@ -36,7 +36,7 @@ def read(path: Path) -> str:
 
 
 def check_same_chain(project: Path) -> None:
-    """Refuse a client that was made for another chain: it would wait for it forever."""
+    """Refuse a client of another chain, because it would wait for that one forever."""
     identity = read(project / "chain" / "config" / "genesis.json.sha256")
     connections = json.loads(read(project / "solo" / "connections.json"))
     known = [c.get("GCI") for c in connections if c.get("type") == "chain-cosmos-sdk"]
@@ -50,8 +50,8 @@ def provision(args: argparse.Namespace) -> None:
     check_same_chain(args.project)
     helper = Helper(args.helper, args.project / "keys")
     address = read(args.project / "solo" / "ag-cosmos-helper-address")
-    # An unreachable chain must not look like one that does not know the client; and one whose RPC
-    # answers knows nobody until its first block is made.
+    # An unreachable chain must not look like one that does not know the client. A chain whose RPC
+    # answers knows no client before its first block.
     payer = helper.address(PAYER)
     wait_for(
         "the chain's first block",

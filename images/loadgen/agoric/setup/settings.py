@@ -1,12 +1,16 @@
-"""A node's configuration files: values changed in place, listeners that a run does not use."""
+"""A node's folder: created completely or not at all, and its configuration files changed."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Tuple
 
-from cosmos import SetupError
+from cosmos import SetupError, attempt
+
+IDENTITY = Path("config", "genesis.json.sha256")
+"""In a node's folder: the hash of the genesis, by which clients know the chain. Written last."""
 
 Key = Tuple[str, str]
 """(table, key)."""
@@ -17,8 +21,37 @@ LISTENERS: Dict[str, Values] = {
     "app.toml": {("rosetta", "enable"): "false", ("grpc-web", "enable"): "false"},
     "config.toml": {("rpc", "pprof_laddr"): '""'},
 }
-"""What listens beside the node's RPC, its port for other nodes and gRPC, as far as it can be
-switched off: Rosetta at 8080, gRPC-web at 9091, Go's profiler at 6060."""
+"""Listeners that can be switched off (the node's RPC, its port for other nodes and gRPC cannot):
+Rosetta at 8080, gRPC-web at 9091, Go's profiler at 6060."""
+
+
+def identity_of(node: Path) -> Optional[str]:
+    """The identity of a node's chain; None if there is no node.
+
+    Raises SetupError for a folder that is not such a node.
+    """
+    if (node / IDENTITY).exists():
+        return (node / IDENTITY).read_text(encoding="ascii").strip()
+    if node.exists():
+        raise SetupError(f"{node} exists but was not made by this set-up; reset the state folder")
+    return None
+
+
+def begin(node: Path) -> Path:
+    """The folder in which to create a node, beside its final path; does not exist yet."""
+    node.parent.mkdir(parents=True, exist_ok=True)
+    Path.home().mkdir(parents=True, exist_ok=True)
+    part = node.with_name(node.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    return part
+
+
+def finish(part: Path, node: Path, identity: str) -> None:
+    """Move a complete node to its final path."""
+    (part / IDENTITY).write_text(identity, encoding="ascii")
+    # Bring it to the disk before it counts as done.
+    attempt(["sync", "-f", str(part)])
+    part.rename(node)
 
 
 def pairs(text: str) -> Iterator[Tuple[str, Optional[Key]]]:
@@ -33,7 +66,7 @@ def pairs(text: str) -> Iterator[Tuple[str, Optional[Key]]]:
 
 
 def patched(text: str, values: Values) -> str:
-    """A configuration with other values. Raises SetupError for a key that it does not have."""
+    """A configuration with changed values. Raises SetupError for a key that it does not have."""
     left, lines = dict(values), []
     for line, key in pairs(text):
         value = left.pop(key, None) if key else None
@@ -45,7 +78,7 @@ def patched(text: str, values: Values) -> str:
 
 
 def switch_listeners_off(config: Path) -> None:
-    """Switch off what `LISTENERS` names, as far as this SDK has it. `config`: the folder."""
+    """Switch off the `LISTENERS` that this SDK has. `config`: the folder."""
     for name, wanted in LISTENERS.items():
         file = config / name
         text = file.read_text(encoding="utf-8")

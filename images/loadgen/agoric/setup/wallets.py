@@ -1,4 +1,4 @@
-"""The accounts that wallet load acts by: their keys, and where their addresses are written down."""
+"""The accounts of wallet load: their keys, and the file with their addresses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from cosmos import Helper
 
 TASKS = ("faucet", "amm", "vault")
 PER_TASK = 8
-"""Accounts of each task: as many of its cycles can be in flight."""
+"""Accounts of each task, which limit its cycles in flight."""
 COINS = 10_000_000_000
 """Micro units of the staking and of the stable token that each holds. A wallet action is charged
 about 0.02 of a token.
 """
 POOL = "agoric1megzytg65cyrgzs6fvzxgrcqvwwl7ugpt62346"
-"""Account of the module `vbank/provision`, out of which each new wallet gets a little: the chain
-makes none while it is empty. The address follows from the module's name.
+"""Account of the module `vbank/provision`, which pays a little to each new wallet. The chain
+creates none while it is empty. The address follows from the module's name.
 """
 POOL_COINS = 1_000_000_000
 
@@ -26,7 +26,7 @@ Accounts = Dict[str, List[Dict[str, str]]]
 
 
 def make(keys: Helper) -> Accounts:
-    """The accounts, made where they are not there yet."""
+    """The accounts; those that do not exist are created."""
     names = {task: [f"load-{task}-{number}" for number in range(PER_TASK)] for task in TASKS}
     return {
         task: [{"key": key, "address": keys.address(key)} for key in of_task]
@@ -35,14 +35,14 @@ def make(keys: Helper) -> Accounts:
 
 
 def folder(chain: Path) -> Path:
-    """Where the load driver finds the accounts and their keyring: a part of the chain's home, so
+    """The folder of the accounts and their keyring, for the load driver: in the chain's home, so
     that saved storage has them, too.
     """
     return chain / "wallets"
 
 
 def save(chain: Path, accounts: Accounts) -> Path:
-    """Write the accounts for the load driver."""
+    """Write the accounts to a file for the load driver."""
     path = folder(chain) / "accounts.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(accounts, indent=2), encoding="utf-8")
@@ -50,5 +50,5 @@ def save(chain: Path, accounts: Accounts) -> Path:
 
 
 def addresses(accounts: Accounts) -> List[str]:
-    """All of them."""
+    """The addresses of all accounts."""
     return [account["address"] for of_task in accounts.values() for account in of_task]

@@ -23,7 +23,7 @@ from walletload.wallet import Tools, Wallet
 HOST, PORT = "127.0.0.1", 26657
 CHAIN_ID = "agoric"
 POLL = 0.5
-"""Seconds between two questions for the chain's height."""
+"""Interval, in seconds, at which the chain's height is polled."""
 
 
 def parse() -> argparse.Namespace:
@@ -36,7 +36,7 @@ def parse() -> argparse.Namespace:
 
 
 def pools(args: argparse.Namespace) -> Dict[str, Pool]:
-    """A pool of wallets for each task. Raises LoadError where the chain is not made for them."""
+    """A pool of wallets for each task. Raises LoadError if the chain was created without them."""
     folder = args.project / "chain" / "wallets"
     file = folder / "accounts.json"
     try:
@@ -56,7 +56,7 @@ def pools(args: argparse.Namespace) -> Dict[str, Pool]:
     signer = ToolSigner(args.helper, folder / "keys", CHAIN_ID)
     tools = Tools(chain, blocks, signer, time.monotonic, pause)
     brands = find(chain)
-    # Numbers of offers are never used twice: the second is new with each start of this driver.
+    # Numbers of offers are never used twice: the time differs for each start of this driver.
     run = f"s{args.stage}-{int(time.time())}"
     return {
         task: Pool(

@@ -1,8 +1,8 @@
 """What a load config may say, and how it is refused.
 
 `{"faucet": {"interval": 60, "wait": 0, "limit": 1}, "amm": null}`: null or missing is off.
-The controller keeps the same rules (`loadgenctl.roles.loadclient`); a contract test holds
-them together.
+The controller reads this file, too (`loadgenctl.roles.loadconfig`), to refuse a config before
+anything starts. So it imports nothing of this package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ Number = Union[int, float]
 
 
 class ConfigError(ValueError):
-    """A refused config; the text says what to change."""
+    """A refused config."""
+
+    def __init__(self, message: str, hint: Optional[str] = None) -> None:
+        """`hint` says what to write instead."""
+        super().__init__("%s; %s" % (message, hint) if hint else message)
+        self.message = message
+        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -77,33 +83,28 @@ def check_config(
 
     `unavailable`: task that the driver knows and cannot run here -> why.
     """
-    if not isinstance(value, dict):
-        raise ConfigError(
-            'the config must be an object such as {"faucet": {"interval": 60}}, not %s'
-            % _kind(value)
-        )
+    if not isinstance(value, Mapping):
+        raise ConfigError("the load config must be an object, not " + _kind(value), _example())
     for name in value:
         if name in (unavailable or {}) and name not in tasks:
             if value[name] is None:
                 continue
             raise ConfigError(
-                "the task %s cannot run here: %s; offered are %s"
-                % (_quoted(name), (unavailable or {})[name], ", ".join(tasks) or "none")
+                "the task %s cannot run here: %s" % (_quoted(name), (unavailable or {})[name]),
+                "offered are " + (", ".join(tasks) or "none"),
             )
         if name not in tasks:
-            raise ConfigError("there is no task %s%s" % (_quoted(name), _nearest(name, tasks)))
+            raise ConfigError("there is no task " + _quoted(name), _nearest(name, tasks))
     return {name: _check_task(name, value[name]) for name in tasks if value.get(name) is not None}
 
 
 def _check_task(name: str, value: Any) -> TaskConfig:
-    if not isinstance(value, dict):
-        raise ConfigError(
-            '%s must be an object such as {"interval": 60}, or null for off, not %s'
-            % (name, _kind(value))
-        )
+    if not isinstance(value, Mapping):
+        what = "the load of %s must be an object, or null for off, not %s" % (name, _kind(value))
+        raise ConfigError(what, _example(name))
     for key in value:
         if key not in _KEYS:
-            raise ConfigError("%s has no setting %s%s" % (name, _quoted(key), _nearest(key, _KEYS)))
+            raise ConfigError("%s has no setting %s" % (name, _quoted(key)), _nearest(key, _KEYS))
     given = {key: value[key] for key in _KEYS if value.get(key) is not None}
     return TaskConfig(
         interval=_number(name + ".interval", given.get("interval", 60), 1, MAX_SECONDS, "seconds"),
@@ -117,10 +118,8 @@ def _number(name: str, value: Any, least: int, most: int, unit: str) -> Number:
         raise ConfigError("%s must be a number of %s, not %s" % (name, unit, _kind(value)))
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError("%s must be a finite number of %s" % (name, unit))
-    if value < least:
-        raise ConfigError("%s must be at least %d %s" % (name, least, unit))
-    if value > most:
-        raise ConfigError("%s must be at most %d %s" % (name, most, unit))
+    if not least <= value <= most:
+        raise ConfigError("%s must be at least %d and at most %d %s" % (name, least, most, unit))
     return int(value) if value == int(value) else value
 
 
@@ -133,9 +132,11 @@ def _whole(name: str, value: Any) -> int:
 
 def _nearest(word: Any, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(word)[:64], known, n=1, cutoff=0.5)
-    if close:
-        return "; did you mean '%s'?" % close[0]
-    return "; known are %s" % ", ".join(known)
+    return "did you mean '%s'?" % close[0] if close else "known are %s" % ", ".join(known)
+
+
+def _example(task: str = "faucet") -> str:
+    return 'write e.g. {"%s": {"interval": 60}}' % task
 
 
 def _quoted(word: Any) -> str:

@@ -1,4 +1,4 @@
-"""The driver: a child process that runs cycles, spoken to in JSON lines over a Unix socket.
+"""The driver: a child process that runs cycles, and exchanges JSON lines over a Unix socket.
 
 See docs/load-service.md for the messages. The driver connects to the socket named by
 LOADGEN_SOCKET, says hello once it can run cycles, and answers each `prepare` and `run` by its id.
@@ -47,17 +47,17 @@ class Driver:
 
     @property
     def ended(self) -> "asyncio.Future[str]":
-        """Done when the driver is of no use any more; the result says why."""
+        """Done when the driver can run no more cycles; the result says why."""
         return self._ended
 
     @property
     def exit_code(self) -> Optional[int]:
-        """As the system reports it, negative for a signal; None while it lives or never did."""
+        """The exit code, negative for a signal; None while the driver runs or if it never did."""
         return self._child.returncode if self._child is not None else None
 
     async def start(self) -> None:
         """Open the socket and start the child; `DriverError` if its program cannot be run."""
-        # A folder that only this user can enter: nobody else can pose as the driver.
+        # Only this user can enter the folder, so no other user's process can pose as the driver.
         self._folder = tempfile.mkdtemp(prefix="loadgen-")
         path = str(Path(self._folder, "driver.sock"))
         self._server = await asyncio.start_unix_server(self._connected, path, limit=MAX_LINE)
@@ -68,8 +68,8 @@ class Driver:
                 stdout=sys.stderr,
                 stderr=sys.stderr,
                 env={**os.environ, SOCKET_VARIABLE: path},
-                # Its own group: a Ctrl-C meant for the service must not kill it before it is asked
-                # to stop, and what it leaves behind can be found.
+                # Its own group: a Ctrl-C for the service must not kill it before it gets the
+                # message `stop`, and the processes that it leaves can be killed.
                 start_new_session=True,
             )
         except OSError as error:
@@ -78,7 +78,7 @@ class Driver:
         self._tasks.append(asyncio.ensure_future(self._watch(self._child)))
 
     async def hello(self, timeout: float) -> Message:
-        """The driver's greeting; `DriverError` if it ends before, or says none in time."""
+        """The driver's hello; `DriverError` if the driver ends before, or sends none in time."""
         either: "List[asyncio.Future[Any]]" = [self._hello, self._ended]
         await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if self._hello.done():
@@ -88,17 +88,17 @@ class Driver:
         raise DriverError("the driver said no hello within %.0f s" % timeout)
 
     def send(self, message: Message) -> None:
-        """Queue one message; without effect when the driver is gone."""
+        """Queue one message; without effect if the driver has ended."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(json.dumps(message, separators=(",", ":")).encode("utf-8") + b"\n")
 
     def hurry(self) -> None:
-        """Kill it now; `stop` then has nothing to wait for."""
+        """Kill the driver now, so that `stop` need not wait."""
         if self._child is not None and self._child.returncode is None:
             _signal_group(self._child.pid, signal.SIGKILL)
 
     async def stop(self, grace: float, kill_after: float) -> None:
-        """Ask it to finish, then terminate, then kill; nothing of it is left. Idempotent."""
+        """Send `stop`, then SIGTERM, then SIGKILL; no process of it remains. Idempotent."""
         self.send({"type": "stop"})
         child = self._child
         if child is not None:
@@ -110,7 +110,7 @@ class Driver:
                     await _exited(child, kill_after)
             # Helpers of the driver that outlived it.
             _signal_group(child.pid, signal.SIGKILL)
-        # The results that the driver sent on its way out are in the socket: let them be read.
+        # The last results of the driver may still be in the socket.
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
         self._close()

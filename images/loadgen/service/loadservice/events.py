@@ -1,4 +1,4 @@
-"""The event lines: one JSON object a line, written whole and at once."""
+"""The event lines: one JSON object per line, written completely and at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EventsError(OSError):
 
 
 class EventLog:
-    """Appends events to a file (`-`: standard output); a line is there as soon as it is written."""
+    """Appends events to a file (`-`: standard output), unbuffered."""
 
     def __init__(self, target: str, wall: Callable[[], float] = time.time) -> None:
         """Open (or create) the file; `EventsError` if that cannot be done."""
@@ -50,12 +50,12 @@ def _open_for_append(path: str) -> int:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     size = os.fstat(fd).st_size
     if size and os.pread(fd, 1, size - 1) != b"\n":
-        # An earlier service died in the middle of a line: keep the next one whole.
+        # An earlier service died in the middle of a line: begin a new one.
         os.write(fd, b"\n")
     return fd
 
 
 def clip(text: object) -> str:
     """A text short enough for an event."""
-    whole = str(text)
-    return whole if len(whole) <= MAX_TEXT else whole[:MAX_TEXT] + "… (cut)"
+    full = str(text)
+    return full if len(full) <= MAX_TEXT else full[:MAX_TEXT] + "… (cut)"

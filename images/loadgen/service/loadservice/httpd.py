@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 32
 REQUEST_SECONDS = 10.0
 """A request must be read and answered within this time."""
 DRAIN_BYTES = 1024 * 1024
-"""What is read and thrown away of a refused body, so that the client gets to see the answer."""
+"""Bytes of a refused body that are read and dropped, so that the client receives the answer."""
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -116,7 +116,7 @@ class HttpServer:
         try:
             await asyncio.wait_for(self.serve(reader, writer), self._request_seconds)
         except (asyncio.TimeoutError, asyncio.CancelledError, OSError):
-            # Too slow, shutting down, or gone: there is nobody to answer to.
+            # Too slow, shutting down, or disconnected: an answer would not be read.
             writer.transport.abort()
         finally:
             self._open.discard(task)

@@ -1,4 +1,4 @@
-"""When which cycle starts: a pure machine that is told the time and never waits.
+"""When each cycle starts: a state machine that gets the time as an argument and never waits.
 
 Starts fall due on a grid: the first `wait` seconds after the task is ready, then one every
 `interval`, whatever the cycles do. A due start finds a free slot (fewer than `limit` cycles in
@@ -29,12 +29,12 @@ class Start:
     seq: int
     """Counts from 0 over the life of the service, whatever the config does."""
     intended: float
-    """When it was due, on the clock that `advance` is told."""
+    """When it was due, on the clock of `advance`."""
 
 
 @dataclass
 class TaskState:
-    """All there is to know about one task."""
+    """The state of one task."""
 
     active: int = 0
     succeeded: int = 0
@@ -42,7 +42,7 @@ class TaskState:
     next: int = 0
     missed: int = 0
     prepared: Optional[bool] = None
-    """None: not asked yet or running; False: the last attempt failed."""
+    """None: not started yet or running; False: the last attempt failed."""
     preparing: bool = False
     config: Optional[TaskConfig] = None
     due: Optional[float] = None
@@ -83,16 +83,16 @@ class TaskState:
             return
         interval = self.config.interval
         limit = self.config.limit
-        room = max(0, limit - self.active) + limit - len(self.pending)
+        free = max(0, limit - self.active) + limit - len(self.pending)
         while self.due <= now:
             self.begun = True
-            if room <= 0:
+            if free <= 0:
                 late = max(1, int((now - self.due) // interval) + 1)
                 self.miss(late)
                 self.ticks += late
             else:
                 self.pending.append(self.due)
-                room -= 1
+                free -= 1
                 self.ticks += 1
             self.due = self.base + self.ticks * interval
 

@@ -44,7 +44,7 @@ class Options:
     kill_after: float = 3.0
     """Seconds between SIGTERM and SIGKILL."""
     wind_down: float = 300.0
-    """Seconds that running cycles may take to end after a failure under `fail_fast`."""
+    """Seconds that running cycles may take to end after a failure with `fail_fast`."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Service:
     """One life of the load service."""
 
     def __init__(self, options: Options, events: EventLog) -> None:
-        """Nothing is started yet; the event loop must run."""
+        """Nothing is started yet; the event loop must be running."""
         self._options = options
         self._events = events
         self._loop = asyncio.get_running_loop()
@@ -96,7 +96,7 @@ class Service:
         finally:
             self._cancel_timer()
             await self._http.close()
-            # A driver that hung up or broke the protocol has nothing left to finish.
+            # A driver that disconnected or broke the protocol has nothing to finish.
             grace = 0.0 if code == EXIT_DRIVER else self._options.stop_grace
             await self._driver.stop(grace, self._options.kill_after)
         self._close(code)
@@ -120,7 +120,7 @@ class Service:
         return EXIT_DRIVER
 
     async def _until(self, future: "asyncio.Future[Any]") -> None:
-        """Wait for `future` or the wish to end."""
+        """Wait for `future` or a reason to end."""
         either: "List[asyncio.Future[Any]]" = [future, self._done]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
@@ -131,10 +131,10 @@ class Service:
             name: clip(_one_line(why)) for name, why in hello["unavailable"].items()
         }
         name, simulated = _one_line(hello.get("driver", "unnamed")), bool(hello.get("simulated"))
-        told: Dict[str, Any] = {"driver": name, "simulated": simulated, "tasks": tasks}
+        fields: Dict[str, Any] = {"driver": name, "simulated": simulated, "tasks": tasks}
         if self._unavailable:
-            told["unavailable"] = self._unavailable
-        self._events.write("driver", state="hello", **told)
+            fields["unavailable"] = self._unavailable
+        self._events.write("driver", state="hello", **fields)
         kind = "simulated, " if simulated else ""
         print(  # noqa: T201 - the line that says ready, awaited in the role's log
             "server running on %s:%d (%sdriver %s; tasks %s)"
@@ -160,7 +160,7 @@ class Service:
             self._unrecorded(error)
 
     def _unrecorded(self, error: EventsError) -> None:
-        """Load that leaves no record is worthless: end."""
+        """End, because load without a record is worthless."""
         _say(str(error))
         self._events_broken = True
         self._finish(EXIT_INTERNAL)
@@ -254,7 +254,7 @@ class Service:
         self._pump(changed=True)
 
     def _prepare_next(self) -> None:
-        # One after the other: preparations spend from the same purses.
+        # One after the other, because preparations spend from the same purses.
         if self._preparing is not None or not self._to_prepare:
             return
         task = self._to_prepare.pop(0)
@@ -278,7 +278,7 @@ class Service:
         for task, count in missed.items():
             self._events.write("missed", task=task, count=count)
         if (changed or starts or missed) and not self._status_wanted:
-            # Many results may come in one turn of the loop; one status after them is enough.
+            # Many results may arrive in one turn of the loop; one status after them is enough.
             self._status_wanted = True
             self._loop.call_soon(self._on_status_wanted)
         self._cancel_timer()
@@ -334,7 +334,7 @@ class Service:
         self._loop.call_later(self._options.wind_down, self._finish, EXIT_TASK_FAILED)
 
     def _driver_gone(self, reason: str) -> None:
-        """The cycles it was running have failed; say so before anything else."""
+        """Record that the cycles in flight have failed, before anything else."""
         _say(reason)
         if self._scheduler is not None:
             for cycle in self._cycles.values():

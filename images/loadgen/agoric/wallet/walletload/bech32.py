@@ -1,4 +1,4 @@
-"""Addresses (BIP 173): the bytes that their text stands for."""
+"""Addresses (BIP 173): their text decoded to bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def decode(address: str) -> bytes:
     """An address's bytes, its checksum not checked. Raises LoadError."""
     _, separator, data = address.rpartition("1")
     if not separator or len(data) <= CHECKSUM or any(c not in ALPHABET for c in data):
-        raise LoadError(f"{address!r} is no address")
+        raise LoadError(f"{address!r} is not an address")
     number, bits = 0, 0
     out = bytearray()
     for character in data[:-CHECKSUM]:

@@ -1,4 +1,4 @@
-"""What all cycles in flight wait for: the chain's next committed block, asked for once for all."""
+"""The chain's next committed block, which all cycles in flight wait for, polled once for all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ KEPT = 64
 
 
 class Blocks:
-    """The chain's height, followed by one thread while somebody waits."""
+    """The chain's height, polled by one thread while any cycle waits."""
 
     def __init__(self, chain: Chain, clock: Callable[[], float], pause: Callable[[], None]) -> None:
-        """`clock` gives seconds, `pause` returns when it is time to ask again."""
+        """`clock` returns seconds, `pause` returns when the next poll is due."""
         self._chain = chain
         self._clock = clock
         self._pause = pause
@@ -68,6 +68,6 @@ class Blocks:
             with self._changed:
                 self._height = max(self._height, height)
                 self._trouble = trouble
-                # Also without a new block: those who wait look at their time.
+                # Also without a new block, because waiting threads check their time limits.
                 self._changed.notify_all()
             self._pause()

@@ -1,4 +1,4 @@
-"""The values that wallets publish and read: CapData, whose slots stay the board's ids.
+"""The values that wallets publish and read: CapData, whose slots are ids of the board.
 
 Two encodings are in use: `smallcaps` (a body that begins with `#`) and the older one of `@qclass`.
 See packages/marshal of the SDK, later @endo/marshal.
@@ -19,9 +19,9 @@ class Slot(str):
 
 
 def decode(text: str) -> Any:
-    """A value in JSON's terms: bigints are ints, remote objects `Slot`s, other special values text.
+    """A value as JSON types: bigints are ints, remote objects `Slot`s, other special values text.
 
-    Raises LoadError for what is no CapData.
+    Raises LoadError for text that is not CapData.
     """
     try:
         capdata = json.loads(text)
@@ -89,7 +89,7 @@ def _to_smallcaps(value: Any, slots: List[str]) -> Any:
 
 
 def names(entries: Any) -> Dict[str, Any]:
-    """Entries of a name hub as it publishes them: pairs, or an object in older revisions."""
+    """Entries of a name hub as published: pairs, or an object in older revisions."""
     if isinstance(entries, dict):
         return entries
     return dict(entries)

@@ -1,4 +1,4 @@
-"""What can go wrong with a cycle."""
+"""Errors of a cycle."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class LoadError(Exception):
 
 
 class ChainError(LoadError):
-    """The chain's RPC did not answer, or refused a question."""
+    """The chain's RPC did not answer, or refused a request."""

@@ -1,4 +1,4 @@
-"""Offers of a smart wallet, and what the wallet publishes of them."""
+"""Offers of a smart wallet, and the statuses that the wallet publishes."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ class Token:
     value: int
 
     def passable(self) -> Dict[str, Any]:
-        """As offers name it."""
+        """The form used in offers."""
         return {"brand": self.brand, "value": self.value}
 
 
 Tokens = Mapping[str, Token]
 """Keyword → amount."""
 Expected = Union[Tokens, Callable[[str], Tokens]]
-"""Payouts; a function of the offer's result where the contract's state decides."""
+"""Payouts; a function of the offer's result if they depend on the contract's state."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One offer and what it must bring."""
+    """One offer and what it must pay."""
 
     number: str
-    """Unique in the wallet for ever."""
+    """Unique in the wallet, over all runs."""
     invitation: Mapping[str, Any]
     give: Tokens
     want: Tokens
     payouts: Expected
 
     def action(self) -> str:
-        """The wallet action that makes it."""
+        """The wallet action that makes the offer."""
         proposal = {
             side: {keyword: token.passable() for keyword, token in tokens.items()}
             for side, tokens in (("give", self.give), ("want", self.want))
@@ -62,14 +62,14 @@ def by_contract(method: str) -> Dict[str, Any]:
 
 
 def continuing(previous: str, name: str) -> Dict[str, Any]:
-    """An invitation that an earlier offer of the wallet gave the right to."""
+    """An invitation that an earlier offer of the wallet grants."""
     return {"source": "continuing", "previousOffer": previous, "invitationMakerName": name}
 
 
 def outcome(values: Sequence[str], number: str) -> Optional[Mapping[str, Any]]:
-    """The offer's last status among a block's values of a wallet, None if there is none.
+    """The offer's last status among a block's values of a wallet; None without one.
 
-    Raises LoadError for an action that the wallet refused: it knows no offer then.
+    Raises LoadError for an action that the wallet refused; then there is no offer.
     """
     found = None
     for text in values:
@@ -85,10 +85,10 @@ def outcome(values: Sequence[str], number: str) -> Optional[Mapping[str, Any]]:
 
 
 def settled(status: Mapping[str, Any]) -> bool:
-    """Whether an offer has come to its end. Raises LoadError if that is a bad one."""
+    """Whether an offer has ended. Raises LoadError if it failed."""
     if status.get("error"):
         raise LoadError(f"offer {status.get('id')} failed: {status['error']}")
-    # Result, satisfaction and payouts are published as they come, in any order.
+    # Result, satisfaction and payouts are published in any order.
     if not all(name in status for name in ("result", "numWantsSatisfied", "payouts")):
         return False
     if status["numWantsSatisfied"] == 0:
@@ -97,7 +97,7 @@ def settled(status: Mapping[str, Any]) -> bool:
 
 
 def check(offer: Offer, status: Mapping[str, Any]) -> None:
-    """Raises LoadError unless the payouts are exactly what the offer must bring."""
+    """Raise LoadError unless the payouts are exactly what the offer must pay."""
     expected = offer.payouts
     if callable(expected):
         expected = expected(str(status["result"]))

@@ -1,4 +1,4 @@
-"""A task's wallets: as many of its cycles can be in flight as there are of them."""
+"""A task's wallets, whose number limits its cycles in flight."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Ready:
         self._wallet = wallet
         self._cycle = cycle
         self._next = 0
-        """Number of the first cycle that is not signed. None is signed twice, also if some of its
-        offers were never made.
+        """Number of the first cycle that is not signed. No cycle is signed twice, even if some of
+        its offers were never made.
         """
         self._each = 0
         """Offers of a cycle."""
@@ -41,7 +41,7 @@ class Pool:
     """The wallets of one task. A wallet is made ready once, and has one cycle at a time."""
 
     def __init__(self, task: Task, wallets: Sequence[Wallet]) -> None:
-        """Nothing is asked of the chain yet."""
+        """Nothing is sent to the chain yet."""
         self._task = task
         self._size = len(wallets)
         self._untouched: List[Wallet] = list(wallets)
@@ -84,7 +84,7 @@ class Pool:
                 while not self._free and not self._untouched:
                     self._changed.wait()
                 if self._free:
-                    # The one that rested longest.
+                    # The wallet that was idle for longest.
                     return self._free.pop(0)
                 wallet = self._untouched.pop(0)
             # The limit was raised since the preparation.

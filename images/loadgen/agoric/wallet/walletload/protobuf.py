@@ -1,4 +1,4 @@
-"""As much of protobuf's wire format as transactions and queries of the chain need."""
+"""The part of protobuf's wire format that transactions and queries of the chain use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def varint(number: int) -> bytes:
 
 
 def message(*fields: Tuple[int, Union[int, str, bytes]]) -> bytes:
-    """Fields in order; zero and the empty string are left out, as proto3 has it.
+    """Fields in order; zero and the empty string are left out, as in proto3.
 
     A message within the message is bytes and stays even if it is empty.
     """
@@ -36,7 +36,7 @@ def message(*fields: Tuple[int, Union[int, str, bytes]]) -> bytes:
 
 
 def parse(data: bytes) -> Dict[int, List[Value]]:
-    """Field number → its values in order. Raises ValueError for what is no message."""
+    """Field number → its values in order. Raises ValueError for bytes that are not a message."""
     fields: Dict[int, List[Value]] = {}
     at = 0
     while at < len(data):

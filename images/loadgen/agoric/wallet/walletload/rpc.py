@@ -22,7 +22,7 @@ LIMIT = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Account:
-    """What signing needs to know of an account."""
+    """The parts of an account that signing needs."""
 
     number: int
     sequence: int
@@ -49,7 +49,7 @@ class Cell:
 
 
 class Chain(Protocol):
-    """What the driver asks of a chain. Every method raises ChainError when it does not answer."""
+    """The driver's requests to a chain. Every method raises ChainError without an answer."""
 
     def height(self) -> int:
         """Of the newest block that is committed; 0 before the first."""
@@ -58,16 +58,16 @@ class Chain(Protocol):
         """None for an address that the chain does not know."""
 
     def published(self, path: str, height: Optional[int] = None) -> Optional[Cell]:
-        """What stands at a path, now or after a block; None where there is nothing."""
+        """The value at a path, now or after a block; None without one."""
 
     def broadcast(self, tx: bytes) -> None:
-        """Hand a transaction over, or again. Raises Refused if it is not taken."""
+        """Send a transaction; may be repeated. Raises Refused if the chain does not take it."""
 
     def transactions(self, height: int) -> List[str]:
         """Hashes of the transactions in a block."""
 
     def included(self, tx_hash: str) -> Optional[Included]:
-        """What became of a transaction; None while the node's index has it not yet."""
+        """The result of a transaction; None while the node's index does not have it yet."""
 
 
 def hash_of(tx: bytes) -> str:
@@ -83,7 +83,7 @@ class Rpc:
     """A chain's RPC on this machine; for any number of threads."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Nothing is asked yet."""
+        """Nothing is sent yet."""
         self._address = (host, port)
 
     def height(self) -> int:
@@ -145,7 +145,7 @@ class Rpc:
         return Included(int(found["height"]), code, str(result.get("log", "")), gas)
 
     def _query(self, path: str, data: bytes, height: Optional[int]) -> Optional[bytes]:
-        """An ABCI query's value; None where the chain has nothing."""
+        """The value of an ABCI query; None if the chain has none."""
         more = {} if height is None else {"height": str(height)}
         asked = self._get("abci_query", path=f'"{path}"', data=f"0x{data.hex()}", **more)
         response = asked["response"]
@@ -163,7 +163,7 @@ class Rpc:
         return self._ask("GET", f"/{method}?{urlencode(params)}", None)
 
     def _ask(self, verb: str, path: str, body: Optional[str]) -> Mapping[str, Any]:
-        """The result of a request. Raises ChainError, and Missing for what the chain has not."""
+        """The result of a request. Raises ChainError, and Missing if the chain has none."""
         name = path.partition("?")[0]
         connection = http.client.HTTPConnection(*self._address, timeout=TIMEOUT)
         try:
@@ -187,7 +187,7 @@ class Missing(ChainError):
 
 
 def _inner(data: bytes, field: int) -> bytes:
-    """A message within a message. Raises ValueError where there is none."""
+    """A message within a message. Raises ValueError if there is none."""
     values = protobuf.parse(data).get(field)
     if not values or not isinstance(values[0], bytes):
         raise ValueError(f"there is no message in field {field}")

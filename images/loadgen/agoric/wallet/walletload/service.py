@@ -24,7 +24,7 @@ def say(text: str) -> None:
 
 
 def detail(timings: List[Timing]) -> Dict[str, Json]:
-    """What a cycle's record says of its offers, a list each in the order they were made."""
+    """The measured values of a cycle's offers, as lists in the order of the offers."""
     return {
         "inclusionSeconds": [round(timing.inclusion, 3) for timing in timings],
         "settlementSeconds": [round(timing.settlement, 3) for timing in timings],
@@ -44,7 +44,7 @@ class Service:
         self._writing = threading.Lock()
 
     def run(self) -> int:
-        """Until a stop (0) or the end of the connection (1)."""
+        """Answer messages until a stop (returns 0) or the end of the connection (returns 1)."""
         hello = {"type": "hello", "protocol": 1, "driver": "agoric-wallet", "simulated": False}
         self._write({**hello, "tasks": list(self._pools)})
         say("said hello")
@@ -59,7 +59,7 @@ class Service:
                     say("stopped")
                     return 0
                 if message.get("type") in ("prepare", "run"):
-                    # A cycle that waits for the chain holds up nothing else.
+                    # In a thread, because a cycle waits for the chain.
                     threading.Thread(target=self._handle, args=(message,), daemon=True).start()
 
     def _handle(self, message: Mapping[str, Json]) -> None:

@@ -1,7 +1,7 @@
-"""Transactions signed by the chain's own command line tool, many in one go.
+"""Signs transactions with the chain's own command line tool, several at once.
 
-The tool is a large program whose start costs more processor time than the chain needs for the
-transaction. So a wallet's next transactions are signed together, and without asking the chain.
+The tool is a large program whose start costs more CPU time than the chain needs for a transaction.
+So the next transactions of a wallet are signed together, without querying the chain.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIGN_TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a transaction, as the tool reads it and as the chain does."""
+    """A message of a transaction, in the forms that the tool and the chain read."""
 
     type_url: str
     fields: Mapping[str, Any]
@@ -45,7 +45,7 @@ def spend_action(owner: str, action: str) -> Message:
 
 
 def provision(owner: str, nickname: str) -> Message:
-    """Asks for a smart wallet."""
+    """A request for a smart wallet."""
     flag = "SMART_WALLET"
     return Message(
         "/agoric.swingset.MsgProvision",
@@ -57,10 +57,10 @@ def provision(owner: str, nickname: str) -> Message:
 
 
 class Signer(Protocol):
-    """Makes transactions of messages."""
+    """Creates signed transactions."""
 
     def sign(self, key: str, account: Account, messages: Sequence[Message]) -> List[bytes]:
-        """A transaction of each message, numbered from the account's sequence on."""
+        """One transaction per message, numbered from the account's sequence on."""
 
 
 class ToolSigner:
@@ -73,7 +73,7 @@ class ToolSigner:
         self._chain_id = chain_id
 
     def sign(self, key: str, account: Account, messages: Sequence[Message]) -> List[bytes]:
-        """See `Signer`. Raises LoadError with the tool's words."""
+        """See `Signer`. Raises LoadError with the tool's error."""
         with tempfile.TemporaryDirectory(prefix="loadgen-sign-") as folder:
             unsigned, signed = Path(folder, "unsigned.json"), Path(folder, "signed.json")
             lines = [json.dumps(_unsigned(message)) for message in messages]
@@ -108,7 +108,7 @@ class ToolSigner:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise LoadError(f"cannot sign with {self._tool}: {error}") from error
         if done.returncode != 0:
-            # The tool's reason comes before a page of usage.
+            # The tool prints its error before a page of usage.
             words = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
             reason = words[0] if words else done.stderr.strip()[-500:]
             raise LoadError(f"{self._tool} cannot sign for {key}: {reason}")

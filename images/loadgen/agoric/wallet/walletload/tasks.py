@@ -1,7 +1,7 @@
 """The load's tasks: what their wallets need, and the offers of a cycle.
 
-A cycle's offers depend on its number and its wallet alone, so that they can be signed long before
-they are sent.
+A cycle's offers depend on its number and its wallet alone, so they can be signed long before they
+are sent.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .wallet import Wallet
 HANDOUT = 1_000
 """What the faucet mints in a cycle."""
 GRANT = 1_000_000_000_000
-"""What a wallet of another task is given once."""
+"""What a wallet of another task gets once."""
 TRADE = 1_000_000
 SLIPPAGE = TRADE // 100
-"""So far the price may be off its start."""
+"""How far the price may be from its initial value."""
 COLLATERAL = 1_000_000_000
 LOAN = 1_000
 OPENING = "open-"
-"""How the numbers of offers that open a vault begin."""
+"""Prefix of the numbers of offers that open a vault."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Brands:
 
 
 def find(chain: Chain) -> Brands:
-    """The contract's tokens, from the chain's own names. Raises LoadError if it has none."""
+    """The contract's tokens, from the chain's published names. Raises LoadError without them."""
     known: Dict[str, Dict[str, object]] = {}
     for kind in ("instance", "brand"):
         cell = chain.published(f"published.agoricNames.{kind}")
@@ -58,7 +58,7 @@ Cycle = Callable[[int], List[Offer]]
 
 
 class Task:
-    """One task with its tokens. Numbers of offers contain `run`, which no other run has."""
+    """One task with its tokens. Numbers of offers contain `run`, which is unique."""
 
     def __init__(self, brands: Brands, run: str) -> None:
         """`run` is made of letters, digits and hyphens."""
@@ -66,15 +66,15 @@ class Task:
         self.run = run
 
     def prepare(self, wallet: Wallet) -> Cycle:
-        """Give a wallet what its cycles need, unless it has that, and return what they are."""
+        """Give a wallet what its cycles need, unless it has that, and return its cycles."""
         raise NotImplementedError
 
     def a(self, value: int) -> Token:
-        """So much LoadA."""
+        """An amount of LoadA."""
         return Token(self.brands.a, value)
 
     def b(self, value: int) -> Token:
-        """So much LoadB."""
+        """An amount of LoadB."""
         return Token(self.brands.b, value)
 
     def mint(self, number: str, value: int) -> Offer:
@@ -83,7 +83,7 @@ class Task:
         return Offer(number, offers.by_contract("makeFaucetInvitation"), {}, token, token)
 
     def stock(self, wallet: Wallet) -> None:
-        """Give a wallet what lasts for all its cycles."""
+        """Give a wallet enough for all its cycles."""
         if wallet.balance(self.brands.a) < GRANT // 2:
             wallet.make(self.mint(f"grant-{self.run}", GRANT))
 
@@ -92,7 +92,7 @@ class Faucet(Task):
     """Mint into the wallet."""
 
     def prepare(self, wallet: Wallet) -> Cycle:
-        """See `Task`; a wallet that is there needs nothing."""
+        """See `Task`; a wallet needs only to exist."""
         wallet.provide()
         return lambda number: [self.mint(f"faucet-{self.run}-{number}", HANDOUT)]
 
@@ -135,8 +135,8 @@ class Amm(Task):
 
 
 class Vault(Task):
-    """Borrow from a vault and repay. The wallet opens one and keeps it: each vault that is opened
-    stays in the wallet's published record for ever.
+    """Borrow from a vault and repay. The wallet opens one vault and keeps it, because each vault
+    that is opened stays in the wallet's published record.
     """
 
     def prepare(self, wallet: Wallet) -> Cycle:
@@ -170,7 +170,7 @@ def _opened(wallet: Wallet) -> Optional[str]:
 
 
 def _reserves(result: str) -> Tuple[int, int]:
-    """The pool's holdings before a swap, of what it took and of what it gave."""
+    """The pool's holdings before a swap, of the token that it took and of the one that it paid."""
     try:
         into, out = (int(part) for part in result.split())
     except ValueError:

@@ -16,8 +16,8 @@ from .rpc import Account, Chain, Included, Refused, hash_of
 from .signer import Message, Signer, provision, spend_action
 
 OFFER_TIMEOUT = 900.0
-"""Seconds from sending an offer to its end: a chain that has little time in a block may let many
-wait.
+"""Time limit, in seconds, from sending an offer to its end. A chain with short blocks may have many
+offers waiting.
 """
 NICKNAME = "loadgenctl"
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Tools:
     pause: Callable[[], None]
 
     def patiently(self, ask: Callable[[], T], until: float) -> T:
-        """Ask the chain until it answers: a node whose kernel is at work hangs up meanwhile."""
+        """Retry until the chain answers: a node whose kernel is busy drops connections."""
         while True:
             try:
                 return ask()
@@ -55,7 +55,7 @@ class Tools:
 
 @dataclass
 class Timing:
-    """What became of one offer. Times are seconds since it was sent."""
+    """The result of one offer. Times are seconds since it was sent."""
 
     inclusion: float
     settlement: float
@@ -78,7 +78,7 @@ class Wallet:
         """Signed ahead, in the order of their sequence numbers."""
 
     def current(self) -> Optional[Mapping[str, Any]]:
-        """What the wallet holds, as it publishes it; None if there is no such wallet."""
+        """The wallet's content, as it publishes it; None if there is no such wallet."""
         cell = self._tools.chain.published(f"{self._path}.current")
         if cell is None or not cell.values:
             return None
@@ -93,7 +93,7 @@ class Wallet:
         return 0
 
     def provide(self) -> None:
-        """Have the chain make the wallet if there is none."""
+        """Have the chain create the wallet if there is none."""
         if self.current() is not None:
             return
         tools, sent = self._tools, self._tools.clock()
@@ -104,25 +104,25 @@ class Wallet:
             height = tools.next_block(height, until, f"there is no wallet of {self.address} yet")
 
     def make(self, offer: Offer) -> Timing:
-        """Make one offer. Raises LoadError if it does not bring what it must."""
+        """Make one offer. Raises LoadError if it does not pay what it must."""
         self.sign([offer])
         return self.next()
 
     def signed(self) -> int:
-        """How many offers are signed and not sent."""
+        """Number of offers that are signed and not sent."""
         return len(self._ready)
 
     def sign(self, batch: Sequence[Offer]) -> None:
-        """Sign offers ahead; nothing may be left of an earlier batch."""
+        """Sign offers ahead; no offer of an earlier batch may be left."""
         self._sign(batch, None)
 
     def next(self) -> Timing:
-        """Make the next of the offers that are signed. After a failure none is left."""
+        """Make the next signed offer. After a failure no signed offer is left."""
         offer, tx = self._ready.popleft()
         try:
             return self._run(offer, tx)
         except LoadError:
-            # Their sequence numbers may not be right any more.
+            # Their sequence numbers may be wrong now.
             self._ready.clear()
             raise
 
@@ -135,7 +135,7 @@ class Wallet:
             expected = _EXPECTED.search(str(error))
             if expected is None:
                 raise
-            # Of an earlier offer that was given up before it was in a block.
+            # The sequence number of an offer that timed out before it was in a block is still due.
             again = [offer, *(waiting for waiting, _ in self._ready)]
             self._ready.clear()
             self._sign(again, int(expected[1]))
@@ -163,10 +163,10 @@ class Wallet:
         return self._tools.signer.sign(self._key, account, messages)
 
     def _send(self, tx: bytes, until: float) -> int:
-        """Hand a transaction over; the height before."""
+        """Send a transaction; return the chain's height before."""
         chain = self._tools.chain
         seen = self._tools.patiently(chain.height, until)
-        # No answer says nothing: the same bytes are safe to send again.
+        # Without an answer it may have arrived or not; sending the same bytes again is safe.
         self._tools.patiently(partial(chain.broadcast, tx), until)
         return seen
 
@@ -183,7 +183,7 @@ class Wallet:
             found = tools.patiently(partial(tools.chain.included, name), until)
             if found is not None:
                 break
-            # The node's index follows its blocks by moments.
+            # The node indexes a block shortly after it is committed.
             if tools.clock() >= until:
                 raise LoadError(f"the node's index has no transaction {name}")
             tools.pause()
@@ -192,7 +192,7 @@ class Wallet:
         return found
 
     def _settled(self, offer: Offer, since: int, until: float) -> Tuple[int, Mapping[str, Any]]:
-        """Wait for an offer's end: the block that brought it, and the offer's last status."""
+        """Wait for an offer's end; return its block and the offer's last status."""
         number, newest = since, since
         while True:
             status = self._tools.patiently(partial(self._status, offer, number), until)
@@ -204,7 +204,7 @@ class Wallet:
             number += 1
 
     def _status(self, offer: Offer, height: int) -> Optional[Mapping[str, Any]]:
-        """What the wallet published of an offer in one block; the next block's replaces it."""
+        """The offer's status that the wallet published in one block; later ones replace it."""
         cell = self._tools.chain.published(self._path, height)
         if cell is None or cell.height != height:
             return None
