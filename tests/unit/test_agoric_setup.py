@@ -159,7 +159,8 @@ def test_the_accounts_of_wallets_are_in_the_chains_home_so_that_saved_storage_ha
     # The chain is built beside its place and moved there.
     home = f"--home={of_today.project / 'chain.part' / 'wallets' / 'keys'}"
     shown = [call for call in of_today.calls() if call[3:4] == ["load-amm-0"]]
-    assert shown and all(call[-1] == home for call in shown)
+    assert shown
+    assert all(call[-1] == home for call in shown)
 
 
 def test_a_chain_of_2021_keeps_its_genesis(of_2021: World) -> None:
