@@ -18,7 +18,7 @@ from rich.text import Text
 
 from loadgenctl.errors import LoadgenError
 from loadgenctl.reports.words import harmless, stage_of
-from loadgenctl.run.progress import Live
+from loadgenctl.run.progress import Live, Progress
 
 View = Callable[[str, int, int], Text | None]
 """The progress line, columns it may fill, lines of the terminal → what is shown; None: the line."""
@@ -34,8 +34,8 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
-class ConsoleProgress:
-    """Implements `run.progress.Progress` on a rich console.
+class ConsoleProgress(Progress):
+    """Shows a run's progress on a rich console.
 
     Every line also goes to the run's log, those of a quiet run too.
     """

@@ -41,7 +41,7 @@ from loadgenctl.run import host
 from loadgenctl.run.context import Services
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.leftovers import SweepResult, sweep
-from loadgenctl.run.progress import Progress, Silent
+from loadgenctl.run.progress import Progress
 from loadgenctl.sdkbuild import Builder
 from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import SdkFactory
@@ -107,7 +107,7 @@ def at_work(
 @contextmanager
 def image_store() -> Iterator[ImageStore]:
     """The images on the engine, to be looked at. Raises `EngineUnavailable`."""
-    with Wiring(SiteSettings(), Silent(), Interrupts()) as wiring:
+    with Wiring(SiteSettings(), Progress(), Interrupts()) as wiring:
         yield wiring.images()
 
 
