@@ -25,7 +25,7 @@ from loadgenctl.records.archive import pack
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.context import Services
 from loadgenctl.run.interrupt import Interrupts
-from loadgenctl.run.progress import Live, Silent
+from loadgenctl.run.progress import Live, Progress
 from loadgenctl.run.resume import examine
 from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.sdks import sim
@@ -94,7 +94,7 @@ class Builds(Builder):
 
 
 @dataclass
-class Remembering(Silent):
+class Remembering(Progress):
     """Keeps what a person would have been told."""
 
     warnings: list[str] = field(default_factory=list)

@@ -68,6 +68,7 @@ def test_the_summary_that_is_printed_is_the_one_of_the_run_and_equals_its_file(
     assert tell(result, files=ReportFiles(), quiet=True, json_output=True) == 0
     printed = capsys.readouterr()
     assert "could not be written" not in printed.err
+    assert result.summary is not None
     assert result.summary == json.loads(printed.out)
     assert result.summary == json.loads(document_bytes(result.summary))
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from loadgenctl.errors import LoadgenError
 from loadgenctl.formatting import clock_text, harmless, harmless_lines, stage_of
-from loadgenctl.run.progress import Live
+from loadgenctl.run.progress import Live, Progress
 
 View = Callable[[str, int, int], Text | None]
 """The progress line, its maximum width, lines of the terminal → what is shown; None: the line."""
@@ -29,8 +29,8 @@ _ERASE = Control((ControlType.CURSOR_MOVE_TO_COLUMN, 0), (ControlType.ERASE_IN_L
 _ERASE_ABOVE = Control((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
 
 
-class ConsoleProgress:
-    """Implements `run.progress.Progress` on a rich console.
+class ConsoleProgress(Progress):
+    """Shows a run's progress on a rich console.
 
     Every line also goes to the run's log, even those of a quiet run.
     """

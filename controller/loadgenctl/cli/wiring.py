@@ -44,7 +44,7 @@ from loadgenctl.run import host
 from loadgenctl.run.context import Services
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.leftovers import SweepResult, sweep
-from loadgenctl.run.progress import Progress, Silent
+from loadgenctl.run.progress import Progress
 from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import BUILD_HOME, SdkFactory
 from loadgenctl.sources.base import SdkSource
@@ -108,7 +108,7 @@ def at_work(
 @contextmanager
 def image_store() -> Iterator[ImageStore]:
     """The images on the Docker engine. Raises `EngineUnavailable`."""
-    with Wiring(SiteSettings(), Silent(), Interrupts()) as wiring:
+    with Wiring(SiteSettings(), Progress(), Interrupts()) as wiring:
         yield wiring.images()
 
 

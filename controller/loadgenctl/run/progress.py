@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,33 +23,23 @@ class Live:
     """Task → (succeeded, failed, in flight)."""
 
 
-class Progress(Protocol):
-    """Where a run reports to."""
+class Progress:
+    """Where a run reports to; this one drops everything, others override what they show."""
 
     def keep_in(self, log: Callable[[str], None]) -> None:
         """Also pass every line to `log`, beginning with those reported before."""
-        ...
 
     def step(self, text: str) -> None:
         """A new step begins."""
-        ...
 
     def note(self, text: str) -> None:
         """A line that stays on the terminal."""
-        ...
 
     def warn(self, text: str) -> None:
         """A warning."""
-        ...
 
     def output(self, text: str) -> None:
         """A line of a build's output."""
-        ...
 
     def live(self, live: Live) -> None:
         """The stage's current state; called about once a second."""
-        ...
-
-
-class Silent(Progress):
-    """Reports nothing."""

@@ -173,7 +173,7 @@ class Stage:
         self._sampler.watch(self.load.loadgen.name, self.load.loadgen.handle)
 
     def _prepare_load(self, tasks: Sequence[str]) -> None:
-        """Prepare the load, then stop it and the clients: their first start takes long and costs the
+        """Prepare the load, then stop it and the clients: a first start takes long and costs the
         chain work. Done once here, it leaves the stages with load alike.
         """
         self.load.prepare(tasks)
