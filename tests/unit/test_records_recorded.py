@@ -70,7 +70,7 @@ def test_what_is_missing_is_told_unless_it_has_a_default() -> None:
     del document["plan"]["state_dir"]
     with pytest.raises(UsageError, match=r"plan\.state_dir is missing"):
         recorded_plan(document)
-    with pytest.raises(UsageError, match="tells no plan"):
+    with pytest.raises(UsageError, match="has no plan"):
         recorded_plan({})
 
 

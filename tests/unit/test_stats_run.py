@@ -159,7 +159,9 @@ def test_the_loaded_window_goes_by_heights_whatever_the_clock_was_set_to(tmp_pat
     assert (loaded["start_block_height"], loaded["end_block_height"]) == (3, 4)
     assert stage["blocks"]["live"]["end_block_height"] == 4
     assert stage["durations"]["loaded_s"] == 10
-    told = perf_finish_stats(folder, success=True, metadata={})["stages"]["0"]
+    told = perf_finish_stats(source.load(folder, slogs=False), success=True, metadata={})["stages"][
+        "0"
+    ]
     assert told["blocksSummaries"]["onlyLive"]["endBlockHeight"] == 6
 
 
@@ -235,7 +237,9 @@ def test_finish_stats_have_the_originals_shape(tmp_path: Path) -> None:
         faucet("finish", 1018.5, seq=1, success=False),
     ]
     write_rows(folder / "events.jsonl", events)
-    stats = perf_finish_stats(folder, success=True, metadata={"profile": "local"})
+    stats = perf_finish_stats(
+        source.load(folder, slogs=False), success=True, metadata={"profile": "local"}
+    )
     assert stats["metadata"] == {"profile": "local"}
     assert (stats["startedAt"], stats["endedAt"], stats["duration"]) == (1000, 1092, 92)
     assert stats["chainBootstrapDuration"] == 7
@@ -252,7 +256,7 @@ def test_finish_stats_have_the_originals_shape(tmp_path: Path) -> None:
     assert stage["cycles"]["faucet/0"]["duration"] == 10
     assert (stage["firstBlockHeight"], stage["lastBlockHeight"]) == (1, 6)
     assert stats["stages"]["1"]["previousCycleCount"] == 2
-    failed = perf_finish_stats(folder, success=False, metadata={})
+    failed = perf_finish_stats(source.load(folder, slogs=False), success=False, metadata={})
     assert "duration" not in failed
     assert "endedAt" not in failed
 

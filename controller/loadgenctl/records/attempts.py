@@ -1,8 +1,8 @@
-"""The attempts of a run that was resumed, as status.json lists them.
+"""The attempts of a resumed run, as status.json lists them.
 
-An entry: `attempt` (number), `stage` (at which it went on; null for the first), `state` (what the
-chain went on with, in words), `options` (given beside `--resume`), `began_at` and, once another one
-followed, `ended_at` (s, epoch; of a killed one, when it was last heard of), `outcome` and `reason`.
+An entry: `attempt` (number), `stage` (from which it continued; null for the first), `state` (what
+the chain continued with, in words), `options` (given with `--resume`), `began_at` and, once another
+one follows, `ended_at` (s, epoch; of a killed one, its last record), `outcome` and `reason`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def another(
     began_at: float,
     heard_at: float,
 ) -> tuple[Mapping[str, Any], ...]:
-    """The attempts of `status`, the last one ended, and one more.
+    """The attempts of `status`, the last one ended, and a new one.
 
-    `heard_at` is the end of an attempt that did not tell its own.
+    `heard_at` is the end of an attempt that did not record its own.
     """
     earlier = list(status.attempts)
     last = dict(earlier.pop()) if earlier else _entry(FIRST, status.started_at)

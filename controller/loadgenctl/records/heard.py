@@ -1,19 +1,12 @@
-"""When a run was last heard of, which is when one ended that was killed: its last record."""
+"""The time of a run's last record, which is the end of a killed run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RunFolder
-
-_TIMES: Final[Mapping[str, tuple[str, ...]]] = {
-    schema.EVENTS: ("time",),
-    schema.SAMPLES: ("time",),
-}
-"""File of rows → its times, epoch seconds. Not the files that `regen` computes from others."""
 
 
 def last_heard(folder: Path) -> float | None:
@@ -21,24 +14,20 @@ def last_heard(folder: Path) -> float | None:
 
     Raises `OutputFolderError` if there is no run, or its records cannot be read.
     """
-    # An own reader: what is damaged is counted where it is shown.
-    run = RunFolder(folder)
+    # Another reader would count damaged lines twice.
+    return max(
+        (float(time) for time in _times(RunFolder(folder)) if time is not None), default=None
+    )
+
+
+def _times(run: RunFolder) -> Iterator[float | None]:
     status = run.status
-    told: list[object] = []
     if status is not None:
-        told += [status.started_at, status.updated_at, status.finished_at]
+        yield from (status.started_at, status.updated_at, status.finished_at)
         if status.started_at is not None:
-            told += [status.started_at + at for at in _timestamps(run)]
-    for file, names in _TIMES.items():
-        for row in run.rows(file):
-            told += [row.get(name) for name in names]
-        told = [max(_known(told), default=None)]
-    return max(_known(told), default=None)
-
-
-def _timestamps(run: RunFolder) -> list[float]:
-    return _known([row.get("timestamp") for row in run.perf()])
-
-
-def _known(values: list[object]) -> list[float]:
-    return [float(value) for value in values if isinstance(value, int | float)]
+            for row in run.perf():
+                if row.get("timestamp") is not None:
+                    yield status.started_at + row["timestamp"]
+    # Not the files that `regen` computes from others.
+    for file in (schema.EVENTS, schema.SAMPLES):
+        yield from (row.get("time") for row in run.rows(file))

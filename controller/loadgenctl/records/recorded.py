@@ -1,4 +1,4 @@
-"""The plan of a run as its run.json has it, to go on with it."""
+"""The plan of a run as its run.json has it, to resume the run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.records.documents import decoded
 
-ANEW = "run it anew"
+ANEW = "start a new run"
 
 
 def recorded_plan(document: Mapping[str, Any]) -> RunPlan:
     """The `plan` of a run.json. Raises `UsageError` for one that this version cannot execute."""
     if "plan" not in document:
-        raise UsageError("its run.json tells no plan", hint=ANEW)
+        raise UsageError("its run.json has no plan", hint=ANEW)
     try:
         return decoded(RunPlan, document["plan"], "plan")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""How a run stands: the content of status.json and who owns the folder."""
+"""The state of a run: the content of status.json, and who owns the folder."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Status:
 
     outcome: Outcome = "running"
     step: str | None = None
-    """What is (or was last) being done, in words."""
+    """What is done, or was done last, in words."""
     stage: int | None = None
     role: str | None = None
     """The role that failed."""
     reason: str | None = None
-    """Why the run ended otherwise than it should have."""
+    """Why the run did not end as it should."""
     hint: str | None = None
     exit_code: int | None = None
     """loadgenctl's own exit code; None while running."""
@@ -41,7 +41,7 @@ class Status:
     updated_at: float | None = None
     finished_at: float | None = None
     attempts: tuple[Mapping[str, Any], ...] = ()
-    """All attempts of a run that was resumed, the current one last; see `records.attempts`."""
+    """All attempts of a resumed run, the current one last; see `records.attempts`."""
     owner: Owner | None = None
 
     @property
@@ -61,12 +61,12 @@ class Status:
 
     @property
     def finished(self) -> bool:
-        """True once the run has ended, well or not."""
+        """True once the run has ended, successfully or not."""
         return self.outcome != "running"
 
     @property
     def killed(self) -> bool:
-        """True for a run that was marked as interrupted after its process was gone: it gave no exit
+        """True for a run that was marked as interrupted after its process was gone: it has no exit
         code.
         """
         return self.outcome == "interrupted" and self.exit_code is None
@@ -74,7 +74,7 @@ class Status:
     def as_found(self) -> Status:
         """This status seen from outside: `running` whose owner is gone was `killed`.
 
-        A run of another host is taken at its word: nobody here can know.
+        Of a run of another host this cannot be known: its status stays as it is.
         """
         if self.finished or self.owner is None or self.owner.alive() is not False:
             return self
@@ -86,8 +86,8 @@ class Status:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Status:
-        """Read back; unknown keys and values of a wrong kind are left out, an unknown outcome
-        becomes `error`.
+        """Read the document; leave out unknown keys and values of a wrong kind; make an unknown
+        outcome `error`.
         """
         kept, _ = without_damage(document, STATUS)
         known = {name: kept[name] for name in cls.__dataclass_fields__ if name in kept}
@@ -106,7 +106,7 @@ class Status:
 
 
 def _owner(document: Any) -> Owner | None:
-    """Whom status.json names; None for nobody, or in a form of another version."""
+    """The owner in status.json; None if there is none, or in a form of another version."""
     if not isinstance(document, Mapping):
         return None
     pid, start, host = (document.get(name) for name in ("pid", "start", "host"))
