@@ -252,7 +252,8 @@ snapshotBytes | whole | bytes | Sep 2022 | their sizes together; from `uncompres
   2023 `rawByteCount`)
 snapshotCompressedBytes | whole | bytes | Sep 2022 | the same, compressed; from `compressedSize`
   (until Jan 2023 `compressedByteCount`)
-snapshotTime | number | s | Sep 2022 | time to compress and save them; from `*Seconds`
+snapshotTime | number | s | Sep 2022 | time to compress and save them; from `compressSeconds`,
+  `dbSaveSeconds`, `rawSaveSeconds`
 cleanupWork | whole | | Aug 2024 | entries of terminated vats that were deleted; from
   `vat-cleanup`: `work`
 kernelObjects | whole | | Oct 2022 | objects in the kernel after the last run; from `kernel-stats`
