@@ -15,8 +15,8 @@ from loadgenctl.cli.app import main
 from loadgenctl.records import columns, schema
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.columns import names
+from loadgenctl.records.documents import recorded_plan
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.recorded import recorded_plan
 from loadgenctl.stats.regen import regenerate
 from loadgenctl.stats.run import summarize
 from loadgenctl.stats.tables import tables

@@ -16,8 +16,8 @@ from loadgenctl.model import RunPlan
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.resumed import changes, with_changes
 from loadgenctl.plan.settings import merge
+from loadgenctl.records.documents import recorded_plan
 from loadgenctl.records.encode import document_bytes
-from loadgenctl.records.recorded import recorded_plan
 
 LINES = (
     "",

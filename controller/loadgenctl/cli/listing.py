@@ -14,8 +14,7 @@ from loadgenctl.cli.runs import RESULTS, folders_of_runs, started_at
 from loadgenctl.cli.tables import age, print_table
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.plan.times import words
-from loadgenctl.records.heard import last_heard
-from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.reader import RunFolder, last_heard
 from loadgenctl.records.status import Status
 
 

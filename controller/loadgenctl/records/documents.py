@@ -13,11 +13,16 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from loadgenctl.plainfile import NotPlainError, open_plain
-from loadgenctl.records.reader import MAX_DOCUMENT, Row, parse_row
+from loadgenctl.errors import UsageError
+from loadgenctl.model import RunPlan
+from loadgenctl.plainfile import NotPlainError
+from loadgenctl.records.reader import Row, parse_file
 from loadgenctl.records.shape import is_number
 
 T = TypeVar("T")
+
+ANEW = "start a new run"
+"""Hint for a run that cannot be resumed."""
 
 _NONE = type(None)
 
@@ -27,7 +32,7 @@ def read_document(path: Path) -> Row | None:
     Raises `OSError` if it cannot be read.
     """
     try:
-        return _parsed(path)
+        return parse_file(path)
     except (FileNotFoundError, NotADirectoryError, NotPlainError):
         return None
 
@@ -38,7 +43,7 @@ def read_as(kind: type[T], path: Path) -> T | None:
     Raises `OSError`, and `ValueError` for anything else than such an object.
     """
     try:
-        document = _parsed(path)
+        document = parse_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if document is None:
@@ -56,10 +61,14 @@ def decoded(kind: type[T], document: object, where: str = "") -> T:
     return value
 
 
-def _parsed(path: Path) -> Row | None:
-    with open_plain(path) as stream:
-        content = stream.read(MAX_DOCUMENT + 1)
-    return parse_row(content) if len(content) <= MAX_DOCUMENT else None
+def recorded_plan(document: Mapping[str, Any]) -> RunPlan:
+    """The `plan` of a run.json. Raises `UsageError` for one that this version cannot execute."""
+    if "plan" not in document:
+        raise UsageError("its run.json has no plan", hint=ANEW)
+    try:
+        return decoded(RunPlan, document["plan"], "plan")
+    except ValueError as error:
+        raise UsageError(f"its run.json cannot be read: {error}", hint=ANEW) from error
 
 
 def _decode(hint: Any, value: Any, where: str) -> Any:

@@ -215,19 +215,41 @@ class RunFolder:
 
     def _document(self, name: str) -> Row:
         try:
-            with open_plain(self.path / name) as stream:
-                content = stream.read(MAX_DOCUMENT + 1)
+            document = parse_file(self.path / name)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise _unreadable(self.path / name, error) from error
-        document = parse_row(content) if len(content) <= MAX_DOCUMENT else None
         if document is None:
             self.damage[name] = Damage(unreadable=1)
             return {}
         kept, damaged = document_of(name, document)
         self.damage[name] = Damage(unreadable=damaged)
         return kept
+
+
+def last_heard(folder: Path) -> float | None:
+    """The time of a run's last record, epoch seconds; None if no record has one.
+
+    Raises `OutputFolderError` if there is no run, or its records cannot be read.
+    """
+    # Another reader would count damaged lines twice.
+    return max(
+        (float(time) for time in _times(RunFolder(folder)) if time is not None), default=None
+    )
+
+
+def _times(run: RunFolder) -> Iterator[float | None]:
+    status = run.status
+    if status is not None:
+        yield from (status.started_at, status.updated_at, status.finished_at)
+        if status.started_at is not None:
+            for row in run.perf():
+                if row.get("timestamp") is not None:
+                    yield status.started_at + row["timestamp"]
+    # Not the files that `regen` computes from others.
+    for file in (schema.EVENTS, schema.SAMPLES):
+        yield from (row.get("time") for row in run.rows(file))
 
 
 class RowFollower:
@@ -316,6 +338,15 @@ class RowFollower:
         if start > 0:
             # One byte before: a line that begins exactly there is complete.
             self._offset, self._amid = start - 1, True
+
+
+def parse_file(path: Path) -> Row | None:
+    """The JSON object in a file; None if it holds none. Raises `OSError`, also for a link or a
+    pipe.
+    """
+    with open_plain(path) as stream:
+        content = stream.read(MAX_DOCUMENT + 1)
+    return parse_row(content) if len(content) <= MAX_DOCUMENT else None
 
 
 def parse_row(line: bytes, shape: Shape | None = None) -> Row | None:

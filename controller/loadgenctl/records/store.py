@@ -227,14 +227,7 @@ class RunStore:
 
     def append(self, file: str, row: Mapping[str, Any]) -> None:
         """Append a row to a JSON-lines file of the folder, completely or not at all."""
-        line = self._line(row)
-        with self._lock:
-            if self._unusable():
-                return
-            try:
-                self._append_line(file, line)
-            except OSError as error:
-                self._break(error)
+        self.append_many(file, [row])
 
     def append_many(self, file: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Like `append` for several rows, in one write."""
@@ -275,7 +268,7 @@ class RunStore:
     def _line(self, row: Mapping[str, Any]) -> bytes:
         return row_bytes(row if self.attempt == FIRST else {**row, ATTEMPT: self.attempt})
 
-    def _unusable(self, rows: int = 1) -> bool:
+    def _unusable(self, rows: int) -> bool:
         if self.broken or self._closed:
             self.dropped += rows
             return True
@@ -304,15 +297,8 @@ class RunStore:
         if self._closed:
             self.dropped += 1
             return
-        try:
-            self._place.require()
-            replace_file(self.folder / schema.STATUS, document_bytes(status.to_json()))
-        except OSError as error:
-            if self.broken:
-                # Tried although it is broken: there may be space again, and the outcome matters.
-                self.dropped += 1
-                return
-            self._break(error)
+        # Tried although it is broken: there may be space again, and the outcome matters.
+        self.write_document(schema.STATUS, status.to_json())
 
     def _break(self, error: OSError) -> None:
         self.broken = True

@@ -30,18 +30,14 @@ _GROUPS: Final[Mapping[str, str]] = {
 _SHORT: Final = 10
 """Digits of a commit id in the original's `sdkRevision`."""
 _SUMMARIZED: Final = tuple(name for name in METRICS if name != "slogLines")
-_TIMES: Final[Mapping[str, str]] = {
-    "startedAt": "started_at",
-    "readyAt": "ready_at",
-    "shutdownAt": "shutdown_at",
-    "endedAt": "finished_at",
-    "chainStartedAt": "chain_started_at",
-    "chainReadyAt": "chain_ready_at",
-    "clientStartedAt": "client_started_at",
-    "clientReadyAt": "client_ready_at",
-    "loadgenStartedAt": "loadgen_started_at",
-    "loadgenReadyAt": "loadgen_ready_at",
-}
+_TIMES: Final = (
+    *("started_at", "ready_at", "shutdown_at", "finished_at"),
+    *(
+        f"{role}_{what}_at"
+        for role in ("chain", "client", "loadgen")
+        for what in ("started", "ready")
+    ),
+)
 _SPANS: Final = (
     ("readyDuration", "started_at", "ready_at"),
     ("duration", "started_at", "finished_at"),
@@ -148,6 +144,10 @@ def block_stats_summary(rows: Sequence[Mapping[str, Any]]) -> Stats | None:
     return _present(stats)
 
 
+def _time_name(mark: str) -> str:
+    return "endedAt" if mark == "finished_at" else camel_case(mark.replace("_", "-"))
+
+
 def _stage(data: source.RunData, stage: source.StageData, cycles_before: int) -> Stats:
     times, plan = stage.times, data.stage_plan(stage.times.stage)
     heights = [row["blockHeight"] for row in stage.blocks]
@@ -163,7 +163,7 @@ def _stage(data: source.RunData, stage: source.StageData, cycles_before: int) ->
         "cyclesSummaries": _cycles_summaries(stage.cycles, begins) or None,
         "firstBlockHeight": heights[0] if heights else None,
         "lastBlockHeight": heights[-1] if heights else None,
-        **{name: times.get(mark) for name, mark in _TIMES.items()},
+        **{_time_name(mark): times.get(mark) for mark in _TIMES},
         "blocks": {str(row["blockHeight"]): _block(row) for row in stage.blocks},
         "cycles": {
             f"{row.get('task')}/{row.get('seq')}": _cycle(row, begins, stage.blocks)

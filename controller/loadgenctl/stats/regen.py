@@ -58,12 +58,12 @@ def regenerate(path: Path) -> Regenerated:
     """Compute blocks.jsonl, cycles.jsonl and summary.json. Raises `OutputFolderError`."""
     # The summary has the name of the folder itself, not of a link to it.
     path = path.resolve()
-    before = _read(RunFolder(path))
+    before = RunFolder(path)
     data = source.load(path, regen=True)
     tables = {schema.BLOCKS: _blocks(data), schema.CYCLES: _cycles(data)}
     changes = {
-        schema.BLOCKS: _compare(before[schema.BLOCKS], tables[schema.BLOCKS], _block_key),
-        schema.CYCLES: _compare(before[schema.CYCLES], tables[schema.CYCLES], _cycle_key),
+        schema.BLOCKS: _compare(before, schema.BLOCKS, tables, _block_key),
+        schema.CYCLES: _compare(before, schema.CYCLES, tables, _cycle_key),
     }
     summary = _summary(data)
     content = {
@@ -75,21 +75,6 @@ def regenerate(path: Path) -> Regenerated:
     return Regenerated(
         path, content, changes, _sections(data.folder.summary, summary), data.refused
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Old:
-    rows: list[Row]
-    damaged: int
-
-
-def _read(folder: RunFolder) -> dict[str, _Old]:
-    old = {}
-    for name in (schema.BLOCKS, schema.CYCLES):
-        rows: list[Row] = list(folder.rows(name))
-        damage = folder.damage[name]
-        old[name] = _Old(rows, damage.torn + damage.unreadable)
-    return old
 
 
 def _blocks(data: source.RunData) -> list[Row]:
@@ -121,14 +106,17 @@ def _summary(data: source.RunData) -> RunSummary:
     return summarize_data(data)
 
 
-def _compare(old: _Old, new: Sequence[Row], key: Callable[[Row], Key]) -> RowChange:
-    before, after = _by_key(old.rows, key), _by_key(new, key)
+def _compare(
+    folder: RunFolder, name: str, new: Mapping[str, Sequence[Row]], key: Callable[[Row], Key]
+) -> RowChange:
+    before, after = _by_key(folder.rows(name), key), _by_key(new[name], key)
+    damage = folder.damage[name]
     return RowChange(
-        rows=len(new),
+        rows=len(new[name]),
         added=len(after.keys() - before.keys()),
         changed=sum(after[name] != row for name, row in before.items() if name in after),
         gone=len(before.keys() - after.keys()),
-        damaged=old.damaged,
+        damaged=damage.torn + damage.unreadable,
     )
 
 

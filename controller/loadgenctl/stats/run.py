@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records.counting import FIRST
-from loadgenctl.records.heard import last_heard
+from loadgenctl.records.reader import last_heard
 from loadgenctl.records.shape import mapping_of
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summary, select, without_bootstrap

@@ -257,13 +257,10 @@ def _add_cycles(
 
 def _cycles(written: list[Row], raw: list[Row], *, regen: bool) -> list[Row]:
     """The rows as written, and more from the raw records; with `regen` only these, if any."""
-    return raw if regen and raw else _with_unfinished(written, raw)
-
-
-def _with_unfinished(written: list[Row], from_events: list[Row]) -> list[Row]:
-    """The rows as written, and from the events the cycles without a row."""
+    if regen and raw:
+        return raw
     known = {(row.get("task"), row.get("seq")) for row in written}
-    return written + [row for row in from_events if (row["task"], row["seq"]) not in known]
+    return written + [row for row in raw if (row["task"], row["seq"]) not in known]
 
 
 def _add_finish_stats(
