@@ -268,11 +268,11 @@ cosmosCommitTime | number | s | Feb 2025 | from then until the chain has committ
 fullSaveTime | number | s | Apr 2023 | from the end of the end-block until the chain has committed
 kernelHeap | whole | bytes | June 2022 | V8's heap in the chain's process, used, after a forced
   garbage collection; from `after-commit-stats`: `memoryUsage`
-kernelHeapTotal | whole | bytes | June 2022 | the same, taken
+kernelHeapTotal | whole | bytes | June 2022 | the same, allocated
 kernelMemory | whole | bytes | June 2022 | resident memory of that process
 gcTime | number | s | June 2022 | that garbage collection; from `statsTime.forcedGc`
 """)
-"""What only newer slogs tell of a block, in the order in which it is written. Not checked."""
+"""What only newer slogs have of a block, in the order in which it is written. Not checked."""
 
 CYCLE: Final = _columns("""
 stage! | stage | | stage
