@@ -15,8 +15,8 @@ from loadgenctl.cli.app import main
 from loadgenctl.records import columns, schema
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.columns import names
-from loadgenctl.records.documents import recorded_plan
 from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.recorded import recorded_plan
 from loadgenctl.stats.regen import regenerate
 from loadgenctl.stats.run import summarize
 from loadgenctl.stats.tables import tables
@@ -38,7 +38,7 @@ def test_its_summary_is_the_one_that_it_wrote(before: Path) -> None:
     assert list(summarize(before)["stages"][0]) == list(summary["stages"][0])
     assert (summary["run"]["outcome"], summary["totals"]["block_count"]) == ("passed", 29)
     assert RunFolder(before).status is not None
-    assert recorded_plan(RunFolder(before).run).stages[0].duration == 30
+    assert len(recorded_plan(RunFolder(before).run).stages) == 2
 
 
 def test_its_computed_files_are_the_same_to_the_byte(before: Path) -> None:

@@ -16,8 +16,8 @@ from loadgenctl.model import RunPlan
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.resumed import changes, with_changes
 from loadgenctl.plan.settings import merge
-from loadgenctl.records.documents import recorded_plan
 from loadgenctl.records.encode import document_bytes
+from loadgenctl.records.recorded import recorded_plan
 
 LINES = (
     "",
@@ -70,7 +70,7 @@ def test_what_is_missing_is_told_unless_it_has_a_default() -> None:
     del document["plan"]["state_dir"]
     with pytest.raises(UsageError, match=r"plan\.state_dir is missing"):
         recorded_plan(document)
-    with pytest.raises(UsageError, match="has no plan"):
+    with pytest.raises(UsageError, match="tells no plan"):
         recorded_plan({})
 
 

@@ -17,8 +17,8 @@ from loadgenctl.errors import LoadFailed, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import merge
-from loadgenctl.records.documents import recorded_plan
 from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.recorded import recorded_plan
 from loadgenctl.run.resume import examine
 from loadgenctl.run.runner import execute
 from loadgenctl.run.statemark import remove_mark

@@ -13,16 +13,11 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from loadgenctl.errors import UsageError
-from loadgenctl.model import RunPlan
 from loadgenctl.plainfile import NotPlainError
 from loadgenctl.records.reader import Row, parse_file
 from loadgenctl.records.shape import is_number
 
 T = TypeVar("T")
-
-ANEW = "start a new run"
-"""Hint for a run that cannot be resumed."""
 
 _NONE = type(None)
 
@@ -59,16 +54,6 @@ def decoded(kind: type[T], document: object, where: str = "") -> T:
     """
     value: T = _decode(kind, document, where)
     return value
-
-
-def recorded_plan(document: Mapping[str, Any]) -> RunPlan:
-    """The `plan` of a run.json. Raises `UsageError` for one that this version cannot execute."""
-    if "plan" not in document:
-        raise UsageError("its run.json has no plan", hint=ANEW)
-    try:
-        return decoded(RunPlan, document["plan"], "plan")
-    except ValueError as error:
-        raise UsageError(f"its run.json cannot be read: {error}", hint=ANEW) from error
 
 
 def _decode(hint: Any, value: Any, where: str) -> Any:

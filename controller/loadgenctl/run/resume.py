@@ -16,9 +16,9 @@ from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan, StageSpec
 from loadgenctl.owner import host_id
 from loadgenctl.records.counting import BEGINS
-from loadgenctl.records.documents import ANEW, recorded_plan
 from loadgenctl.records.raw import PRUNED
 from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.recorded import ANEW, recorded_plan
 from loadgenctl.records.status import Status
 from loadgenctl.roles.loadclient import Failures
 from loadgenctl.run.host import STATE_PARTS
