@@ -1,4 +1,4 @@
-"""Columns in docs/results.md and in rows: `python -m tests.column_tables` writes the tables.
+"""Columns in the docs and in rows: `python -m tests.column_tables` writes the tables.
 
 A table is between `<!-- columns: NAME -->` and `<!-- end of columns -->`; NAME is one of
 `loadgenctl.records.columns`.
@@ -15,7 +15,9 @@ from loadgenctl.records import columns, schema
 from loadgenctl.records.columns import Column, names
 from loadgenctl.records.reader import RunFolder
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "results.md"
+PAGES: Final = tuple(
+    Path(__file__).parents[1] / "docs" / name for name in ("results.md", "slog.md")
+)
 _PLACE: Final = re.compile(r"(<!-- columns: (\w+) -->\n).*?(<!-- end of columns -->)", re.DOTALL)
 _MARKS: Final = {"FIGURE": "first SDK", "USAGE": "in samples.jsonl"}
 _SAMPLES: Final = (
@@ -79,4 +81,5 @@ def _table(name: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -3,7 +3,7 @@
 A line is `name | kind | unit | meaning`, or `name | kind | unit | mark | meaning`. An indented line
 continues the meaning. `name!` is a column that is never null, `a.b` is the key `b` of the object
 `a`. Readers check values by the kind (`records.shape`), `any` is not checked. Writers take names
-and order from here, `stats.tables` takes types, and docs/results.md shows these tables.
+and order from here, `stats.tables` takes types. docs/results.md and docs/slog.md show the tables.
 
 All columns belong to schema 1: a column that is added later is null in older folders, so adding
 one does not change the schema.
@@ -216,7 +216,7 @@ processingPercentage | number | % | `processingTime` divided by `blockDuration`
 
 FIGURE: Final = _columns("""
 bootstrap | truth | | Jan 2024 | true for the first block if it runs the core proposals of the
-  [bootstrap](slog.md#the-bootstrap), else absent; from `cosmic-swingset-upgrade-start`
+  [bootstrap](#the-bootstrap), else absent; from `cosmic-swingset-upgrade-start`
 usedBeans | whole | beans | Sep 2022 | sum over the block's runs; a computron costs 100 of them by
   default; from `cosmic-swingset-run-finish`: `usedBeans`
 runTime | number | s | Sep 2022 | sum over the block's runs of the kernel, from start to finish;
@@ -242,7 +242,7 @@ hangoverTime | number | s | Feb 2025 | time that begin-block waited for this wor
   `begin-block`: `afterCommitHangoverSeconds`
 blockLag | number | s | Feb 2025 | time of the begin-block before, minus `blockTime`; from
   `begin-block`: `blockLagSeconds`
-pageIns | whole | | | [vats that were paged in](slog.md#vats); from `start-replay`, `finish-replay`
+pageIns | whole | | | [vats that were paged in](#vats); from `start-replay`, `finish-replay`
 evictions | whole | | | how many of these had been evicted before in the same process
 replayedDeliveries | whole | | | deliveries replayed for them; from `deliver` with `replay`
 pageInTime | number | s | | from the load of the heap snapshot, or without one the replay's start,
