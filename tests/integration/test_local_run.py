@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.column_tables import undescribed
 from tests.integration.loadgenctl_process import (
     CHAIN_STOPPED,
     PROMPT,
@@ -160,6 +161,7 @@ def test_a_whole_run_needs_no_containers_and_leaves_no_process(bench: Bench) -> 
     assert run["image"] is None
     assert records.status["outcome"] == "passed"
     assert records.slog("chain-stage-2.slog.gz")
+    assert undescribed(records.folder) == {}
     _check_samples(records)
 
 
@@ -178,6 +180,7 @@ def test_wallets_need_no_client_and_wait_where_blocks_are_full(bench: Bench) -> 
     bench.assert_nothing_left()
     cycles = records.rows("cycles.jsonl")
     assert all(row["success"] for row in cycles)
+    assert undescribed(records.folder) == {}
     settled = [height for row in cycles for height in row["settled_height"]]
     assert len(set(settled)) == len(settled), "two offers of one block"
     waits = [

@@ -204,7 +204,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_its_reason(
         _fill(small_disk)
         ended = command.end()
     assert ended.exit_code == 4, ended.stderr
-    assert "there is no room left for results" in ended.stderr
+    assert "there is no space left for results" in ended.stderr
     assert desk.engine.left(command.pid) == []
     assert records.status["outcome"] == "failed"
 

@@ -316,20 +316,20 @@ def test_what_the_agent_could_not_read_is_null_with_its_reason(world: World) -> 
         errors={"kernel": "no chain process found", "storage": "/x: gone", "io": "AccessDenied"},
     )
     line["vats"][0].update(io_read_bytes=None)
-    found = {sample.subject: sample for sample in rows.samples(line, 0, {})}
-    assert set(found["kernel"].values.values()) == {None}
-    assert found["kernel"].reason == "no chain process found"
-    assert found["."].values == {"disk_kib": None}
-    assert found["."].reason == "/x: gone"
-    assert found["v1"].reason == "io: AccessDenied"
-    assert found["v16"].reason is None
+    found = {row["subject"]: row for row in rows.samples(line, 0, {})}
+    assert {found["kernel"][name] for name in rows.FULL_COLUMNS} == {None}
+    assert found["kernel"]["reason"] == "no chain process found"
+    assert found["."]["disk_kib"] is None
+    assert found["."]["reason"] == "/x: gone"
+    assert found["v1"]["reason"] == "io: AccessDenied"
+    assert found["v16"]["reason"] is None
     assert rows.storage_event(line) is None
 
 
 def test_light_lines_are_no_events(world: World) -> None:
     line = {**full_line(), "kind": "light"}
     del line["vats"], line["storage"], line["storage_total_kib"]
-    subjects = [sample.subject for sample in rows.samples(line, 0, {})]
+    subjects = [row["subject"] for row in rows.samples(line, 0, {})]
     assert subjects == ["kernel", "vats", "agent"]
     assert list(rows.usage_events(line, {})) == []
 

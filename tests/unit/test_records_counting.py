@@ -12,10 +12,9 @@ from tests.fake_clock import EPOCH, FakeClock
 from tests.unit.run_maker import MadeRun
 
 from loadgenctl.owner import Owner
-from loadgenctl.records.attempts import another
 from loadgenctl.records.counting import Counting
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.status import Status
+from loadgenctl.records.status import Status, another
 from loadgenctl.records.store import RunStore
 from loadgenctl.stats.standing import LiveRun
 

@@ -12,7 +12,7 @@ from loadgenctl.errors import OutputFolderError
 from loadgenctl.owner import Owner
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RowFollower, RunFolder
-from loadgenctl.records.schema import Sample
+from loadgenctl.records.schema import sample_row
 from loadgenctl.records.status import Status
 
 
@@ -96,10 +96,9 @@ def test_an_owner_in_another_form_is_none(owner: object) -> None:
 
 
 def test_a_sample_is_a_flat_row() -> None:
-    sample = Sample(
-        1.0, 0, "agent", "process", "chain", "v1", "bank", {"memory_rss_kib": None}, "gone"
-    )
-    assert sample.to_row() == {
+    values = {"memory_rss_kib": None}
+    row = sample_row(1.0, 0, "agent", "process", "v1", values, name="bank", reason="gone")
+    assert row == {
         "time": 1.0,
         "stage": 0,
         "source": "agent",

@@ -134,7 +134,7 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_once_and_then_counted(tmp_path: Path) -> None:
     run = RunStore.create(tmp_path, Hands())
     (tmp_path / schema.BLOCKS).symlink_to("/dev/full")
-    with pytest.raises(OutputFolderError, match="no room") as caught:
+    with pytest.raises(OutputFolderError, match="no space") as caught:
         run.append(schema.BLOCKS, {"block": 1})
     assert caught.value.hint
     run.append(schema.BLOCKS, {"block": 2})
@@ -184,7 +184,7 @@ def test_closing_is_final_and_idempotent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "says"),
-    [(errno.ENOSPC, "no room"), (errno.EROFS, "cannot be written"), (errno.EIO, "cannot be used")],
+    [(errno.ENOSPC, "no space"), (errno.EROFS, "cannot be written"), (errno.EIO, "cannot be used")],
 )
 def test_every_failure_has_a_hint(number: int, says: str) -> None:
     error = folder_error(Path("/x"), OSError(number, os.strerror(number)))

@@ -237,6 +237,6 @@ def test_a_folder_without_its_raw_data_keeps_its_summary(tmp_path: Path, regen: 
     regen(folder)
     note_pruned(folder, now=1.0, freed=2, removed=["samples.jsonl"])
     before = content(folder)
-    with pytest.raises(OutputFolderError, match="was removed to make room"):
+    with pytest.raises(OutputFolderError, match="was removed to free space"):
         regen(folder, force=True)
     assert content(folder) == before

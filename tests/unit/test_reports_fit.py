@@ -106,7 +106,7 @@ def block_rows() -> list[dict[str, Any]]:
         "deliveries": 1_234_567,
         "computrons": BIG,
     }
-    row |= {name: 123_456.5 if unit == "seconds" else BIG for name, unit in FIGURES.items()}
+    row |= {name: 123_456.5 if unit == "s" else BIG for name, unit in FIGURES.items()}
     rows = [{"blockHeight": HEIGHT + place, **row} for place in range(3)]
     return [rows[0] | {"bootstrap": True}, *rows[1:]]
 

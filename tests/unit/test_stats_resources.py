@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadgenctl.records.schema import Sample
+from loadgenctl.records.schema import sample_row
 from loadgenctl.stats.resources import is_counter, resource_rows
 
 
@@ -15,11 +15,9 @@ def sample(time: float, values: dict[str, Any], **fields: Any) -> dict[str, Any]
         "kind": "process",
         "role": "chain",
         "subject": "kernel",
-        "name": None,
-        "reason": None,
         **fields,
     }
-    return Sample(time=time, values=values, **whole).to_row()
+    return sample_row(time, values=values, **whole)
 
 
 def test_gauges_and_counters() -> None:

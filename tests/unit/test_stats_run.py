@@ -12,7 +12,7 @@ from tests.unit.slog_maker import Slog
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.slog.compress import open_writer
 from loadgenctl.stats import source
-from loadgenctl.stats.finish import perf_finish_stats
+from loadgenctl.stats.finish import finish_run, perf_finish_stats
 from loadgenctl.stats.run import summarize
 from loadgenctl.stats.stages import read_perf
 
@@ -159,7 +159,9 @@ def test_the_loaded_window_goes_by_heights_whatever_the_clock_was_set_to(tmp_pat
     assert (loaded["start_block_height"], loaded["end_block_height"]) == (3, 4)
     assert stage["blocks"]["live"]["end_block_height"] == 4
     assert stage["durations"]["loaded_s"] == 10
-    told = perf_finish_stats(folder, success=True, metadata={})["stages"]["0"]
+    told = perf_finish_stats(source.load(folder, slogs=False), success=True, metadata={})["stages"][
+        "0"
+    ]
     assert told["blocksSummaries"]["onlyLive"]["endBlockHeight"] == 6
 
 
@@ -235,7 +237,9 @@ def test_finish_stats_have_the_originals_shape(tmp_path: Path) -> None:
         faucet("finish", 1018.5, seq=1, success=False),
     ]
     write_rows(folder / "events.jsonl", events)
-    stats = perf_finish_stats(folder, success=True, metadata={"profile": "local"})
+    stats = perf_finish_stats(
+        source.load(folder, slogs=False), success=True, metadata={"profile": "local"}
+    )
     assert stats["metadata"] == {"profile": "local"}
     assert (stats["startedAt"], stats["endedAt"], stats["duration"]) == (1000, 1092, 92)
     assert stats["chainBootstrapDuration"] == 7
@@ -252,9 +256,42 @@ def test_finish_stats_have_the_originals_shape(tmp_path: Path) -> None:
     assert stage["cycles"]["faucet/0"]["duration"] == 10
     assert (stage["firstBlockHeight"], stage["lastBlockHeight"]) == (1, 6)
     assert stats["stages"]["1"]["previousCycleCount"] == 2
-    failed = perf_finish_stats(folder, success=False, metadata={})
+    failed = perf_finish_stats(source.load(folder, slogs=False), success=False, metadata={})
     assert "duration" not in failed
     assert "endedAt" not in failed
+
+
+def test_the_end_of_a_run_is_recorded_first_and_then_summed_up(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, perf_rows(stages=2), slog())
+    write_rows(folder / "blocks.jsonl", source.load(folder).stages[0].blocks)
+    recorded: list[dict[str, Any]] = []
+
+    def record(stats: dict[str, Any]) -> None:
+        recorded.append(stats)
+        with (folder / "perf.jsonl").open("a") as perf:
+            end = {"timestamp": 99.5, "stage": -1, "type": "perf-finish", "stats": stats}
+            perf.write(json.dumps(end) + "\n")
+
+    before = perf_finish_stats(source.load(folder, slogs=False), success=True, metadata={})
+    summary = finish_run(folder, success=True, metadata={}, record=record)
+    assert recorded == [before]
+    assert summary == summarize(folder)
+    assert summary["run"]["duration_s"] == 99.5
+    assert "vats" in summary["stages"][0]
+
+
+def test_slogs_are_read_once_and_only_after_the_end_is_recorded(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, perf_rows(), slog())
+    write_rows(folder / "blocks.jsonl", source.load(folder).stages[0].blocks)
+    [file] = source.slog_files(folder).values()
+
+    def record(_: dict[str, Any]) -> None:
+        file.write_bytes(b"not one line of a slog\n" * 100)
+
+    summary = finish_run(folder, success=True, metadata={}, record=record)
+    [stage] = summary["stages"]
+    assert stage["anomalies"]["garbage-lines"] == 100
+    assert stage["blocks"]["all"]["block_count"] == 6
 
 
 def test_the_originals_cycles_are_in_its_finish_event(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from loadgenctl.cli.runs import RESULTS, folders_of_runs, started_at
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.formatting import MISSING, age, harmless
 from loadgenctl.plan.times import words
-from loadgenctl.records.heard import last_heard
-from loadgenctl.records.reader import RunFolder
+from loadgenctl.records.reader import RunFolder, last_heard
 from loadgenctl.records.status import Status
 from loadgenctl.reports.facts import part
 from loadgenctl.reports.tables import Column, Row, Table

@@ -52,8 +52,7 @@ from loadgenctl.sources.bundled import BundledSource
 from loadgenctl.sources.cache import SdkCache
 from loadgenctl.sources.directory import DirectorySource
 from loadgenctl.sources.git import GitSource
-from loadgenctl.stats.finish import perf_finish_stats
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.finish import finish_run
 
 DOCKER, LOCAL = "docker", "local"
 ENGINES = (LOCAL, DOCKER)
@@ -256,7 +255,7 @@ class Wiring:
 
     def _finish(self, plan: RunPlan) -> Callable[[RunStore], dict[str, Any]]:
         def finish(store: RunStore) -> dict[str, Any]:
-            stats = perf_finish_stats(
+            summary = finish_run(
                 store.folder,
                 success=store.status.outcome == "passed",
                 metadata={
@@ -264,9 +263,8 @@ class Wiring:
                     **_origin(plan),
                     "testData": dict(plan.test_data),
                 },
+                record=lambda stats: store.perf("perf-finish", stats=stats),
             )
-            store.perf("perf-finish", stats=stats)
-            summary = summarize(store.folder)
             store.write_document(schema.SUMMARY, summary)
             return summary
 

@@ -1,4 +1,4 @@
-"""The controller's end of the agent: starts it in the chain container and reads its file."""
+"""Starts the agent in the chain's container, and reads the file that it writes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from loadgenctl.records.reader import Row, RowFollower
 from loadgenctl.sdks.base import OUT, STATE, TOOLS
 
 _RESTARTS = 3
-"""An agent that dies more often than this has a reason that starting it again does not cure."""
+"""An agent that ends more often than this is not started again: it would end again."""
 
 _SLACK = 10.0
-"""Seconds that a sample may come late: a bootstrap can keep every core busy."""
+"""Seconds that a sample may be late: a bootstrap can keep every core busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """What the agent is told."""
+    """Settings of the agent."""
 
     light: float
     """Seconds between light samples; 0: none."""
@@ -30,7 +30,7 @@ class AgentSpec:
     storage: str | None = None
     """Folder below STATE whose files are measured."""
     kernel: str | None = None
-    """Regular expression of the chain node's command line; None: the names the agent knows."""
+    """Regular expression of the chain node's command line; None: the agent's own list of names."""
     root_pid: int = 1
     """See `Engine.root_pid`."""
     python: str = "python3"
@@ -60,11 +60,11 @@ class AgentClient:
         shared: Path,
         stage: int,
     ) -> None:
-        """`shared` is the host's side of OUT; the agent writes `agent-stage-N.jsonl` there."""
+        """`shared` is OUT on the host; the agent writes `agent-stage-N.jsonl` there."""
         name = f"agent-stage-{stage}.jsonl"
         self.path = shared / name
         self.given_up: str | None = None
-        """Why no more samples will come; None while they may."""
+        """Why there will be no more samples; None while there may be."""
         self._engine = engine
         self._handle = handle
         self._clock = clock
@@ -83,7 +83,7 @@ class AgentClient:
         return self._spec.full
 
     def start(self) -> list[Row]:
-        """Start the agent; a gap if the engine refuses, which `poll` tries to mend later."""
+        """Start the agent; a gap if the engine refuses. `poll` starts it again later."""
         self._starts += 1
         self._heard = self._clock.monotonic()
         try:
@@ -95,7 +95,7 @@ class AgentClient:
     def poll(self) -> list[Row]:
         """The agent's lines since the last call, and rows of kind `gap` where it failed.
 
-        A gap tells its `reason`. Never blocks longer than starting the agent again takes.
+        A gap has a `reason`. The call blocks at most as long as a start of the agent takes.
         """
         try:
             rows = self._follower.poll()
@@ -116,16 +116,16 @@ class AgentClient:
         return rows
 
     def request(self) -> str:
-        """Ask for a full sample now; the word that its `request` will hold."""
+        """Request a full sample now; returns the value of its `request`."""
         self._requests += 1
         word = f"{self.path.stem}-{self._requests}-{self._clock.monotonic():.3f}"
         try:
-            # The folder is the roles', who may put a link there.
+            # Roles own the folder and may put a link there.
             self._request_path.write(word.encode())
         except OSError as error:
             raise OutputFolderError(
                 f"{self._request_path} cannot be written: {error.strerror}",
-                hint="check that the run's folder is there and has room",
+                hint="check that the run's folder exists and has free space",
             ) from error
         return word
 
@@ -142,7 +142,7 @@ class AgentClient:
         if self.given_up is not None:
             return rows
         if not self._container_runs():
-            # Nothing to mend and nothing missing: the agent goes with its container.
+            # No failure: the agent ends with its container.
             self.given_up = "the container has ended"
             return rows
         rows = [*rows, self._gap(reason)]

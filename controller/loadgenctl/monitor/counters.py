@@ -1,4 +1,4 @@
-"""Counters over restarts: what only grows must not go back when its container starts anew."""
+"""Counters over restarts: they must not go back when a new container starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value = int | float | None
 
 @dataclass(slots=True)
 class Counter:
-    """One counter over all the lives of what it counts."""
+    """One counter over all lives of its container or process."""
 
     base: int | float = 0
     """The sum of the last readings of earlier lives."""
@@ -20,7 +20,7 @@ class Counter:
     def update(self, reading: Value, *, restarted: bool = False) -> Value:
         """The reading plus all earlier lives; never less than before. None stays None.
 
-        A reading below the last one is a new life even when nobody said so.
+        A reading below the last one is a new life even without `restarted`.
         """
         if restarted or (reading is not None and reading < self.last):
             self.base += self.last
@@ -37,21 +37,21 @@ class CounterSet:
 
     names: Collection[str]
     epoch: int = 0
-    """How many times it has started anew."""
+    """How many times it has started again."""
     _life: Hashable = None
     _counters: dict[str, Counter] = field(default_factory=dict)
 
     @classmethod
     def after(cls, names: Collection[str], readings: Mapping[str, Value], epoch: int) -> CounterSet:
-        """The counters that go on from the last corrected `readings` of an attempt before."""
+        """The counters that continue from the last corrected `readings` of an earlier attempt."""
         last = {name: Counter(last=readings.get(name) or 0) for name in names}
         return cls(names, epoch, _life="an attempt before", _counters=last)
 
     def update(self, readings: Mapping[str, Value], life: Hashable) -> dict[str, Value]:
         """`readings` with its counters corrected; `life` names the container or process read.
 
-        With a new `life` all counters start anew. A counter that goes back by itself (a block
-        device that is gone) starts anew alone: the others have lost nothing. Both are an epoch.
+        With a new `life` all counters start again. A counter that goes back by itself (a block
+        device that is gone) starts again alone: the others have lost nothing. Both are an epoch.
         """
         restarted = self._life is not None and life != self._life
         self._life = life

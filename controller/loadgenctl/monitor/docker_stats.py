@@ -1,6 +1,6 @@
-"""A container's statistics document, as Docker's API gives it, turned into values with units.
+"""Turns a container's statistics, as Docker's API returns them, into values with units.
 
-Pure. Both generations of control groups are understood; what a document does not say is None.
+Pure. Reads control groups of version 1 and 2; what a document does not have is None.
 """
 
 from __future__ import annotations
@@ -8,43 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from loadgenctl.records import columns
+from loadgenctl.records.shape import mapping_of
+
 Value = int | float | None
 
-COUNTERS: Final = frozenset(
-    {
-        "cpu_total_s",
-        "cpu_user_s",
-        "cpu_system_s",
-        "cpu_periods",
-        "cpu_throttled_periods",
-        "cpu_throttled_s",
-        "network_rx_bytes",
-        "network_tx_bytes",
-        "block_read_bytes",
-        "block_write_bytes",
-    }
-)
+COUNTERS: Final = frozenset(columns.names(columns.CONTAINER, mark="C"))
 """Columns that only grow while a container lives; the others are momentary."""
 
-COLUMNS: Final = (
-    "cpu_total_s",
-    "cpu_user_s",
-    "cpu_system_s",
-    "cpu_periods",
-    "cpu_throttled_periods",
-    "cpu_throttled_s",
-    "memory_bytes",
-    "memory_usage_bytes",
-    "memory_cache_bytes",
-    "memory_peak_bytes",
-    "memory_limit_bytes",
-    "network_rx_bytes",
-    "network_tx_bytes",
-    "block_read_bytes",
-    "block_write_bytes",
-    "pids",
-)
-"""Every column, in the order of a row."""
+COLUMNS: Final = columns.names(columns.CONTAINER)[1:]
+"""The columns that are read, in the order of a row; `epoch` is counted here."""
 
 _NANO = 1e9
 
@@ -54,11 +27,11 @@ def parse(document: Mapping[str, object]) -> dict[str, Value]:
     values: dict[str, Value] = dict.fromkeys(COLUMNS)
     if not _alive(document):
         return values
-    values.update(_cpu(_mapping(document.get("cpu_stats"))))
-    values.update(_memory(_mapping(document.get("memory_stats"))))
+    values.update(_cpu(mapping_of(document.get("cpu_stats"))))
+    values.update(_memory(mapping_of(document.get("memory_stats"))))
     values.update(_network(document.get("networks")))
-    values.update(_block(_mapping(document.get("blkio_stats"))))
-    values["pids"] = _number(_mapping(document.get("pids_stats")).get("current"))
+    values.update(_block(mapping_of(document.get("blkio_stats"))))
+    values["pids"] = _number(mapping_of(document.get("pids_stats")).get("current"))
     return values
 
 
@@ -68,14 +41,14 @@ def missing() -> dict[str, Value]:
 
 
 def _alive(document: Mapping[str, object]) -> bool:
-    """False for what Docker answers of a container that does not run: zeros and empty objects."""
-    used = _mapping(_mapping(document.get("cpu_stats")).get("cpu_usage")).get("total_usage")
-    return bool(used) or bool(_mapping(document.get("memory_stats")).get("usage"))
+    """False for Docker's answer for a container that does not run: zeros and empty objects."""
+    used = mapping_of(mapping_of(document.get("cpu_stats")).get("cpu_usage")).get("total_usage")
+    return bool(used) or bool(mapping_of(document.get("memory_stats")).get("usage"))
 
 
 def _cpu(cpu: Mapping[str, Any]) -> dict[str, Value]:
-    usage = _mapping(cpu.get("cpu_usage"))
-    throttling = _mapping(cpu.get("throttling_data"))
+    usage = mapping_of(cpu.get("cpu_usage"))
+    throttling = mapping_of(cpu.get("throttling_data"))
     return {
         "cpu_total_s": _seconds(usage.get("total_usage")),
         "cpu_user_s": _seconds(usage.get("usage_in_usermode")),
@@ -89,10 +62,10 @@ def _cpu(cpu: Mapping[str, Any]) -> dict[str, Value]:
 def _memory(memory: Mapping[str, Any]) -> dict[str, Value]:
     """Memory in use without the part of the page cache that the kernel may drop at any time.
 
-    That part is the inactive file pages, which is what `docker stats` leaves out as well. Version 1
-    counts it over the whole subtree in `total_inactive_file`; version 2 in `inactive_file`.
+    That part is the inactive file pages, which `docker stats` leaves out, too. Version 1 counts it
+    over the complete subtree in `total_inactive_file`; version 2 in `inactive_file`.
     """
-    details = _mapping(memory.get("stats"))
+    details = mapping_of(memory.get("stats"))
     usage = _number(memory.get("usage"))
     inactive = _first(details, "total_inactive_file", "inactive_file")
     used = None
@@ -108,7 +81,7 @@ def _memory(memory: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _network(networks: object) -> dict[str, Value]:
-    interfaces = [_mapping(each) for each in _mapping(networks).values()]
+    interfaces = [mapping_of(each) for each in mapping_of(networks).values()]
     return {
         "network_rx_bytes": _sum(each.get("rx_bytes") for each in interfaces),
         "network_tx_bytes": _sum(each.get("tx_bytes") for each in interfaces),
@@ -118,21 +91,17 @@ def _network(networks: object) -> dict[str, Value]:
 def _block(block: Mapping[str, Any]) -> dict[str, Value]:
     """Bytes read and written over all devices.
 
-    The list is null, or empty, where nothing went to a device or where the kernel does not count;
-    the two cannot be told apart, so it is missing.
+    The list is null, or empty, if nothing went to a device or if the kernel does not count. These
+    two cannot be distinguished, so the value is missing.
     """
     entries = block.get("io_service_bytes_recursive")
-    listed = [_mapping(each) for each in entries] if isinstance(entries, list) else []
+    listed = [mapping_of(each) for each in entries] if isinstance(entries, list) else []
     return {
         f"block_{operation}_bytes": _sum(
             each.get("value") for each in listed if str(each.get("op", "")).lower() == operation
         )
         for operation in ("read", "write")
     }
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _number(value: object) -> int | float | None:

@@ -1,4 +1,4 @@
-"""What measuring costs on the controller's side: its own CPU time and memory."""
+"""The cost of measuring in the controller: its own CPU time and memory."""
 
 from __future__ import annotations
 

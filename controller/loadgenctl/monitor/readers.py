@@ -1,4 +1,4 @@
-"""Reading something that may take a second, or for ever, without holding up who wants it."""
+"""Reads what may take a second, or never end, without blocking the caller."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Read = Callable[[], Document | None]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a reading gave."""
+    """The result of a reading."""
 
     time: float
-    """Epoch seconds when it was there."""
+    """Epoch seconds of the result."""
     document: Document | None
     reason: str | None = None
-    """Why there is none."""
+    """Why there is no document."""
 
 
 class Reader(Protocol):
-    """Reads one thing when asked; the answer is picked up later."""
+    """Reads one thing on request; the answer is taken later."""
 
     def ask(self) -> None:
-        """Begin a reading; at most one is under way."""
+        """Begin a reading; at most one is in progress."""
         ...
 
     def poll(self) -> Answer | None:
@@ -37,12 +37,12 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None:
-        """No more readings; never blocks."""
+        """Read no more; never blocks."""
         ...
 
 
 def read_once(read: Read, clock: Clock) -> Answer:
-    """One reading, its failure caught and named."""
+    """One reading; a failure becomes the reason of the answer."""
     try:
         document = read()
     except Exception as error:  # noqa: BLE001 - a reading that fails in any way is a missing value
@@ -53,13 +53,13 @@ def read_once(read: Read, clock: Clock) -> Answer:
 
 
 class ThreadReader:
-    """A reader with a thread of its own, so that a call that hangs hangs alone.
+    """A reader with its own thread, so that a call that hangs blocks nothing else.
 
-    The thread is a daemon: a call that never returns does not keep the program from ending.
+    The thread is a daemon: a call that never returns does not stop the program from ending.
     """
 
     def __init__(self, read: Read, clock: Clock, name: str) -> None:
-        """`name` is the thread's, for people who look at stacks."""
+        """`name` is the thread's, shown in stack traces."""
         self._read = read
         self._clock = clock
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()

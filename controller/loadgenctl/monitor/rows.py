@@ -1,98 +1,58 @@
-"""What the agent's lines become: samples, and perf events in the original's shape. Pure."""
+"""Turns lines of the agent into samples, and into perf events in the original's shape. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from loadgenctl.records.schema import Sample
+from loadgenctl.records import columns
+from loadgenctl.records.schema import sample_row
 
 Row = Mapping[str, Any]
 
 SMALLEST_FILE: Final = 5
 """KiB below which the original leaves a file out of its storage event."""
-
-LIGHT_COLUMNS: Final = (
-    "pid",
-    "created_at",
-    "age_s",
-    "threads",
-    "cpu_user_s",
-    "cpu_system_s",
-    "cpu_children_user_s",
-    "cpu_children_system_s",
-    "io_wait_s",
-    "memory_rss_kib",
-)
-FULL_COLUMNS: Final = (
-    *LIGHT_COLUMNS,
-    "memory_peak_rss_kib",
-    "memory_vms_kib",
-    "memory_peak_vms_kib",
-    "memory_anon_kib",
-    "memory_file_kib",
-    "memory_shmem_kib",
-    "memory_data_kib",
-    "memory_stack_kib",
-    "memory_code_kib",
-    "memory_libraries_kib",
-    "memory_page_tables_kib",
-    "memory_swap_kib",
-    "fds",
-    "io_read_bytes",
-    "io_write_bytes",
-)
-TOTALS_COLUMNS: Final = ("workers", "cpu_user_s", "cpu_system_s", "memory_rss_kib")
-AGENT_COLUMNS: Final = ("cpu_s", "memory_rss_kib", "took_s")
-
-_USAGE_FIELDS: Final = {
-    "real": "age_s",
-    "blockIo": "io_wait_s",
-    "childGuest": "cpu_children_guest_s",
-    "childKernel": "cpu_children_system_s",
-    "childUser": "cpu_children_user_s",
-    "guest": "cpu_guest_s",
-    "kernel": "cpu_system_s",
-    "user": "cpu_user_s",
-    "vmData": "memory_data_kib",
-    "vmExe": "memory_code_kib",
-    "vmHwm": "memory_peak_rss_kib",
-    "vmLib": "memory_libraries_kib",
-    "vmLocked": "memory_locked_kib",
-    "vmPeak": "memory_peak_vms_kib",
-    "vmPinned": "memory_pinned_kib",
-    "vmPte": "memory_page_tables_kib",
-    "vmRss": "memory_rss_kib",
-    "vmSize": "memory_vms_kib",
-    "vmStack": "memory_stack_kib",
-    "vmSwap": "memory_swap_kib",
-    "rssAnon": "memory_anon_kib",
-    "rssFile": "memory_file_kib",
-    "rssShmem": "memory_shmem_kib",
-}
-"""The original's field → ours, in the original's order."""
+FULL_COLUMNS: Final = columns.names(columns.PROCESS)
+_LIGHT_COLUMNS: Final = columns.names(columns.PROCESS, mark="*")
+_VATS_COLUMNS: Final = columns.names(columns.VATS)
+_AGENT_COLUMNS: Final = columns.names(columns.AGENT)
 
 
-def samples(line: Row, stage: int, names: Mapping[str, str | None]) -> Iterator[Sample]:
+def samples(line: Row, stage: int, names: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
     """The samples of one line of the agent; `names` are vat names from elsewhere (the slog)."""
     kind = line.get("kind")
     when = float(line.get("time") or 0.0)
     errors = line.get("errors") or {}
+
+    def process(
+        subject: str,
+        wanted: tuple[str, ...],
+        read: Row | None,
+        reason: str | None = None,
+        name: str | None = None,
+    ) -> dict[str, Any]:
+        found = {column: None if read is None else read.get(column) for column in wanted}
+        why = reason if None in found.values() else None
+        return sample_row(when, stage, "agent", "process", subject, found, name=name, reason=why)
+
     if kind == "gap":
-        yield _process(when, stage, "kernel", None, LIGHT_COLUMNS, None, line.get("reason"))
+        yield process("kernel", _LIGHT_COLUMNS, None, line.get("reason"))
     if kind not in ("light", "full"):
         return
-    columns = FULL_COLUMNS if kind == "full" else LIGHT_COLUMNS
-    kernel = line.get("kernel")
-    kernel_reason = errors.get("kernel") or _refusals(errors)
-    yield _process(when, stage, "kernel", None, columns, kernel, kernel_reason)
-    yield _process(when, stage, "vats", None, TOTALS_COLUMNS, line.get("totals"), None)
-    yield _process(when, stage, "agent", None, AGENT_COLUMNS, line.get("agent"), None)
+    wanted = FULL_COLUMNS if kind == "full" else _LIGHT_COLUMNS
+    refused = _refusals(errors)
+    yield process("kernel", wanted, line.get("kernel"), errors.get("kernel") or refused)
+    yield process("vats", _VATS_COLUMNS, line.get("totals"))
+    yield process("agent", _AGENT_COLUMNS, line.get("agent"))
     for vat in line.get("vats") or ():
         name = vat.get("name") or names.get(vat["vat"])
-        yield _process(when, stage, vat["vat"], name, FULL_COLUMNS, vat, _refusals(errors))
+        yield process(vat["vat"], FULL_COLUMNS, vat, refused, name)
     if kind == "full" and "storage_total_kib" in line:
-        yield from _storage(when, stage, line, errors.get("storage"))
+        files = {".": line["storage_total_kib"], **(line.get("storage") or {})}
+        for file, kib in files.items():
+            reason = errors.get("storage") if file == "." else None
+            disk = {"disk_kib": _whole(kib)}
+            yield sample_row(when, stage, "agent", "storage", file, disk, reason=reason)
 
 
 def usage_events(line: Row, names: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
@@ -119,30 +79,7 @@ def storage_event(line: Row) -> dict[str, Any] | None:
 
 
 def _usage(process: Row) -> dict[str, Any]:
-    return {field: process.get(ours) for field, ours in _USAGE_FIELDS.items()}
-
-
-def _storage(when: float, stage: int, line: Row, reason: str | None) -> Iterator[Sample]:
-    total = {"disk_kib": _whole(line.get("storage_total_kib"))}
-    yield Sample(when, stage, "agent", "storage", "chain", ".", None, total, reason)
-    for file, kib in (line.get("storage") or {}).items():
-        values = {"disk_kib": _whole(kib)}
-        yield Sample(when, stage, "agent", "storage", "chain", file, None, values)
-
-
-def _process(
-    when: float,
-    stage: int,
-    subject: str,
-    name: str | None,
-    columns: tuple[str, ...],
-    values: Row | None,
-    reason: str | None,
-) -> Sample:
-    found = {column: None if values is None else values.get(column) for column in columns}
-    lacks = any(value is None for value in found.values())
-    why = reason if lacks else None
-    return Sample(when, stage, "agent", "process", "chain", subject, name, found, why)
+    return {column.name: process.get(column.mark) for column in columns.USAGE}
 
 
 def _refusals(errors: Row) -> str | None:
@@ -152,5 +89,5 @@ def _refusals(errors: Row) -> str | None:
 
 
 def _whole(kib: float | None) -> float | int | None:
-    """512-byte blocks make halves of KiB; whole numbers are written without `.0`, as before."""
+    """512-byte blocks make halves of KiB; whole numbers are written without `.0`."""
     return int(kib) if kib is not None and kib == int(kib) else kib

@@ -1,7 +1,7 @@
-"""Decides what is read when, and writes down what came of it.
+"""Reads statistics when they are due, and writes samples.
 
-`Sampler.poll` is called from the run's loop and never waits: statistics are read by threads, the
-agent writes a file. One container that fails costs its own row, which then says why.
+The run's loop calls `Sampler.poll`, which never waits: threads read statistics, the agent writes a
+file. A container that fails affects only its own row, which then says why.
 """
 
 from __future__ import annotations
@@ -19,29 +19,28 @@ from loadgenctl.monitor.own import OwnUsage
 from loadgenctl.monitor.readers import Answer, Read, Reader, ThreadReader
 from loadgenctl.records import schema
 from loadgenctl.records.reader import Row
-from loadgenctl.records.schema import Sample
 from loadgenctl.records.store import RunStore
 
 _NETWORK = ("network_rx_bytes", "network_tx_bytes")
 
 EARLY: Final = 5.0
-"""Seconds after an agent's start until the first full sample that is asked for early."""
+"""Seconds from an agent's start to the first full sample that is requested early."""
 
 ReaderFactory = Callable[[Read, Clock, str], Reader]
 
 
 @dataclass(slots=True)
 class _Watched:
-    """A container being watched."""
+    """A container that is sampled."""
 
     handle: Handle
     reader: Reader
     owns_network: bool
     asked_at: float | None = None
-    """Monotonic time of the reading under way."""
+    """Monotonic time of the reading in progress."""
     asked_stage: int = -1
     late: bool = False
-    """The reading under way has missed its deadline, and a row says so."""
+    """The reading in progress has missed its deadline, and a row says so."""
 
 
 class Sampler:
@@ -62,8 +61,8 @@ class Sampler:
     ) -> None:
         """Each container is read every `interval` s; an answer later than `deadline` s is missing.
 
-        `names` gives vat ids their names where the command line has none; it may grow meanwhile.
-        `own_usage` tells what the controller itself uses, at the same times; None: nobody asks.
+        `names` has the names of vats whose command line has none; it may grow meanwhile.
+        `own_usage` reads the usage of the controller itself, at the same times; None: not read.
         `source` is the kind of engine, for the rows.
         """
         self._own_usage = own_usage
@@ -85,30 +84,30 @@ class Sampler:
         self._answered: set[str] = set()
 
     def watch(self, role: str, handle: Handle, *, owns_network: bool = False) -> None:
-        """Watch a started container; `owns_network` is for the one that others joined.
+        """Sample a started container; `owns_network` is for the one whose network others share.
 
-        Docker gives every container of a shared network the same numbers, which would be counted
-        several times over.
+        Docker reports the same network numbers for all of these, which would be counted more than
+        once.
         """
         self.unwatch(role)
         reader = self._make_reader(lambda: self._engine.stats(handle), self._clock, role)
         self._watched[role] = _Watched(handle, reader, owns_network)
 
     def go_on(self, counted: Mapping[str, Row]) -> None:
-        """Begin counters where an attempt before left them; role → its last values, and epoch."""
+        """Continue counters of an earlier attempt; role → its last values, and epoch."""
         for role, row in counted.items():
             counters = CounterSet.after(docker_stats.COUNTERS, row, row.get("epoch") or 0)
             self._counters[role] = counters
 
     def unwatch(self, role: str) -> None:
-        """Stop watching; do it before the container is stopped. Idempotent."""
+        """Stop sampling; call it before the container is stopped. Idempotent."""
         watched = self._watched.pop(role, None)
         if watched is not None:
             self._collect(role, watched)
             watched.reader.close()
 
     def start_agent(self, agent: AgentClient) -> None:
-        """Start the chain's agent and take its samples into this stage."""
+        """Start the chain's agent; its samples belong to this stage."""
         self.stop_agent()
         self._agent = agent
         self._agent_stage = self._store.stage
@@ -116,7 +115,7 @@ class Sampler:
         self._take(agent.start())
 
     def stop_agent(self) -> None:
-        """Take what the agent has left and forget it; it ends with its container. Idempotent."""
+        """Take the agent's last lines and forget it; it ends with its container. Idempotent."""
         if self._agent is not None:
             self._drain_agent()
             self._agent = None
@@ -127,7 +126,7 @@ class Sampler:
         for role, watched in self._watched.items():
             self._collect(role, watched)
         if now >= self._due:
-            # What a stall made us miss is gone; the grid stays where it is.
+            # Readings that were missed are lost; the times of the next ones do not move.
             self._due += self._interval * (1 + (now - self._due) // self._interval)
             for role, watched in self._watched.items():
                 self._ask(role, watched, now)
@@ -139,7 +138,7 @@ class Sampler:
     def snapshot_now(self, *, timeout: float = 3.0) -> bool:
         """Read everything once, for a stage's begin or end; waits up to `timeout` s.
 
-        False if something was not there in time; it is then recorded when it comes.
+        False if an answer was not there in time; it is recorded later.
         """
         start = self._clock.monotonic()
         for role, watched in self._watched.items():
@@ -165,9 +164,9 @@ class Sampler:
             self.unwatch(role)
 
     def _ask_early(self, now: float) -> None:
-        """Ask for full samples soon after a start, at doubled distances up to the usual one.
+        """Request full samples soon after a start, at doubled distances up to the usual one.
 
-        A vat's CPU needs two of them, and the usual distance is minutes.
+        A vat's CPU needs two samples, and the usual distance is minutes.
         """
         agent = self._agent
         if agent is None or agent.given_up is not None or self._early >= agent.full_interval:
@@ -180,7 +179,7 @@ class Sampler:
     def _ask(self, role: str, watched: _Watched, now: float) -> None:
         if watched.asked_at is not None:
             if watched.late:
-                # Still no answer to an old question: this tick has none either.
+                # Still no answer to an earlier request: there is none at this time either.
                 self._write(
                     role, watched, self._missing(f"no answer for {now - watched.asked_at:.0f} s")
                 )
@@ -215,31 +214,23 @@ class Sampler:
             values.update(dict.fromkeys(_NETWORK))
         counters = self._counters.setdefault(role, CounterSet(docker_stats.COUNTERS))
         corrected = counters.update(values, watched.handle.id)
-        sample = Sample(
-            time=round(answer.time, 6),
-            stage=watched.asked_stage,
-            source=self._source,
-            kind="container",
+        row = schema.sample_row(
+            round(answer.time, 6),
+            watched.asked_stage,
+            self._source,
+            "container",
+            role,
+            {"epoch": counters.epoch, **corrected},
             role=role,
-            subject=role,
-            name=None,
-            values={"epoch": counters.epoch, **corrected},
             reason=reason,
         )
-        self._store.sample(sample)
+        self._store.append(schema.SAMPLES, row)
 
     def _write_own(self, usage: Mapping[str, float | int]) -> None:
-        sample = Sample(
-            time=round(self._clock.wall(), 6),
-            stage=self._store.stage,
-            source="controller",
-            kind="process",
-            role="controller",
-            subject="controller",
-            name=None,
-            values=dict(usage),
-        )
-        self._store.sample(sample)
+        now = round(self._clock.wall(), 6)
+        who = "controller"
+        row = schema.sample_row(now, self._store.stage, who, "process", who, usage, role=who)
+        self._store.append(schema.SAMPLES, row)
 
     def _drain_agent(self) -> None:
         if self._agent is not None:
@@ -248,7 +239,7 @@ class Sampler:
     def _take(self, lines: list[Row]) -> None:
         for line in lines:
             found = rows.samples(line, self._agent_stage, self._names)
-            self._store.append_many(schema.SAMPLES, [sample.to_row() for sample in found])
+            self._store.append_many(schema.SAMPLES, list(found))
             for fields in rows.usage_events(line, self._names):
                 self._store.perf("chain-process-usage", **fields)
             storage = rows.storage_event(line)

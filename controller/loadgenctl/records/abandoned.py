@@ -1,7 +1,7 @@
-"""Marking the results folder of a run whose process is gone: nobody else is left to do it.
+"""Marks the results folder of a run whose process is gone, which can no longer do that itself.
 
-Only status.json is replaced, and only where it still says that this very process is at work. A
-folder that is gone, cannot be written or holds something else by now is told of and left alone.
+Only status.json is replaced, and only if it still says that this very process is at work. A folder
+that is gone, cannot be written or holds something else by now is reported and not changed.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def mark_interrupted(
 ) -> str | None:
     """Write `interrupted` into the status.json of the run that `owner` left in `folder`.
 
-    What was done, or why nothing could be, in words; None where nothing was to be done: the run
-    had ended by itself, or another one has the folder since. `host` and `start_of` as in
+    Returns what was done, or why it could not be done, in words; None if there was nothing to do:
+    the run had ended by itself, or another one has the folder now. `host` and `start_of` as in
     `Owner.alive`. With `dry_run` it only says what it would do.
     """
     try:
@@ -44,7 +44,7 @@ def mark_interrupted(
         return None
     if dry_run:
         return f"would mark {folder} as interrupted"
-    # `updated_at` stays: it is when the run itself was last heard of.
+    # `updated_at` stays: it is the last sign of the run itself.
     marked = replace(
         status,
         outcome="interrupted",

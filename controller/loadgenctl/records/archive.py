@@ -1,10 +1,10 @@
-"""Pack a folder into a .tar.zst at the lowest priority; and a .tar.zst unpacked again.
+"""Packs a folder into a .tar.zst at the lowest priority, and unpacks a .tar.zst.
 
     python -m loadgenctl.records.archive FOLDER FILE
 
-The folder is a copy made for this purpose and is removed afterwards. The file appears under its
-name only when it is whole and on the disk. While it is packed a lock beside the folder is held,
-because the packing outlives a killed run.
+The folder is a copy made for this purpose and is removed afterwards. The file gets its name only
+when it is complete and on the disk. A lock beside the folder is held meanwhile, because the packing
+outlives a killed run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEVEL = 3
 
 
 def partial_of(target: Path) -> Path:
-    """The name of an archive that is not whole yet."""
+    """The name of an archive that is not complete yet."""
     return target.with_name(target.name + PARTIAL)
 
 
@@ -47,7 +47,7 @@ def pack(folder: Path, target: Path) -> None:
             os.fsync(raw.fileno())
         partial.replace(target)
     except Exception:
-        # What is left of the room is the run's; an interrupted one may be gone on with.
+        # The run needs the space; only an interrupted run may be resumed and keeps the copy.
         discard(folder)
         raise
     finally:
@@ -56,7 +56,7 @@ def pack(folder: Path, target: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder, or what can be removed of it; under its name there is never a part of it."""
+    """Remove a folder, or what can be removed of it; a part of it never keeps its name."""
     doomed = folder.with_name(folder.name + ".gone")
     shutil.rmtree(doomed, ignore_errors=True)
     if folder.exists():
@@ -65,14 +65,14 @@ def discard(folder: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write what `pack` packed into `folder`, which is there and empty, as files of the caller.
+    """Write what `pack` packed into the existing empty `folder`, as files of the caller.
 
-    Refused is what would lie outside of it, and what is no file, folder or link. Links are made
-    when all else is there, so that nothing is written through them; they may lead out of the folder
-    (a client has one into `/src`). Modes lose setuid, setgid and the write permission of others.
+    Members outside the folder are refused, and members that are no file, folder or link. Links are
+    made last, so that nothing is written through them; they may lead out of the folder (a client
+    has one into `/src`). Modes lose setuid, setgid and the write permission of others.
     Raises `OSError`, also for an archive that is cut off or damaged.
     """
-    # Not by `extractall(filter="data")`, which Python has only since 3.11.4.
+    # `extractall(filter="data")` needs Python 3.11.4.
     links: list[tarfile.TarInfo] = []
     try:
         with (
@@ -110,27 +110,27 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) 
         raise tarfile.TarError(f"{member.name} is no file, folder or link")
     with content, path.open("xb") as file:
         shutil.copyfileobj(content, file)
-        # Readable to its owner, whatever the mode was; executable as a whole or not at all.
+        # Always readable for its owner; executable for all or for none.
         mode = (member.mode & 0o755 | 0o600) & (0o777 if member.mode & 0o100 else 0o666)
         os.fchmod(file.fileno(), mode)
     os.utime(path, (member.mtime, member.mtime))
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """Where a member lies; there are no links below the folder but those made last.
+    """The path of a member; below the folder there are no links yet.
 
     Raises `TarError` for a name that leads out of the folder.
     """
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or "\0" in name:
-        raise tarfile.TarError(f"{name!r} lies outside of the folder")
+        raise tarfile.TarError(f"{name!r} is outside the folder")
     path = folder.joinpath(*parts)
     require_inside(path.parent if path != folder else path, folder)
     return path
 
 
 def _storable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Pipes and devices are left out: nothing is in them, and `unpack` takes none."""
+    """Leave out pipes and devices: they have no content, and `unpack` refuses them."""
     return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
 
 
@@ -140,7 +140,7 @@ if __name__ == "__main__":
     held = packed_folder.with_name(packed_folder.name + LOCK)
     with write_plain(held, append=True) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Unless whoever held it before has packed it.
+        # Unless the process that held the lock before has packed it.
         if packed_folder.exists() or not packed_file.exists():
             pack(packed_folder, packed_file)
-        # The lock file stays: another may wait on it, and a third would make itself a new one.
+        # The lock file stays: another process may wait on it, and a third would make a new one.

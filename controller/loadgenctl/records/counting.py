@@ -1,8 +1,8 @@
-"""Which rows count where a run was resumed: of a stage those of the last attempt that began it.
+"""Which rows of a resumed run count: of a stage, those of the last attempt that began it.
 
-Rows of the second attempt and later ones carry `attempt`, as their last key; those of the first do
-not. What an attempt wrote of a stage that a later one began anew stays in the files and is passed
-over, here and nowhere else.
+Rows of the second and later attempts have `attempt` as their last key; those of the first have not.
+Rows of a stage that a later attempt began again stay in the files; they are left out here, and only
+here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ ATTEMPT: Final = "attempt"
 BEGINS: Final = "perf-stage-start"
 ENDS: Final = "perf-finish"
 MARKS: Final = (f'"{BEGINS}"'.encode(), f'"{ATTEMPT}"'.encode())
-"""What stands in each line of perf.jsonl that `Counting.note` learns from."""
+"""One of these is in every line of perf.jsonl that `Counting.note` needs."""
 
 
 class Counting:
-    """Learns from perf.jsonl, in its order, and tells of any row of a folder whether it counts."""
+    """Reads rows of perf.jsonl in their order, and decides whether a row of a folder counts."""
 
     def __init__(self) -> None:
         """Nothing is known: every row counts."""
         self._began: dict[int, int] = {}
         self._newest = FIRST
         self.changes = 0
-        """How many times rows that had counted did so no more."""
+        """How many times rows that had counted stopped to count."""
 
     def note(self, row: Mapping[str, Any]) -> None:
         """Take a row of perf.jsonl as written."""

@@ -1,7 +1,7 @@
-"""Reading JSON documents that an earlier process of ours wrote, and that anything may have damaged.
+"""Reads JSON documents that an earlier process of loadgenctl wrote, and that may be damaged.
 
-A file that is cut, edited by hand or put there by somebody else has another type in a field's
-place, numbers out of all bounds, or nesting without end. It is checked here, once for all readers.
+In a file that is cut off, edited or replaced, a field may have another type, numbers may be out of
+all bounds, and nesting may be without end. It is checked here, once for all readers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from loadgenctl.plainfile import NotPlainError, open_plain
-from loadgenctl.records.reader import MAX_DOCUMENT, Row, parse_row
+from loadgenctl.plainfile import NotPlainError
+from loadgenctl.records.reader import Row, parse_file
 from loadgenctl.records.shape import is_number
 
 T = TypeVar("T")
@@ -23,22 +23,22 @@ _NONE = type(None)
 
 
 def read_document(path: Path) -> Row | None:
-    """The JSON object in a file; None if the file is not there, is no plain file, or holds no JSON
-    object. Raises `OSError` if it cannot be read.
+    """The JSON object in a file; None if there is no such plain file, or it holds no JSON object.
+    Raises `OSError` if it cannot be read.
     """
     try:
-        return _parsed(path)
+        return parse_file(path)
     except (FileNotFoundError, NotADirectoryError, NotPlainError):
         return None
 
 
 def read_as(kind: type[T], path: Path) -> T | None:
-    """A dataclass as `dataclasses.asdict` wrote it; None if the file is not there.
+    """A dataclass as `dataclasses.asdict` wrote it; None if the file does not exist.
 
     Raises `OSError`, and `ValueError` for anything else than such an object.
     """
     try:
-        document = _parsed(path)
+        document = parse_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if document is None:
@@ -56,14 +56,8 @@ def decoded(kind: type[T], document: object, where: str = "") -> T:
     return value
 
 
-def _parsed(path: Path) -> Row | None:
-    with open_plain(path) as stream:
-        content = stream.read(MAX_DOCUMENT + 1)
-    return parse_row(content) if len(content) <= MAX_DOCUMENT else None
-
-
 def _decode(hint: Any, value: Any, where: str) -> Any:
-    """A JSON value as the type that `hint` says. Raises `ValueError` for another one."""
+    """A JSON value as the type `hint`. Raises `ValueError` for another one."""
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
@@ -106,5 +100,5 @@ def _object(kind: Any, document: Mapping[str, Any], where: str) -> Any:
 
 @functools.cache
 def _hints(kind: type) -> Mapping[str, Any]:
-    """Evaluated once: a running local container's state is read several times a second."""
+    """Evaluated once: the state of a running local container is read several times a second."""
     return get_type_hints(kind)

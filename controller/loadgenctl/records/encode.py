@@ -29,7 +29,7 @@ def document_bytes(document: Mapping[str, Any]) -> bytes:
 
 def _any_bytes(value: Mapping[str, Any], **layout: Any) -> bytes:
     """Also integers beyond 64 bits (token amounts), keys that are no strings, and names of files
-    that are no text, which are told with `?`.
+    that are no text, which get `?`.
     """
     text = json.dumps(value, default=_plain, ensure_ascii=False, **layout)
     return text.encode("utf-8", "replace") + b"\n"

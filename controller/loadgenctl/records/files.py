@@ -1,4 +1,4 @@
-"""Replacing a file whole: a reader, or a crash, sees the old content or the new one."""
+"""Replaces a file as a whole: readers, and a crash, see the old content or the new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loadgenctl.plainfile import NotPlainError, write_plain
 
 def replace_file(target: Path, content: bytes) -> None:
     """Put `content` at `target`, flushed to the disk. Raises `OSError`, leaving what was there."""
-    # One name for all tries: what a killed writer leaves, the next one writes over.
+    # One name for all writers: the next one overwrites what a killed one left.
     temporary = target.with_name(f".{target.name}.tmp")
     stream = write_plain(temporary)
     try:
@@ -34,12 +34,12 @@ def replace_file(target: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush the folder itself: only then does a new name outlive a power cut."""
+    """Flush the folder itself: without that, a power cut can lose the new name."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some file systems cannot flush folders; that loses nothing that was there before.
+        # Some file systems cannot flush folders; nothing that was there before is lost.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:

@@ -1,4 +1,4 @@
-"""Whether a results folder is still what it was, and what to say when it is not."""
+"""Whether a results folder is still the same one, and the errors if it is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loadgenctl.errors import OutputFolderError, OutputFolderLost
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder, named so that no other one can be taken for it."""
+    """A folder, identified so that another one of the same name is noticed."""
 
     folder: Path
     device: int
@@ -26,7 +26,7 @@ class Place:
         return cls(folder, found.st_dev, found.st_ino)
 
     def unchanged(self) -> bool:
-        """Whether it is still this folder that has the name."""
+        """Whether this folder still has the name."""
         try:
             return Place.of(self.folder) == self
         except OSError:
@@ -39,14 +39,14 @@ class Place:
         if os.statvfs(self.folder).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self.folder))
         if not self.unchanged():
-            # Records that are open go on growing where the folder was moved to, or nowhere.
+            # Open records continue to grow where the folder was moved to, or nowhere.
             raise FileNotFoundError(errno.ENOENT, "another folder is there now", str(self.folder))
 
 
 def new_folder(wanted: Path) -> Path:
     """Make a folder of that name, or of the name with -2, -3, … where that is taken.
 
-    Two callers never get the same one. Raises `OutputFolderError`.
+    Two callers never get the same folder. Raises `OutputFolderError`.
     """
     number = 1
     while True:
@@ -55,7 +55,7 @@ def new_folder(wanted: Path) -> Path:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
         except FileNotFoundError:
-            # A caller that had made the parent, and did not need it, has removed it in between.
+            # Another caller had made the parent, did not need it, and removed it meanwhile.
             continue
         except FileExistsError as error:
             if not folder.parent.is_dir():
@@ -70,8 +70,8 @@ def new_folder(wanted: Path) -> Path:
 def require_writable(folder: Path) -> None:
     """Raise `OSError` if nothing can be written there.
 
-    It is tried: of a file system that has failed, Linux since 6.13 tells in no other way that it
-    takes no writes any more.
+    It writes a byte: since Linux 6.13 nothing else shows that a file system has failed and refuses
+    writes.
     """
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"\0")
@@ -79,11 +79,11 @@ def require_writable(folder: Path) -> None:
 
 
 def folder_error(folder: Path, error: OSError, *, starting: bool = False) -> OutputFolderError:
-    """A failure to write in words; `starting` before there was anything to lose."""
+    """The error for a failure to write; `starting`: at the start, when nothing can be lost."""
     kind = OutputFolderError if starting else OutputFolderLost
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return kind(
-            f"there is no room left for results in {folder}",
+            f"there is no space left for results in {folder}",
             hint="free some space, or give an --output-dir on another disk",
             detail=str(error),
         )
@@ -92,14 +92,14 @@ def folder_error(folder: Path, error: OSError, *, starting: bool = False) -> Out
             f"the results folder {folder} cannot be written: {error.strerror}",
             hint="give an --output-dir that you may write, or change its owner"
             if starting
-            else "it could be written when the run began; the kernel's log (dmesg) tells of a disk"
+            else "it could be written when the run began; check the kernel's log (dmesg) for a disk"
             " that fails",
             detail=str(error),
         )
     if error.errno == errno.ENOENT and not starting:
         return kind(
             f"the results folder {folder} was removed or moved away during the run",
-            hint="what was not written by then is lost; run again and leave its folder alone",
+            hint="what was not written by then is lost; run again and do not change its folder",
             detail=str(error),
         )
     return kind(

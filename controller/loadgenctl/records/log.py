@@ -1,4 +1,4 @@
-"""The log of a run: what it tells people, with times, whether somebody reads it or not."""
+"""The log of a run: every line that it says, with times, whether it has a reader or not."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from loadgenctl.records.folder import Place
 
 
 class RunLog:
-    """Appends to the log of one results folder, also when the records are closed."""
+    """Appends to the log of one results folder, also after the records are closed."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        """The folder is there. Raises `OSError`."""
+        """The folder must exist. Raises `OSError`."""
         self._place = Place.of(folder)
         self._file = folder / schema.LOG
         self._clock = clock
@@ -24,13 +24,13 @@ class RunLog:
     def write(self, text: str) -> None:
         """Add a line, as `2026-11-28T01:50:07Z  TEXT`.
 
-        A line that cannot be written is lost, and no more: the records are written to the same
+        A line that cannot be written is lost without an error: the records are written to the same
         folder, and their failure ends the run.
         """
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.wall()))
         line = f"{moment}  {text}".rstrip().encode("utf-8", "backslashreplace") + b"\n"
         with contextlib.suppress(OSError):
             self._place.require()
-            # Opened each time: it is not kept from being moved away or removed.
+            # Opened each time: it may be moved away or removed.
             with write_plain(self._file, append=True) as log:
                 log.write(line)

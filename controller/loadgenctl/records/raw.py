@@ -1,7 +1,7 @@
-"""The raw data of a results folder: what may go when the disk is needed, and what stays then.
+"""The raw data of a results folder, which may be removed to free disk space.
 
 What stays is small and answers most questions: run.json, status.json, summary.json, and the rows of
-perf, events, blocks and cycles. What goes can be had again by another run alone.
+perf, events, blocks and cycles. Raw data cannot be computed again; that takes another run.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ PRUNED: Final = "pruned.json"
 COPIES: Final = "copies"
 """The folder of storage that is still being packed."""
 PARTIAL: Final = ".partial"
-"""What the name of a packed file has behind it until it is whole."""
+"""The end of the name of a packed file until it is complete."""
 LOCK: Final = ".lock"
-"""What the name of a lock has behind that of the folder that is being packed."""
+"""The end of the name of a lock, after the name of the folder that is being packed."""
 
 _RAW: Final = (
     "*-stage-*.slog",
@@ -38,7 +38,7 @@ _RAW: Final = (
 
 
 def raw_parts(folder: Path) -> list[Path]:
-    """The files and folders with raw data that are there, sorted."""
+    """The existing files and folders with raw data, sorted."""
     return sorted({part for pattern in _RAW for part in folder.glob(pattern)})
 
 

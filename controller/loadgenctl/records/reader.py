@@ -1,4 +1,4 @@
-"""Reading a results folder: of a finished, running or killed run, or of the original tool."""
+"""Reads the results folder of a finished, running or killed run, or of the original tool."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Damage:
     """What could not be read of one file."""
 
     torn: int = 0
-    """1 when the last line has no end: the writer was killed, or is writing now."""
+    """1 if the last line has no end: the writer was killed, or is writing now."""
     unreadable: int = 0
-    """Whole lines that are no JSON object, or one with a field of a wrong kind; of a document its
-    fields of a wrong kind, or 1 for all of it.
+    """Complete lines that are no JSON object, or one with a field of a wrong kind; of a document
+    its fields of a wrong kind, or 1 for all of it.
     """
 
 
@@ -70,7 +70,7 @@ def holds_run(folder: Path) -> bool:
 
 @dataclass(slots=True)
 class RunFolder:
-    """A results folder as it is now; nothing is cached, so a running run can be read again."""
+    """A results folder as it is now. Nothing is cached, so a running run can be read again."""
 
     path: Path
     damage: dict[str, Damage] = field(default_factory=dict)
@@ -109,19 +109,19 @@ class RunFolder:
 
     @property
     def status(self) -> Status | None:
-        """status.json as written; `Status.as_found` tells a killed run from a running one."""
+        """status.json as written; `Status.as_found` finds out whether the run was killed."""
         document = self._document(schema.STATUS)
         return Status.from_json(document) if document else None
 
     @property
     def outcome(self) -> schema.Outcome | None:
-        """How the run stands as far as the folder tells; None for the original's folders."""
+        """The outcome of the run by its folder; None for the original's folders."""
         status = self.status
         return None if status is None else status.as_found().outcome
 
     @property
     def summary(self) -> Row:
-        """summary.json; empty when the run did not come so far."""
+        """summary.json; empty if the run has not written it."""
         return self._document(schema.SUMMARY)
 
     def perf(self) -> Iterator[Row]:
@@ -145,10 +145,10 @@ class RunFolder:
         return self.rows(schema.SAMPLES)
 
     def rows(self, file: str) -> Iterator[Row]:
-        """The rows of any JSON-lines file of the folder, one at a time; none when it is not there.
+        """The rows of any JSON-lines file of the folder, one at a time; none if it does not exist.
 
-        Only those that count, where the run was resumed, and without the attempt. What is damaged
-        is left out and counted in `damage[file]`.
+        Of a resumed run only those that count, and without the attempt. Damaged rows are left out
+        and counted in `damage[file]`.
         """
         counting = self.counting()
         for row in self._written(file):
@@ -159,7 +159,7 @@ class RunFolder:
                 yield row
 
     def counting(self) -> Counting | None:
-        """Which rows count; None where all do, because the run was never resumed."""
+        """Which rows count; None if all do, because the run was never resumed."""
         status = self.status
         if status is None or not status.attempts:
             return None
@@ -203,7 +203,7 @@ class RunFolder:
                     damage.unreadable += 1
 
     def slogs(self) -> list[SlogFile]:
-        """The slogs of the folder, chain before client, in the order of stages."""
+        """The slogs of the folder, chain before client, by stage."""
         found = []
         for entry in self.path.iterdir():
             match = _SLOG.match(entry.name)
@@ -215,19 +215,41 @@ class RunFolder:
 
     def _document(self, name: str) -> Row:
         try:
-            with open_plain(self.path / name) as stream:
-                content = stream.read(MAX_DOCUMENT + 1)
+            document = parse_file(self.path / name)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise _unreadable(self.path / name, error) from error
-        document = parse_row(content) if len(content) <= MAX_DOCUMENT else None
         if document is None:
             self.damage[name] = Damage(unreadable=1)
             return {}
         kept, damaged = document_of(name, document)
         self.damage[name] = Damage(unreadable=damaged)
         return kept
+
+
+def last_heard(folder: Path) -> float | None:
+    """The time of a run's last record, epoch seconds; None if no record has one.
+
+    Raises `OutputFolderError` if there is no run, or its records cannot be read.
+    """
+    # Another reader would count damaged lines twice.
+    return max(
+        (float(time) for time in _times(RunFolder(folder)) if time is not None), default=None
+    )
+
+
+def _times(run: RunFolder) -> Iterator[float | None]:
+    status = run.status
+    if status is not None:
+        yield from (status.started_at, status.updated_at, status.finished_at)
+        if status.started_at is not None:
+            for row in run.perf():
+                if row.get("timestamp") is not None:
+                    yield status.started_at + row["timestamp"]
+    # Not the files that `regen` computes from others.
+    for file in (schema.EVENTS, schema.SAMPLES):
+        yield from (row.get("time") for row in run.rows(file))
 
 
 class RowFollower:
@@ -241,16 +263,16 @@ class RowFollower:
         last: int | None = None,
         counting: Counting | None = None,
     ) -> None:
-        """`most` bytes are read at a poll, so that a backlog does not hold up the caller.
+        """`most` bytes are read at a poll, so that a backlog does not block the caller.
 
-        With `last`, of what is there by now only the lines that begin within so many bytes of the
-        end are taken; 0 leaves out all of it. With `counting`, which learns from perf.jsonl here,
-        only rows that count are given, as by `RunFolder.rows`.
+        With `last`, of the present content only the lines that begin within so many bytes of the
+        end are read; 0 leaves out all of it. With `counting`, which reads perf.jsonl here, only
+        rows that count are returned, as by `RunFolder.rows`.
         """
         self.path = path
         self._counting = counting
         self.unreadable = 0
-        """Whole lines so far that were no JSON object, or one with a field of a wrong kind."""
+        """Complete lines so far that were no JSON object, or one with a field of a wrong kind."""
         self.behind = False
         """True if the last poll left something to read."""
         self._shape = shape_of(path.name)
@@ -258,7 +280,7 @@ class RowFollower:
         self._offset = 0
         self._rest = b""
         self._amid = False
-        """Up to the next end of a line everything belongs to a line that is left out."""
+        """Up to the next end of a line, everything belongs to a line that is left out."""
         if last is not None:
             self._skip(last)
 
@@ -268,7 +290,7 @@ class RowFollower:
         return bool(self._rest)
 
     def poll(self) -> list[Row]:
-        """The rows completed since the last call. A file that shrank is read from its start.
+        """The rows completed since the last call. A file that became shorter is read again.
 
         Raises `OutputFolderError`.
         """
@@ -326,12 +348,21 @@ class RowFollower:
         except FileNotFoundError:
             return
         if start > 0:
-            # One byte before: a line that begins exactly there is whole.
+            # One byte before: a line that begins exactly there is complete.
             self._offset, self._amid = start - 1, True
 
 
+def parse_file(path: Path) -> Row | None:
+    """The JSON object in a file; None if it holds none. Raises `OSError`, also for a link or a
+    pipe.
+    """
+    with open_plain(path) as stream:
+        content = stream.read(MAX_DOCUMENT + 1)
+    return parse_row(content) if len(content) <= MAX_DOCUMENT else None
+
+
 def parse_row(line: bytes, shape: Shape | None = None) -> Row | None:
-    """A line's JSON object; None if it is not one, or has not that shape."""
+    """A line's JSON object; None if it is none, or does not have the shape."""
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Replacing a folder's computed files after the run: only when it has ended, and each as a whole.
+"""Replaces a folder's computed files: only after the run has ended, and each as a whole.
 
 Raw records (run.json, status.json, perf, events, samples, slogs, logs) are never written here.
 """
@@ -16,13 +16,14 @@ from loadgenctl.records.raw import PRUNED
 from loadgenctl.records.reader import RunFolder
 
 COMPUTED: Final = (schema.BLOCKS, schema.CYCLES, schema.SUMMARY)
-"""The files that can be made anew from the others, in the order in which they are replaced."""
+"""The files that can be computed again, in the order in which they are replaced."""
 
 
 def require_ended(folder: RunFolder, *, force: bool = False) -> None:
-    """Raise `OutputFolderError` if the folder's run is still going on.
+    """Raise `OutputFolderError` if the folder's run is still running.
 
-    Where nobody here can know (a run of another host), it is taken at its word unless `force`.
+    A run of another host, which cannot be checked here, counts as running if it says so, unless
+    `force`.
     """
     status = folder.status
     if status is None or status.as_found().finished:
@@ -42,18 +43,18 @@ def require_ended(folder: RunFolder, *, force: bool = False) -> None:
 
 
 def require_raw(folder: RunFolder) -> None:
-    """Raise `OutputFolderError` if raw data was removed: what is computed now would tell less."""
+    """Raise `OutputFolderError` if raw data was removed: a new summary would have less in it."""
     if (folder.path / PRUNED).exists():
         raise OutputFolderError(
-            f"the raw data of {folder.path} was removed to make room ({PRUNED} says what)",
-            hint=f"its {schema.SUMMARY} is what was computed of it; it stays as it is",
+            f"the raw data of {folder.path} was removed to free space ({PRUNED} says what)",
+            hint=f"its {schema.SUMMARY} was computed before that, and is kept",
         )
 
 
 def replace_computed(folder: Path, name: str, content: bytes) -> bool:
-    """Put `content` at one of the computed files; False if that is what it holds already.
+    """Replace one of the computed files; False if it has this content already.
 
-    A reader, or a crash, sees the old file or the new one. Raises `OutputFolderError`.
+    Readers, and a crash, see the old file or the new one. Raises `OutputFolderError`.
     """
     if name not in COMPUTED:
         raise ValueError(name)
@@ -65,7 +66,7 @@ def replace_computed(folder: Path, name: str, content: bytes) -> bool:
     except OSError as error:
         raise OutputFolderError(
             f"{target} cannot be written: {error.strerror or error}",
-            hint="check the folder's owner, its permissions and the room on its disk",
+            hint="check the folder's owner, its permissions and the free space of its disk",
         ) from error
     return True
 

@@ -1,4 +1,4 @@
-"""Which of the runs below a results directory go on, as far as their folders tell."""
+"""Finds the running runs below a results directory by their folders."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from loadgenctl.records.reader import RunFolder, holds_run
 
 @dataclass(frozen=True, slots=True)
 class RunningRuns:
-    """Results folders of runs that go on, the newest first."""
+    """Results folders of running runs, the newest first."""
 
     here: list[Path] = field(default_factory=list)
     """Their process lives on this machine."""
     elsewhere: list[Path] = field(default_factory=list)
-    """They say that they go on, and nobody here can know."""
+    """Their folders say so, and it cannot be checked here."""
 
 
 def find_running(results: Path) -> RunningRuns:
-    """Look through the folders right below `results`, which need not be there. Raises `OSError`."""
+    """Check the folders directly in `results`, which need not exist. Raises `OSError`."""
     if not results.is_dir():
         return RunningRuns()
     found = RunningRuns()
     begun: dict[Path, float] = {}
-    # A link to a run is the same run once more.
+    # A link to a run is the same run.
     links_last = sorted(results.iterdir(), key=lambda entry: (entry.is_symlink(), entry.name))
     seen: set[Path] = set()
     for entry in links_last:
@@ -44,11 +44,11 @@ def find_running(results: Path) -> RunningRuns:
 
 
 def _alive(path: Path) -> tuple[bool, float] | None:
-    """Whether a run that goes on is surely of this machine, and its start; None if it does not."""
+    """Whether a running run is surely of this machine, and its start; None if it is not running."""
     try:
         status = RunFolder(path).status
     except OutputFolderError:
-        # Of a newer version, or not readable: none that could be shown.
+        # Of a newer version, or not readable: it cannot be shown.
         return None
     if status is None or status.as_found().finished:
         return None

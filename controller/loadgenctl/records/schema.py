@@ -1,21 +1,25 @@
-"""The rows of a results folder: names carry units, a missing value is null, never 0.
+"""Names of the files of a results folder, and of what a run can end as.
 
-Files (see docs/results.md):
+Files (docs/results.md):
 
     run.json        what was run and on what; written first, never changed
-    status.json     how it stands; replaced atomically
+    status.json     state of the run; replaced atomically
     perf.jsonl      the original's event log (`timestamp`, `stage`, `elapsed`, `type`, …)
-    events.jsonl    the load service's events as they came, with `stage`
+    events.jsonl    the load service's events, with `stage`
     blocks.jsonl    one row per block
     cycles.jsonl    one row per finished cycle
-    samples.jsonl   tidy samples of containers, processes and storage
+    samples.jsonl   samples of containers, processes and storage
     summary.json    everything computed
+
+Names of columns carry units; a missing value is null, never 0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from loadgenctl.records import columns
 
 SCHEMA_VERSION = 1
 
@@ -43,17 +47,17 @@ Outcome = Literal[
     "error",
     "killed",
 ]
-"""`killed` is never written: a reader finds it when the process of a running run is gone. The sweep
+"""`killed` is never written: readers report it if the process of a running run is gone. The sweep
 then writes `interrupted`, see `records.abandoned`."""
 
 
 def slog_name(role: str, stage: int, codec: str) -> str:
-    """`chain-stage-1.slog.gz`; role `client` for the solo, as the original's users know it."""
+    """`chain-stage-1.slog.gz`; the solo's role is `client`, as in the original."""
     return f"{role}-stage-{stage}.slog.{'gz' if codec == 'gzip' else 'zst'}"
 
 
 def set_aside(name: str, attempt: int) -> str:
-    """`chain-stage-1.attempt-2.slog.gz`: what an attempt left of a stage that counts no more."""
+    """`chain-stage-1.attempt-2.slog.gz`: left by an attempt whose stage another one ran."""
     head, dot, rest = name.partition(".")
     return f"{head}.attempt-{attempt}{dot}{rest}"
 
@@ -63,37 +67,24 @@ def storage_name(role: str, stage: int) -> str:
     return f"{role}-storage-stage-{stage}.tar.zst"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One reading of one thing; `reason` says why values are missing."""
+_IDENTITY: Final = columns.names(columns.SAMPLE)[:-1]
 
-    time: float
-    """Epoch seconds of the reading."""
-    stage: int
-    source: str
-    """`agent`, `controller`, or the kind of engine: `docker`, `local`."""
-    kind: Literal["container", "process", "storage"]
-    role: str
-    """`chain`, `solo`, `loadgen`; `controller` for what measures them."""
-    subject: str
-    """Container: the role; process: `kernel`, `vats` (totals) or the vat id, `agent` and
-    `controller`; storage: the path of a file below the storage folder, or `.` for all of it."""
-    name: str | None
-    """Vat name where known."""
-    values: dict[str, Any]
-    """Quantities by name with unit, e.g. `cpu_user_s`, `memory_rss_kib`, `disk_kib`."""
-    reason: str | None = None
 
-    def to_row(self) -> dict[str, Any]:
-        """The flat row of samples.jsonl: identity, then the values as columns, then the reason."""
-        return {
-            "time": self.time,
-            "stage": self.stage,
-            "source": self.source,
-            "kind": self.kind,
-            "role": self.role,
-            "subject": self.subject,
-            "name": self.name,
-            **self.values,
-            "reason": self.reason,
-        }
+def sample_row(
+    time: float,
+    stage: object,
+    source: str,
+    kind: str,
+    subject: str,
+    values: Mapping[str, Any],
+    *,
+    role: str = "chain",
+    name: object = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """One reading of one thing, as a row of samples.jsonl: `columns.SAMPLE` around the values.
+
+    `time` is in epoch seconds; `reason` says why values are missing.
+    """
+    identity = (time, stage, source, kind, role, subject, name)
+    return {**dict(zip(_IDENTITY, identity, strict=True)), **values, "reason": reason}

@@ -1,28 +1,26 @@
-"""What may stand in a results folder's records: the kind of every field that something reads.
+"""Which values the records of a results folder may hold; the columns are in `records.columns`.
 
-A folder may come from anywhere, and what it holds be of another type, out of all bounds, or nested
-without end. It is looked at here, where it is read, so that nothing behind has to ask again. A row
-with a field of a wrong kind is damage as a whole; of a document only the field is left out. null is
-a value that is not known; fields that are not listed may be anything, numbers within `MOST`.
+A folder may come from anywhere: a value may have another type, be out of all bounds, or be nested
+without end. It is checked here, where it is read, so that no other code has to. A row with a value
+of a wrong kind is damaged as a whole; of a document only that value is left out. null is a value
+that is not known. Fields without a column may be anything, numbers within `MOST`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeGuard
 
-from loadgenctl.records import schema
+from loadgenctl.records import columns, schema
+from loadgenctl.records.columns import Column, Kind
 
-Kind = Literal[
-    "text", "whole", "number", "time", "stage", "truth", "object", "texts", "objects", "words",
-    "sizes", "vats", "times", "wholes",
-]  # fmt: skip
+Check = Callable[[object], bool]
 
 DEEPEST: Final = 100
-"""Levels of nesting; what is read has to be written again, which ends at some 250."""
+"""Levels of nesting; what is read is also written again, which is possible up to about 250."""
 MOST: Final = 1e20
-"""No count or size is larger: an engine tells a memory without a limit as nearly 2**63 bytes."""
+"""No count or size is larger: an engine reports a memory without limit as nearly 2**63 bytes."""
 LATEST: Final = 1e12
 """No clock shows more seconds than this."""
 WHOLE: Final = 1 << 53
@@ -33,16 +31,16 @@ STAGES: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The fields of a row or a document."""
+    """The fields of a row or a document that are checked."""
 
     fields: Mapping[str, Kind | Shape]
-    """By name; a shape stands for an object inside."""
+    """By name; a shape is an object inside."""
     required: tuple[str, ...] = ()
-    """A row without one of them is damage, too."""
+    """A row without one of them is damaged."""
     sparse: bool = False
-    """A field that is null is left out: readers look only for what is there."""
-    checks: Mapping[str, Callable[[object], bool]] = field(init=False)
-    """What each field is asked, so that rows, of which there are many, are looked at quickly."""
+    """A field that is null is left out: readers only want what is there."""
+    checks: Mapping[str, Check] = field(init=False)
+    """By name. Found once, because there are many rows."""
 
     def __post_init__(self) -> None:
         """Find the checks."""
@@ -52,9 +50,24 @@ class Shape:
         }
         object.__setattr__(self, "checks", checks)
 
+    @classmethod
+    def of(cls, described: Sequence[Column], *, sparse: bool = False) -> Shape:
+        """The shape of rows, or of a document, with these columns."""
+        fields: dict[str, Kind | Shape] = {}
+        inside: dict[str, list[Column]] = {}
+        required = tuple(column.name for column in described if column.required)
+        for column in described:
+            outer, dot, inner = column.name.partition(".")
+            if dot:
+                inside.setdefault(outer, []).append(replace(column, name=inner))
+            elif column.kind != "any":
+                fields[outer] = column.kind
+        fields |= {name: cls.of(part) for name, part in inside.items()}
+        return cls(fields, required, sparse)
+
 
 def is_number(value: object) -> bool:
-    """True for a number that can be reckoned with."""
+    """True for a number that can be used in sums."""
     return (type(value) is int or type(value) is float) and -MOST < value < MOST
 
 
@@ -69,264 +82,88 @@ def is_whole(value: object) -> bool:
 
 
 def is_stage(value: object) -> bool:
-    """True for the number of a stage, or -1 for outside of any."""
+    """True for the number of a stage, or -1 for outside of stages."""
     return type(value) is int and -1 <= value < STAGES
+
+
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_text(value: object) -> bool:
     return type(value) is str
 
 
-def _is_truth(value: object) -> bool:
-    return type(value) is bool
-
-
-def _is_object(value: object) -> bool:
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
     return type(value) is dict
 
 
-def _are_texts(value: object) -> bool:
-    return type(value) is list and all(type(item) is str for item in value)
-
-
-def _are_objects(value: object) -> bool:
-    return type(value) is list and all(type(item) is dict for item in value)
-
-
-def _are_words(value: object) -> bool:
-    return type(value) is dict and all(type(item) is str for item in value.values())
-
-
-def _are_sizes(value: object) -> bool:
-    return type(value) is dict and all(is_number(item) for item in value.values())
-
-
-def _are_times(value: object) -> bool:
-    """A list of times, null where one is not known."""
-    return type(value) is list and all(item is None or is_time(item) for item in value)
-
-
-def _are_wholes(value: object) -> bool:
-    """The same of whole numbers."""
-    return type(value) is list and all(item is None or is_whole(item) for item in value)
-
-
-def _are_vats(value: object) -> bool:
-    """What the agent tells of vats: each has its id, and a name where that is known."""
-    return type(value) is list and all(
-        type(vat) is dict and type(vat.get("vat")) is str and type(vat.get("name") or "") is str
-        for vat in value
+def _list_of(check: Check, *, nulls: bool = False) -> Check:
+    return lambda value: (
+        type(value) is list and all(check(item) or (nulls and item is None) for item in value)
     )
 
 
-_CHECKS: Final[Mapping[Kind, Callable[[object], bool]]] = {
+def _object_of(check: Check) -> Check:
+    return lambda value: _is_object(value) and all(map(check, value.values()))
+
+
+def _is_vat(value: object) -> bool:
+    """What the agent writes of a vat: its id, and its name where that is known."""
+    return _is_object(value) and _is_text(value.get("vat")) and _is_text(value.get("name") or "")
+
+
+_CHECKS: Final[Mapping[Kind, Check]] = {
     "text": _is_text,
     "whole": is_whole,
     "number": is_number,
     "time": is_time,
     "stage": is_stage,
-    "truth": _is_truth,
+    "truth": lambda value: type(value) is bool,
     "object": _is_object,
-    "texts": _are_texts,
-    "objects": _are_objects,
-    "words": _are_words,
-    "sizes": _are_sizes,
-    "vats": _are_vats,
-    "times": _are_times,
-    "wholes": _are_wholes,
+    "texts": _list_of(_is_text),
+    "objects": _list_of(_is_object),
+    "words": _object_of(_is_text),
+    "sizes": _object_of(is_number),
+    "vats": _list_of(_is_vat),
+    "times": _list_of(is_time, nulls=True),
+    "wholes": _list_of(is_whole, nulls=True),
 }
 
-_PERF: Final = Shape(
-    {
-        "type": "text",
-        "timestamp": "time",
-        "stage": "stage",
-        "elapsed": "time",
-        "timeOrigin": "time",
-        "block": "whole",
-        "processType": "text",
-        "vatID": "text",
-        "name": "text",
-        "chain": "object",
-        "stats": "object",
-    },
-    required=("type",),
-)
-_EVENT: Final = Shape(
-    {
-        "type": "text",
-        "time": "time",
-        "stage": "stage",
-        "task": "text",
-        "seq": "whole",
-        "intended": "time",
-        "duration": "time",
-        "latency": "time",
-        "success": "truth",
-        "count": "whole",
-        "state": "text",
-        "status": "object",
-        "tasks": "texts",
-        "unavailable": "words",
-    },
-    required=("type",),
-)
-BLOCK: Final = Shape(
-    {
-        "stage": "stage",
-        "blockHeight": "whole",
-        "blockTime": "time",
-        "liveMode": "truth",
-        "beforeShutdown": "truth",
-        "beginAt": "time",
-        "endStartAt": "time",
-        "endFinishAt": "time",
-        "slogLines": "whole",
-        "deliveries": "whole",
-        "firstCrankNum": "whole",
-        "lastCrankNum": "whole",
-        "computrons": "whole",
-        "lag": "number",
-        "blockDuration": "number",
-        "chainBlockDuration": "number",
-        "idleTime": "number",
-        "cosmosTime": "number",
-        "swingsetTime": "number",
-        "processingTime": "number",
-        "swingsetPercentage": "number",
-        "processingPercentage": "number",
-    },
-    required=("stage", "blockHeight"),
-    sparse=True,
-)
-CYCLE: Final = Shape(
-    {
-        "stage": "stage",
-        "task": "text",
-        "seq": "whole",
-        "intended_start": "time",
-        "start": "time",
-        "finish": "time",
-        "duration_s": "time",
-        "latency_s": "time",
-        "success": "truth",
-        "error": "text",
-        "inclusion_s": "times",
-        "settlement_s": "times",
-        "included_height": "wholes",
-        "settled_height": "wholes",
-        "gas": "wholes",
-    },
-    required=("stage", "task"),
-)
-SAMPLE: Final = Shape(
-    {
-        "time": "time",
-        "stage": "stage",
-        "source": "text",
-        "kind": "text",
-        "role": "text",
-        "subject": "text",
-        "name": "text",
-        "reason": "text",
-    },
-    required=("time", "kind"),
-)
-_AGENT: Final = Shape(
-    {
-        "kind": "text",
-        "time": "time",
-        "request": "text",
-        "errors": "words",
-        "kernel": "object",
-        "totals": "object",
-        "agent": "object",
-        "vats": "vats",
-        "storage": "sizes",
-        "storage_total_kib": "number",
-    },
-    required=("kind",),
-)
+BLOCK: Final = Shape.of(columns.BLOCK, sparse=True)
+CYCLE: Final = Shape.of(columns.CYCLE)
+STATUS: Final = Shape.of(columns.STATUS)
+_EVENT: Final = Shape.of(columns.EVENT)
+_AGENT_LINE: Final = Shape.of(columns.AGENT_LINE)
+_PLAN_STAGE: Final = Shape.of(columns.PLAN_STAGE)
 _ANY_ROW: Final = Shape({})
-
 _ROWS: Final[Mapping[str, Shape]] = {
-    schema.PERF: _PERF,
+    schema.PERF: Shape.of(columns.PERF),
     schema.EVENTS: _EVENT,
     schema.BLOCKS: BLOCK,
     schema.CYCLES: CYCLE,
-    schema.SAMPLES: SAMPLE,
+    schema.SAMPLES: Shape.of(columns.SAMPLE),
 }
-
-STATUS: Final = Shape(
-    {
-        "outcome": "text",
-        "step": "text",
-        "stage": "stage",
-        "role": "text",
-        "reason": "text",
-        "hint": "text",
-        "exit_code": "whole",
-        "role_exit_code": "whole",
-        "oom_killed": "truth",
-        "containers": "objects",
-        "last_lines": "texts",
-        "started_at": "time",
-        "updated_at": "time",
-        "finished_at": "time",
-        "owner": Shape({"pid": "whole", "start": "text", "host": "text"}),
-    }
-)
-_RUN: Final = Shape(
-    {
-        "loadgenctl": "text",
-        "run_id": "text",
-        "started_at": "time",
-        "test_data": "object",
-        "sdk": Shape(
-            {
-                "family": "text",
-                "simulated": "truth",
-                "requested": "text",
-                "commit": "text",
-                "commit_time": "time",
-                "dirty": "truth",
-                "deviations": "texts",
-                "repository": "text",
-            }
-        ),
-        "plan": Shape({"stages": "objects"}),
-        "host": Shape({"hostname": "text", "memory_bytes": "number"}),
-        "image": Shape({"tag": "text", "id": "text"}),
-        "engine": Shape({"kind": "text", "version": "text"}),
-    }
-)
-STAGE: Final = Shape(
-    {
-        "index": "stage",
-        "duration": "number",
-        "cycles": "whole",
-        "chain_only": "truth",
-        "load": "object",
-    }
-)
-"""One of the stages in a run.json's plan."""
-
-_DOCUMENTS: Final[Mapping[str, Shape]] = {schema.STATUS: STATUS, schema.RUN: _RUN}
+_DOCUMENTS: Final[Mapping[str, Shape]] = {
+    schema.STATUS: STATUS,
+    schema.RUN: Shape.of(columns.RUN),
+}
 
 
 def shape_of(file: str) -> Shape:
-    """The shape of a file's rows, by its name; of files that nothing is known of, any row."""
+    """The shape of a file's rows, by its name; any row for a file that is not known."""
     name = file.rpartition("/")[2]
-    # Roles write these two, from where the run takes them over.
+    # Roles write these two; the run copies their rows.
     if name.startswith("events-stage-"):
         return _EVENT
     if name.startswith("agent-stage-"):
-        return _AGENT
+        return _AGENT_LINE
     return _ROWS.get(name, _ANY_ROW)
 
 
 def well_formed(row: dict[str, Any], shape: Shape) -> bool:
-    """Look at one row, and take out of it what is null where that is to be left out."""
+    """Whether a row has a shape; takes nulls out of it where the shape is sparse."""
     check_of = shape.checks.get
     for name, value in row.items():
         if (check := check_of(name)) is not None:
@@ -341,7 +178,7 @@ def well_formed(row: dict[str, Any], shape: Shape) -> bool:
 
 
 def without_damage(document: Mapping[str, Any], shape: Shape) -> tuple[dict[str, Any], int]:
-    """A document without the fields of a wrong kind, and how many these were."""
+    """A document without the fields of a wrong kind, and how many these are."""
     kept: dict[str, Any] = {}
     damaged = 0
     for name, value in document.items():
@@ -366,16 +203,16 @@ def document_of(name: str, document: Mapping[str, Any]) -> tuple[dict[str, Any],
     kept, damaged = without_damage(document, _DOCUMENTS.get(name, _ANY_ROW))
     plan = kept.get("plan") if name == schema.RUN else None
     if isinstance(plan, dict) and plan.get("stages"):
-        stages = [without_damage(stage, STAGE) for stage in plan["stages"]]
+        stages = [without_damage(stage, _PLAN_STAGE) for stage in plan["stages"]]
         plan["stages"] = [stage for stage, _ in stages]
         damaged += sum(inside for _, inside in stages)
     return kept, damaged
 
 
 def too_deep(text: bytes, value: object) -> bool:
-    """True if what was read of `text` is nested deeper than `DEEPEST`."""
+    """True if `value`, parsed from `text`, is nested deeper than `DEEPEST`."""
     if text.count(b"{") + text.count(b"[") <= DEEPEST:
-        # So few brackets cannot be nested deeper; counting them costs next to nothing.
+        # So few brackets cannot be nested deeper; counting them costs almost nothing.
         return False
     level: list[object] = [value]
     for _ in range(DEEPEST):

@@ -1,9 +1,9 @@
-"""Writing a results folder while a run is going on.
+"""Writes a results folder during a run.
 
-Rows are appended and reach the kernel at once, so that a killed run leaves whole lines; status.json
-is replaced as a whole. The first failure to write raises `OutputFolderLost`; after that the store
-stays quiet (`broken` is true, `dropped` counts), so that the way out of a run does not fail again
-at every record it would still like to leave.
+Rows are appended and reach the kernel at once, so that a killed run leaves complete lines;
+status.json is replaced as a whole. The first failure to write raises `OutputFolderLost`; after that
+the store raises nothing (`broken` is true, `dropped` counts), so that the end of a run does not
+fail again at every record.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _MINIMUM_FREE = 16 * 1024 * 1024
 """Bytes below which starting a run makes no sense."""
 
 _OUTSIDE = -1
-"""The stage of rows that belong to none, as the original writes it."""
+"""The stage of rows outside of stages, as the original writes it."""
 
 
 class RunStore:
-    """The only writer of one results folder; safe to be called from several threads."""
+    """The only writer of one results folder; several threads may call it."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        """See `create`, which also makes the folder ready."""
+        """Use `create`, which also makes the folder ready."""
         self.folder = folder
         self.stage = _OUTSIDE
         self.broken = False
         self.dropped = 0
-        """Rows and status changes lost since the folder became unwritable."""
+        """Rows and status changes that were lost since the folder cannot be written."""
         self.started_at = clock.wall()
         self.attempt = FIRST
-        """Rows of later ones carry it."""
+        """Rows of later attempts have it."""
         self._clock = clock
         self._origin = clock.monotonic()
         self._stage_origin = self._origin
@@ -65,7 +65,7 @@ class RunStore:
     def create(cls, folder: Path, clock: Clock) -> RunStore:
         """Make `folder` (parents too) ready for a new run, whose time starts now.
 
-        Raises `OutputFolderError` when it cannot be made or written, has no room, or holds a run.
+        Raises `OutputFolderError` if it cannot be made or written, has no space, or holds a run.
         """
         folder = folder.absolute()
         there = folder.exists()
@@ -83,16 +83,16 @@ class RunStore:
 
     @classmethod
     def resume(cls, folder: Path, clock: Clock, status: Status, *, latest: float) -> RunStore:
-        """Go on with the records of a run whose process is gone, in another attempt.
+        """Continue the records of a run whose process is gone, in another attempt.
 
-        `status` is how the run stands from now on, with its attempts. Times go on from the run's
-        start, and never behind `latest`, the newest timestamp there is. Raises `OutputFolderError`.
+        `status` is the state of the run from now on, with its attempts. Times continue from the
+        run's start, never before `latest`, the newest timestamp. Raises `OutputFolderError`.
         """
         try:
             _probe(folder)
             for name in schema.ROWS:
                 _end_line(folder / name)
-            # It told of an attempt before, and is made anew at the end of this one.
+            # It is the summary of the attempt before; this one writes its own at its end.
             (folder / schema.SUMMARY).unlink(missing_ok=True)
         except OSError as error:
             raise folder_error(folder, error, starting=True) from error
@@ -114,28 +114,28 @@ class RunStore:
         """A path below the folder; folders between are made."""
         target = self.folder.joinpath(*parts)
         with self._writing():
-            # The folder itself is not made again: when it is gone, so is the run.
+            # The folder itself is not made again: a run that lost it must end.
             self._place.require()
             target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
     def check(self) -> None:
         """Raise `OutputFolderLost` if the folder was removed, moved or made read-only since the
-        run's start: what is open can still be written then, and nothing else. Two system calls.
+        run's start. Then only open files can still be written. Costs two system calls.
         """
         with self._writing():
             self._place.require()
 
     def remove(self, name: str) -> None:
-        """Remove a folder in it, as far as that can be done; never that of another run which has
-        the place by now.
+        """Remove a folder in it, as far as possible; never in the folder of another run that has
+        the name by now.
         """
         if self.in_place:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     @property
     def in_place(self) -> bool:
-        """Whether it is still this run's folder that has the name."""
+        """Whether this run's folder still has the name."""
         return self._place.unchanged()
 
     def timestamp(self) -> float:
@@ -169,7 +169,7 @@ class RunStore:
             if "stage" not in changes:
                 changed = replace(changed, stage=self._stage_of(changed))
             if changed.finished and changed.finished_at is None:
-                # By the clock of the start: what it was set to meanwhile is no part of the run.
+                # By the clock of the start: later changes of the clock do not count.
                 changed = replace(changed, finished_at=self.started_at + self.timestamp())
             self._status = changed
             self._write_status(changed)
@@ -178,7 +178,7 @@ class RunStore:
     def container_ended(
         self, role: str, *, exit_code: int | None, signal: str | None, oom_killed: bool
     ) -> None:
-        """Add to the status how a container of the stage ended; what is not known is None."""
+        """Add to the status how a container of the stage ended; None is not known."""
         with self._lock:
             end = {
                 "role": role,
@@ -192,7 +192,7 @@ class RunStore:
     def _stage_of(self, status: Status) -> int | None:
         if self.stage != _OUTSIDE:
             return self.stage
-        # A run that fails has usually left its stage when it says so; the stage still tells where.
+        # A run that fails has usually left its stage by then; the stage says where it failed.
         return status.stage if status.finished and status.outcome != "passed" else None
 
     def begin_stage(self, number: int) -> None:
@@ -225,20 +225,9 @@ class RunStore:
             }
             self.append(schema.PERF, row)
 
-    def sample(self, sample: schema.Sample) -> None:
-        """Append one reading to samples.jsonl, flattened to a row."""
-        self.append(schema.SAMPLES, sample.to_row())
-
     def append(self, file: str, row: Mapping[str, Any]) -> None:
-        """Append a row to a JSON-lines file of the folder, whole or not at all."""
-        line = self._line(row)
-        with self._lock:
-            if self._unusable():
-                return
-            try:
-                self._append_line(file, line)
-            except OSError as error:
-                self._break(error)
+        """Append a row to a JSON-lines file of the folder, completely or not at all."""
+        self.append_many(file, [row])
 
     def append_many(self, file: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Like `append` for several rows, in one write."""
@@ -254,7 +243,7 @@ class RunStore:
                 self._break(error)
 
     def write_document(self, name: str, document: Mapping[str, Any]) -> None:
-        """Write or replace a whole JSON file, e.g. summary.json."""
+        """Write or replace a JSON file as a whole, e.g. summary.json."""
         with self._writing():
             self._place.require()
             replace_file(self.folder / name, document_bytes(document))
@@ -279,7 +268,7 @@ class RunStore:
     def _line(self, row: Mapping[str, Any]) -> bytes:
         return row_bytes(row if self.attempt == FIRST else {**row, ATTEMPT: self.attempt})
 
-    def _unusable(self, rows: int = 1) -> bool:
+    def _unusable(self, rows: int) -> bool:
         if self.broken or self._closed:
             self.dropped += rows
             return True
@@ -293,8 +282,8 @@ class RunStore:
             self._files[file] = descriptor
         before = os.fstat(descriptor)
         if before.st_nlink == 0:
-            # Writing to a deleted file succeeds and is lost: somebody removed the folder.
-            raise FileNotFoundError(errno.ENOENT, "removed while the run was going on", file)
+            # Writing to a deleted file succeeds, and is lost.
+            raise FileNotFoundError(errno.ENOENT, "removed during the run", file)
         rest = memoryview(line)
         try:
             while rest:
@@ -308,15 +297,8 @@ class RunStore:
         if self._closed:
             self.dropped += 1
             return
-        try:
-            self._place.require()
-            replace_file(self.folder / schema.STATUS, document_bytes(status.to_json()))
-        except OSError as error:
-            if self.broken:
-                # Tried all the same: there may be room again, and the outcome is worth it.
-                self.dropped += 1
-                return
-            self._break(error)
+        # Tried although it is broken: there may be space again, and the outcome matters.
+        self.write_document(schema.STATUS, status.to_json())
 
     def _break(self, error: OSError) -> None:
         self.broken = True
@@ -336,7 +318,7 @@ class RunStore:
 
 
 def _end_line(path: Path) -> None:
-    """End a line that was torn when its writer was killed: the next row is not to be part of it."""
+    """End a line that was torn when its writer was killed: the next row must not continue it."""
     if not path.exists():
         return
     with open_plain(path) as rows:
@@ -362,12 +344,12 @@ def _in_use(folder: Path) -> OutputFolderError:
 
 
 def _probe(folder: Path) -> None:
-    """Find out now, not an hour into a run, that the folder cannot be written."""
+    """Find out now, and not an hour into a run, that the folder cannot be written."""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-") as probe:
         probe.write(b"\0" * 65536)
         probe.flush()
         os.fsync(probe.fileno())
     usage = os.statvfs(folder)
-    # Some file systems tell no sizes; there the probe alone has to do.
+    # Some file systems report no sizes; there only the probe counts.
     if usage.f_blocks and usage.f_bavail * usage.f_frsize < _MINIMUM_FREE:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -19,12 +19,10 @@ from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.plainfile import NotPlainError, RolePath, require_inside
 from loadgenctl.records import schema
 from loadgenctl.records.archive import discard, unpack
-from loadgenctl.records.attempts import another
 from loadgenctl.records.counting import FIRST
-from loadgenctl.records.heard import last_heard
 from loadgenctl.records.raw import LOCK
-from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.status import Status
+from loadgenctl.records.reader import RunFolder, last_heard
+from loadgenctl.records.status import Status, another
 from loadgenctl.records.store import RunStore
 from loadgenctl.run import host
 from loadgenctl.run.context import ResolvedSdk, RunContext, Services

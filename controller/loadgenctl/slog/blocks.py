@@ -9,38 +9,16 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from loadgenctl.records import columns
+
 from .figures import BOOTSTRAP, FIGURES
 from .found import BlockRecord, Moment, seconds_between
 
 Row = dict[str, Any]
 """One row of blocks.jsonl; a quantity that is not known is absent."""
 
-BLOCK_FIELDS: Final = (
-    "blockHeight",
-    "blockTime",
-    "liveMode",
-    "beforeShutdown",
-    "beginAt",
-    "endStartAt",
-    "endFinishAt",
-    "slogLines",
-    "deliveries",
-    "firstCrankNum",
-    "lastCrankNum",
-    "computrons",
-    "lag",
-    "blockDuration",
-    "chainBlockDuration",
-    "idleTime",
-    "cosmosTime",
-    "swingsetTime",
-    "processingTime",
-    "swingsetPercentage",
-    "processingPercentage",
-    BOOTSTRAP,
-    *FIGURES,
-)
-"""All fields, in the order in which they are written."""
+BLOCK_FIELDS: Final = columns.names(columns.BLOCK, columns.FIGURE)[1:]
+"""All fields but the stage, in the order in which they are written."""
 
 _SECONDS: Final = 1_000_000.0
 _REMEMBERED: Final = 4096
@@ -112,7 +90,7 @@ class BlockRows:
         for name, unit in FIGURES.items():
             value = block.figures.get(name)
             if value is not None:
-                row[name] = tidy(round_seconds(value) if unit == "seconds" else value)
+                row[name] = tidy(round_seconds(value) if unit == "s" else value)
         return row
 
     def _remember(self, block: BlockRecord) -> None:

@@ -7,48 +7,14 @@ the slog of an older SDK there are none of them: they are absent, not 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
-Unit = Literal["seconds", "bytes", "beans", "count"]
+from loadgenctl.records import columns
 
-FIGURES: Final[Mapping[str, Unit]] = {
-    "usedBeans": "beans",
-    "runTime": "seconds",
-    "leftoverTime": "seconds",
-    "forcedTime": "seconds",
-    "priorityTime": "seconds",
-    "timerTime": "seconds",
-    "inboundTime": "seconds",
-    "cleanupTime": "seconds",
-    "actions": "count",
-    "queuedAtStart": "count",
-    "queuedAtEnd": "count",
-    "runQueue": "count",
-    "interBlockTime": "seconds",
-    "hangoverTime": "seconds",
-    "blockLag": "seconds",
-    "pageIns": "count",
-    "evictions": "count",
-    "replayedDeliveries": "count",
-    "pageInTime": "seconds",
-    "snapshots": "count",
-    "snapshotBytes": "bytes",
-    "snapshotCompressedBytes": "bytes",
-    "snapshotTime": "seconds",
-    "cleanupWork": "count",
-    "kernelObjects": "count",
-    "kernelPromises": "count",
-    "clistEntries": "count",
-    "chainSaveTime": "seconds",
-    "kernelSaveTime": "seconds",
-    "cosmosCommitTime": "seconds",
-    "fullSaveTime": "seconds",
-    "kernelHeap": "bytes",
-    "kernelHeapTotal": "bytes",
-    "kernelMemory": "bytes",
-    "gcTime": "seconds",
+FIGURES: Final[Mapping[str, str]] = {
+    column.name: column.unit for column in columns.FIGURE if column.kind != "truth"
 }
-"""Name in a block's row → unit, in the order in which they are written."""
+"""Name in a block's row → unit (`s`, `bytes`, …), in the order in which they are written."""
 
 _PAGED: Final = ("pageIns", "evictions", "replayedDeliveries", "pageInTime", "cleanupWork")
 _SAVED: Final = ("snapshots", "snapshotBytes", "snapshotCompressedBytes", "snapshotTime")
@@ -57,7 +23,7 @@ _SAVED: Final = ("snapshots", "snapshotBytes", "snapshotCompressedBytes", "snaps
 def summary_name(figure: str) -> str:
     """A figure's name in summaries, with its unit: `runTime` → `run_time_s`."""
     name = "".join(f"_{char.lower()}" if char.isupper() else char for char in figure)
-    unit = {"seconds": "_s", "bytes": "_bytes"}.get(FIGURES[figure], "")
+    unit = {"s": "_s", "bytes": "_bytes"}.get(FIGURES[figure], "")
     return name.removesuffix(unit) + unit
 
 

@@ -3,6 +3,6 @@
 What other pieces use:
 
     summarize(folder, regen=False) -> RunSummary    # stats.run; the document of summary.json
-    perf_finish_stats(folder, …) -> dict            # stats.finish; `stats` of perf-finish
+    finish_run(folder, …) -> RunSummary             # stats.finish; both results of a run that ended
     block_summaries(rows), cycle_summaries(rows)    # stats.blocks, stats.cycles
 """

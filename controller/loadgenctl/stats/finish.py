@@ -1,21 +1,23 @@
 """The `stats` of the perf-finish event, in the original's shape, for the tools that read it.
 
-Names and meaning are the original's; its numbers are put right: percentiles interpolate, failed
+Names and meaning are the original's; some numbers are corrected: percentiles interpolate, failed
 cycles and missing durations do not count, and the run's block summary is of all live blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from loadgenctl.records.shape import mapping_of
 from loadgenctl.slog.blocks import BLOCK_FIELDS
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import METRICS, block_summary, select
 from loadgenctl.stats.cycles import blocks_during, cycle_summaries
 from loadgenctl.stats.numbers import rounded
-from loadgenctl.stats.run import CHAIN_ONLY, stage_kind
+from loadgenctl.stats.run import CHAIN_ONLY, RunSummary, stage_kind, summarize_data
+from loadgenctl.stats.stages import read_perf
 
 Stats = dict[str, Any]
 
@@ -28,18 +30,14 @@ _GROUPS: Final[Mapping[str, str]] = {
 _SHORT: Final = 10
 """Digits of a commit id in the original's `sdkRevision`."""
 _SUMMARIZED: Final = tuple(name for name in METRICS if name != "slogLines")
-_TIMES: Final[Mapping[str, str]] = {
-    "startedAt": "started_at",
-    "readyAt": "ready_at",
-    "shutdownAt": "shutdown_at",
-    "endedAt": "finished_at",
-    "chainStartedAt": "chain_started_at",
-    "chainReadyAt": "chain_ready_at",
-    "clientStartedAt": "client_started_at",
-    "clientReadyAt": "client_ready_at",
-    "loadgenStartedAt": "loadgen_started_at",
-    "loadgenReadyAt": "loadgen_ready_at",
-}
+_TIMES: Final = (
+    *("started_at", "ready_at", "shutdown_at", "finished_at"),
+    *(
+        f"{role}_{what}_at"
+        for role in ("chain", "client", "loadgen")
+        for what in ("started", "ready")
+    ),
+)
 _SPANS: Final = (
     ("readyDuration", "started_at", "ready_at"),
     ("duration", "started_at", "finished_at"),
@@ -49,23 +47,33 @@ _SPANS: Final = (
 )
 
 
-def perf_finish_stats(
-    folder: Path, *, success: bool, ended_at: float | None = None, metadata: Mapping[str, Any]
-) -> Stats:
-    """Compute the stats of a run from its folder.
+def finish_run(
+    folder: Path,
+    *,
+    success: bool,
+    metadata: Mapping[str, Any],
+    record: Callable[[Stats], None],
+) -> RunSummary:
+    """Compute the results of a run that has ended; rows and slogs are read once.
 
-    `metadata` is the original's: `profile`, `testnetOrigin`, `testData`, …. `ended_at` (epoch
-    seconds, by default the last event's) counts only for a run that succeeded: to the original's
-    readers a run with a duration is a success. Raises `OutputFolderError` if there is no run.
+    `record` writes the `perf-finish` event with the stats that it is called with; the summary that
+    is returned counts it. `metadata` as in `perf_finish_stats`. Raises `OutputFolderError`.
     """
-    data = source.load(Path(folder), slogs=False)
-    return finish_stats_of(data, success=success, ended_at=ended_at, metadata=metadata)
+    data = source.load(folder, slogs=False)
+    record(perf_finish_stats(data, success=success, metadata=metadata))
+    data.perf = read_perf(data.folder.perf())
+    # Last: the event is written even if the run is killed while it reads large slogs.
+    source.read_slogs(data)
+    return summarize_data(data)
 
 
-def finish_stats_of(
-    data: source.RunData, *, success: bool, ended_at: float | None, metadata: Mapping[str, Any]
-) -> Stats:
-    """`perf_finish_stats` of records that are already loaded."""
+def perf_finish_stats(data: source.RunData, *, success: bool, metadata: Mapping[str, Any]) -> Stats:
+    """Compute the stats of a run from its records.
+
+    `metadata` is the original's: `profile`, `testnetOrigin`, `testData`, …. The time of the last
+    event is the run's end only if the run succeeded: to the original's readers a run with a
+    duration is a success.
+    """
     stages: dict[str, Stats] = {}
     cycles_before = 0
     for number, stage in data.stages.items():
@@ -73,7 +81,7 @@ def finish_stats_of(
         cycles_before += sum(isinstance(row.get("success"), bool) for row in stage.cycles)
     everything = list(data.stages.values())
     stats: Stats = {"metadata": full_metadata(metadata, data), "startedAt": data.perf.started_at}
-    end = ended_at if ended_at is not None else data.perf.last_at
+    end = data.perf.last_at
     if success and end is not None:
         stats["endedAt"] = end
         if data.perf.started_at is not None:
@@ -93,18 +101,14 @@ def finish_stats_of(
 
 
 def full_metadata(metadata: Mapping[str, Any], data: source.RunData) -> Stats:
-    """`metadata` with `testData` as the original's readers look for it: camel case, and the SDK.
+    """`metadata` with `testData` as the original's readers expect it: camel case, and the SDK.
 
-    What `testData` does not tell of the SDK's revision and commit time (epoch s) comes from the
+    If `testData` does not have the SDK's revision and commit time (epoch s), they are those of the
     run's own records.
     """
     given = metadata.get("testData")
-    test_data = {
-        camel_case(str(name)): value
-        for name, value in (given.items() if isinstance(given, Mapping) else ())
-    }
-    sdk = data.run.get("sdk")
-    sdk = sdk if isinstance(sdk, Mapping) else {}
+    test_data = {camel_case(str(name)): value for name, value in mapping_of(given).items()}
+    sdk = mapping_of(data.run.get("sdk"))
     commit = sdk.get("commit")
     known = {
         "sdkRevision": commit[:_SHORT] if isinstance(commit, str) else sdk.get("requested"),
@@ -115,7 +119,7 @@ def full_metadata(metadata: Mapping[str, Any], data: source.RunData) -> Stats:
 
 
 def camel_case(name: str) -> str:
-    """`sdk-commit-time` → `sdkCommitTime`; what is camel case already stays."""
+    """`sdk-commit-time` → `sdkCommitTime`; camel case is not changed."""
     first, *others = name.split("-")
     return first + "".join(word[:1].upper() + word[1:] for word in others)
 
@@ -140,6 +144,10 @@ def block_stats_summary(rows: Sequence[Mapping[str, Any]]) -> Stats | None:
     return _present(stats)
 
 
+def _time_name(mark: str) -> str:
+    return "endedAt" if mark == "finished_at" else camel_case(mark.replace("_", "-"))
+
+
 def _stage(data: source.RunData, stage: source.StageData, cycles_before: int) -> Stats:
     times, plan = stage.times, data.stage_plan(stage.times.stage)
     heights = [row["blockHeight"] for row in stage.blocks]
@@ -155,7 +163,7 @@ def _stage(data: source.RunData, stage: source.StageData, cycles_before: int) ->
         "cyclesSummaries": _cycles_summaries(stage.cycles, begins) or None,
         "firstBlockHeight": heights[0] if heights else None,
         "lastBlockHeight": heights[-1] if heights else None,
-        **{name: times.get(mark) for name, mark in _TIMES.items()},
+        **{_time_name(mark): times.get(mark) for mark in _TIMES},
         "blocks": {str(row["blockHeight"]): _block(row) for row in stage.blocks},
         "cycles": {
             f"{row.get('task')}/{row.get('seq')}": _cycle(row, begins, stage.blocks)
@@ -204,7 +212,7 @@ def _cycle(
 
 
 def _height_at(time: object, blocks: Iterable[Mapping[str, Any]]) -> int | None:
-    """The block that began last before `time`."""
+    """The height of the last block that began before `time`."""
     if not isinstance(time, int | float):
         return None
     begun = [row["blockHeight"] for row in blocks if row.get("beginAt", time) < time]
@@ -232,7 +240,7 @@ def _cycles_summary(summary: Mapping[str, Any]) -> Stats:
 
 
 def _first(stages: Iterable[source.StageData], name: str, start: str, end: str) -> Stats:
-    """Start, end and duration of what the first stage that finished it took."""
+    """Start, end and duration in the first stage that has both."""
     for stage in stages:
         span = stage.times.span(start, end)
         if span is not None:

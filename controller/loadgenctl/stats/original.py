@@ -1,7 +1,7 @@
-"""What the original load generator's perf.jsonl tells beyond times: samples, and its own numbers.
+"""Reads samples, cycles and blocks from the original load generator's perf.jsonl.
 
 Its folders have no samples.jsonl and no events: processes and storage are events of perf.jsonl, and
-cycles (with the blocks once more) stand in the `stats` of its perf-finish.
+cycles (and the blocks again) are in the `stats` of its perf-finish.
 """
 
 from __future__ import annotations
@@ -9,45 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from loadgenctl.records.shape import BLOCK, CYCLE, is_number, well_formed
+from loadgenctl.records import columns
+from loadgenctl.records.schema import sample_row
+from loadgenctl.records.shape import BLOCK, CYCLE, is_number, mapping_of, well_formed
 from loadgenctl.slog.blocks import BLOCK_FIELDS
 from loadgenctl.stats.numbers import rounded
 
 Row = Mapping[str, Any]
 
 _USAGE: Final[Mapping[str, str]] = {
-    "real": "age_s",
-    "user": "cpu_user_s",
-    "kernel": "cpu_system_s",
-    "childUser": "cpu_children_user_s",
-    "childKernel": "cpu_children_system_s",
-    "blockIo": "io_wait_s",
-    "vmRss": "memory_rss_kib",
-    "vmHwm": "memory_peak_rss_kib",
-    "vmSize": "memory_vms_kib",
-    "vmPeak": "memory_peak_vms_kib",
-    "rssAnon": "memory_anon_kib",
-    "rssFile": "memory_file_kib",
-    "rssShmem": "memory_shmem_kib",
-    "vmData": "memory_data_kib",
-    "vmStack": "memory_stack_kib",
-    "vmExe": "memory_code_kib",
-    "vmLib": "memory_libraries_kib",
-    "vmPte": "memory_page_tables_kib",
-    "vmSwap": "memory_swap_kib",
+    usage.name: column.name
+    for column in columns.PROCESS
+    for usage in columns.USAGE
+    if usage.mark == column.name
 }
-"""The original's name → the column of samples.jsonl; seconds and KiB both."""
+"""The original's name → the column of samples.jsonl, in the order of the latter."""
 _ROUND_S: Final = 10.0
 """Longest time in s that reading all processes may take; rounds are minutes apart."""
 _NOT_STATE: Final = frozenset({"flight-recorder.bin"})
 """Files that the sum leaves out, as the agent does."""
-_TOTALS: Final = ("cpu_user_s", "cpu_system_s", "memory_rss_kib")
+_TOTALS: Final = columns.names(columns.VATS)[1:]
 
 
 def samples_of_perf(rows: Iterable[Row], time_origin: float) -> Iterator[dict[str, Any]]:
     """Rows as in samples.jsonl, `source` being `original`.
 
-    Processes that were read together also make a row of `vats`, as far as all of them were read.
+    Processes that were read together also make a row of `vats`, with the columns that all of them
+    have.
     """
     together: list[dict[str, Any]] = []
     for row in rows:
@@ -79,18 +67,12 @@ def _belongs(sample: dict[str, Any], together: list[dict[str, Any]]) -> bool:
     )
 
 
-def _sample(row: Row, time: float, kind: str, subject: str, **values: Any) -> dict[str, Any]:
-    return {
-        "time": time,
-        "stage": row.get("stage"),
-        "source": "original",
-        "kind": kind,
-        "role": "chain",
-        "subject": subject,
-        "name": row.get("name"),
-        **values,
-        "reason": None,
-    }
+def _sample(
+    row: Row, time: float, kind: str, subject: str, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    return sample_row(
+        time, row.get("stage"), "original", kind, subject, values, name=row.get("name")
+    )
 
 
 def _process(row: Row, time: float) -> dict[str, Any]:
@@ -100,7 +82,7 @@ def _process(row: Row, time: float) -> dict[str, Any]:
         for field, name in _USAGE.items()
         if field in row and (row[field] is None or is_number(row[field]))
     }
-    return _sample(row, time, "process", "kernel" if kernel else str(row.get("vatID")), **values)
+    return _sample(row, time, "process", "kernel" if kernel else str(row.get("vatID")), values)
 
 
 def _vats(workers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -110,31 +92,26 @@ def _vats(workers: list[dict[str, Any]]) -> dict[str, Any]:
         known = [part for part in parts if part is not None]
         values[name] = rounded(sum(known)) if len(known) == len(parts) else None
     first = {"stage": workers[0]["stage"]}
-    return _sample(first, workers[0]["time"], "process", "vats", **values)
+    return _sample(first, workers[0]["time"], "process", "vats", values)
 
 
 def _storage(row: Row, time: float) -> Iterator[dict[str, Any]]:
-    files = row.get("chain")
-    sizes = {
-        str(name): size
-        for name, size in (files.items() if isinstance(files, Mapping) else ())
-        if is_number(size)
-    }
+    files = mapping_of(row.get("chain"))
+    sizes = {str(name): size for name, size in files.items() if is_number(size)}
     if sizes:
         state = (size for name, size in sizes.items() if name.rpartition("/")[2] not in _NOT_STATE)
-        yield _sample(row, time, "storage", ".", disk_kib=sum(state))
+        yield _sample(row, time, "storage", ".", {"disk_kib": sum(state)})
     for name, size in sizes.items():
-        yield _sample(row, time, "storage", name, disk_kib=size)
+        yield _sample(row, time, "storage", name, {"disk_kib": size})
 
 
 def cycle_rows(stage: Row) -> list[dict[str, Any]]:
     """The cycles of one of perf-finish's stages, as rows of cycles.jsonl but for the stage.
 
-    What is no cycle is left out.
+    Damaged cycles are left out.
     """
-    cycles = stage.get("cycles")
     rows: list[dict[str, Any]] = []
-    for cycle in cycles.values() if isinstance(cycles, Mapping) else ():
+    for cycle in mapping_of(stage.get("cycles")).values():
         if not isinstance(cycle, Mapping):
             continue
         start, finish = cycle.get("startedAt"), cycle.get("endedAt")
@@ -161,12 +138,11 @@ def cycle_rows(stage: Row) -> list[dict[str, Any]]:
 def block_rows(stage: Row, number: int) -> list[dict[str, Any]]:
     """The blocks of one of perf-finish's stages, as rows of blocks.jsonl, by height.
 
-    What is no block is left out.
+    Damaged blocks are left out.
     """
-    blocks = stage.get("blocks")
     found = [
         {"stage": number, **{name: block[name] for name in BLOCK_FIELDS if name in block}}
-        for block in (blocks.values() if isinstance(blocks, Mapping) else ())
+        for block in mapping_of(stage.get("blocks")).values()
         if isinstance(block, Mapping)
     ]
     whole = [row for row in found if well_formed(row, BLOCK) and "beginAt" in row]

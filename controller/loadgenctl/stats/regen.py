@@ -1,4 +1,4 @@
-"""A folder's computed files, made anew from its raw records alone; pure, writes nothing.
+"""Computes the computed files of a folder again from its raw records; pure, writes nothing.
 
 The same folder gives the same bytes every time, also after its files were replaced by them.
 """
@@ -24,7 +24,7 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """How the rows of a file differ from those that it holds now."""
+    """How the rows of a file differ from its present rows."""
 
     rows: int
     added: int = 0
@@ -41,29 +41,29 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class Regenerated:
-    """What the raw records of a folder tell."""
+    """The result of computing a folder again."""
 
     folder: Path
     content: Mapping[str, bytes]
-    """The computed files by name; one without rows that was not there is left out."""
+    """The computed files by name; without a file that has no rows and did not exist."""
     rows: Mapping[str, RowChange]
     """By file of rows."""
     sections: tuple[str, ...]
-    """The parts of summary.json that differ; all of them if there was none."""
+    """The parts of summary.json that differ; all parts if there was no summary."""
     refused: Mapping[str, str]
     """Slogs that were not read, and why."""
 
 
 def regenerate(path: Path) -> Regenerated:
     """Compute blocks.jsonl, cycles.jsonl and summary.json. Raises `OutputFolderError`."""
-    # The folder's own name goes into the summary, however it was named here.
+    # The summary has the name of the folder itself, not of a link to it.
     path = path.resolve()
-    before = _read(RunFolder(path))
+    before = RunFolder(path)
     data = source.load(path, regen=True)
     tables = {schema.BLOCKS: _blocks(data), schema.CYCLES: _cycles(data)}
     changes = {
-        schema.BLOCKS: _compare(before[schema.BLOCKS], tables[schema.BLOCKS], _block_key),
-        schema.CYCLES: _compare(before[schema.CYCLES], tables[schema.CYCLES], _cycle_key),
+        schema.BLOCKS: _compare(before, schema.BLOCKS, tables, _block_key),
+        schema.CYCLES: _compare(before, schema.CYCLES, tables, _cycle_key),
     }
     summary = _summary(data)
     content = {
@@ -77,21 +77,6 @@ def regenerate(path: Path) -> Regenerated:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Old:
-    rows: list[Row]
-    damaged: int
-
-
-def _read(folder: RunFolder) -> dict[str, _Old]:
-    old = {}
-    for name in (schema.BLOCKS, schema.CYCLES):
-        rows: list[Row] = list(folder.rows(name))
-        damage = folder.damage[name]
-        old[name] = _Old(rows, damage.torn + damage.unreadable)
-    return old
-
-
 def _blocks(data: source.RunData) -> list[Row]:
     return [
         {"stage": number, **row} for number, stage in data.stages.items() for row in stage.blocks
@@ -99,7 +84,7 @@ def _blocks(data: source.RunData) -> list[Row]:
 
 
 def _cycles(data: source.RunData) -> list[Row]:
-    """The finished ones, as while a run goes on."""
+    """The finished ones, as during a run."""
     return [
         {"stage": number, **row}
         for number, stage in data.stages.items()
@@ -109,26 +94,29 @@ def _cycles(data: source.RunData) -> list[Row]:
 
 
 def _as_written(row: Row, data: source.RunData) -> bytes:
-    """A row's line; of a stage that a later attempt made, it tells which, or it would not count."""
+    """A row's line; in a stage of a later attempt with the attempt, or it would not count."""
     attempt = data.stages[row["stage"]].attempt
     return row_bytes(row if attempt == FIRST else {**row, ATTEMPT: attempt})
 
 
 def _summary(data: source.RunData) -> RunSummary:
-    # What was torn in the files that are replaced is not torn any more.
+    # The files that are replaced have no damage any more.
     for name in (schema.BLOCKS, schema.CYCLES, schema.SUMMARY):
         data.folder.damage.pop(name, None)
     return summarize_data(data)
 
 
-def _compare(old: _Old, new: Sequence[Row], key: Callable[[Row], Key]) -> RowChange:
-    before, after = _by_key(old.rows, key), _by_key(new, key)
+def _compare(
+    folder: RunFolder, name: str, new: Mapping[str, Sequence[Row]], key: Callable[[Row], Key]
+) -> RowChange:
+    before, after = _by_key(folder.rows(name), key), _by_key(new[name], key)
+    damage = folder.damage[name]
     return RowChange(
-        rows=len(new),
+        rows=len(new[name]),
         added=len(after.keys() - before.keys()),
         changed=sum(after[name] != row for name, row in before.items() if name in after),
         gone=len(before.keys() - after.keys()),
-        damaged=old.damaged,
+        damaged=damage.torn + damage.unreadable,
     )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records.counting import FIRST
-from loadgenctl.records.heard import last_heard
+from loadgenctl.records.reader import last_heard
+from loadgenctl.records.shape import mapping_of
 from loadgenctl.stats import source
 from loadgenctl.stats.blocks import block_summary, select, without_bootstrap
 from loadgenctl.stats.cycles import checked, cycle_summaries
@@ -35,7 +36,7 @@ LOADED: Final = "loaded"
 
 
 def summarize(folder: Path, *, regen: bool = False, slogs: bool = True) -> RunSummary:
-    """Compute everything that a results folder tells.
+    """Compute the summary of a results folder.
 
     `regen` and `slogs` as in `stats.source.load`. Raises `OutputFolderError` if there is no run.
     """
@@ -44,7 +45,7 @@ def summarize(folder: Path, *, regen: bool = False, slogs: bool = True) -> RunSu
 
 
 def summarize_data(data: source.RunData) -> RunSummary:
-    """`summarize` of records that are already loaded."""
+    """The summary of records that are already loaded."""
     stages = [_stage(data, stage) for stage in data.stages.values()]
     summary: RunSummary = {
         "schema": SUMMARY_SCHEMA,
@@ -67,8 +68,7 @@ def summarize_data(data: source.RunData) -> RunSummary:
 
 def sdk_row(run: Mapping[str, Any]) -> dict[str, Any]:
     """What a run.json says of the SDK; None for what it does not."""
-    sdk = run.get("sdk")
-    sdk = sdk if isinstance(sdk, Mapping) else {}
+    sdk = mapping_of(run.get("sdk"))
     return {
         "sdk": sdk.get("family"),
         "simulated": sdk.get("simulated"),
@@ -96,7 +96,7 @@ def _run(data: source.RunData) -> dict[str, Any]:
     finished, paused = data.perf.finished_at, 0.0
     if status is not None:
         found = status.as_found()
-        # Of a killed run, the last attempt's end: an earlier one may have told its own.
+        # Of a killed run, the last attempt's end: an earlier attempt may have recorded its own.
         finished = found.finished_at or (None if found.outcome in _KILLED else finished)
         row |= {
             "reason": found.reason,
@@ -134,10 +134,8 @@ def measured_blocks(stage: Mapping[str, Any]) -> Mapping[str, Any]:
     """The block summary that the numbers of a summary's stage are of: that of the loaded window, or
     of live blocks in a stage without load; empty without such blocks.
     """
-    groups, times = stage.get("blocks"), stage.get("times")
-    loaded = isinstance(times, Mapping) and "load_started_at" in times
-    found = groups.get(LOADED if loaded else "live") if isinstance(groups, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+    loaded = "load_started_at" in mapping_of(stage.get("times"))
+    return mapping_of(mapping_of(stage.get("blocks")).get(LOADED if loaded else "live"))
 
 
 def _stage(data: source.RunData, stage: source.StageData) -> dict[str, Any]:
@@ -180,7 +178,7 @@ def _blocks(stage: source.StageData) -> dict[str, dict[str, Any]]:
 
 
 def _durations(data: source.RunData, stage: source.StageData) -> dict[str, float | int]:
-    """The stage's own durations, and what only the stage before makes possible to say."""
+    """The stage's own durations, and those that need the stage before."""
     durations = stage.times.durations()
     before = data.stages.get(stage.times.stage - 1)
     started = stage.times.get("chain_run_at")

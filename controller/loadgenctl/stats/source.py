@@ -1,4 +1,4 @@
-"""Where a run's blocks, vats and cycles come from: rows where they are whole, else raw records."""
+"""Loads a run's blocks, vats and cycles: rows if they are complete, else raw records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loadgenctl.plainfile import NotPlainError, kind_of, open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.counting import FIRST
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.shape import stage_number
+from loadgenctl.records.shape import mapping_of, stage_number
 from loadgenctl.slog.blocks import BlockRows
 from loadgenctl.slog.kinds import NotSlogError
 from loadgenctl.slog.reader import SlogReader
@@ -37,7 +37,7 @@ class StageData:
 
     times: StageTimes
     attempt: int = FIRST
-    """Of a run that was resumed, the attempt that the records are of."""
+    """Of a resumed run, the attempt that wrote the records."""
     blocks: list[Row] = field(default_factory=list)
     blocks_from: str | None = None
     """`blocks.jsonl`, the slog's file name, `perf-finish`, or None without any."""
@@ -48,14 +48,14 @@ class StageData:
 
     @property
     def loaded_blocks(self) -> list[Row]:
-        """The blocks of the loaded window (docs/slog.md); none where no load is known of."""
+        """The blocks of the loaded window (docs/slog.md); none if no load is known."""
         rows = without_bootstrap(self.blocks)
         return [row for row in rows if self.times.load_phase(row) == "loaded"]
 
     @property
     def live_blocks(self) -> list[Row]:
-        """The blocks since the chain was ready, without those after the load's end: in these the
-        stage only waits for its last cycles.
+        """The blocks since the chain was ready, without those after the load's end, when the stage
+        only waits for its last cycles.
         """
         live = (row for row in without_bootstrap(self.blocks) if row.get("liveMode") is True)
         return [row for row in live if self.times.load_phase(row) != "after"]
@@ -75,16 +75,16 @@ class RunData:
     stages: dict[int, StageData]
     run: Row
     """run.json; empty for the original's folders."""
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     """Slogs that are not read, and why, in words that follow the file's name."""
 
     def stage_plan(self, stage: int) -> Mapping[str, Any]:
-        """What the plan says of a stage; empty if unknown."""
+        """The stage in the plan; empty if unknown."""
         planned = (spec for spec in planned_stages(self.run) if spec.get("index") == stage)
         return next(planned, {})
 
     def samples(self) -> Iterator[Row]:
-        """Rows as in samples.jsonl; of the original's folders, made of its perf.jsonl."""
+        """Rows as in samples.jsonl; of the original's folders, made from its perf.jsonl."""
         if self.folder.original and not (self.folder.path / schema.SAMPLES).exists():
             return original.samples_of_perf(self.folder.perf(), self.perf.time_origin)
         return self.folder.samples()
@@ -92,8 +92,7 @@ class RunData:
 
 def planned_stages(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The stages of the plan in a run.json; none if unknown."""
-    plan = run.get("plan")
-    stages = plan.get("stages") if isinstance(plan, Mapping) else None
+    stages = mapping_of(run.get("plan")).get("stages")
     found = stages if isinstance(stages, list) else []
     return [spec for spec in found if isinstance(spec, Mapping)]
 
@@ -101,9 +100,9 @@ def planned_stages(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     """Read a results folder.
 
-    With `regen`, blocks and cycles are recomputed from slogs and events although rows are there.
-    Without `slogs`, slogs are read only for blocks that no row has; vats and replay then lack.
-    Raises `OutputFolderError` when there is no run or its records cannot be read.
+    With `regen`, blocks and cycles are computed from slogs and events even if there are rows.
+    Without `slogs`, slogs are read only if rows of blocks are missing; there are no vats then.
+    Raises `OutputFolderError` if there is no run or its records cannot be read.
     """
     folder = RunFolder(path)
     perf = read_perf(folder.perf())
@@ -115,14 +114,8 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
         stages.setdefault(number, StageData(perf.stage(number)))
     for number, stage in stages.items():
         whole = bool(stage.blocks) and stage.times.get("finished_at") is not None
-        file = files.get(number)
-        if file is not None and (slogs or regen or not whole):
-            try:
-                _scan(stage, file, replace_blocks=regen or not whole)
-            except NotSlogError as error:
-                refused[file.name] = error.message
-            except NotPlainError as error:
-                refused[file.name] = str(error.strerror).removeprefix("it ")
+        if number in files and (slogs or regen or not whole):
+            _scan(stage, files[number], refused, replace_blocks=regen or not whole)
     events = _events(folder)
     _add_cycles(folder, stages, events, regen=regen)
     _add_load_windows(folder, stages, events)
@@ -136,10 +129,18 @@ def load(path: Path, *, regen: bool = False, slogs: bool = True) -> RunData:
     return RunData(folder, perf, dict(sorted(stages.items())), folder.run, refused)
 
 
-def slog_files(path: Path, refused: dict[str, str] | None = None) -> dict[int, Path]:
-    """The chain's slog of each stage; a plain one, which is deleted once packed, goes first.
+def read_slogs(data: RunData) -> None:
+    """Read the slogs that `load` left out without `slogs`: vats, startup, anomalies."""
+    for number, file in slog_files(data.folder.path).items():
+        stage = data.stages.get(number)
+        if stage is not None and stage.scanned is None and file.name not in data.refused:
+            _scan(stage, file, data.refused, replace_blocks=False)
 
-    What has the name of one and is no plain file goes into `refused`, with what it is.
+
+def slog_files(path: Path, refused: dict[str, str] | None = None) -> dict[int, Path]:
+    """The chain's slog of each stage; a plain one, which is deleted once packed, is preferred.
+
+    What has the name of a slog and is no plain file is added to `refused`, with what it is.
     """
     found: dict[int, tuple[bool, Path]] = {}
     for folder in (path, path / _SHARED):
@@ -169,9 +170,16 @@ def _add_blocks(folder: RunFolder, stages: dict[int, StageData]) -> None:
             stage.blocks_from = "blocks.jsonl"
 
 
-def _scan(stage: StageData, file: Path, *, replace_blocks: bool) -> None:
-    with SlogReader(open_plain(file, buffering=0)) as reader:
-        stage.scanned, records = scan_file(reader, census=True)
+def _scan(stage: StageData, file: Path, refused: dict[str, str], *, replace_blocks: bool) -> None:
+    try:
+        with SlogReader(open_plain(file, buffering=0)) as reader:
+            stage.scanned, records = scan_file(reader, census=True)
+    except NotSlogError as error:
+        refused[file.name] = error.message
+        return
+    except NotPlainError as error:
+        refused[file.name] = str(error.strerror).removeprefix("it ")
+        return
     if not replace_blocks or not records:
         return
     rows = BlockRows(stage.times.stage)
@@ -184,7 +192,7 @@ def _scan(stage: StageData, file: Path, *, replace_blocks: bool) -> None:
 
 
 def _with_lost(made: list[Row], written: list[Row]) -> list[Row]:
-    """What a damaged slog still tells, and the rows written in time of what it tells no more."""
+    """The rows of a damaged slog, and the rows written during the run of what it has lost."""
     whole = {row["blockHeight"] for row in written if "endFinishAt" in row}
     kept = [row for row in made if "endFinishAt" in row or row["blockHeight"] not in whole]
     known = {row["blockHeight"] for row in kept}
@@ -192,7 +200,7 @@ def _with_lost(made: list[Row], written: list[Row]) -> list[Row]:
 
 
 def _events(folder: RunFolder) -> dict[int, list[Row]]:
-    """The load's events by stage; of a killed run, also those that were not taken over yet."""
+    """The load's events by stage; of a killed run, also those that were not copied yet."""
     events: dict[int, list[Row]] = defaultdict(list)
     for event in folder.events():
         number = event.get("stage")
@@ -211,15 +219,15 @@ def _events(folder: RunFolder) -> dict[int, list[Row]]:
 def _add_load_windows(
     folder: RunFolder, stages: dict[int, StageData], events: Mapping[int, list[Row]]
 ) -> None:
-    """When the load was on, of runs whose perf.jsonl does not tell: as the load service told it."""
+    """When the load was on, by events of the load service if perf.jsonl does not have it."""
     alone = {spec.get("index") for spec in planned_stages(folder.run) if spec.get("chain_only")}
-    for number, told in events.items():
+    for number, found in events.items():
         stage = stages.get(number)
         if stage is None or number in alone or stage.times.get("load_started_at") is not None:
             continue
         changes = [
             (event["time"], bool(event.get("config")))
-            for event in told
+            for event in found
             if event.get("type") == "config" and isinstance(event.get("time"), int | float)
         ]
         on = [at for at, loaded in changes if loaded]
@@ -248,14 +256,11 @@ def _add_cycles(
 
 
 def _cycles(written: list[Row], raw: list[Row], *, regen: bool) -> list[Row]:
-    """The rows as written and what else the raw records tell; with `regen` only these, if any."""
-    return raw if regen and raw else _with_unfinished(written, raw)
-
-
-def _with_unfinished(written: list[Row], from_events: list[Row]) -> list[Row]:
-    """The rows as written, and from the events the cycles that no row tells of."""
+    """The rows as written, and more from the raw records; with `regen` only these, if any."""
+    if regen and raw:
+        return raw
     known = {(row.get("task"), row.get("seq")) for row in written}
-    return written + [row for row in from_events if (row["task"], row["seq"]) not in known]
+    return written + [row for row in raw if (row["task"], row["seq"]) not in known]
 
 
 def _add_finish_stats(
@@ -263,10 +268,10 @@ def _add_finish_stats(
 ) -> int:
     """The original keeps its cycles and the stages' options only in perf-finish.
 
-    Returns how many of its cycles and blocks are none.
+    Returns how many of its cycles and blocks are damaged.
     """
-    by_stage, lost = stats.get("stages"), 0
-    for key, value in by_stage.items() if isinstance(by_stage, Mapping) else ():
+    lost = 0
+    for key, value in mapping_of(stats.get("stages")).items():
         number = stage_number(str(key))
         if number is None or not isinstance(value, Mapping):
             continue
@@ -275,14 +280,10 @@ def _add_finish_stats(
         if isinstance(config, dict) and not stage.times.config:
             stage.times.config = config
         cycles, blocks = original.cycle_rows(value), original.block_rows(value, number)
-        lost += _count(value.get("cycles")) - len(cycles)
-        lost += _count(value.get("blocks")) - len(blocks)
+        lost += len(mapping_of(value.get("cycles"))) - len(cycles)
+        lost += len(mapping_of(value.get("blocks"))) - len(blocks)
         stage.cycles = _cycles(stage.cycles, cycles, regen=regen)
         if not stage.blocks:
             stage.blocks = blocks
             stage.blocks_from = _IN_PERF_FINISH if stage.blocks else None
     return lost
-
-
-def _count(rows: object) -> int:
-    return len(rows) if isinstance(rows, Mapping) else 0

@@ -1,20 +1,20 @@
-"""Runs as a table: one row each, the columns of the original's CSV first, then our own.
+"""Runs as a table: a row per run, the columns of the original's CSV first, then our own.
 
 The original's columns keep its names and meaning (seconds, percent); ours have units in their
-names. Both are described in docs/results.md.
+names. docs/results.md describes both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from loadgenctl.records.shape import stage_number
+from loadgenctl.records.shape import mapping_of, stage_number
 from loadgenctl.stats import source
-from loadgenctl.stats.finish import Stats, finish_stats_of
+from loadgenctl.stats.finish import perf_finish_stats
 from loadgenctl.stats.numbers import rounded
 from loadgenctl.stats.run import LOADED, measured_blocks, summarize_data
 
@@ -34,27 +34,87 @@ _RUN: Final = (
     "started_at",
     "duration_s",
 )
-_SPREADS: Final = (
-    ("block_duration", "block_duration_s", ("avg", "p95")),
-    ("lag", "lag_s", ("avg", "p95", "max")),
-    ("cosmos_time", "cosmos_time_s", ("avg",)),
-    ("swingset_time", "swingset_time_s", ("avg", "p50", "p95", "max")),
-)
-"""Column's name, summary's name, and what of the spread; all in seconds."""
-_MEMORY: Final = (
-    ("kernel", "process", "kernel"),
-    ("vats", "process", "vats"),
-)
-_STAGE_DURATIONS: Final = (
-    "duration_s",
-    "chain_ready_s",
-    "restart_s",
-    "client_ready_s",
-    "loadgen_ready_s",
-    "chain_stop_s",
-    "loaded_s",
-    "shutdown_s",
-)
+_COUNTS: Final = {
+    "stage_count": "totals.stage_count",
+    "block_count": "totals.block_count",
+    "live_block_count": "totals.live_blocks.block_count",
+    "loaded_block_count": "totals.loaded_blocks.block_count",
+}
+"""Column → its place in the summary; the same in all that follow."""
+_BLOCKS: Final = {
+    "block_duration_avg_s": "block_duration_s.avg",
+    "block_duration_p95_s": "block_duration_s.p95",
+    "lag_avg_s": "lag_s.avg",
+    "lag_p95_s": "lag_s.p95",
+    "lag_max_s": "lag_s.max",
+    "cosmos_time_avg_s": "cosmos_time_s.avg",
+    "swingset_time_avg_s": "swingset_time_s.avg",
+    "swingset_time_p50_s": "swingset_time_s.p50",
+    "swingset_time_p95_s": "swingset_time_s.p95",
+    "swingset_time_max_s": "swingset_time_s.max",
+}
+"""In a summary of blocks."""
+_BLOCKS_OF_RUN: Final = _BLOCKS | {
+    "swingset_percentage_avg": "swingset_percentage.avg",
+    "deliveries_per_block_avg": "deliveries.avg",
+    "computrons_per_block_avg": "computrons.avg",
+    "kernel_heap_avg_bytes": "kernel_heap_bytes.avg",
+    "kernel_heap_max_bytes": "kernel_heap_bytes.max",
+    "gc_time_avg_s": "gc_time_s.avg",
+}
+_CYCLES: Final = {
+    "count": "cycle_count",
+    "failed_count": "failed",
+    "missed_count": "missed",
+    "unfinished_count": "unfinished",
+    "success_percentage": "success_percentage",
+    "duration_avg_s": "duration_s.avg",
+    "duration_p50_s": "duration_s.p50",
+    "duration_p95_s": "duration_s.p95",
+    "latency_p95_s": "latency_s.p95",
+}
+"""In a summary of cycles."""
+_OFFERS: Final = {
+    f"{what}_{part}_s": f"offers.{what}_s.{part}"
+    for what in ("inclusion", "settlement")
+    for part in ("p50", "p95", "max")
+}
+_RESOURCES: Final = {
+    ("process", "kernel"): {
+        "kernel_memory_max_kib": "values.memory_rss_kib.max",
+        "kernel_cpu_percentage": "cpu_percentage",
+    },
+    ("process", "vats"): {
+        "vats_memory_max_kib": "values.memory_rss_kib.max",
+        "vats_cpu_percentage": "cpu_percentage",
+    },
+    ("container", "chain"): {
+        "chain_memory_max_bytes": "values.memory_bytes.max",
+        "chain_cpu_percentage": "cpu_percentage",
+    },
+    ("storage", "."): {"storage_last_kib": "values.disk_kib.last"},
+}
+"""Kind and subject of a resource of the chain → what is in its row."""
+_STAGE: Final = {
+    "duration_s": "durations.duration_s",
+    "chain_ready_s": "durations.chain_ready_s",
+    "restart_s": "durations.restart_s",
+    "client_ready_s": "durations.client_ready_s",
+    "loadgen_ready_s": "durations.loadgen_ready_s",
+    "chain_stop_s": "durations.chain_stop_s",
+    "loaded_s": "durations.loaded_s",
+    "shutdown_s": "durations.shutdown_s",
+    "live_block_count": "blocks.live.block_count",
+    "loaded_block_count": f"blocks.{LOADED}.block_count",
+}
+"""In the summary of a stage."""
+_STAGE_ORIGINAL: Final = {
+    "cycleSuccessRate": "cyclesSummaries.all.cycleSuccessRate",
+    "cycleAvgDuration": "cyclesSummaries.all.avgDuration",
+    "avgSwingsetBlockTime": "blocksSummaries.onlyLive.avgSwingsetTime",
+    "avgSwingsetPercentage": "blocksSummaries.onlyLive.avgSwingsetPercentage",
+}
+"""In a stage of the stats of perf-finish."""
 
 
 @dataclass(slots=True)
@@ -64,9 +124,9 @@ class RunRow:
     original: Row = field(default_factory=dict)
     """The original's columns."""
     own: Row = field(default_factory=dict)
-    """Ours, of the whole run."""
+    """Ours, of the run."""
     detail: Row = field(default_factory=dict)
-    """Ours, by task and stage: which there are differs from run to run."""
+    """Ours, by task and stage; they differ from run to run."""
 
 
 def run_row(folder: Path) -> RunRow:
@@ -91,7 +151,7 @@ def _names(rows: Iterable[Row]) -> list[str]:
 
 
 def _detail_order(name: str) -> tuple[int, int]:
-    """Tasks before stages, these by number; what belongs to one of them stays in its order."""
+    """Tasks before stages, these by number; columns of one of them keep their order."""
     head = name.partition("_")[0]
     name = head.removeprefix("stage")
     number = stage_number(name) if name != head else None
@@ -99,44 +159,31 @@ def _detail_order(name: str) -> tuple[int, int]:
 
 
 def _original(data: source.RunData, summary: Mapping[str, Any]) -> Row:
-    told = data.perf.finish_stats or {}
+    recorded = data.perf.finish_stats or {}
     if data.folder.original:
         # There a run with a duration is one that succeeded.
-        success = told.get("duration") is not None
-        metadata = _dict(told, "metadata")
+        success = recorded.get("duration") is not None
+        metadata = mapping_of(recorded.get("metadata"))
     else:
         success = summary["run"].get("outcome") == "passed"
-        metadata = {"testData": _dict(summary["run"], "test_data")}
-    stats = finish_stats_of(data, success=success, ended_at=None, metadata=metadata)
-    test_data, cycles = _dict(stats["metadata"], "testData"), _dict(stats, "cyclesSummary")
-    revision, stages = test_data.get("sdkRevision"), stats["stages"]
+        metadata = {"testData": mapping_of(summary["run"].get("test_data"))}
+    stats = perf_finish_stats(data, success=success, metadata=metadata)
+    revision = _at(stats, "metadata.testData.sdkRevision")
     row = {
         "sdkRevision": "" if revision is None else str(revision),
-        "sdkCommitTime": _day_time(test_data.get("sdkCommitTime")),
+        "sdkCommitTime": _day_time(_at(stats, "metadata.testData.sdkCommitTime")),
         "success": success,
         "chainBootstrapDuration": stats.get("chainBootstrapDuration"),
         "walletDeployDuration": stats.get("walletDeployDuration"),
         "loadgenDeployDuration": stats.get("loadgenDeployDuration"),
-        "cycleSuccessRate": cycles.get("cycleSuccessRate"),
-        "cycleAvgDuration": cycles.get("avgDuration"),
+        "cycleSuccessRate": _at(stats, "cyclesSummary.cycleSuccessRate"),
+        "cycleAvgDuration": _at(stats, "cyclesSummary.avgDuration"),
     }
-    for number, stage in stages.items():
-        row |= _original_stage(f"stage{number}_", stage)
+    for number, stage in stats["stages"].items():
+        config = mapping_of(stage.get("stageConfig"))
+        if config.get("chainOnly") is not True and config.get("durationConfig") != 0:
+            row |= _read(stage, _STAGE_ORIGINAL, f"stage{number}_")
     return row
-
-
-def _original_stage(prefix: str, stage: Stats) -> Row:
-    config = _dict(stage, "stageConfig")
-    if config.get("chainOnly") is True or config.get("durationConfig") == 0:
-        return {}
-    cycles = _dict(_dict(stage, "cyclesSummaries"), "all")
-    live = _dict(_dict(stage, "blocksSummaries"), "onlyLive")
-    return {
-        f"{prefix}cycleSuccessRate": cycles.get("cycleSuccessRate"),
-        f"{prefix}cycleAvgDuration": cycles.get("avgDuration"),
-        f"{prefix}avgSwingsetBlockTime": live.get("avgSwingsetTime"),
-        f"{prefix}avgSwingsetPercentage": live.get("avgSwingsetPercentage"),
-    }
 
 
 def _day_time(value: object) -> str:
@@ -153,25 +200,18 @@ def _own(summary: Mapping[str, Any]) -> Row:
     run, totals = summary["run"], summary["totals"]
     row: Row = {name: run.get(name) for name in _RUN}
     row["deviations"] = "; ".join(map(str, run.get("deviations") or ())) or None
-    live, loaded = _dict(totals, "live_blocks"), _dict(totals, "loaded_blocks")
-    row |= {
-        "stage_count": totals.get("stage_count"),
-        "block_count": totals.get("block_count"),
-        "live_block_count": live.get("block_count"),
-        "loaded_block_count": loaded.get("block_count"),
+    row |= _read(summary, _COUNTS)
+    row |= _read(totals.get("loaded_blocks") or totals.get("live_blocks"), _BLOCKS_OF_RUN)
+    row |= _cycles(_at(totals, "cycles.all"), "cycle_")
+    resources = {
+        (found["kind"], found["subject"]): found
+        for found in summary["resources"]
+        if found["role"] == "chain"
     }
-    measured = loaded or live
-    row |= _blocks("", measured)
-    row["swingset_percentage_avg"] = _dict(measured, "swingset_percentage").get("avg")
-    row["deliveries_per_block_avg"] = _dict(measured, "deliveries").get("avg")
-    row["computrons_per_block_avg"] = _dict(measured, "computrons").get("avg")
-    heap = _dict(measured, "kernel_heap_bytes")
-    row |= {f"kernel_heap_{part}_bytes": heap.get(part) for part in ("avg", "max")}
-    row["gc_time_avg_s"] = _dict(measured, "gc_time_s").get("avg")
-    row |= _cycles("cycle", _dict(_dict(totals, "cycles"), "all"))
-    row |= _resources(summary["resources"])
+    for subject, wanted in _RESOURCES.items():
+        row |= _read(resources.get(subject), wanted)
     row |= _growth("", [found for found in summary["growth"] if found["stage"] is None])
-    restarts = [_dict(stage, "durations").get("restart_s") for stage in summary["stages"]]
+    restarts = [_at(stage, "durations.restart_s") for stage in summary["stages"]]
     known = [value for value in restarts if isinstance(value, int | float)]
     row["restart_avg_s"] = rounded(sum(known) / len(known)) if known else None
     return row
@@ -179,71 +219,35 @@ def _own(summary: Mapping[str, Any]) -> Row:
 
 def _detail(summary: Mapping[str, Any]) -> Row:
     row: Row = {}
-    for task, cycles in _dict(summary["totals"], "cycles").items():
+    for task, cycles in mapping_of(summary["totals"].get("cycles")).items():
         if task != "all":
-            row |= _cycles(f"{task}_cycle", cycles)
+            row |= _cycles(cycles, f"{task}_cycle_")
     for stage in summary["stages"]:
         prefix = f"stage{stage['stage']}_"
-        durations = _dict(stage, "durations")
-        row |= {f"{prefix}{name}": durations.get(name) for name in _STAGE_DURATIONS}
-        blocks = _dict(stage, "blocks")
-        row[f"{prefix}live_block_count"] = _dict(blocks, "live").get("block_count")
-        row[f"{prefix}loaded_block_count"] = _dict(blocks, LOADED).get("block_count")
-        row |= _blocks(prefix, measured_blocks(stage))
-        cycles = _dict(_dict(stage, "cycles"), "all")
+        row |= _read(stage, _STAGE, prefix)
+        row |= _read(measured_blocks(stage), _BLOCKS, prefix)
+        cycles = _at(stage, "cycles.all")
         if cycles:
-            row |= _cycles(f"{prefix}cycle", cycles)
+            row |= _cycles(cycles, f"{prefix}cycle_")
         growth = [found for found in summary["growth"] if found["stage"] == stage["stage"]]
         row |= _growth(prefix, growth)
     return row
 
 
-def _blocks(prefix: str, blocks: Mapping[str, Any]) -> Row:
-    return {
-        f"{prefix}{name}_{part}_s": _dict(blocks, field).get(part)
-        for name, field, parts in _SPREADS
-        for part in parts
-    }
+def _cycles(cycles: object, prefix: str) -> Row:
+    offers = _OFFERS if _at(cycles, "offers") else {}
+    return _read(cycles, _CYCLES | offers, prefix)
 
 
-def _cycles(name: str, cycles: Mapping[str, Any]) -> Row:
-    duration, latency = _dict(cycles, "duration_s"), _dict(cycles, "latency_s")
-    offers = _dict(cycles, "offers")
-    of_offers = {
-        f"{name}_{what}_{each}_s": _dict(offers, f"{what}_s").get(each)
-        for what in ("inclusion", "settlement")
-        for each in ("p50", "p95", "max")
-        if offers
-    }
-    return {
-        f"{name}_count": cycles.get("cycle_count"),
-        f"{name}_failed_count": cycles.get("failed"),
-        f"{name}_missed_count": cycles.get("missed"),
-        f"{name}_unfinished_count": cycles.get("unfinished"),
-        f"{name}_success_percentage": cycles.get("success_percentage"),
-        f"{name}_duration_avg_s": duration.get("avg"),
-        f"{name}_duration_p50_s": duration.get("p50"),
-        f"{name}_duration_p95_s": duration.get("p95"),
-        f"{name}_latency_p95_s": latency.get("p95"),
-        **of_offers,
-    }
+def _read(document: object, places: Mapping[str, str], prefix: str = "") -> Row:
+    return {f"{prefix}{name}": _at(document, place) for name, place in places.items()}
 
 
-def _resources(resources: Sequence[Mapping[str, Any]]) -> Row:
-    found = {(row["kind"], row["role"], row["subject"]): row for row in resources}
-    row: Row = {}
-    for name, kind, subject in _MEMORY:
-        process = found.get((kind, "chain", subject), {})
-        memory = _dict(_dict(process, "values"), "memory_rss_kib")
-        row[f"{name}_memory_max_kib"] = memory.get("max")
-        row[f"{name}_cpu_percentage"] = process.get("cpu_percentage")
-    container = found.get(("container", "chain", "chain"), {})
-    memory = _dict(_dict(container, "values"), "memory_bytes")
-    row["chain_memory_max_bytes"] = memory.get("max")
-    row["chain_cpu_percentage"] = container.get("cpu_percentage")
-    storage = _dict(_dict(found.get(("storage", "chain", "."), {}), "values"), "disk_kib")
-    row["storage_last_kib"] = storage.get("last")
-    return row
+def _at(document: object, place: str) -> Any:
+    """What is at `a.b.c` of an object; None where an object or a key is missing."""
+    for name in place.split("."):
+        document = mapping_of(document).get(name)
+    return document
 
 
 def _growth(prefix: str, rows: Iterable[Mapping[str, Any]]) -> Row:
@@ -256,8 +260,3 @@ def _growth(prefix: str, rows: Iterable[Mapping[str, Any]]) -> Row:
         made[column.format("low_")] = row["low"]
         made[column.format("high_")] = row["high"]
     return made
-
-
-def _dict(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = parent.get(name)
-    return value if isinstance(value, Mapping) else {}

@@ -1,7 +1,7 @@
 """Blocks, cycles and samples of runs as tables with fixed columns, for other programs.
 
-Columns, their order and their types are the same whatever a run recorded, so that tables of many
-runs can be put together. What a record has beyond them comes behind them. Units: docs/results.md.
+Columns, their order and their types do not depend on what a run recorded, so that tables of many
+runs can be put together. Other columns of a record follow them. Units: docs/results.md.
 """
 
 from __future__ import annotations
@@ -11,110 +11,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from loadgenctl.records.offers import FIELDS
-from loadgenctl.slog.figures import BOOTSTRAP, FIGURES
+from loadgenctl.records import columns
 from loadgenctl.stats import source
 
 Kind = Literal["text", "whole", "number", "truth", "numbers", "wholes"]
 """Of a column; the last two are lists of numbers."""
 Row = Mapping[str, Any]
 
-_RUN: Final[Mapping[str, Kind]] = {"run": "text", "stage": "whole"}
-
-BLOCKS: Final[Mapping[str, Kind]] = {
-    **_RUN,
-    "blockHeight": "whole",
-    "blockTime": "number",
-    "liveMode": "truth",
-    "beforeShutdown": "truth",
-    "beginAt": "number",
-    "endStartAt": "number",
-    "endFinishAt": "number",
-    "slogLines": "whole",
-    "deliveries": "whole",
-    "firstCrankNum": "whole",
-    "lastCrankNum": "whole",
-    "computrons": "whole",
-    "lag": "number",
-    "blockDuration": "number",
-    "chainBlockDuration": "number",
-    "idleTime": "number",
-    "cosmosTime": "number",
-    "swingsetTime": "number",
-    "processingTime": "number",
-    "swingsetPercentage": "number",
-    "processingPercentage": "number",
-    BOOTSTRAP: "truth",
-    **{name: "number" if unit == "seconds" else "whole" for name, unit in FIGURES.items()},
-}
-CYCLES: Final[Mapping[str, Kind]] = {
-    **_RUN,
-    "task": "text",
-    "seq": "whole",
-    "intended_start": "number",
-    "start": "number",
-    "finish": "number",
-    "duration_s": "number",
-    "latency_s": "number",
-    "success": "truth",
-    "error": "text",
-    **dict(FIELDS.values()),
-}
-SAMPLES: Final[Mapping[str, Kind]] = {
-    "run": "text",
-    "time": "number",
+_KINDS: Final[Mapping[columns.Kind, Kind]] = {
+    "text": "text",
+    "whole": "whole",
     "stage": "whole",
-    "source": "text",
-    "kind": "text",
-    "role": "text",
-    "subject": "text",
-    "name": "text",
-    "epoch": "whole",
-    "cpu_total_s": "number",
-    "cpu_user_s": "number",
-    "cpu_system_s": "number",
-    "cpu_periods": "whole",
-    "cpu_throttled_periods": "whole",
-    "cpu_throttled_s": "number",
-    "memory_bytes": "whole",
-    "memory_usage_bytes": "whole",
-    "memory_cache_bytes": "whole",
-    "memory_peak_bytes": "whole",
-    "memory_limit_bytes": "whole",
-    "network_rx_bytes": "whole",
-    "network_tx_bytes": "whole",
-    "block_read_bytes": "whole",
-    "block_write_bytes": "whole",
-    "pids": "whole",
-    "pid": "whole",
-    "created_at": "number",
-    "age_s": "number",
-    "threads": "whole",
-    "cpu_children_user_s": "number",
-    "cpu_children_system_s": "number",
-    "io_wait_s": "number",
-    "memory_rss_kib": "number",
-    "memory_peak_rss_kib": "number",
-    "memory_vms_kib": "number",
-    "memory_peak_vms_kib": "number",
-    "memory_anon_kib": "number",
-    "memory_file_kib": "number",
-    "memory_shmem_kib": "number",
-    "memory_data_kib": "number",
-    "memory_stack_kib": "number",
-    "memory_code_kib": "number",
-    "memory_libraries_kib": "number",
-    "memory_page_tables_kib": "number",
-    "memory_swap_kib": "number",
-    "fds": "whole",
-    "io_read_bytes": "whole",
-    "io_write_bytes": "whole",
-    "workers": "whole",
-    "cpu_s": "number",
-    "took_s": "number",
-    "disk_kib": "number",
-    "reason": "text",
+    "number": "number",
+    "time": "number",
+    "truth": "truth",
+    "times": "numbers",
+    "wholes": "wholes",
 }
+
+
+def _kinds(*described: Iterable[columns.Column]) -> dict[str, Kind]:
+    """The run, and columns by name; the first of a name gives its place."""
+    kinds: dict[str, Kind] = {"run": "text"}
+    return kinds | {each.name: _KINDS[each.kind] for table in described for each in table}
+
+
+BLOCKS: Final = _kinds(columns.BLOCK, columns.FIGURE)
+CYCLES: Final = _kinds(columns.CYCLE)
+SAMPLES: Final = _kinds(
+    columns.SAMPLE[:-1],
+    columns.CONTAINER,
+    columns.PROCESS,
+    columns.VATS,
+    columns.AGENT,
+    columns.STORAGE,
+    columns.SAMPLE[-1:],
+)
 
 
 @dataclass(frozen=True, slots=True)
