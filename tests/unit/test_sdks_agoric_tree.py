@@ -255,6 +255,31 @@ def test_only_workspaces_that_are_there_and_have_a_build_are_built_in_order() ->
     assert "for package in @agoric/xsnap-lockdown agoric; do" in step.argv[-1]
 
 
+def test_workspaces_that_the_programs_import_compiled_are_built_before_what_imports_them() -> None:
+    def workspace(name: str, main: str, *needs: str) -> bytes:
+        needed = {f"@agoric/{need}": "workspace:*" for need in needs}
+        values = {"name": name, "main": main, "scripts": {"build": "x"}, "dependencies": needed}
+        return json.dumps(values).encode()
+
+    tree = Tree(
+        {
+            "packages/agoric-cli/package.json": workspace("agoric", "src/main.js", "client-utils"),
+            "packages/client-utils/package.json": workspace(
+                "@agoric/client-utils", "./dist/main.js", "cosmic-proto", "casting"
+            ),
+            "packages/casting/package.json": workspace(
+                "@agoric/casting", "src/main.js", "client-utils"
+            ),
+            "packages/cosmic-proto/package.json": workspace(
+                "@agoric/cosmic-proto", "dist/index.js"
+            ),
+            "packages/fast-usdc/package.json": workspace("@agoric/fast-usdc", "dist/main.js"),
+        }
+    )
+    built = agoric_tree.built_packages(tree)
+    assert built == ("@agoric/cosmic-proto", "@agoric/client-utils", "agoric")
+
+
 LOCK = b"""
 esm@agoric-labs/esm#Agoric-built:
   version "3.2.25"

@@ -26,14 +26,12 @@ _ARCHIVE = re.compile(
     r"^\s+resolved \"?https://codeload\.github\.com/([\w.-]+/[\w.-]+)/tar\.gz/([0-9a-f]{40})\b",
     re.MULTILINE,
 )
-BUILT_PACKAGES = (
-    "xsnap-lockdown",
-    "swingset-xsnap-supervisor",
-    "cosmic-proto",
-    "agoric-cli",
-    "spawner",
-)
-"""The workspaces that chain, client and command line tools need built, in build order."""
+_PROGRAMS = ("cosmic-swingset", "agoric-cli", "solo")
+"""Workspaces with the programs of chain and client."""
+_BUNDLED = ("xsnap-lockdown", "swingset-xsnap-supervisor")
+"""Workspaces whose build bundles the code of the vats' worker."""
+_FINISHED = ("agoric-cli", "spawner")
+"""Workspaces whose build needs all others."""
 
 
 def fitted(era: Era, releases: Releases, tree: SourceTree) -> tuple[Era, tuple[str, ...]]:
@@ -87,13 +85,38 @@ def archives(tree: SourceTree) -> tuple[str, ...]:
 
 
 def built_packages(tree: SourceTree) -> tuple[str, ...]:
-    """Names of the workspaces to be built, in order."""
+    """Names of the workspaces that must be built, in build order."""
     found = []
-    for folder in BUILT_PACKAGES:
+    for folder in (*_BUNDLED, *_compiled(tree), *_FINISHED):
         package = _json(tree, f"packages/{folder}/package.json")
         if "build" in package.get("scripts", {}):
             found.append(str(package["name"]))
     return tuple(found)
+
+
+def _compiled(tree: SourceTree) -> list[str]:
+    """Folders of the workspaces that the programs import from `dist/`, dependencies first.
+
+    `dist/` is not in the repository: it is what the workspace's build writes.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+
+    def visit(folder: str) -> None:
+        if folder in seen:
+            return
+        seen.add(folder)
+        package = _json(tree, f"packages/{folder}/package.json")
+        for name in package.get("dependencies", {}):
+            scope, _, inner = str(name).partition("/")
+            if scope == "@agoric":
+                visit(inner)
+        if str(package.get("main", "")).removeprefix("./").startswith("dist/"):
+            found.append(folder)
+
+    for folder in _PROGRAMS:
+        visit(folder)
+    return found
 
 
 def has_own_yarn(tree: SourceTree) -> bool:
