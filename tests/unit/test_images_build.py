@@ -14,8 +14,7 @@ from tests.fakes import Call, FakeRunner
 
 from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError
 from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import BuildOutput, build_image
-from loadgenctl.images.context import BuildContext
+from loadgenctl.images.build import BuildContext, BuildOutput, build_image
 from loadgenctl.masking import Mask
 from loadgenctl.site import SiteSettings
 

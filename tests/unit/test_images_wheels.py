@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import Call, FakeRunner
 
 from loadgenctl.errors import BuildError
-from loadgenctl.images.wheels import fetch_wheels
+from loadgenctl.images.allinone import fetch_wheels
 from loadgenctl.process import own_python
 from loadgenctl.site import SiteSettings
 

@@ -17,7 +17,7 @@ from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels, local_log, local_processes
 from loadgenctl.engines.base import Handle
 from loadgenctl.engines.local import LocalEngine
-from loadgenctl.engines.local_linux import punch_hole
+from loadgenctl.engines.local_processes import punch_hole
 from loadgenctl.engines.local_registry import Folder, Process, Registry
 from loadgenctl.errors import EngineError, EngineUnavailable
 from loadgenctl.model import Command, Limits, Mount, RoleSpec

@@ -36,7 +36,7 @@ from loadgenctl.reports.tables import (
     wrapped,
 )
 from loadgenctl.reports.text import print_lines, summary_lines
-from loadgenctl.slog.figures import FIGURES
+from loadgenctl.slog.blocks import FIGURES
 from loadgenctl.sources.cache import SdkCache
 from loadgenctl.stats.blocks import FIGURE_METRICS
 

@@ -23,8 +23,7 @@ from loadgenctl.reports.text import WIDTH, print_lines
 from loadgenctl.reports.words import clean, clock_step
 from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
 from loadgenctl.slog.events import EVENT_TYPES, OTHER_TYPES
-from loadgenctl.slog.kinds import NotSlogError
-from loadgenctl.slog.reader import SlogReader
+from loadgenctl.slog.reader import NotSlogError, SlogReader
 from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
 from loadgenctl.stats.stages import PerfLog, read_perf

@@ -23,7 +23,7 @@ from loadgenctl.engines import labels, local_log, local_processes
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
 from loadgenctl.engines.local_keeper import STARTED
 from loadgenctl.engines.local_log import FileFollower
-from loadgenctl.engines.local_paths import Paths, environment
+from loadgenctl.engines.local_processes import Paths, environment
 from loadgenctl.engines.local_registry import Container, Folder, Process, Registry, State
 from loadgenctl.engines.logs import clean_lines
 from loadgenctl.errors import EngineError

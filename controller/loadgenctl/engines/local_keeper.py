@@ -24,8 +24,15 @@ from pathlib import Path
 from types import FrameType
 
 from loadgenctl.engines import local_log
-from loadgenctl.engines.local_linux import adopt_orphans, die_with_parent
-from loadgenctl.engines.local_processes import below, everyone, kill, kill_all, look
+from loadgenctl.engines.local_processes import (
+    adopt_orphans,
+    below,
+    die_with_parent,
+    everyone,
+    kill,
+    kill_all,
+    look,
+)
 from loadgenctl.engines.local_registry import Container, Folder, Process, State
 from loadgenctl.owner import process_start
 from loadgenctl.process import Job, begin_job

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadgenctl.engines.local_linux import punch_hole
+from loadgenctl.engines.local_processes import punch_hole
 from loadgenctl.engines.logs import DEFAULT_CAPACITY, clean_lines
 
 _CHUNK = 64 * 1024

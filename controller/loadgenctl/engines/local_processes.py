@@ -2,21 +2,107 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_FALLOC_FL_KEEP_SIZE = 1
+_FALLOC_FL_PUNCH_HOLE = 2
+
+
+_IN_A_NAME = r"\w.~+@%-"
+"""What stands in names of files: beside one of these, a target is part of another path."""
 MARK = "IO_LOADGENCTL_CONTAINER"
 """The variable that every process of a container inherits; its value is the container's id."""
-
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _IO_NAMES = ((b"read_bytes", "Read"), (b"write_bytes", "Write"))
+
+
+def adopt_orphans() -> None:
+    """From now on descendants whose parent ends become children of this process, not of init.
+
+    Raises `OSError`.
+    """
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """This process is killed when its parent ends, whatever ends that. Raises `OSError`."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def punch_hole(descriptor: int, start: int, length: int) -> None:
+    """Give a part of a file back to the disk: it reads as zeros and takes no room.
+
+    Raises `OSError`, with EOPNOTSUPP on file systems that cannot.
+    """
+    call = ctypes.CDLL(None, use_errno=True).fallocate
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_longlong, ctypes.c_longlong)
+    if call(descriptor, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, start, length) != 0:
+        raise _error()
+
+
+def _prctl(option: int, value: int) -> None:
+    call = ctypes.CDLL(None, use_errno=True).prctl
+    call.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
+    if call(option, value, 0, 0, 0) != 0:
+        raise _error()
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+class Paths:
+    """The mounts of one container."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        """`sources`: target → folder or file of this machine."""
+        self._sources = sources
+        targets = "|".join(re.escape(target) for target in sorted(sources, key=len, reverse=True))
+        self._pattern = (
+            re.compile(rf"(?<![/{_IN_A_NAME}])(?:{targets})(?![{_IN_A_NAME}])") if sources else None
+        )
+
+    def here(self, text: str) -> str:
+        """A text with every path below a target as it is on this machine."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda found: self._sources[found[0]], text)
+
+    def mounted(self, path: str) -> bool:
+        """True for a target, and for what is below one."""
+        return any(PurePosixPath(path).is_relative_to(target) for target in self._sources)
+
+
+def environment(
+    caller: Mapping[str, str],
+    given: Mapping[str, str],
+    paths: Paths,
+    *,
+    first: str,
+    container: str,
+) -> dict[str, str]:
+    """The whole environment of a container's processes: the caller's, the command's over it.
+
+    Of the command's PATH only what is below mounts is kept: its other folders are those of an
+    image. They make way for the caller's. The folder `first` goes before all.
+    """
+    merged = {**caller, **{name: paths.here(text) for name, text in given.items()}}
+    wanted = [folder for folder in given.get("PATH", "").split(":") if paths.mounted(folder)]
+    path = [first, *(paths.here(folder) for folder in wanted), caller.get("PATH", "")]
+    return {**merged, "PATH": ":".join(folder for folder in path if folder), MARK: container}
 
 
 class Seen(NamedTuple):

@@ -11,8 +11,13 @@ from docker import DockerClient
 from loadgenctl.engines.docker_errors import BROKEN_STREAM, explanation, translated
 from loadgenctl.errors import BuildError
 from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import build_image, image_document
-from loadgenctl.images.context import DOCKERFILE, BuildContext, ContextFile
+from loadgenctl.images.build import (
+    DOCKERFILE,
+    BuildContext,
+    ContextFile,
+    build_image,
+    image_document,
+)
 from loadgenctl.site import SiteSettings
 
 LABEL = "io.loadgenctl.image"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from loadgenctl.engines.logs import clean
 from loadgenctl.errors import BuildError, LoadgenError, cleaned_up
-from loadgenctl.images import apt
 from loadgenctl.process import Runner
 from loadgenctl.site import SiteSettings
 
@@ -48,6 +48,12 @@ _SETTINGS = {
         'APT::Keep-Downloaded-Packages "false";\nAcquire::Languages "none";\n'
     ),
 }
+
+
+_ONE_LINE = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+\S")
+_FIELD = re.compile(r"^(URIs|Suites|Types|Enabled):\s*(.*)$", re.IGNORECASE)
+_DEFAULT_MIRROR = re.compile(r"""^DEF_MIRROR=["']?([^"'\s]+)""", re.MULTILINE)
+_PROXY = re.compile(r'^Acquire::(https?)::Proxy\s+"([^"]+)";', re.MULTILINE | re.IGNORECASE)
 
 
 class Bootstrap:
@@ -109,19 +115,19 @@ class Bootstrap:
             for path in files
             if path.suffix in {".list", ".sources"} and path.is_file()
         )
-        return apt.find_mirror(texts)
+        return find_mirror(texts)
 
     def _forget_site_mirror(self, root: Path) -> None:
         # A site's mirror may hold a password and is none of an image's business: templates put
         # the mirror in its place, whichever it is by then.
-        public = apt.default_mirror(self._program.read_text("utf-8", "replace"))
+        public = default_mirror(self._program.read_text("utf-8", "replace"))
         if public is None:
             raise BuildError(
                 f"{self._program} names no default mirror to stand for the site's in the image",
                 hint="install Debian's own debootstrap",
             )
         listed = root / "etc/apt/sources.list"
-        listed.write_text(apt.renamed(listed.read_text("utf-8"), public), "utf-8")
+        listed.write_text(renamed(listed.read_text("utf-8"), public), "utf-8")
 
     def _require(self, image: str) -> None:
         if not self._is_root:
@@ -175,7 +181,7 @@ class Bootstrap:
             dump = self._runner.run(["apt-config", "dump"])
         except LoadgenError:
             return {}  # debootstrap without apt: nothing is set there
-        return apt.find_proxies(dump.text())
+        return find_proxies(dump.text())
 
     def _tar(self, root: Path, archive: Path) -> Path:
         excludes = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
@@ -216,3 +222,49 @@ def _mounts_below(folder: Path) -> list[str]:
         return []
     points = (line.split()[4] for line in lines)
     return [point for point in points if point.startswith(f"{folder}/")]
+
+
+def find_mirror(sources: Iterable[str]) -> str | None:
+    """The first Debian mirror that source lists of either format name; None if there is none."""
+    for text in sources:
+        for uri in _uris(text):
+            if uri.startswith(("http://", "https://")) and uri.rstrip("/").endswith("/debian"):
+                return uri.rstrip("/")
+    return None
+
+
+def _uris(text: str) -> Iterable[str]:
+    for line in text.splitlines():
+        found = _ONE_LINE.match(line.strip())
+        if found:
+            yield found[1]
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = {
+            match[1].lower(): match[2].split()
+            for line in stanza.splitlines()
+            if (match := _FIELD.match(line))
+        }
+        if "deb" in fields.get("types", []) and fields.get("enabled") not in (["no"], ["false"]):
+            yield from fields.get("uris", [])
+
+
+def find_proxies(dump: str) -> dict[str, str]:
+    """Proxy variables from the output of `apt-config dump`."""
+    return {
+        f"{scheme.lower()}_proxy": url
+        for scheme, url in _PROXY.findall(dump)
+        if url.upper() != "DIRECT"
+    }
+
+
+def default_mirror(debootstrap: str) -> str | None:
+    """The mirror that the program debootstrap, given as its text, uses when none is named."""
+    found = _DEFAULT_MIRROR.search(debootstrap)
+    return found[1] if found else None
+
+
+def renamed(sources: str, mirror: str) -> str:
+    """A one-line source list with another mirror in every entry."""
+    return re.sub(
+        r"^(deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?)\S+", rf"\g<1>{mirror}", sources, flags=re.MULTILINE
+    )

@@ -16,8 +16,7 @@ from loadgenctl.engines.docker_errors import explanation, is_conflict, retrying,
 from loadgenctl.errors import UsageError
 from loadgenctl.images.bases import LABEL, Bases
 from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import build_image, image_document
-from loadgenctl.images.context import BuildContext, make_context
+from loadgenctl.images.build import BuildContext, build_image, image_document, make_context
 from loadgenctl.process import Runner
 from loadgenctl.sdks.base import ImageRecipe
 from loadgenctl.site import SiteSettings

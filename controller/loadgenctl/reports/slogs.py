@@ -18,7 +18,7 @@ from loadgenctl.reports.words import (
     percent,
     seconds,
 )
-from loadgenctl.slog.figures import BOOTSTRAP
+from loadgenctl.slog.blocks import BOOTSTRAP
 from loadgenctl.stats.blocks import FIGURE_METRICS
 
 Row = Mapping[str, Any]

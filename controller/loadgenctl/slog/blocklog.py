@@ -11,13 +11,10 @@ Since January 2024 the bootstrap continues after its own block: the core proposa
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
-from .figures import complete
+from .blocks import complete
+from .fields import Fields, as_time, as_whole
 from .found import BlockRecord, Moment, Startup, seconds_between
-from .values import as_time, as_whole
-
-Fields = dict[str, Any]
 
 
 class BlockLog:

@@ -7,14 +7,60 @@ written, durations seconds rounded to 6 digits, percentages to 2, half up.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
-from .figures import BOOTSTRAP, FIGURES
 from .found import BlockRecord, Moment, seconds_between
 
+Unit = Literal["seconds", "bytes", "beans", "count"]
+
+FIGURES: Final[Mapping[str, Unit]] = {
+    "usedBeans": "beans",
+    "runTime": "seconds",
+    "leftoverTime": "seconds",
+    "forcedTime": "seconds",
+    "priorityTime": "seconds",
+    "timerTime": "seconds",
+    "inboundTime": "seconds",
+    "cleanupTime": "seconds",
+    "actions": "count",
+    "queuedAtStart": "count",
+    "queuedAtEnd": "count",
+    "runQueue": "count",
+    "interBlockTime": "seconds",
+    "hangoverTime": "seconds",
+    "blockLag": "seconds",
+    "pageIns": "count",
+    "evictions": "count",
+    "replayedDeliveries": "count",
+    "pageInTime": "seconds",
+    "snapshots": "count",
+    "snapshotBytes": "bytes",
+    "snapshotCompressedBytes": "bytes",
+    "snapshotTime": "seconds",
+    "cleanupWork": "count",
+    "kernelObjects": "count",
+    "kernelPromises": "count",
+    "clistEntries": "count",
+    "chainSaveTime": "seconds",
+    "kernelSaveTime": "seconds",
+    "cosmosCommitTime": "seconds",
+    "fullSaveTime": "seconds",
+    "kernelHeap": "bytes",
+    "kernelHeapTotal": "bytes",
+    "kernelMemory": "bytes",
+    "gcTime": "seconds",
+}
+"""Name in a block's row → unit, in the order in which they are written."""
+
+_PAGED: Final = ("pageIns", "evictions", "replayedDeliveries", "pageInTime", "cleanupWork")
+_SAVED: Final = ("snapshots", "snapshotBytes", "snapshotCompressedBytes", "snapshotTime")
+
+
+BOOTSTRAP: Final = "bootstrap"
+"""In a block's row: true for the first block, where it runs the core proposals of the bootstrap."""
 Row = dict[str, Any]
 """One row of blocks.jsonl; a quantity that is not known is absent."""
-
 BLOCK_FIELDS: Final = (
     "blockHeight",
     "blockTime",
@@ -41,10 +87,26 @@ BLOCK_FIELDS: Final = (
     *FIGURES,
 )
 """All fields, in the order in which they are written."""
-
 _SECONDS: Final = 1_000_000.0
 _REMEMBERED: Final = 4096
 _TICK: Final = 1e-9
+
+
+def summary_name(figure: str) -> str:
+    """A figure's name in summaries, with its unit: `runTime` → `run_time_s`."""
+    name = "".join(f"_{char.lower()}" if char.isupper() else char for char in figure)
+    unit = {"seconds": "_s", "bytes": "_bytes"}.get(FIGURES[figure], "")
+    return name.removesuffix(unit) + unit
+
+
+def complete(figures: dict[str, float]) -> None:
+    """Add the zeros: of a block with runs it is known how often what did not happen happened."""
+    if "runTime" not in figures:
+        return
+    for name in _PAGED:
+        figures.setdefault(name, 0)
+    if "snapshots" not in figures:
+        figures.update(dict.fromkeys(_SAVED, 0))
 
 
 def round_half_up(value: float) -> float:

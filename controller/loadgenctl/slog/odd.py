@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 
 from .events import EVENT_TYPES, OTHER_TYPES, TYPE, is_usual
+from .fields import is_plain
 from .lines import Span
-from .values import is_plain
 
 BOM: Final = b"\xef\xbb\xbf"
 """The byte order mark that some programs begin a file with."""

@@ -35,11 +35,10 @@ import orjson
 
 from . import events as ev
 from .clocks import Marks
-from .fields import fields_of
+from .fields import TIME_LIMIT, WHOLE_LIMIT, as_mono, as_time, fields_of, stamp_in, vat_in
 from .found import ticks_between
 from .lines import LineSplitter, LongLine, Span, count_lines
 from .odd import BOM, OddLines, event_of, is_json
-from .values import TIME_LIMIT, WHOLE_LIMIT, as_mono, as_time, stamp_in, vat_in
 
 LINES, RESULTS, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, REWRITTEN, FED = range(10)
 

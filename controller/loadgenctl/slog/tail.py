@@ -16,8 +16,7 @@ from typing import BinaryIO, Final, NamedTuple, Protocol
 from .blocks import BlockRows, Row
 from .follow import CHUNK, POLL_LIMIT, SlogFollower
 from .found import BlockRecord
-from .kinds import SNIFFED, packed_by, refuse
-from .reader import SlogReader
+from .reader import SNIFFED, SlogReader, packed_by, refuse
 from .scan import SlogScanner, scan_file
 
 BACKLOG: Final = 32 << 20

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from .fields import Fields
 from .found import BlockRecord, Moment, Startup, VatRecord, seconds_between
-
-Fields = dict[str, Any]
 
 _SIZES: Final[Mapping[str, str]] = {
     "size": "snapshotBytes",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loadgenctl.slog.figures import BOOTSTRAP
+from loadgenctl.slog.blocks import BOOTSTRAP
 from loadgenctl.stats.blocks import LAST, METRICS, block_summary
 from loadgenctl.stats.numbers import rounded, spread
 from loadgenctl.stats.resources import cpu_between

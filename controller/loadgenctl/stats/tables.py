@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from loadgenctl.records.offers import FIELDS
-from loadgenctl.slog.figures import BOOTSTRAP, FIGURES
+from loadgenctl.slog.blocks import BOOTSTRAP, FIGURES
 from loadgenctl.stats import source
 
 Kind = Literal["text", "whole", "number", "truth", "numbers", "wholes"]
