@@ -1,4 +1,4 @@
-"""The first connection to a Docker engine, and what is said where none answers."""
+"""Which Docker engine is used, the first connection to it, and the error if it does not answer."""
 
 from __future__ import annotations
 
@@ -30,34 +30,36 @@ _LIST = "`docker context ls` lists the contexts"
 _REMOTE_SOCKET = "/var/run/docker.sock"
 _LOOK_EVERY = 0.05
 CONNECT_TIMEOUT = 8
-"""Seconds the first call may take; an engine that is slower is not there for a person who waits."""
+"""Time limit of the first call, in seconds: a user is waiting for it."""
 CALL_TIMEOUT = 60
-"""Seconds any later call may take: a loaded machine creates containers slowly."""
+"""Time limit of any later call, in seconds: a loaded machine creates containers slowly."""
 ClientFactory = Callable[..., DockerClient]
-"""`docker.DockerClient`, or a test's own; called with `base_url`, `tls` and `timeout` (s)."""
+"""`docker.DockerClient` or a test's replacement; called with `base_url`, `tls` and `timeout`
+(s).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an engine is asked, and why there."""
+    """The address of an engine, and where it was configured."""
 
     url: str
     context: str | None = None
-    """The context that names it; None: `DOCKER_HOST`, or nothing does."""
+    """The context that names it; None: `DOCKER_HOST`, or the default."""
     origin: str = ""
     """The variable or file that names address or context; empty for this machine's socket."""
     tls: TLSConfig | None = None
 
     @property
     def words(self) -> str:
-        """The address for a person, with the context or the variable that it comes from."""
+        """The address for messages, with the context or the variable that it comes from."""
         if self.context is not None:
             return f"{self.url} (context {self.context!r} from {self.origin})"
         return f"{self.url} (from {self.origin})" if self.origin else self.url
 
     @property
     def hint(self) -> str:
-        """What to do where no engine answers there."""
+        """What to do if no engine answers there."""
         if self.context is not None:
             leave = (
                 "unset DOCKER_CONTEXT"
@@ -98,7 +100,7 @@ def _config_folder(environment: Mapping[str, str]) -> Path:
 
 
 def _context_name(environment: Mapping[str, str], folder: Path) -> tuple[str, str]:
-    """The context and what names it."""
+    """The context and where it is configured."""
     named = environment.get("DOCKER_CONTEXT")
     if named:
         return named, "DOCKER_CONTEXT"
@@ -116,7 +118,7 @@ def _of_context(folder: Path, name: str, origin: str) -> Address:
         leave = "unset DOCKER_CONTEXT" if origin == "DOCKER_CONTEXT" else "run"
         leave += "" if origin == "DOCKER_CONTEXT" else f" `docker context use {DEFAULT_CONTEXT}`"
         raise EngineUnavailable(
-            f"there is no Docker context {name!r}, which {origin} names", hint=f"{leave}; {_LIST}"
+            f"there is no Docker context {name!r}, named by {origin}", hint=f"{leave}; {_LIST}"
         )
     endpoints = document.get("Endpoints")
     endpoint = endpoints.get("docker") if isinstance(endpoints, dict) else None
@@ -159,7 +161,7 @@ def _tls(folder: Path, *, verify: bool, required: bool) -> TLSConfig | None:
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    """A JSON object; None where there is no file. Raises `EngineUnavailable` for another content.
+    """A JSON object; None if there is no file. Raises `EngineUnavailable` for other content.
 
     A file that cannot be read raises `OSError`.
     """
@@ -169,25 +171,25 @@ def _read(file: Path) -> dict[str, Any] | None:
         return None
     except (ValueError, RecursionError) as error:
         raise EngineUnavailable(
-            f"{file} is not valid JSON: {error}", hint="repair or remove this file of Docker's"
+            f"{file} is not valid JSON: {error}", hint="repair or remove this file of Docker"
         ) from error
     if not isinstance(document, dict):
         raise EngineUnavailable(
-            f"{file} holds no JSON object", hint="repair or remove this file of Docker's"
+            f"{file} does not hold a JSON object", hint="repair or remove this file of Docker"
         )
     return document
 
 
 @dataclass(slots=True)
 class Tunnel:
-    """A socket in a folder of its own, forwarded by one `ssh` process."""
+    """A socket in its own folder, forwarded by one `ssh` process."""
 
     folder: Path
     child: Child = field(repr=False)
 
     @property
     def url(self) -> str:
-        """The address that stands for the remote one."""
+        """The local address of the remote engine."""
         return f"unix://{self.folder}/docker.sock"
 
     def close(self) -> None:
@@ -199,8 +201,8 @@ class Tunnel:
 def open_tunnel(url: str, clock: Clock, *, within: float) -> Tunnel:
     """Forward the engine's socket of `ssh://[USER@]HOST[:PORT][/SOCKET]`.
 
-    Nothing is asked: keys, known hosts and settings are those of the `ssh` client. Raises
-    `EngineUnavailable` with what `ssh` printed, at the latest after `within` seconds.
+    It never prompts: keys, known hosts and settings are those of the `ssh` client. Raises
+    `EngineUnavailable` with what `ssh` printed, after `within` seconds at the latest.
     """
     before, after = _command(url, within)
     folder = Path(tempfile.mkdtemp(prefix="loadgenctl-ssh-"))
@@ -209,7 +211,7 @@ def open_tunnel(url: str, clock: Clock, *, within: float) -> Tunnel:
     except FileNotFoundError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise EngineUnavailable(
-            f"no Docker engine answers at {url}: the program ssh is not installed",
+            f"no Docker engine answers at {url}: ssh is not installed",
             hint="install an ssh client, or name another engine with DOCKER_HOST",
         ) from error
     tunnel = Tunnel(folder, child)
@@ -228,7 +230,7 @@ def open_tunnel(url: str, clock: Clock, *, within: float) -> Tunnel:
 
 
 def _command(url: str, within: float) -> tuple[list[str], list[str]]:
-    """The words before and from the name of our socket on."""
+    """The command's words before, and from, the name of our socket."""
     parts = urlsplit(url)
     try:
         host, port = parts.hostname, parts.port
@@ -251,7 +253,7 @@ def _command(url: str, within: float) -> tuple[list[str], list[str]]:
         *(() if not parts.username else ("-l", parts.username)),
         "-L",
     ]
-    # It ends with our end of its input: a killed loadgenctl leaves no tunnel.
+    # It ends when its input is closed: a killed loadgenctl leaves no tunnel.
     return before, [f":{remote}", "--", host, "cat >/dev/null"]
 
 
@@ -266,10 +268,10 @@ def _target(url: str) -> str:
 def connect(
     environment: Mapping[str, str] | None = None, factory: ClientFactory = DockerClient
 ) -> DockerClient:
-    """A client of the engine that the `docker` command would use, too (`find_address`).
+    """A client of the engine that the `docker` command would use (`find_address`).
 
-    `environment` is that of this process unless given. Raises `EngineUnavailable` within about 10 s
-    where no engine answers.
+    `environment` defaults to that of this process. Raises `EngineUnavailable` within about 10 s if
+    no engine answers.
     """
     address = find_address(os.environ if environment is None else environment)
     tunnel, url = None, address.url
@@ -302,7 +304,7 @@ def _hint(address: Address, error: BaseException) -> str:
     text = str(error)
     if "Permission denied" in text and address.url.startswith("unix:"):
         return (
-            "your user may not use the engine: add it to the group `docker` "
+            "your user has no access to the engine: add it to the group `docker` "
             "(`sudo usermod -aG docker $USER`, then log in again), or run as root"
         )
     if "Invalid bind address" in text or "Invalid URL" in text:

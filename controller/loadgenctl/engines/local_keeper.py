@@ -1,11 +1,11 @@
 """The keeper of a local container: `python -m loadgenctl.engines.local_keeper FOLDER`.
 
-A process of its own, parent of the container's main process and of every command executed in it.
-It adopts the orphans of them all, in whatever session they are, so that the container is exactly
-what descends from its keeper. When the main process has ended, the keeper ends the rest, notes the
-exit code, and goes. It needs nobody: a controller that is killed leaves the container running.
+The parent process of the container's main process and of every command executed in it. It adopts
+all their orphans, of any session, so the container consists of exactly the keeper's descendants.
+When the main process has ended, the keeper ends the rest, records the exit code and exits. If the
+controller is killed, the container continues to run.
 
-On standard output it says `started`, or why the main process could not be started; no more.
+Its only output is `started`, or why the main process could not be started.
 """
 
 from __future__ import annotations
@@ -39,42 +39,42 @@ from loadgenctl.process import Job, begin_job
 
 STARTED = "started"
 TRIM_EVERY = 10.0
-"""Seconds between looks at the log's size."""
+"""Interval, in seconds, at which the log's size is checked."""
 END_WITHIN = 5.0
-"""Seconds that killed processes may take to go."""
+"""Time limit, in seconds, for killed processes to end."""
 NOT_FOUND = 127
 _REQUEST = 256 * 1024
 
 
 @dataclass(slots=True)
 class Visitor:
-    """A connection that wants a command executed; it ends with the answer."""
+    """A connection that requests the execution of a command; it ends with the response."""
 
     channel: socket.socket
     said: bytes = b""
     output: int | None = None
     """File descriptor for both outputs of the command."""
     pid: int | None = None
-    """The command, while somebody waits for it."""
+    """The command, while a client waits for it."""
 
 
 class Keeper:
-    """Keeps one container from its start to its end."""
+    """Runs one container from its start to its end."""
 
     def __init__(self, folder: Folder, container: Container) -> None:
-        """Nothing is started yet; see `run`."""
+        """Does not start anything yet; see `run`."""
         self._folder = folder
         self._container = container
         self._visitors: list[Visitor] = []
         self._jobs: dict[int, Job] = {}
-        """Every child that was started here and still runs."""
+        """All running children that were started here."""
         self._selector = selectors.DefaultSelector()
         self._ending = False
 
     def run(self) -> int:
-        """Start the main process and stay until all is over; the keeper's own exit code."""
+        """Start the main process and wait for its end; return the keeper's own exit code."""
         adopt_orphans()
-        self._heed_signals()
+        self._handle_signals()
         log = os.open(self._folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
         self._listen()
         try:
@@ -112,19 +112,19 @@ class Keeper:
         self._jobs[job.pid] = job
         return job
 
-    def _heed_signals(self) -> None:
+    def _handle_signals(self) -> None:
         def end(_number: int, _frame: FrameType | None) -> None:
             self._ending = True
 
-        def go_on(_number: int, _frame: FrameType | None) -> None:
-            # Not ignored: that would be passed on to the container's processes.
+        def ignore(_number: int, _frame: FrameType | None) -> None:
+            # Not SIG_IGN: the container's processes would inherit that.
             return
 
         reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, end)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, go_on)
+            signal.signal(number, ignore)
         self._selector.register(reading, selectors.EVENT_READ, lambda: os.read(reading, 4096))
 
     def _listen(self) -> None:
@@ -138,7 +138,7 @@ class Keeper:
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._welcome(listener))
 
     def _stay(self, main: Job, log: int) -> int:
-        """Until the main process has ended or somebody wants the end; its exit code."""
+        """Wait until the main process has ended or SIGTERM arrives; return its exit code."""
         look_again = time.monotonic() + TRIM_EVERY
         while not self._ending:
             for key, _ in self._selector.select(max(0.0, look_again - time.monotonic())):
@@ -154,7 +154,9 @@ class Keeper:
         return 128 + signal.SIGKILL
 
     def _reap(self) -> None:
-        """Wait for every child that has ended; whoever had it executed is told its exit code."""
+        """Reap every child that has ended, and send its exit code to the client that had it
+        executed.
+        """
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -185,7 +187,7 @@ class Keeper:
         visitor.output = descriptors[0] if descriptors else visitor.output
         visitor.said += said
         if not said or len(visitor.said) > _REQUEST:
-            # Nobody waits for it any more.
+            # The client no longer waits for it.
             self._dismiss(visitor)
         elif visitor.pid is None and visitor.said.endswith(b"\n"):
             self._execute(visitor)
@@ -214,7 +216,7 @@ class Keeper:
         self._dismiss(visitor)
 
     def _dismiss(self, visitor: Visitor) -> None:
-        """End the connection, and what was executed for it if that still runs."""
+        """Close the connection, and kill what was executed for it if that still runs."""
         self._visitors.remove(visitor)
         self._selector.unregister(visitor.channel)
         visitor.channel.close()
@@ -237,7 +239,7 @@ class Keeper:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Keep the container of a folder; the keeper's exit code."""
+    """Run the container of a folder; return the keeper's exit code."""
     folder = Folder(Path(arguments[0]))
     container = folder.container()
     if container is None:
@@ -251,7 +253,7 @@ def _this(pid: int) -> Process:
 
 
 def _say(text: str) -> None:
-    """The only thing said; who started the keeper waits for it."""
+    """Print the only output, for which the starter of the keeper waits."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
     silence = os.open(os.devnull, os.O_WRONLY)

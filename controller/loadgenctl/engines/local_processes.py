@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: a container's tree, its end, and what it uses."""
+"""The processes of a local container: their paths and environment, tree, end and usage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FALLOC_FL_PUNCH_HOLE = 2
 
 
 _IN_A_NAME = r"\w.~+@%-"
-"""What stands in names of files: beside one of these, a target is part of another path."""
+"""Characters of file names: next to one of these, a target is part of another path."""
 MARK = "IO_LOADGENCTL_CONTAINER"
 """The variable that every process of a container inherits; its value is the container's id."""
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -29,7 +29,7 @@ _IO_NAMES = ((b"read_bytes", "Read"), (b"write_bytes", "Write"))
 
 
 def adopt_orphans() -> None:
-    """From now on descendants whose parent ends become children of this process, not of init.
+    """Make descendants whose parent ends children of this process instead of init.
 
     Raises `OSError`.
     """
@@ -37,14 +37,14 @@ def adopt_orphans() -> None:
 
 
 def die_with_parent() -> None:
-    """This process is killed when its parent ends, whatever ends that. Raises `OSError`."""
+    """Have this process killed when its parent ends for any reason. Raises `OSError`."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def punch_hole(descriptor: int, start: int, length: int) -> None:
-    """Give a part of a file back to the disk: it reads as zeros and takes no room.
+    """Release a part of a file to the file system: it reads as zeros and takes no space.
 
-    Raises `OSError`, with EOPNOTSUPP on file systems that cannot.
+    Raises `OSError`, with EOPNOTSUPP on file systems without support.
     """
     call = ctypes.CDLL(None, use_errno=True).fallocate
     call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_longlong, ctypes.c_longlong)
@@ -76,13 +76,13 @@ class Paths:
         )
 
     def here(self, text: str) -> str:
-        """A text with every path below a target as it is on this machine."""
+        """A text in which every path below a target is that of this machine."""
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda found: self._sources[found[0]], text)
 
     def mounted(self, path: str) -> bool:
-        """True for a target, and for what is below one."""
+        """True for a target and everything below one."""
         return any(PurePosixPath(path).is_relative_to(target) for target in self._sources)
 
 
@@ -94,10 +94,10 @@ def environment(
     first: str,
     container: str,
 ) -> dict[str, str]:
-    """The whole environment of a container's processes: the caller's, the command's over it.
+    """The environment of a container's processes: the caller's, overridden by the command's.
 
-    Of the command's PATH only what is below mounts is kept: its other folders are those of an
-    image. They make way for the caller's. The folder `first` goes before all.
+    Of the command's PATH, only folders below mounts are kept: the others are those of an image, and
+    the caller's PATH replaces them. The folder `first` comes first.
     """
     merged = {**caller, **{name: paths.here(text) for name, text in given.items()}}
     wanted = [folder for folder in given.get("PATH", "").split(":") if paths.mounted(folder)]
@@ -106,32 +106,32 @@ def environment(
 
 
 class Seen(NamedTuple):
-    """A process at one moment."""
+    """A process at one point in time."""
 
     pid: int
     state: str
     parent: int
     user: int
-    """Clock ticks, as the three after it; of itself."""
+    """Clock ticks, as the next three fields; its own."""
     system: int
     children_user: int
-    """Of its children that have ended and were waited for, and of theirs."""
+    """Of its ended and reaped children, and of theirs."""
     children_system: int
     threads: int
     start: int
-    """Clock ticks since the boot: with it a pid names one process for ever."""
+    """Clock ticks since boot: pid and start identify a process uniquely."""
 
     @property
     def lives(self) -> bool:
-        """False for one that only waits to be waited for."""
+        """False for a zombie."""
         return self.state not in {"Z", "X"}
 
 
 def look(pid: int) -> Seen | None:
-    """The process of that pid; None if there is none."""
+    """The process with that pid; None if there is none."""
     try:
         text = _read(f"/proc/{pid}/stat").decode("utf-8", "replace")
-        # The name stands in brackets and may hold anything.
+        # The name is in brackets and may contain anything.
         fields = text.rpartition(")")[2].split()
         return Seen(
             pid,
@@ -161,13 +161,13 @@ def below(root: int, table: Mapping[int, Seen]) -> list[Seen]:
 
 
 def marked(container: str, table: Mapping[int, Seen]) -> list[Seen]:
-    """The living processes that inherited the container's mark, as far as they may be asked."""
+    """The living processes that inherited the container's mark, as far as they can be read."""
     mark = f"{MARK}={container}".encode()
     return [seen for seen in table.values() if seen.lives and mark in _environment(seen.pid)]
 
 
 def kill(seen: Seen) -> None:
-    """Kill it, unless it has ended: another process that got its pid since is left alone."""
+    """Kill it unless it has ended: a new process with the same pid is left alone."""
     now = look(seen.pid)
     if now is None or now.start != seen.start:
         return
@@ -178,9 +178,9 @@ def kill(seen: Seen) -> None:
 
 
 def kill_all(members: Callable[[], Iterable[Seen]], until: Callable[[], bool]) -> bool:
-    """Kill until there are no members: True, or until `until()` says so first: False.
+    """Kill until there are no members (True) or `until()` is true (False).
 
-    Who was killed may have made another just before, so they are looked for anew every time.
+    A killed process may have just created another, so members are listed again each time.
     """
     while found := list(members()):
         for seen in found:
@@ -191,7 +191,7 @@ def kill_all(members: Callable[[], Iterable[Seen]], until: Callable[[], bool]) -
 
 
 class Glance:
-    """All processes as they were a moment ago: who asks for several containers looks once."""
+    """A recent table of all processes: calls for several containers read /proc once."""
 
     def __init__(self, max_age: float = 0.25) -> None:
         """`max_age` in seconds."""
@@ -209,11 +209,10 @@ class Glance:
 
 
 def usage(keeper: int, table: Mapping[int, Seen]) -> Mapping[str, object] | None:
-    """What a container uses, in the shape of Docker's statistics document; None if it is gone.
+    """Resource usage of a container, in the form of Docker's statistics; None if it is gone.
 
-    `keeper` is the process that all of it descends from and that waits for its orphans: times of
-    processes that have ended live on in their parents, so none is lost and none counts twice. The
-    keeper's own times are not the container's.
+    All processes descend from `keeper`, which reaps orphans: times of ended processes are added to
+    their parents, so none is lost or counted twice. The keeper's own times do not count.
     """
     root = table.get(keeper)
     if root is None:
@@ -236,7 +235,7 @@ def usage(keeper: int, table: Mapping[int, Seen]) -> Mapping[str, object] | None
 
 
 def _memory(members: Iterable[Seen]) -> dict[str, object]:
-    """Resident pages; those of files are page cache, counted in every process that maps them."""
+    """Resident memory; file pages are page cache, counted in every process that maps them."""
     resident = files = 0
     for each in members:
         try:
@@ -250,9 +249,10 @@ def _memory(members: Iterable[Seen]) -> dict[str, object]:
 
 
 def _storage_io(processes: Iterable[Seen]) -> list[dict[str, object]]:
-    """Bytes that reached storage. Like times, those of ended processes live on in their parents.
+    """Bytes that reached storage. As with times, those of ended processes are added to their
+    parents.
 
-    Empty if any of them may not be asked: a part would look like the whole.
+    Empty if any process cannot be read: a partial sum would look like the total.
     """
     totals = dict.fromkeys((name for _, name in _IO_NAMES), 0)
     for each in processes:

@@ -1,4 +1,6 @@
-"""The one-container image: the image of an SDK's era, with loadgenctl beside the toolchain."""
+"""The one-container image: the image of an SDK's era, with loadgenctl and its dependencies as
+wheels.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,14 @@ from loadgenctl.site import SiteSettings
 PYTHON = "3.11"
 """Python of the one-container image: Debian bookworm's."""
 _GLIBC = range(36, 4, -1)
-"""Minor versions of glibc that wheels may ask for: bookworm has 2.36."""
+"""Minor versions of glibc that wheels may require: bookworm has 2.36."""
 _TIMEOUT = 900.0
 _PIPS = (own_python("pip"), ("pip3",), ("pip",))
 
 
 RUNTIME = "loadgenctl/all-in-one-runtime"
 RUNTIME_SUITE = "bookworm"
-"""The Debian whose Python and git loadgenctl runs on, whatever the era's is."""
+"""The Debian suite of loadgenctl's Python and git, independent of the era's."""
 _FOLDER = "all-in-one"
 
 
@@ -36,8 +38,8 @@ def fetch_wheels(
 ) -> list[Path]:
     """The wheels of everything in a lock file, for `machine` (`x86_64`, `aarch64`), by name.
 
-    Kept in `cache`; what is there already is not asked for again. pip refuses what the lock has no
-    hash of, and takes its own settings, those of the site before them. Raises `BuildError`.
+    They are kept in `cache` and downloaded only once. pip refuses what has no hash in the lock; the
+    site's settings override pip's own. Raises `BuildError`.
     """
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     folder = cache / f"{machine}-{digest}"
@@ -54,7 +56,7 @@ def fetch_wheels(
 
 
 def _download(lock: Path, machine: str, into: Path, runner: Runner, site: SiteSettings) -> None:
-    # The last one also stands for the still older names.
+    # The last one includes the older names.
     platforms = [
         *(f"manylinux_2_{minor}_{machine}" for minor in _GLIBC),
         f"manylinux2014_{machine}",
@@ -74,7 +76,7 @@ def _download(lock: Path, machine: str, into: Path, runner: Runner, site: SiteSe
     if done.exit_code != 0:
         raise BuildError(
             "the dependencies of loadgenctl could not be fetched",
-            hint="pip must reach a package index; a mirror, proxy or certificate is set in pip's"
+            hint="pip must reach a package index; set a mirror, proxy or certificate in pip's"
             " own configuration or in [site]",
             detail=done.last_lines(),
         )
@@ -97,7 +99,7 @@ def _pip(runner: Runner) -> Sequence[str]:
         except LoadgenError:
             continue  # no such program
     raise BuildError(
-        "there is no pip to fetch the dependencies of loadgenctl with",
+        "pip, needed to fetch the dependencies of loadgenctl, is missing",
         hint="install it (on Debian: apt-get install python3-pip), and try again",
     )
 
@@ -115,9 +117,9 @@ class AllInOne:
     def ensure(
         self, sdk: str, era: str, recipe: ImageRecipe, on_line: Callable[[str], None]
     ) -> ImageRef:
-        """The one-container image upon a recipe's, made if need be, as are the two below it.
+        """The one-container image on a recipe's image, made if necessary, as are the two below it.
 
-        `sdk` is what is run where no option says otherwise. Raises `BuildError`.
+        `sdk` is the default SDK of the image. Raises `BuildError`.
         """
         below = self.store.ensure(recipe, on_line)
         runtime = self._runtime(on_line)
