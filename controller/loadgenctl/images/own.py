@@ -89,14 +89,14 @@ class OwnImage:
 
     def _unserved(self, family: SdkFamily) -> None:
         own = self.toolchain
-        what = f"this image has the toolchain of {own.era}, and the SDK wants that of {family.era}"
+        what = f"this image has the toolchain of {own.era}, but the SDK needs that of {family.era}"
         if self.builds:
             raise UsageError(
                 f"{what}: {_difference(own, family.image())}",
                 hint="make an image for the revision:"
                 " loadgenctl image build --all-in-one --revision REV -t NAME",
             )
-        self.warn(f"{what}: if its programs do not start here, that is why")
+        self.warn(f"{what}: its programs may not start here")
 
 
 def _difference(own: Toolchain, recipe: ImageRecipe) -> str:
