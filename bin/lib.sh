@@ -1,6 +1,6 @@
-# shellcheck shell=bash Shared functions of the scripts in this folder; sourced, never run. Sets
-# ROOT and VENV. Progress goes to standard error, so that the output of a command is not mixed with
-# it.
+# shellcheck shell=bash
+# Shared functions of the scripts in this folder; sourced, never run. Sets ROOT and VENV. Progress
+# goes to standard error, so that the output of a command is not mixed with it.
 
 ROOT=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)
 VENV=$ROOT/.venv
