@@ -80,7 +80,7 @@ class Bench:
 
 
 def lives(pid: int) -> bool:
-    seen = local_processes.look(pid)
+    seen = local_processes.read_process(pid)
     return seen is not None and seen.lives
 
 
@@ -145,7 +145,7 @@ def test_who_got_the_pid_since_is_left_alone() -> None:
     taken = Process(os.getpid(), "another-start")
     assert not taken.lives
     taken.send(signal.SIGKILL)
-    seen = local_processes.look(os.getpid())
+    seen = local_processes.read_process(os.getpid())
     assert seen is not None
     local_processes.kill(seen._replace(start=seen.start - 1))
 

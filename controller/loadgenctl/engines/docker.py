@@ -15,7 +15,7 @@ from loadgenctl.engines import labels
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
 from loadgenctl.engines.docker_errors import BROKEN_STREAM, is_conflict, retrying, translated
 from loadgenctl.engines.docker_spec import container_arguments, host_config_arguments, role_state
-from loadgenctl.engines.docker_streams import exec_stream, log_stream, payloads, whole
+from loadgenctl.engines.docker_streams import exec_stream, log_stream, payloads, read_all
 from loadgenctl.engines.docker_watch import StateWatch
 from loadgenctl.engines.logs import PumpedFollower, clean_lines
 from loadgenctl.errors import EngineError
@@ -159,7 +159,7 @@ class DockerEngine:
             exec_id = str(self._api.exec_create(handle.id, bounded)["Id"])
             patience = timeout + _EXEC_GRACE
             with exec_stream(self._client, exec_id, silence=patience) as stream:
-                output, ended = whole(stream, patience)
+                output, ended = read_all(stream, patience)
             document = retrying(self._clock, lambda: self._api.exec_inspect(exec_id))
         took = self._clock.monotonic() - began
         exit_code = document.get("ExitCode")

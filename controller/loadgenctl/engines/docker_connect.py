@@ -28,7 +28,7 @@ _LIST = "`docker context ls` lists the contexts"
 
 
 _REMOTE_SOCKET = "/var/run/docker.sock"
-_LOOK_EVERY = 0.05
+_POLL_EVERY = 0.05
 CONNECT_TIMEOUT = 8
 """Time limit of the first call, in seconds: a user is waiting for it."""
 CALL_TIMEOUT = 60
@@ -218,7 +218,7 @@ def open_tunnel(url: str, clock: Clock, *, within: float) -> Tunnel:
     deadline = clock.monotonic() + within
     while not (folder / "docker.sock").exists():
         if child.running and clock.monotonic() < deadline:
-            clock.sleep(_LOOK_EVERY)
+            clock.sleep(_POLL_EVERY)
             continue
         said = "ssh does not connect in time" if child.running else child.finish(1.0)
         tunnel.close()

@@ -145,7 +145,7 @@ class Wakeable(Protocol):
         ...
 
 
-def whole(stream: Wakeable, seconds: float) -> tuple[bytes, bool]:
+def read_all(stream: Wakeable, seconds: float) -> tuple[bytes, bool]:
     """The payload of a stream, and True if it ended within `seconds`; else the payload until then,
     and False. Raises what reading raises. No thread outlives the call.
     """

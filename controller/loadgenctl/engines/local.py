@@ -33,7 +33,7 @@ from loadgenctl.version import VERSION
 
 _KEEPER = "loadgenctl.engines.local_keeper"
 _REMOVAL_TIMEOUT = 30.0
-_LOOK_EVERY = 0.02
+_POLL_EVERY = 0.02
 """Polling interval, in seconds, while waiting for an end."""
 _LOST = 137
 """Exit code of a main process that was killed together with its keeper."""
@@ -51,7 +51,9 @@ class LocalEngine:
     """Time limit, in seconds, for a keeper to start a process."""
     _keepers: set[int] = field(default_factory=set, init=False)
     """Children of this process, to be reaped."""
-    _glance: local_processes.Glance = field(default_factory=local_processes.Glance, init=False)
+    _processes: local_processes.RecentProcesses = field(
+        default_factory=local_processes.RecentProcesses, init=False
+    )
 
     own_network = False
 
@@ -129,7 +131,7 @@ class LocalEngine:
             remaining = deadline - self.clock.monotonic()
             if state.status in {"exited", "gone"} or remaining <= 0:
                 return state
-            self.clock.sleep(min(remaining, _LOOK_EVERY))
+            self.clock.sleep(min(remaining, _POLL_EVERY))
 
     def signal(self, handle: Handle, name: str) -> None:
         """See `Engine.signal`."""
@@ -207,7 +209,7 @@ class LocalEngine:
         state = self._state(handle)
         if state is None or state.keeper is None or not self.state(handle).running:
             return None
-        return local_processes.usage(state.keeper.pid, self._glance.table())
+        return local_processes.usage(state.keeper.pid, self._processes.table())
 
     def leftovers(self) -> list[Leftover]:
         """See `Engine.leftovers`: those of this user."""
@@ -276,8 +278,8 @@ class LocalEngine:
         def members() -> list[local_processes.Seen]:
             # The tree is complete as long as the keeper lives. If the keeper was killed, orphans
             # have left the tree but still have the mark; so has a keeper without a state file.
-            table = local_processes.everyone()
-            tree = local_processes.below(keeper.pid, table) if keeper and keeper.lives else []
+            table = local_processes.all_processes()
+            tree = local_processes.descendants(keeper.pid, table) if keeper and keeper.lives else []
             found = {seen.pid: seen for seen in local_processes.marked(handle.id, table)}
             found |= {seen.pid: seen for seen in tree}
             if keeper is not None and len(found) > 1:
@@ -285,7 +287,7 @@ class LocalEngine:
             return list(found.values())
 
         def late() -> bool:
-            self.clock.sleep(_LOOK_EVERY / 4)
+            self.clock.sleep(_POLL_EVERY / 4)
             self.close()
             return self.clock.monotonic() >= deadline
 

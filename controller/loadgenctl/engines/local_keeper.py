@@ -26,12 +26,12 @@ from types import FrameType
 from loadgenctl.engines import local_log
 from loadgenctl.engines.local_processes import (
     adopt_orphans,
-    below,
+    all_processes,
+    descendants,
     die_with_parent,
-    everyone,
     kill,
     kill_all,
-    look,
+    read_process,
 )
 from loadgenctl.engines.local_registry import Container, Folder, Process, State
 from loadgenctl.owner import process_start
@@ -47,11 +47,11 @@ _REQUEST = 256 * 1024
 
 
 @dataclass(slots=True)
-class Visitor:
+class Client:
     """A connection that requests the execution of a command; it ends with the response."""
 
     channel: socket.socket
-    said: bytes = b""
+    received: bytes = b""
     output: int | None = None
     """File descriptor for both outputs of the command."""
     pid: int | None = None
@@ -65,7 +65,7 @@ class Keeper:
         """Does not start anything yet; see `run`."""
         self._folder = folder
         self._container = container
-        self._visitors: list[Visitor] = []
+        self._clients: list[Client] = []
         self._jobs: dict[int, Job] = {}
         """All running children that were started here."""
         self._selector = selectors.DefaultSelector()
@@ -135,22 +135,22 @@ class Keeper:
         listener.bind(str(address))
         os.close(descriptor)
         listener.listen()
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self._welcome(listener))
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
 
     def _stay(self, main: Job, log: int) -> int:
         """Wait until the main process has ended or SIGTERM arrives; return its exit code."""
-        look_again = time.monotonic() + TRIM_EVERY
+        trim_at = time.monotonic() + TRIM_EVERY
         while not self._ending:
-            for key, _ in self._selector.select(max(0.0, look_again - time.monotonic())):
+            for key, _ in self._selector.select(max(0.0, trim_at - time.monotonic())):
                 respond: Callable[[], object] = key.data
                 respond()
             self._reap()
             code = main.exit_code()
             if code is not None:
                 return code
-            if time.monotonic() >= look_again:
+            if time.monotonic() >= trim_at:
                 local_log.trim(log, self._container.log_max_bytes)
-                look_again = time.monotonic() + TRIM_EVERY
+                trim_at = time.monotonic() + TRIM_EVERY
         return 128 + signal.SIGKILL
 
     def _reap(self) -> None:
@@ -169,61 +169,61 @@ class Keeper:
                 os.waitpid(ended.si_pid, 0)
                 continue
             code = job.exit_code()
-            for visitor in [each for each in self._visitors if each.pid == job.pid]:
-                visitor.pid = None
-                self._answer(visitor, {"exit_code": code})
+            for client in [each for each in self._clients if each.pid == job.pid]:
+                client.pid = None
+                self._answer(client, {"exit_code": code})
 
-    def _welcome(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         channel, _ = listener.accept()
-        visitor = Visitor(channel)
-        self._visitors.append(visitor)
-        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear(visitor))
+        client = Client(channel)
+        self._clients.append(client)
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._receive(client))
 
-    def _hear(self, visitor: Visitor) -> None:
+    def _receive(self, client: Client) -> None:
         try:
-            said, descriptors, _, _ = socket.recv_fds(visitor.channel, 65536, 1)
+            said, descriptors, _, _ = socket.recv_fds(client.channel, 65536, 1)
         except ConnectionError:
             said, descriptors = b"", []
-        visitor.output = descriptors[0] if descriptors else visitor.output
-        visitor.said += said
-        if not said or len(visitor.said) > _REQUEST:
+        client.output = descriptors[0] if descriptors else client.output
+        client.received += said
+        if not said or len(client.received) > _REQUEST:
             # The client no longer waits for it.
-            self._dismiss(visitor)
-        elif visitor.pid is None and visitor.said.endswith(b"\n"):
-            self._execute(visitor)
+            self._disconnect(client)
+        elif client.pid is None and client.received.endswith(b"\n"):
+            self._execute(client)
 
-    def _execute(self, visitor: Visitor) -> None:
-        request = json.loads(visitor.said)
-        output, visitor.output = visitor.output, None
+    def _execute(self, client: Client) -> None:
+        request = json.loads(client.received)
+        output, client.output = client.output, None
         if output is None:
             output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
             job = self._begin(request["argv"], output)
         except OSError as error:
             os.write(output, f"{error.filename}: {error.strerror}\n".encode())
-            self._answer(visitor, {"exit_code": NOT_FOUND})
+            self._answer(client, {"exit_code": NOT_FOUND})
             return
         finally:
             os.close(output)
         if request["detach"]:
-            self._answer(visitor, {"exit_code": 0})
+            self._answer(client, {"exit_code": 0})
         else:
-            visitor.pid = job.pid
+            client.pid = job.pid
 
-    def _answer(self, visitor: Visitor, document: dict[str, int | None]) -> None:
+    def _answer(self, client: Client, document: dict[str, int | None]) -> None:
         with suppress(ConnectionError):
-            visitor.channel.sendall(json.dumps(document).encode() + b"\n")
-        self._dismiss(visitor)
+            client.channel.sendall(json.dumps(document).encode() + b"\n")
+        self._disconnect(client)
 
-    def _dismiss(self, visitor: Visitor) -> None:
+    def _disconnect(self, client: Client) -> None:
         """Close the connection, and kill what was executed for it if that still runs."""
-        self._visitors.remove(visitor)
-        self._selector.unregister(visitor.channel)
-        visitor.channel.close()
-        if visitor.output is not None:
-            os.close(visitor.output)
-        if visitor.pid is not None:
-            for seen in (look(visitor.pid), *below(visitor.pid, everyone())):
+        self._clients.remove(client)
+        self._selector.unregister(client.channel)
+        client.channel.close()
+        if client.output is not None:
+            os.close(client.output)
+        if client.pid is not None:
+            for seen in (read_process(client.pid), *descendants(client.pid, all_processes())):
                 if seen is not None:
                     kill(seen)
 
@@ -235,7 +235,7 @@ class Keeper:
             self._reap()
             return time.monotonic() >= deadline
 
-        kill_all(lambda: below(os.getpid(), everyone()), late)
+        kill_all(lambda: descendants(os.getpid(), all_processes()), late)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -127,7 +127,7 @@ class Seen(NamedTuple):
         return self.state not in {"Z", "X"}
 
 
-def look(pid: int) -> Seen | None:
+def read_process(pid: int) -> Seen | None:
     """The process with that pid; None if there is none."""
     try:
         text = _read(f"/proc/{pid}/stat").decode("utf-8", "replace")
@@ -143,13 +143,13 @@ def look(pid: int) -> Seen | None:
         return None
 
 
-def everyone() -> dict[int, Seen]:
+def all_processes() -> dict[int, Seen]:
     """All processes of this pid namespace."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
-    return {pid: seen for pid in pids if (seen := look(pid)) is not None}
+    return {pid: seen for pid in pids if (seen := read_process(pid)) is not None}
 
 
-def below(root: int, table: Mapping[int, Seen]) -> list[Seen]:
+def descendants(root: int, table: Mapping[int, Seen]) -> list[Seen]:
     """The living descendants of a process, parents first; not the process itself."""
     children: dict[int, list[Seen]] = {}
     for seen in table.values():
@@ -168,7 +168,7 @@ def marked(container: str, table: Mapping[int, Seen]) -> list[Seen]:
 
 def kill(seen: Seen) -> None:
     """Kill it unless it has ended: a new process with the same pid is left alone."""
-    now = look(seen.pid)
+    now = read_process(seen.pid)
     if now is None or now.start != seen.start:
         return
     try:
@@ -190,7 +190,7 @@ def kill_all(members: Callable[[], Iterable[Seen]], until: Callable[[], bool]) -
     return True
 
 
-class Glance:
+class RecentProcesses:
     """A recent table of all processes: calls for several containers read /proc once."""
 
     def __init__(self, max_age: float = 0.25) -> None:
@@ -201,10 +201,10 @@ class Glance:
         self._table: Mapping[int, Seen] = {}
 
     def table(self) -> Mapping[int, Seen]:
-        """See `everyone`."""
+        """See `all_processes`."""
         with self._lock:
             if time.monotonic() - self._at > self._max_age:
-                self._table, self._at = everyone(), time.monotonic()
+                self._table, self._at = all_processes(), time.monotonic()
             return self._table
 
 
@@ -217,7 +217,7 @@ def usage(keeper: int, table: Mapping[int, Seen]) -> Mapping[str, object] | None
     root = table.get(keeper)
     if root is None:
         return None
-    members = below(keeper, table)
+    members = descendants(keeper, table)
     user = root.children_user + sum(each.user + each.children_user for each in members)
     system = root.children_system + sum(each.system + each.children_system for each in members)
     return {
