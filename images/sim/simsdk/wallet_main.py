@@ -16,9 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sim-wallet", description="The simulated smart wallets.")
     parser.add_argument("--version", action="version", version=f"simulated wallets {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser(
-        "provision", help="fund and provision them; can be repeated"
-    )
+    command = commands.add_parser("provision", help="fund and provision them; can be repeated")
     command.add_argument(
         "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"
     )
