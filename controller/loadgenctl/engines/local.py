@@ -314,7 +314,7 @@ def _check(spec: RoleSpec) -> None:
         raise EngineError(f"{who}: local processes run as you, not as {spec.user}")
     for mount in spec.mounts:
         if not Path(mount.source).is_absolute() or not Path(mount.source).exists():
-            raise EngineError(f"{who}: {mount.source} for {mount.target} does not exist")
+            raise EngineError(f"{who}: there is no {mount.source} to mount as {mount.target}")
 
 
 def _role_state(state: State | None) -> RoleState:
