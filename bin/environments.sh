@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# How virtual environments are made; sourced behind lib.sh, never run.
+# Functions that create virtual environments; sourced after lib.sh, never run.
 
-# The installers' own output goes to a file and is shown only when something fails.
+# The installers' output goes to a file and is shown only on failure.
 LOG=$ROOT/build/setup.log
-OLDEST='(3, 11)' # Python that the program runs on
+OLDEST='(3, 11)' # oldest Python that the program supports
 
 logged() {
   printf '\n$ %s\n' "$*" >>"$LOG"
   "$@" >>"$LOG" 2>&1 </dev/null
 }
 
-# die, with the end of the log as evidence (without an engine's chatter).
+# die, with the end of the log (without the info lines of an engine).
 fail() {
   say "$1"
   { grep -v level=info -- "$LOG" || true; } | tail -n 20 | sed 's/^/  | /' >&2
@@ -20,7 +20,7 @@ fail() {
   exit 2
 }
 
-# `logged`, and every 10 s what the installer has just written: it may take minutes.
+# `logged`, and every 10 s the last line of the installer's output: it may take minutes.
 logged_aloud() {
   local status=0 reporter
   report $$ "$SECONDS" &
@@ -35,8 +35,8 @@ report() {
   local script=$1 started=$2 pause='' line
   trap 'kill $pause 2>/dev/null; exit 0' TERM
   while kill -0 "$script" 2>/dev/null; do
-    # In the background, because a signal ends `wait` and would not end `sleep`; without this
-    # script's outputs, which who reads them waits for.
+    # In the background, because a signal interrupts `wait` but not `sleep`; without this script's
+    # outputs, on which their reader would wait.
     sleep 10 >/dev/null 2>&1 &
     pause=$!
     wait "$pause"
@@ -45,18 +45,19 @@ report() {
   done
 }
 
-# True for a Python that is new enough and can make environments (Debian packages that part on its
-# own).
+# True for a Python that is recent enough and can create environments (a separate package in
+# Debian).
 python_serves() {
   "$1" -c "import ensurepip, sys, venv; sys.exit(sys.version_info < $OLDEST)" >/dev/null 2>&1
 }
 
-# False for one left half-made, and for one copied or moved here: its commands name its first place.
+# False for an incomplete one, and for a copied or moved one: its commands contain the original
+# path.
 environment_is_whole() {
   grep -qsF -- "$1/bin/python" "$1/bin/pip" && "$1/bin/python" -m pip --version >/dev/null 2>&1
 }
 
-# install FOLDER LOCK: into an environment that is there, what is locked and this checkout.
+# install FOLDER LOCK: the locked packages and this checkout, into an existing environment.
 install() {
   local pip=("$1/bin/python" -m pip --disable-pip-version-check --no-input install)
   logged_aloud "${pip[@]}" --progress-bar off --require-hashes -r "$ROOT/requirements/$2" ||

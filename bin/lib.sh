@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts beside this file share; sourced, never run. Sets ROOT and VENV.
-# Progress goes to standard error, so that a command's own output stays clean.
+# Shared functions of the scripts in this folder; sourced, never run. Sets ROOT and VENV. Progress
+# goes to standard error, so that the output of a command is not mixed with it.
 
 ROOT=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)
 VENV=$ROOT/.venv
@@ -8,7 +8,7 @@ STAMP=$VENV/.loadgenctl-setup
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
-# die MESSAGE [HINT…]: what happened, then what to do about it.
+# die MESSAGE [HINT…]: print what happened and what to do about it, and exit.
 die() {
   say "$1"
   shift
@@ -16,7 +16,7 @@ die() {
   exit 2
 }
 
-# What an environment was made from; it is current as long as this has not changed. A `program`
+# The inputs of an environment, which is current as long as they have not changed. A `program`
 # environment has what the program needs, a `dev` environment also what tests and checks need.
 fingerprint() {
   {
@@ -26,19 +26,19 @@ fingerprint() {
   } | sha256sum
 }
 
-# `program`, `dev`, or nothing where there is none that is finished.
+# `program`, `dev`, or nothing if there is no complete environment.
 environment_kind() {
   local kind=
   { [ ! -f "$STAMP" ] || read -r kind _ <"$STAMP"; } || true
   printf '%s\n' "$kind"
 }
 
-# An environment that another user made may use a Python that this user cannot reach.
+# An environment of another user may use a Python that this user cannot access.
 require_usable_python() {
   local python=$VENV/bin/python target place
-  # One's own is made again by bin/setup.
+  # bin/setup recreates the user's own environment.
   { [ -L "$python" ] && ! [ -x "$python" ] && ! [ -w "$VENV" ]; } || return 0
-  # As far as it can be followed: the folder on the way that this user may not enter.
+  # The first folder in the path that this user cannot enter.
   target=$(readlink -- "$python")
   case $target in /*) ;; *) target=$(readlink -f -- "$VENV/bin/$target" || readlink -- "$VENV/bin/$target") ;; esac
   place=$target
@@ -51,7 +51,7 @@ require_usable_python() {
     "use a checkout of your own, or have the owner set it up with a Python for all: PYTHON=/usr/bin/python3 bin/setup"
 }
 
-# environment_is_current KIND: true also for a `dev` environment where `program` is asked for.
+# environment_is_current KIND: also true for a `dev` environment if KIND is `program`.
 environment_is_current() {
   local kind
   kind=$(environment_kind)
@@ -59,18 +59,17 @@ environment_is_current() {
     [ "$(cat -- "$STAMP")" = "$kind $(fingerprint "$kind")" ]
 }
 
-# For the commands that need nothing but the program: quick when it is there.
+# For commands that only need the program: fast if it is installed.
 ensure_program() {
   environment_is_current program || "$ROOT/bin/setup" --program
 }
 
-# For those that need the development tools, too.
+# For commands that also need the development tools.
 ensure_tools() {
   environment_is_current dev || "$ROOT/bin/setup"
 }
 
-# How the program of this checkout is called, for the commands that its hints show: as the script
-# beside it was typed.
+# The name of this checkout's program in hints: in the form in which the user called this script.
 program_as_typed() {
   local folder=.
   case $0 in */*) folder=${0%/*} ;; esac
@@ -81,10 +80,10 @@ program_as_typed() {
   fi
 }
 
-# Becomes the program.
+# Replace this process with the program.
 exec_loadgenctl() {
   LOADGENCTL_PROGRAM=$(program_as_typed)
   export LOADGENCTL_PROGRAM
-  # The environment holds all that is imported; folders of other projects are not searched.
+  # The environment has all imported packages; folders of other projects are not searched.
   exec env -u PYTHONHOME -u PYTHONPATH "$VENV/bin/loadgenctl" "$@"
 }

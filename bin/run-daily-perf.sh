@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures the newest revision of the SDK's default branch for a day, then the next newest, until
-# stopped; under the name, with the stages and at the pace that the original's users know. Results
-# are in daily-perf-REVISION below the working directory. Further options go to `loadgenctl daily`
-# and win over those here. SDK_REPO names another repository.
+# stopped; with the name, stages and pace of the original. Results are in daily-perf-REVISION below
+# the working directory. Options are passed to `loadgenctl daily` and override those here. SDK_REPO
+# names another repository.
 set -euo pipefail
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
 

@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
-"""Samples the chain's processes and storage from inside its container. Python 3.9 and psutil.
+"""Samples the chain's processes and storage from inside its container. Needs Python 3.9 and psutil.
 
     python3 agent.py --out FILE --light SECONDS --full SECONDS --storage DIR [--once]
 
-Appends one JSON object per line to FILE, each written at once, and says nothing on its outputs:
+Appends one JSON object per line to FILE, each in one write, and prints nothing:
 
     start   first line: the agent's own pid and versions
     full    kernel process, every vat worker, storage per file
     light   kernel process and the vats' totals: CPU and resident memory only
     end     last line: why the agent ended
 
-It ends by itself when the process that it was told to watch below (`--root-pid`, the container's
-init) is gone, and on SIGTERM. Putting a word into FILE.request asks for a full sample now, whose
-`request` is that word. Sizes are KiB, times seconds; what could not be read is null, with the
-reason under `errors`. Every sample tells what the agent itself costs.
+It ends when the root process (`--root-pid`, the container's init) has ended, and on SIGTERM. A
+token written to FILE.request requests an immediate full sample, whose `request` is that token.
+Sizes are in KiB, times in seconds; what could not be read is null, with the reason in `errors`.
+Every sample has the agent's own usage.
 
-psutil lists processes and reads what it has; the rest (peak memory, page tables, guest time …) is
-in /proc/PID/stat and /proc/PID/status, which are parsed here and read once per process and sample.
+psutil lists processes and reads what it supports; the rest (peak memory, page tables, guest time …)
+is in /proc/PID/stat and /proc/PID/status, which are parsed here, once per process and sample.
 """
 
 from __future__ import annotations
@@ -41,15 +41,17 @@ try:
 except ImportError as missing:
     PSUTIL_ERROR = str(missing)
 
-LOOK_EVERY = 0.25
-"""Seconds between looks for a request."""
+POLL_EVERY = 0.25
+"""Polling interval for requests, in seconds."""
 
 ROOT_EVERY = 2.0
-"""Seconds between looks whether the watched process is still there."""
+"""Interval, in seconds, at which the root process is checked."""
 
 
 class Output:
-    """The file of samples. Without room a line is lost and counted, and the agent lives on."""
+    """The file of samples. If the disk is full, a line is lost and counted, and the agent
+    continues.
+    """
 
     def __init__(self, path: str) -> None:
         """Open `path` for appending."""
@@ -58,7 +60,7 @@ class Output:
         self._lost = 0
 
     def claim(self) -> bool:
-        """Be the only agent that writes this file; False if another one is."""
+        """Lock the file for this agent; False if another agent has it."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -66,7 +68,7 @@ class Output:
         return True
 
     def write(self, row: dict[str, Any]) -> None:
-        """Append one line, whole or not at all."""
+        """Append one line, completely or not at all."""
         if self._lost:
             row["lost_lines"] = self._lost
         line = json.dumps(row, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
@@ -132,7 +134,9 @@ class Agent:
         self._out.write(row)
 
     def run(self, light: float, full: float, requests: Requests) -> str:
-        """Sample until there is nothing to watch; why it ended. Intervals of 0 mean never."""
+        """Sample until the root process ends or a signal arrives; return the reason. Intervals of
+        0: never.
+        """
         signals = {signal.SIGTERM, signal.SIGINT}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         start = time.monotonic()
@@ -154,22 +158,22 @@ class Agent:
             elif light_due is not None and now >= light_due:
                 self.light()
                 light_due = following(light_due, light, now)
-            waits = [LOOK_EVERY, *(due - time.monotonic() for due in (light_due, full_due) if due)]
+            waits = [POLL_EVERY, *(due - time.monotonic() for due in (light_due, full_due) if due)]
             caught = signal.sigtimedwait(signals, max(0.0, min(waits)))
             if caught is not None:
                 return signal.Signals(caught.si_signo).name
 
 
 class Requests:
-    """Requests for a full sample now: words put into a file."""
+    """Requests for an immediate full sample: tokens in a file."""
 
     def __init__(self, path: str) -> None:
-        """What stands in the file by now has been asked of another agent."""
+        """The present content of the file was a request to another agent."""
         self._path = path
         self._served = self._read()
 
     def next(self) -> str | None:
-        """The word of a request that was not served yet."""
+        """The token of a new request; None if there is none."""
         word = self._read()
         if word is None or word == self._served:
             return None
@@ -178,7 +182,7 @@ class Requests:
 
     def _read(self) -> str | None:
         try:
-            # Mostly there is no such file, and asking is cheaper than being refused.
+            # Usually there is no such file, and checking is cheaper than a failed open.
             if not os.access(self._path, os.R_OK):
                 return None
             return read(self._path).decode("utf-8", "replace").strip() or None
@@ -187,14 +191,14 @@ class Requests:
 
 
 def following(due: float | None, interval: float, now: float) -> float | None:
-    """The next time on the grid that `due` is on; times missed meanwhile are left out."""
+    """The next time in the schedule of `due`; missed times are skipped."""
     if due is None or due > now:
         return due
     return due + interval * (1 + (now - due) // interval)
 
 
 def reasons(refused: dict[str, list[str]]) -> dict[str, str]:
-    """One line per kind of refusal, with how many processes it hit."""
+    """One line per kind of refusal, with the number of processes."""
     return {
         kind: f"{', '.join(sorted(set(whys)))} ({len(whys)} processes)"
         for kind, whys in refused.items()
@@ -233,14 +237,14 @@ def arguments(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--light", type=float, default=5.0, metavar="SECONDS", help="0: none")
     parser.add_argument("--full", type=float, default=60.0, metavar="SECONDS", help="0: none")
     parser.add_argument("--storage", metavar="DIR", help="folder whose files are measured")
-    parser.add_argument("--root-pid", type=int, default=1, metavar="PID", help="look below this")
-    parser.add_argument("--kernel", metavar="REGEX", help="what the node's command line is like")
+    parser.add_argument("--root-pid", type=int, default=1, metavar="PID", help="root process")
+    parser.add_argument("--kernel", metavar="REGEX", help="pattern of the node's command line")
     parser.add_argument("--once", action="store_true", help="one full sample, then end")
     return parser.parse_args(None if argv is None else list(argv))
 
 
 def main(argv: Iterable[str] | None = None) -> int:
-    """Run the agent; 0, or 1 where psutil is missing, or 2 where another agent is at work."""
+    """Run the agent; return 0, 1 if psutil is missing, or 2 if another agent is running."""
     options = arguments(argv)
     out = Output(options.out)
     if not options.once and not out.claim():
@@ -259,7 +263,7 @@ def main(argv: Iterable[str] | None = None) -> int:
     if options.once:
         agent.full()
         return 0
-    # The chain comes first where both want a core.
+    # The chain has priority over the agent.
     with contextlib.suppress(OSError):
         os.nice(5)
     out.write({**_row("end"), "reason": agent.run(options.light, options.full, requests)})

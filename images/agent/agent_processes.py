@@ -1,4 +1,4 @@
-"""The chain's processes, remembered between samples so that little is read twice."""
+"""The chain's processes, cached between samples so that little is read twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agent_procfs import (
 
 
 class Known(NamedTuple):
-    """A process seen before. A pid may be used again; with its start it is one process."""
+    """A known process. Pids are reused; pid and start identify a process."""
 
     start_ticks: int
     argv: tuple[str, ...]
@@ -28,7 +28,7 @@ class Known(NamedTuple):
 
 
 def subtree(parents: dict[int, int], root: int) -> list[int]:
-    """The processes below `root`, itself included, parents first."""
+    """The processes below `root`, including itself, parents first."""
     children: dict[int, list[int]] = {}
     for pid, parent in parents.items():
         if pid != root:
@@ -42,11 +42,11 @@ def subtree(parents: dict[int, int], root: int) -> list[int]:
 def choose_kernel(
     processes: dict[int, Known], parents: dict[int, int], pattern: str | None = None
 ) -> int | None:
-    """The chain node's pid: of the processes with a node's command line, the one that works.
+    """The chain node's pid: of the processes with a node's command line, the working one.
 
-    A launcher may carry the name too, and a child between fork and exec looks like its parent.
-    So: the one with most vat workers as children, then the innermost that is not such a twin;
-    where nothing has the name, the parent of most vat workers.
+    A launcher may also have the name, and a child between fork and exec looks like its parent. So:
+    the one with most vat workers as children, then the innermost that is not such a twin; if none
+    has the name, the parent of most vat workers.
     """
     workers: dict[int, int] = {}
     for pid, known in processes.items():
@@ -73,7 +73,7 @@ class Processes:
     """Kernel and vat workers below one root process."""
 
     def __init__(self, root: int, pattern: str | None = None) -> None:
-        """`root` is the pid to look below; `pattern` see `is_kernel`."""
+        """`root` is the pid of the root process; for `pattern` see `is_kernel`."""
         self.kernel: int | None = None
         self._root = root
         self._pattern = pattern
@@ -90,19 +90,19 @@ class Processes:
         return now is not None and now.start_ticks == self._root_start
 
     def refresh(self, *, thorough: bool) -> dict[int, Stat]:
-        """Learn who is there; the stats of kernel and vats at least.
+        """Update the known processes; return the stats of at least kernel and vats.
 
-        A quick look reads kernel, vats and what is new. A thorough one reads the command lines
-        again of all that are no vat workers: between fork and exec a process is somebody else.
+        A quick refresh reads kernel, vats and new processes. A thorough one also reads the command
+        lines of all non-workers again: between fork and exec, a process looks like its parent.
         """
         if not thorough and self.kernel is not None:
             before = self._known.get(self.kernel)
-            stats = self._look()
+            stats = self._read_known()
             if before is not None and _same(before, stats.get(self.kernel)):
                 return stats
-        return self._look_thoroughly()
+        return self._read_all()
 
-    def _look(self) -> dict[int, Stat]:
+    def _read_known(self) -> dict[int, Stat]:
         stats: dict[int, Stat] = {}
         for pid in psutil.pids():
             known = self._known.get(pid)
@@ -123,7 +123,7 @@ class Processes:
                 self._outside.add(pid)
         return stats
 
-    def _look_thoroughly(self) -> dict[int, Stat]:
+    def _read_all(self) -> dict[int, Stat]:
         found = ((pid, read_stat(pid)) for pid in psutil.pids())
         stats = {pid: now for pid, now in found if now is not None}
         parents = {pid: now.parent for pid, now in stats.items()}
@@ -155,7 +155,7 @@ class Processes:
         self._known[pid] = Known(now.start_ticks, argv, parse_vat(argv), handle)
 
     def vats(self, stats: dict[int, Stat]) -> list[tuple[int, str, str | None]]:
-        """The living vat workers by number: pid, vat id, name."""
+        """The living vat workers in order of their vat numbers: pid, vat id, name."""
         found = [
             (pid, *known.vat)
             for pid, known in self._known.items()
@@ -164,7 +164,7 @@ class Processes:
         return sorted(found, key=lambda item: int(item[1][1:]))
 
     def totals(self, stats: dict[int, Stat]) -> dict[str, Any]:
-        """All vats together. CPU of workers that ended stays in, as far as it was seen."""
+        """Totals of all vats, including the CPU of ended workers as last seen."""
         now: dict[tuple[int, int], dict[str, float]] = {}
         memory = 0
         for pid, _, _ in self.vats(stats):
@@ -182,7 +182,7 @@ class Processes:
         return values
 
     def light(self, pid: int, now: Stat) -> dict[str, Any]:
-        """What stat alone tells of a process."""
+        """The values of a process from its stat file alone."""
         seconds = age(now)
         return {
             "pid": pid,
@@ -194,7 +194,9 @@ class Processes:
         }
 
     def full(self, pid: int, now: Stat, refused: dict[str, list[str]]) -> dict[str, Any]:
-        """All of a process; what is refused is null, and its reason added to `refused` by kind."""
+        """All values of a process; refused ones are null, with the reason added to `refused` by
+        kind.
+        """
         values = self.light(pid, now)
         values.update(dict.fromkeys(STATUS_MEMORY.values()))
         values.update(fds=None, io_read_bytes=None, io_write_bytes=None)

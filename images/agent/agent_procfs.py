@@ -1,4 +1,4 @@
-"""What /proc and a command line tell of a process, parsed. Nothing here keeps anything."""
+"""Parses what /proc and a command line contain about a process. Stateless."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 KERNEL_NAMES = ("chain-entrypoint", "ag-chain-cosmos", "agd", "sim-chain")
-"""What one of the first words of a chain node's command line is called, without its extension."""
+"""Names of a chain node's program, among the first words of its command line, without extension."""
 
 WRAPPERS = ("sh", "bash", "dash", "docker-init", "tini", "init")
-"""What starts a node with the node's name among its own words."""
+"""Programs that start a node and have the node's name in their own command line."""
 
 VAT_WORD = re.compile(r"^(v\d+):(.*)$", re.DOTALL)
 
@@ -50,7 +50,7 @@ STAT_TIMES = {
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat says."""
+    """The content of /proc/PID/stat."""
 
     state: str
     parent: int
@@ -61,13 +61,15 @@ class Stat(NamedTuple):
 
     @property
     def dead(self) -> bool:
-        """True for a zombie: its memory is gone and its numbers mean nothing."""
+        """True for a zombie, whose memory is released and whose numbers are meaningless."""
         return self.state in "ZXx"
 
 
 def parse_stat(content: bytes) -> Stat:
-    """Parse /proc/PID/stat; `ValueError` if it is not one. Fields an old kernel lacks are None."""
-    # The name stands in parentheses and may hold anything, parentheses and spaces too.
+    """Parse /proc/PID/stat; `ValueError` for other content. Fields that an old kernel lacks are
+    None.
+    """
+    # The name is in parentheses and may contain anything, including parentheses and spaces.
     head, found, tail = content.rpartition(b")")
     fields = tail.split()
     if not found or b"(" not in head or len(fields) < 22:
@@ -139,7 +141,7 @@ def read(path: str) -> bytes:
 
 
 def read_stat(pid: int) -> Stat | None:
-    """A living process's stat; None when it is gone, dead or not to be read."""
+    """A living process's stat; None if it has ended or cannot be read."""
     try:
         found = parse_stat(read(f"/proc/{pid}/stat"))
     except (OSError, ValueError):
@@ -148,5 +150,5 @@ def read_stat(pid: int) -> Stat | None:
 
 
 def age(stat: Stat) -> float:
-    """Seconds since the process was started, on the clock that its start is told in."""
+    """Seconds since the process was started, on the clock of its start time."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start_ticks / TICKS

@@ -1,4 +1,4 @@
-"""How much disk a folder's files really take."""
+"""How much disk space the files of a folder really use."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import os
 import stat
 
 MOST_FILES = 20000
-"""Files that are told one by one; the total always counts all."""
+"""Most files that are listed; the total always includes all."""
 
 NOT_STATE = frozenset({"flight-recorder.bin"})
-"""Files that the total leaves out: no state of the chain is in them. The flight recorder of the
-slog's newest lines has 100 MiB from the chain's start on, in all SDKs since February 2022."""
+"""Files that the total excludes, because they contain no state of the chain. The flight recorder of
+the slog's newest lines has 100 MiB from the chain's start, in all SDKs since February 2022.
+"""
 
 
 def storage_usage(folder: str, most: int = MOST_FILES) -> tuple[dict[str, float], float, list[str]]:
-    """KiB on disk by file below `folder`, their sum without `NOT_STATE`, and what was wrong.
+    """KiB on disk by file below `folder`, their sum without `NOT_STATE`, and errors.
 
-    Blocks that are really taken count, as `du` does it: holes of sparse files do not, and a file
-    with several names counts once. `OSError` if the folder itself cannot be read.
+    Allocated blocks count, as in `du`: holes of sparse files do not, and a file with several names
+    counts once. `OSError` if the folder itself cannot be read.
     """
     found: dict[str, float] = {}
     wrong: list[str] = []
     seen: set[tuple[int, int]] = set()
     blocks = 0
-    untold = 0
+    unlisted = 0
     pending = [""]
     while pending:
         below = pending.pop()
@@ -32,7 +33,7 @@ def storage_usage(folder: str, most: int = MOST_FILES) -> tuple[dict[str, float]
         except OSError as error:
             if not below:
                 raise
-            # Databases drop files and folders all the time; that is no fault.
+            # Databases remove files and folders all the time; that is not an error.
             if not isinstance(error, FileNotFoundError):
                 wrong.append(f"{below}: {error.strerror}")
             continue
@@ -48,9 +49,9 @@ def storage_usage(folder: str, most: int = MOST_FILES) -> tuple[dict[str, float]
             if len(found) < most:
                 found[path] = info.st_blocks * 512 / 1024
             else:
-                untold += 1
-    if untold:
-        wrong.append(f"{untold} more files are in the total only")
+                unlisted += 1
+    if unlisted:
+        wrong.append(f"{unlisted} more files are in the total only")
     return dict(sorted(found.items())), blocks * 512 / 1024, wrong
 
 

@@ -1,8 +1,8 @@
-"""Carry connections from a pod's network interface to its loopback: `relay.py 36657=26657 …`.
+"""Forward connections from a pod's network interface to its loopback: `relay.py 36657=26657 …`.
 
-The roles listen on loopback, where a published port does not reach. What the engine forwards to a
-published port comes from the network's gateway; other containers of the network are refused, but
-for a port with `any:` before it. Python 3.9, standard library.
+The roles listen on loopback, which a published port does not reach. Connections to a published port
+come from the network's gateway; those of other containers of the network are refused, except for a
+port with the prefix `any:`. Needs Python 3.9 and the standard library.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ CHUNK = 65536
 
 
 async def pump(reader, writer):
-    """Copy until the end, then pass the end on."""
+    """Copy until the end of the stream, then close the other side."""
     try:
         while True:
             data = await reader.read(CHUNK)
@@ -31,25 +31,25 @@ async def pump(reader, writer):
 
 
 def gateway_in(routes):
-    """The IPv4 gateway in the lines of /proc/net/route; None where there is none."""
+    """The IPv4 gateway in the lines of /proc/net/route; None if there is none."""
     for line in list(routes)[1:]:
         fields = line.split()
-        # Destination 0 is the default route; flag 2 says that it has a gateway.
+        # Destination 0 is the default route; flag 2 means that it has a gateway.
         if len(fields) > 3 and fields[1] == "00000000" and int(fields[3], 16) & 2:
             return socket.inet_ntoa(struct.pack("=L", int(fields[2], 16)))
     return None
 
 
 def address_towards(gateway):
-    """The address of the interface at which the gateway is. Sends nothing."""
+    """The address of the interface towards the gateway. Sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((gateway, 9))
         return probe.getsockname()[0]
 
 
 def carrier(port, only=None):
-    """What is done with a connection that is meant for `port` on loopback, and comes from `only`
-    that address; None: from any.
+    """The handler that forwards connections to `port` on loopback. `only` is the accepted source
+    address; None: any.
     """
 
     async def carry(reader, writer):
@@ -59,7 +59,7 @@ def carrier(port, only=None):
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
-            # Nobody listens (yet): the caller sees its connection closed.
+            # No process listens yet: close the caller's connection.
             writer.close()
             return
         try:
@@ -72,8 +72,8 @@ def carrier(port, only=None):
 
 
 async def relay(pairs, gateway):
-    """Listen on the first port of every pair, until SIGTERM or SIGINT; a third item opens it to
-    all of the network.
+    """Listen on the first port of every pair until SIGTERM or SIGINT; the third item opens it to
+    the complete network.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -86,7 +86,7 @@ async def relay(pairs, gateway):
 
 
 def pair_of(word):
-    """`[any:]OUTER=INNER` → outer, inner, whether it is open to all."""
+    """`[any:]OUTER=INNER` → outer, inner, True if it is open to all."""
     opened = word.startswith("any:")
     outer, inner = (word[4:] if opened else word).split("=")
     return int(outer), int(inner), opened
@@ -97,7 +97,7 @@ def main():
     with Path("/proc/net/route").open() as routes:
         gateway = gateway_in(routes)
     if gateway is None and not all(opened for _, _, opened in pairs):
-        return "the network has no gateway, from which published ports are reached"
+        return "the network has no gateway, which published ports need"
     asyncio.run(relay(pairs, gateway))
     return 0
 

@@ -1,4 +1,6 @@
-"""GET one URL on loopback and print the body; exit 0 on HTTP 200, 1 otherwise with the reason."""
+"""GET one URL on loopback and print the body; exit with 0 on HTTP 200, else print the reason and
+exit with 1.
+"""
 
 import sys
 import urllib.error

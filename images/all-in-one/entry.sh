@@ -1,7 +1,7 @@
 #!/bin/sh
-# What the container runs below its init process: `loadgenctl run` by the mounts and variables that
-# the original's users know (/out, /src, SDK_REVISION, SDK_REPO). Options are passed on; a first word
-# that is none is another of loadgenctl's commands, such as `stats /out`.
+# What the container runs below its init process: `loadgenctl run` with the mounts and variables of
+# the original (/out, /src, SDK_REVISION, SDK_REPO). Options are passed on; if the first argument is
+# not an option, it is another command of loadgenctl, such as `stats /out`.
 set -eu
 
 die() {
@@ -11,20 +11,20 @@ die() {
 
 if [ "$(id -u)" = 0 ]; then
   owner=$(stat -c %u:%g /out)
-  # The engine makes a folder that is mounted and missing; it is filled by the owner of the results.
+  # The engine creates a missing mounted folder; the owner of the results fills it.
   if [ -d "$SDK_SRC" ] && [ -z "$(ls -A -- "$SDK_SRC")" ]; then
     chown "$owner" "$SDK_SRC" || die "the empty $SDK_SRC cannot be given to $owner" \
       "mount it writable, or fill it beforehand"
   fi
 elif [ ! -w /out ]; then
-  die "user $(id -u) may not write to /out" "make it theirs, or choose another --user"
+  die "user $(id -u) may not write to /out" "change its owner, or choose another --user"
 fi
 
 case ${1:--} in
   -*) ;;
   *) exec loadgenctl "$@" ;;
 esac
-# What is there is used as it is, wherever it came from.
+# An existing tree is used as it is, from whatever source.
 if [ -n "$(ls -A -- "$SDK_SRC" 2>/dev/null)" ] && [ ! -e "$SDK_SRC/.loadgenctl-unfinished" ]; then
   unset SDK_REPO
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# For the entry, and for `docker exec CONTAINER loadgenctl …`, which begins as root: there, too, the
-# user is the owner of the results, because what goes on in the container belongs to them.
+# For the entry, and for `docker exec CONTAINER loadgenctl …`, which starts as root: both run as the
+# owner of the results, who owns everything in the container.
 set -eu
 
 if [ "$(id -u)" = 0 ]; then

@@ -1,8 +1,8 @@
-"""Copy Debian's Python and git, with every library they need, below the folder that is named.
+"""Copy Debian's Python and git, with all libraries that they need, to the given folder.
 
-What comes out starts on an older Debian, too: each program names the copied loader and looks for
-its libraries in its `lib` first, also for those that modules need which it loads later. Nothing is
-said by variables, which other programs would inherit.
+The copies also run on an older Debian: each program names the copied loader and searches its `lib`
+first, also for libraries of modules that it loads later. No variables are set, because other
+programs would inherit them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 PYTHON = "python3.11"
 UNUSED = ("__pycache__", "ensurepip", "idlelib", "pydoc_data", "test", "tkinter", "turtledemo")
-"""Of Python's library: what no program of ours imports."""
+"""Parts of Python's library that none of our programs imports."""
 SYSTEM = (
     "libdl.so.2",
     "libgcc_s.so.1",
@@ -25,20 +25,20 @@ SYSTEM = (
     "librt.so.1",
     "libutil.so.1",
 )
-"""What a module from a wheel may ask for. The interpreter loads them first thing: one of another
-Debian does not go with the C library that is here.
+"""Libraries that a module from a wheel may need. The interpreter loads them first: those of another
+Debian do not match the copied C library.
 """
 _FOUND = re.compile(r"(?:=>\s+)?(/\S+)\s+\(0x")
 _ELF = b"\x7fELF"
 
 
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Debian's to its end."""
+    """Run a command of Debian."""
     return subprocess.run(argv, check=False, capture_output=True, text=True)  # noqa: S603
 
 
 def output(*argv: str) -> str:
-    """What a command prints; it must succeed."""
+    """The output of a command, which must succeed."""
     done = run(*argv)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(argv)}: {done.stderr or done.stdout}")
@@ -46,7 +46,7 @@ def output(*argv: str) -> str:
 
 
 def copy_python(prefix: Path) -> None:
-    """The interpreter and its library, in the layout by which it finds one from the other."""
+    """Copy the interpreter and its library, in the layout in which it finds them."""
     home = prefix / "python"
     (home / "bin").mkdir(parents=True)
     shutil.copy2(f"/usr/bin/{PYTHON}", home / "bin" / PYTHON)
@@ -56,7 +56,9 @@ def copy_python(prefix: Path) -> None:
 
 
 def copy_git(prefix: Path) -> None:
-    """git and its commands, which refer to it by `../../bin/git`; no template for repositories."""
+    """Copy git and its commands, which refer to it as `../../bin/git`, with an empty template for
+    repositories.
+    """
     home = prefix / "git"
     (home / "bin").mkdir(parents=True)
     (home / "share" / "templates").mkdir(parents=True)
@@ -65,13 +67,13 @@ def copy_git(prefix: Path) -> None:
 
 
 def copy_init(prefix: Path) -> None:
-    """The init process, which needs no library."""
+    """Copy the init process, which needs no library."""
     (prefix / "bin").mkdir(parents=True)
     shutil.copy2("/usr/bin/tini-static", prefix / "bin" / "tini")
 
 
 def elf_files(folder: Path) -> list[Path]:
-    """Programs and libraries below a folder; links are left to what they lead to."""
+    """Programs and libraries below a folder, without links."""
     found = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
@@ -82,7 +84,7 @@ def elf_files(folder: Path) -> list[Path]:
 
 
 def copy_libraries(files: list[Path], into: Path) -> None:
-    """Every library that the files need, directly or not, and the loader."""
+    """All libraries that the files need, directly or indirectly, and the loader."""
     into.mkdir()
     wanted = {
         line.split()[-1]
@@ -99,13 +101,13 @@ def copy_libraries(files: list[Path], into: Path) -> None:
 
 
 def interpreter(path: Path) -> str | None:
-    """The loader that a program names; None for a library and for what needs none."""
+    """The loader that a program names; None for a library or a static program."""
     done = run("patchelf", "--print-interpreter", str(path))
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def point(path: Path, libraries: Path) -> None:
-    """Have a program use the copied loader and libraries, and check that it finds no others."""
+    """Make a program use the copied loader and libraries, and check that it finds no others."""
     named = interpreter(path)
     if named is None:
         return
@@ -114,7 +116,7 @@ def point(path: Path, libraries: Path) -> None:
             output("patchelf", "--add-needed", name, str(path))
     loader = libraries / Path(named).name
     output("patchelf", "--set-interpreter", str(loader), str(path))
-    # The older kind of search path: it also holds for what the program's libraries ask for.
+    # The older kind of search path (RPATH), which also applies to the program's libraries.
     output("patchelf", "--force-rpath", "--set-rpath", str(libraries), str(path))
     for used in _FOUND.findall(output(str(loader), "--list", str(path))):
         if not used.startswith(f"{libraries}/"):
@@ -122,7 +124,7 @@ def point(path: Path, libraries: Path) -> None:
 
 
 def main() -> None:
-    """Fill the folder."""
+    """Fill the given folder."""
     prefix = Path(sys.argv[1])
     copy_python(prefix)
     copy_git(prefix)

@@ -12,7 +12,7 @@ from typing import cast
 
 import orjson
 
-from loadgenctl.slog.compress import Codec
+from loadgenctl.slog.follow import Codec
 from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
 
 

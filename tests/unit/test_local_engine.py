@@ -17,7 +17,7 @@ from loadgenctl.clock import SystemClock
 from loadgenctl.engines import labels, local_log, local_processes
 from loadgenctl.engines.base import Handle
 from loadgenctl.engines.local import LocalEngine
-from loadgenctl.engines.local_linux import punch_hole
+from loadgenctl.engines.local_processes import punch_hole
 from loadgenctl.engines.local_registry import Folder, Process, Registry
 from loadgenctl.errors import EngineError, EngineUnavailable
 from loadgenctl.model import Command, Limits, Mount, RoleSpec
@@ -80,7 +80,7 @@ class Bench:
 
 
 def lives(pid: int) -> bool:
-    seen = local_processes.look(pid)
+    seen = local_processes.read_process(pid)
     return seen is not None and seen.lives
 
 
@@ -145,7 +145,7 @@ def test_who_got_the_pid_since_is_left_alone() -> None:
     taken = Process(os.getpid(), "another-start")
     assert not taken.lives
     taken.send(signal.SIGKILL)
-    seen = local_processes.look(os.getpid())
+    seen = local_processes.read_process(os.getpid())
     assert seen is not None
     local_processes.kill(seen._replace(start=seen.start - 1))
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgenctl.engines.local_paths import Paths, environment
-from loadgenctl.engines.local_processes import MARK
+from loadgenctl.engines.local_processes import MARK, Paths, environment
 
 MOUNTS = {"/src": "/opt/sdk", "/out": "/runs/one/shared", "/state": "/runs/one/state"}
 

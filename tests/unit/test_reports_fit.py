@@ -38,7 +38,7 @@ from loadgenctl.reports.tables import (
     wrapped,
 )
 from loadgenctl.reports.text import summary_lines
-from loadgenctl.slog.figures import FIGURES
+from loadgenctl.slog.blocks import FIGURES
 from loadgenctl.sources.cache import SdkCache
 from loadgenctl.stats.blocks import FIGURE_METRICS
 

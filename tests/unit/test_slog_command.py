@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from loadgenctl.cli.commands.results import slog_app
 from loadgenctl.errors import UsageError
-from loadgenctl.slog.compress import open_writer
+from loadgenctl.slog.follow import open_writer
 
 
 def invoke(*words: object) -> str:

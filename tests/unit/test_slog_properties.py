@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from tests.unit.slog_maker import SHAPES, Shape, Slog, by_time, line, reshaped
 
 from loadgenctl.slog.blocks import BlockRows
-from loadgenctl.slog.compress import Codec
-from loadgenctl.slog.follow import SlogFollower
+from loadgenctl.slog.follow import Codec, SlogFollower
 from loadgenctl.slog.found import BlockRecord, Startup, Totals, VatRecord
-from loadgenctl.slog.kinds import SNIFFED, foreign
 from loadgenctl.slog.lines import LineSplitter
-from loadgenctl.slog.reader import SlogReader
+from loadgenctl.slog.reader import SNIFFED, SlogReader, foreign
 from loadgenctl.slog.scan import SlogScanner, scan_file
 
 LINE_LIMIT = 400

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from tests.reference_slog import blocks_of
 
-from loadgenctl.slog.blocks import BlockRows
-from loadgenctl.slog.figures import FIGURES
+from loadgenctl.slog.blocks import FIGURES, BlockRows
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
 

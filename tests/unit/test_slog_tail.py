@@ -17,8 +17,7 @@ from loadgenctl.cli.tail import show_tail
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.owner import Owner
 from loadgenctl.records.status import Status
-from loadgenctl.slog.compress import open_writer
-from loadgenctl.slog.follow import SlogFollower
+from loadgenctl.slog.follow import SlogFollower, open_writer
 from loadgenctl.slog.tail import FileTail
 
 

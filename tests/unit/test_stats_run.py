@@ -10,7 +10,7 @@ import pytest
 from tests.unit.slog_maker import Slog
 
 from loadgenctl.errors import OutputFolderError
-from loadgenctl.slog.compress import open_writer
+from loadgenctl.slog.follow import open_writer
 from loadgenctl.stats import source
 from loadgenctl.stats.finish import finish_run, perf_finish_stats
 from loadgenctl.stats.run import summarize

@@ -21,8 +21,7 @@ from loadgenctl.reports.slogs import blocks_table, stats_lines, vats_table
 from loadgenctl.reports.tables import WIDTH, marks_for, print_lines
 from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
 from loadgenctl.slog.events import EVENT_TYPES, OTHER_TYPES
-from loadgenctl.slog.kinds import NotSlogError
-from loadgenctl.slog.reader import SlogReader
+from loadgenctl.slog.reader import NotSlogError, SlogReader
 from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
 from loadgenctl.stats.stages import PerfLog, read_perf

@@ -7,8 +7,7 @@ from typing import Final
 
 from loadgenctl.errors import UsageError
 from loadgenctl.formatting import clean
-from loadgenctl.slog.kinds import NotSlogError
-from loadgenctl.slog.reader import STANDARD_INPUT
+from loadgenctl.slog.reader import STANDARD_INPUT, NotSlogError
 
 _SHOWN: Final = 60
 """Characters shown of a file that is no slog."""

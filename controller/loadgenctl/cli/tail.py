@@ -30,9 +30,8 @@ from loadgenctl.records.reader import RunFolder
 from loadgenctl.reports.slogs import tail_head, tail_line, tail_lines
 from loadgenctl.reports.tables import marks_for
 from loadgenctl.slog.blocks import Row
-from loadgenctl.slog.kinds import NotSlogError
 from loadgenctl.slog.odd import may_begin_slog
-from loadgenctl.slog.reader import STANDARD_INPUT, SlogReader, open_slog
+from loadgenctl.slog.reader import STANDARD_INPUT, NotSlogError, SlogReader, open_slog
 from loadgenctl.slog.tail import BACKLOG, FileTail, Lacking, StreamTail, Tail, WholeTail
 from loadgenctl.stats.source import slog_files
 

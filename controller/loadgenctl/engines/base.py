@@ -1,4 +1,4 @@
-"""What every engine promises: containers (or processes) made from engine-free `RoleSpec`s."""
+"""The interface of all engines: containers (or processes) made from engine-free `RoleSpec`s."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loadgenctl.model import RoleSpec
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What run.json says about the engine."""
+    """What run.json records about the engine."""
 
     kind: str
     version: str
@@ -29,7 +29,7 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """How a container is doing."""
+    """The state of a container."""
 
     status: str
     """`created`, `running`, `exited` or `gone`."""
@@ -68,7 +68,7 @@ class LogFollower(Protocol):
     """A container's log from its start, taken without blocking."""
 
     def poll(self) -> bytes:
-        """What came since the last call; b"" when nothing did."""
+        """The bytes added since the last call; b"" if there are none."""
         ...
 
     def close(self) -> None:
@@ -77,19 +77,21 @@ class LogFollower(Protocol):
 
 
 class Engine(Protocol):
-    """Where roles run. Calls raise `EngineError`; `EngineUnavailable` when nothing answers."""
+    """Where roles run. Calls raise `EngineError`, or `EngineUnavailable` when the engine does not
+    answer.
+    """
 
     @property
     def own_network(self) -> bool:
-        """True if the roles of a run get a network of their own; else they share the machine's."""
+        """True if a run has its own network; False if its roles share the machine's."""
         ...
 
     def info(self) -> EngineInfo:
-        """Kind and version; the cheapest call that proves the engine answers."""
+        """Kind and version; the cheapest call that proves that the engine answers."""
         ...
 
     def create(self, spec: RoleSpec) -> Handle:
-        """Make the container, not started. A name that exists is an error."""
+        """Create the container without starting it. A name that is in use is an error."""
         ...
 
     def start(self, handle: Handle) -> None:
@@ -97,19 +99,21 @@ class Engine(Protocol):
         ...
 
     def state(self, handle: Handle) -> RoleState:
-        """Its state; cheap enough to be asked several times a second."""
+        """Its state; cheap enough to call several times a second."""
         ...
 
     def wait(self, handle: Handle, timeout: float) -> RoleState:
-        """Block until it has exited or `timeout` seconds went by; the state either way."""
+        """Block until it has exited or `timeout` seconds have passed; return the state in both
+        cases.
+        """
         ...
 
     def signal(self, handle: Handle, name: str) -> None:
-        """Send e.g. `SIGINT` to the main process; nothing happens when it has ended."""
+        """Send, for example, `SIGINT` to the main process; does nothing if it has ended."""
         ...
 
     def remove(self, handle: Handle) -> None:
-        """Kill if need be and remove with its anonymous volumes; idempotent."""
+        """Kill it if necessary and remove it with its anonymous volumes; idempotent."""
         ...
 
     def exec(self, handle: Handle, argv: Sequence[str], *, timeout: float = 60.0) -> ExecResult:
@@ -121,11 +125,13 @@ class Engine(Protocol):
         ...
 
     def root_pid(self, handle: Handle) -> int:
-        """The process that a started container's others descend from, as commands inside see it."""
+        """The pid, as seen inside, of the process from which all others of a started container
+        descend.
+        """
         ...
 
     def logs(self, handle: Handle) -> Iterator[bytes]:
-        """The whole log so far, in chunks (stdout and stderr together)."""
+        """The complete log so far, in chunks (stdout and stderr together)."""
         ...
 
     def tail(self, handle: Handle, lines: int) -> list[str]:
@@ -133,17 +139,17 @@ class Engine(Protocol):
         ...
 
     def follow(self, handle: Handle) -> LogFollower:
-        """The log from its start, growing."""
+        """A follower of the log from its start."""
         ...
 
     def stats(self, handle: Handle) -> Mapping[str, object] | None:
-        """Statistics of a running container in the shape of Docker's document, which leaves out
-        what the engine does not know; None if it cannot say anything.
+        """Statistics of a running container in the form of Docker's document, without what the
+        engine does not know; None if there are none.
         """
         ...
 
     def leftovers(self) -> list[Leftover]:
-        """Everything that carries our labels, whoever owns it."""
+        """Everything that has our labels, of any owner."""
         ...
 
     def remove_leftover(self, item: Leftover) -> None:

@@ -1,4 +1,4 @@
-"""Roles as Docker containers."""
+"""Roles as Docker containers, and their logs as they grow."""
 
 from __future__ import annotations
 
@@ -13,22 +13,74 @@ from docker.utils import version_gte
 from loadgenctl.clock import Clock
 from loadgenctl.engines import labels
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
-from loadgenctl.engines.docker_errors import is_conflict, retrying, translated
-from loadgenctl.engines.docker_logs import LogPump
+from loadgenctl.engines.docker_errors import BROKEN_STREAM, is_conflict, retrying, translated
 from loadgenctl.engines.docker_spec import container_arguments, host_config_arguments, role_state
-from loadgenctl.engines.docker_streams import exec_stream, log_stream, payloads, whole
+from loadgenctl.engines.docker_streams import exec_stream, log_stream, payloads, read_all
 from loadgenctl.engines.docker_watch import StateWatch
 from loadgenctl.engines.logs import PumpedFollower, clean_lines
 from loadgenctl.errors import EngineError
 from loadgenctl.model import RoleSpec
 
+_RETRY = 0.5
+"""Seconds between attempts while the engine does not answer."""
+
+
 _EXEC_GRACE = 5.0
-"""Seconds an execution may outlast its own time limit before the engine is called stuck."""
+"""Seconds by which an execution may exceed its time limit before the engine counts as stuck."""
 _REMOVAL_TIMEOUT = 30.0
-"""Seconds to wait for a removal that somebody else began."""
+"""Seconds to wait for a removal that another process began."""
 _ONE_SHOT_STATS = "1.41"
-"""The first API version that answers statistics without waiting for a second sample."""
+"""The first API version that returns statistics without waiting for a second sample."""
 _CHUNK = 64 * 1024
+
+
+class LogPump:
+    """Feeds one follower until the container has ended; reconnects after a lost connection."""
+
+    def __init__(self, client: DockerClient, watch: StateWatch, handle: Handle) -> None:
+        """Nothing is read before the call."""
+        self._client = client
+        self._watch = watch
+        self._handle = handle
+        self._delivered = 0
+        """Bytes passed on so far: every stream begins at the start of the log."""
+
+    def __call__(self, follower: PumpedFollower) -> None:
+        """Run to the end; for the follower's thread."""
+        while not follower.closed:
+            changes = self._watch.change_count(self._handle.id)
+            try:
+                status = self._watch.state(self._handle.id).status
+                if status == "gone":
+                    return
+                if status != "created":  # the engine sends no stream of such a container
+                    self._stream(follower)
+                    self._watch.mark(self._handle.id)
+                    if status == "exited" or not self._watch.state(self._handle.id).running:
+                        return
+            except NotFound:
+                return
+            except BROKEN_STREAM:
+                # The connection was lost: the next iteration resumes. If `close` closed it, the
+                # loop ends.
+                pass
+            self._watch.await_change(self._handle.id, changes, _RETRY)
+
+    def _stream(self, follower: PumpedFollower) -> None:
+        """Pass one stream on, without what was delivered before."""
+        skip = self._delivered
+        with log_stream(self._client, self._handle.id, follow=True) as stream:
+            try:
+                if not follower.attach(stream.wake):
+                    return
+                for chunk in payloads(stream.chunks()):
+                    part = chunk[skip:] if skip else chunk
+                    skip -= len(chunk) - len(part)
+                    if part and not follower.push(part):
+                        return
+                    self._delivered += len(part)
+            finally:
+                follower.detach()
 
 
 class DockerEngine:
@@ -37,7 +89,7 @@ class DockerEngine:
     own_network = True
 
     def __init__(self, client: DockerClient, clock: Clock) -> None:
-        """Take over the client; `close` closes it."""
+        """Own the client; `close` closes it."""
         self._client = client
         self._api = client.api
         self._clock = clock
@@ -47,14 +99,14 @@ class DockerEngine:
 
     def info(self) -> EngineInfo:
         """See `Engine.info`."""
-        with translated("ask the Docker engine for its version"):
+        with translated("get the Docker engine's version"):
             document = retrying(self._clock, self._api.version)
         names = {"api": "ApiVersion", "os": "Os", "arch": "Arch", "kernel": "KernelVersion"}
         details = {ours: str(document[key]) for ours, key in names.items() if key in document}
         return EngineInfo("docker", str(document.get("Version", "unknown")), details)
 
     def create(self, spec: RoleSpec) -> Handle:
-        """See `Engine.create`. Never tried twice: a lost answer may hide a made container."""
+        """See `Engine.create`. Never retried: after a lost answer the container may exist."""
         with translated(f"create the container {spec.name}"):
             host_config = self._api.create_host_config(**host_config_arguments(spec))
             answer = self._api.create_container(
@@ -72,7 +124,7 @@ class DockerEngine:
 
     def state(self, handle: Handle) -> RoleState:
         """See `Engine.state`."""
-        with translated(f"see how the container {handle.name} is doing"):
+        with translated(f"get the state of the container {handle.name}"):
             return self._watch.state(handle.id)
 
     def wait(self, handle: Handle, timeout: float) -> RoleState:
@@ -100,14 +152,14 @@ class DockerEngine:
 
     def exec(self, handle: Handle, argv: Sequence[str], *, timeout: float = 60.0) -> ExecResult:
         """See `Engine.exec`. A command that takes longer is killed, and `EngineError` raised."""
-        # The engine cannot end an execution: a program inside ends the command and its children.
+        # The engine cannot end an execution: `timeout` inside ends the command and its children.
         bounded = ["timeout", "--signal=KILL", f"{timeout:.3f}", *argv]
         began = self._clock.monotonic()
         with translated(f"run {argv[0]} in the container {handle.name}"):
             exec_id = str(self._api.exec_create(handle.id, bounded)["Id"])
             patience = timeout + _EXEC_GRACE
             with exec_stream(self._client, exec_id, silence=patience) as stream:
-                output, ended = whole(stream, patience)
+                output, ended = read_all(stream, patience)
             document = retrying(self._clock, lambda: self._api.exec_inspect(exec_id))
         took = self._clock.monotonic() - began
         exit_code = document.get("ExitCode")
@@ -136,7 +188,7 @@ class DockerEngine:
         ):
             waiting, size = list[bytes](), 0
             for chunk in payloads(stream.chunks()):
-                # A chunk is a line or so: a consumer that compresses wants larger ones.
+                # A chunk is about a line: compression needs larger ones.
                 waiting.append(chunk)
                 size += len(chunk)
                 if size >= _CHUNK:
@@ -159,7 +211,9 @@ class DockerEngine:
         return clean_lines(data)[-lines:]
 
     def follow(self, handle: Handle) -> PumpedFollower:
-        """See `Engine.follow`. It may begin before the start, and ends with the first exit."""
+        """See `Engine.follow`. It may begin before the container starts, and ends with its first
+        exit.
+        """
         follower = PumpedFollower(handle.name, LogPump(self._client, self._watch, handle))
         self._followers.add(follower)
         return follower
@@ -178,7 +232,8 @@ class DockerEngine:
                 )
             except NotFound:
                 return None
-        # Of a container that has just ended comes a document of nothing, read at the zero time.
+        # For a container that has just ended, the engine sends an empty document with the zero
+        # time.
         return None if str(document.get("read", "0001")).startswith("0001") else document
 
     def leftovers(self) -> list[Leftover]:
@@ -240,7 +295,7 @@ class DockerEngine:
 
     def _remove_container(self, container: str, name: str) -> None:
         with translated(f"remove the container {name}"):
-            # Somebody else's removal is as good as ours, once it is done.
+            # A removal by another process is as good as ours, once it is done.
             self._unless_ended(
                 lambda: retrying(
                     self._clock, lambda: self._api.remove_container(container, v=True, force=True)
@@ -250,7 +305,7 @@ class DockerEngine:
             while self._inspect(container).status != "gone":
                 if self._clock.monotonic() >= deadline:
                     raise EngineError(
-                        f"the container {name} is still there {_REMOVAL_TIMEOUT:g} s"
+                        f"the container {name} still exists {_REMOVAL_TIMEOUT:g} s"
                         " after its removal began",
                         hint=f"remove it by hand: docker rm --force {name}",
                     )

@@ -1,4 +1,4 @@
-"""Docker's failures in our words, and retries of what may be repeated."""
+"""Docker's errors as loadgenctl's errors, and retries of repeatable calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRANSPORT_ERRORS: tuple[type[Exception], ...] = (
     urllib3.exceptions.HTTPError,
     OSError,
 )
-"""What a broken connection raises, whichever layer notices it."""
+"""What a broken connection raises, in any layer."""
 ENGINE_FAILURES: tuple[type[Exception], ...] = (DockerException, *TRANSPORT_ERRORS)
 """What any call may raise."""
 BROKEN_STREAM: tuple[type[Exception], ...] = (*ENGINE_FAILURES, ValueError, AttributeError)
@@ -29,7 +29,7 @@ BROKEN_STREAM: tuple[type[Exception], ...] = (*ENGINE_FAILURES, ValueError, Attr
 
 
 def reason(error: BaseException) -> str:
-    """The innermost cause in a few words: requests wraps a refused connection four times."""
+    """The innermost cause in a few words: `requests` wraps a refused connection four times."""
     text = str(error)
     for phrase in (
         "No such file or directory",
@@ -45,7 +45,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn whatever docker-py raises into our errors; `doing` completes «cannot …»."""
+    """Convert all that docker-py raises into our errors; `doing` completes "cannot …"."""
     try:
         yield
     except ImageNotFound as error:
@@ -58,14 +58,14 @@ def translated(doing: str) -> Iterator[None]:
     except TRANSPORT_ERRORS as error:
         raise EngineUnavailable(
             f"cannot {doing}: the Docker engine does not answer ({reason(error)})",
-            hint="see whether the engine still runs (`docker info`) and why it stopped",
+            hint="check whether the engine is running (`docker info`) and why it stopped",
         ) from error
     except DockerException as error:
         raise EngineError(f"cannot {doing}: {reason(error)}") from error
 
 
 def explanation(error: BaseException) -> str:
-    """What went wrong in one line: the engine's own words where it has any."""
+    """The cause in one line: the engine's own message if it has one."""
     if isinstance(error, APIError):
         text = str(error.explanation or error).strip()
         return text or f"HTTP status {error.status_code}"
@@ -73,7 +73,7 @@ def explanation(error: BaseException) -> str:
 
 
 def is_conflict(error: APIError) -> bool:
-    """True where the engine says that the container's state does not allow it (HTTP 409)."""
+    """True if the engine refuses because of the container's state (HTTP 409)."""
     return bool(error.status_code == 409)
 
 
@@ -86,7 +86,7 @@ def _transient(error: BaseException) -> bool:
 
 
 def retrying(clock: Clock, call: Callable[[], T]) -> T:
-    """Call up to three times while it fails in a way that may pass. For repeatable calls only."""
+    """Call up to three times while the failure may be temporary. For repeatable calls only."""
     attempts = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(3),
         wait=tenacity.wait_exponential(multiplier=0.2, max=1.0),

@@ -1,4 +1,4 @@
-"""`RoleSpec` → the arguments of docker-py's calls, and its documents → our words. All pure."""
+"""`RoleSpec` → arguments of docker-py's calls; its documents → `RoleState`. All pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TMPFS = {
     "/run": "rw,nosuid,nodev,mode=755,size=16m",
 }
 _PIDS = 16384
-"""Of a container without a limit of its own: what never stops forking ends itself alone."""
+"""For a container without its own limit, so that a fork bomb affects only itself."""
 _LOG_FILES = 2
 _STATUS = {
     "created": "created",
@@ -62,10 +62,10 @@ def host_config_arguments(spec: RoleSpec) -> dict[str, Any]:
 
 
 def container_arguments(spec: RoleSpec) -> dict[str, Any]:
-    """What `create_container` takes beside the host config."""
+    """What `create_container` takes in addition to the host config."""
     arguments: dict[str, Any] = {
         "image": spec.image,
-        # An image's entry point would get the command as its arguments.
+        # Otherwise the image's entry point would get the command as its arguments.
         "entrypoint": [spec.command.argv[0]],
         "command": list(spec.command.argv[1:]),
         "environment": dict(spec.command.env),
@@ -84,7 +84,9 @@ def container_arguments(spec: RoleSpec) -> dict[str, Any]:
 
 
 def all_labels(spec: RoleSpec) -> Mapping[str, str]:
-    """The role's labels. The role itself is always among them: nothing of ours goes unmarked."""
+    """The role's labels. The role itself is always among them, so that everything of ours is
+    labelled.
+    """
     return {labels.ROLE: spec.role, **spec.labels}
 
 
@@ -106,7 +108,7 @@ def _mount(mount: Mount) -> DockerMount:
         return DockerMount(
             target=mount.target, source=mount.source, type="bind", read_only=mount.read_only
         )
-    # Named volumes are caches that outlive runs: labelled as ours, but without an owner.
+    # Named volumes are caches that outlive runs: labelled as ours, without an owner.
     return DockerMount(
         target=mount.target,
         source=mount.source,

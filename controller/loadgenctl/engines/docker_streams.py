@@ -1,7 +1,8 @@
-"""Endless answers of the engine: taken as they come, woken from another thread, and really closed.
+"""Endless responses of the engine, which other threads can interrupt and which are really closed.
 
-docker-py's own streams read every log line in two calls and leave their connection to the garbage
-collector when they are cancelled; a run follows logs for hours, so this module asks for itself.
+docker-py's streams read every log line in two calls and leave their connection to the garbage
+collector when they are cancelled. A run follows logs for hours, so this module sends its own
+requests.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _READ_SIZE = 64 * 1024
 
 
 class EngineStream:
-    """The body of one answer of the engine's API that may never end."""
+    """The body of one response of the engine's API, which may never end."""
 
     def __init__(
         self,
@@ -35,9 +36,9 @@ class EngineStream:
         post: Mapping[str, object] | None = None,
         silence: float | None = None,
     ) -> None:
-        """Ask by GET, or POST the document `post`; raises what docker-py raises.
+        """Send a GET, or POST the document `post`; raises what docker-py raises.
 
-        An engine that sends nothing for `silence` seconds is an error; None: it may.
+        `silence`: raise if the engine sends nothing for so many seconds; None: no limit.
         """
         api = client.api
         self._response = api.request(
@@ -55,22 +56,22 @@ class EngineStream:
                 create_api_error_from_http_exception(error)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body as it comes. For one thread."""
+        """The body as it arrives. For one thread."""
         yield from self._response.raw.stream(_READ_SIZE, decode_content=False)
 
     def wake(self) -> None:
-        """End `chunks` at once; for any thread. Doing so after the end is no failure."""
+        """End `chunks` at once; for any thread. Does nothing after the end."""
         try:
             CancellableStream(iter(()), self._response).close()
         except BROKEN_STREAM:
             return
 
     def close(self) -> None:
-        """Give the connection up; for the thread that reads."""
+        """Close the connection; for the thread that reads."""
         self._response.close()
 
     def __enter__(self) -> EngineStream:
-        """Closed at the end."""
+        """The stream itself; leaving the block closes it."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,13 +93,13 @@ def event_stream(
 
 
 def exec_stream(client: DockerClient, exec_id: str, *, silence: float) -> EngineStream:
-    """Start an execution that was made; its output, see `payloads`."""
+    """Start a created execution; its output, see `payloads`."""
     body = {"Detach": False, "Tty": False}
     return EngineStream(client, f"/exec/{exec_id}/start", {}, post=body, silence=silence)
 
 
 def payloads(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The log's bytes out of the frames that the engine wraps stdout and stderr in."""
+    """The log's bytes without the frames in which the engine wraps stdout and stderr."""
     pending = b""
     missing = 0
     """Bytes of the current frame that are still to come."""
@@ -133,7 +134,7 @@ def documents(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 
 
 class Wakeable(Protocol):
-    """An `EngineStream`, or a test's own."""
+    """An `EngineStream` or a test's replacement."""
 
     def chunks(self) -> Iterator[bytes]:
         """See `EngineStream.chunks`."""
@@ -144,9 +145,9 @@ class Wakeable(Protocol):
         ...
 
 
-def whole(stream: Wakeable, seconds: float) -> tuple[bytes, bool]:
-    """What the frames of a stream hold, and True if it ended by itself within `seconds`; else what
-    came until then. Raises what reading raises. No thread outlives the call.
+def read_all(stream: Wakeable, seconds: float) -> tuple[bytes, bool]:
+    """The payload of a stream, and True if it ended within `seconds`; else the payload until then,
+    and False. Raises what reading raises. No thread outlives the call.
     """
     late = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Container states kept fresh by the engine's events, so that asking often costs little."""
+"""Container states kept current by the engine's events, so that frequent calls are cheap."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from loadgenctl.engines.docker_errors import BROKEN_STREAM
 from loadgenctl.engines.docker_streams import documents, event_stream
 
 MAX_AGE = 10.0
-"""Seconds a state is believed while events arrive: a lost event costs no more than that."""
+"""Seconds for which a state is valid while events arrive: the longest effect of a lost event."""
 MAX_AGE_BLIND = 0.5
-"""Seconds a state is believed while the events stream is broken."""
+"""Seconds for which a state is valid while the event stream is broken."""
 _RECONNECT = (0.2, 0.5, 1.0, 2.0, 5.0)
-# Executions inside containers make events too, and there are many of those: not asked for.
+# Without the many events of executions inside containers.
 _EVENTS = ["create", "start", "die", "oom", "pause", "unpause", "stop", "kill", "destroy", "rename"]
 
 
@@ -31,7 +31,7 @@ class _Entry:
     known: RoleState | None = None
     known_at: float = 0.0
     known_change: int = -1
-    """`change` before the state was asked for."""
+    """`change` before the state was requested."""
 
 
 class StateWatch:
@@ -40,7 +40,7 @@ class StateWatch:
     def __init__(
         self, client: DockerClient, clock: Clock, inspect: Callable[[str], RoleState]
     ) -> None:
-        """`inspect` asks the engine for a container id's state."""
+        """`inspect` gets the state of a container id from the engine."""
         self._client = client
         self._clock = clock
         self._inspect = inspect
@@ -56,11 +56,11 @@ class StateWatch:
 
     @property
     def max_age(self) -> float:
-        """Seconds for which a state is believed now."""
+        """Seconds for which a state is valid now."""
         return MAX_AGE if self._connected else MAX_AGE_BLIND
 
     def state(self, container: str) -> RoleState:
-        """The container's state, asked of the engine only when it may have changed."""
+        """The container's state, requested from the engine only when it may have changed."""
         self._ensure_started()
         with self._lock:
             entry = self._entries.setdefault(container, _Entry())
@@ -76,7 +76,7 @@ class StateWatch:
         asked_at = self._clock.monotonic()
         state = self._inspect(container)
         with self._lock:
-            # A change announced while we asked leaves the entry dirty: its count is higher by now.
+            # A change announced meanwhile leaves the entry outdated: its count is higher by now.
             entry.known, entry.known_at, entry.known_change = state, asked_at, change
         return state
 
@@ -86,13 +86,15 @@ class StateWatch:
             return self._entries.setdefault(container, _Entry()).change
 
     def await_change(self, container: str, count: int, timeout: float) -> None:
-        """Block until more than `count` changes were announced, or `timeout` seconds went by."""
+        """Block until more than `count` changes were announced, or `timeout` seconds have
+        passed.
+        """
         with self._lock:
             entry = self._entries.setdefault(container, _Entry())
             self._changed.wait_for(lambda: entry.change != count or self._closing.is_set(), timeout)
 
     def mark(self, container: str) -> None:
-        """Say that the container may have changed."""
+        """Mark the container as possibly changed."""
         with self._lock:
             self._entries.setdefault(container, _Entry()).change += 1
             self._changed.notify_all()
@@ -141,7 +143,7 @@ class StateWatch:
             self._closing.wait(_RECONNECT[min(failures, len(_RECONNECT) - 1)])
 
     def _listen_once(self) -> None:
-        # The engine answers before it has subscribed us; a little of the past covers the gap.
+        # The engine answers before the subscription is active; starting 2 s earlier covers the gap.
         since = int(self._clock.wall()) - 2
         filters = {"type": ["container"], "label": [labels.ROLE], "event": _EVENTS}
         with event_stream(self._client, since=since, filters=filters) as stream:

@@ -1,4 +1,4 @@
-"""Who owns a container, network or volume, as labels on it; the sweep of what dead runs left."""
+"""The owner of a container, network or volume, as labels on it; removal of what dead runs left."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RESULTS = f"{NAMESPACE}.results"
 """The run's results folder, by its absolute path."""
 
 _LONGEST_PID = 10
-"""Digits; anybody may write labels, and Python refuses to read a number of thousands."""
+"""Digits; labels are not trusted, and Python refuses to parse numbers with thousands of digits."""
 _SWEEP_ORDER = {"container": 0, "network": 1, "volume": 2}
 
 
 def make(owner: Owner, run: str, role: str, results: Path | None = None) -> dict[str, str]:
-    """The labels of something that `owner` makes for a run, which may have a results folder."""
+    """The labels of something that `owner` creates for a run, which may have a results folder."""
     made = {
         RUN: run,
         ROLE: role,
@@ -36,7 +36,7 @@ def make(owner: Owner, run: str, role: str, results: Path | None = None) -> dict
 
 
 def owner_of(labels: Mapping[str, str]) -> Owner | None:
-    """Whom the labels name; None if they name nobody whole."""
+    """The owner that the labels name; None if they are missing or incomplete."""
     pid, start = labels.get(OWNER_PID, ""), labels.get(OWNER_START, "")
     host = labels.get(HOST, "")
     if not (pid.isascii() and pid.isdecimal() and len(pid) <= _LONGEST_PID and start and host):
@@ -47,10 +47,10 @@ def owner_of(labels: Mapping[str, str]) -> Owner | None:
 def owned_by_dead_process(
     labels: Mapping[str, str], *, host: str | None = None, start_of: StartOf | None = None
 ) -> bool:
-    """True if the labels name an owner on this host that no longer lives.
+    """True if the labels name an owner on this host that is dead.
 
-    Without an owner (a cache that outlives runs), or with one on another host, the answer is False:
-    nobody here can know.
+    Without an owner (a cache that outlives runs), or with one on another host, the result is False:
+    it cannot be determined here.
     """
     owner = owner_of(labels)
     return owner is not None and owner.alive(host=host, start_of=start_of) is False
@@ -60,7 +60,7 @@ def left_by_the_dead(
     engine: Engine, *, host: str | None = None, start_of: StartOf | None = None
 ) -> list[Leftover]:
     """What dead owners of this host left on the engine, in the order in which it can be removed:
-    networks and volumes cannot go while a container uses them.
+    networks and volumes cannot be removed while a container uses them.
     """
     dead = (
         item
@@ -71,7 +71,9 @@ def left_by_the_dead(
 
 
 def remove(engine: Engine, items: Sequence[Leftover]) -> tuple[list[Leftover], EngineError | None]:
-    """Remove them one by one: what went, and the first error. One that stays keeps no other."""
+    """Remove them one by one; return what was removed, and the first error. An error does not stop
+    the rest.
+    """
     removed: list[Leftover] = []
     failure: EngineError | None = None
     for item in items:

@@ -1,7 +1,7 @@
 """Roles as processes of this machine: no images, no isolation, nothing to install.
 
-A container is what descends from its keeper, see `local_keeper`; what is known of it stands in
-files, see `local_registry`. Paths and environment are translated as `local_paths` says.
+A container consists of the descendants of its keeper, see `local_keeper`. Its metadata is in files,
+see `local_registry`. `local_processes` translates paths and environment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from loadgenctl.engines import labels, local_log, local_processes
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
 from loadgenctl.engines.local_keeper import STARTED
 from loadgenctl.engines.local_log import FileFollower
-from loadgenctl.engines.local_paths import Paths, environment
+from loadgenctl.engines.local_processes import Paths, environment
 from loadgenctl.engines.local_registry import Container, Folder, Process, Registry, State
 from loadgenctl.engines.logs import clean_lines
 from loadgenctl.errors import EngineError
@@ -33,36 +33,38 @@ from loadgenctl.version import VERSION
 
 _KEEPER = "loadgenctl.engines.local_keeper"
 _REMOVAL_TIMEOUT = 30.0
-_LOOK_EVERY = 0.02
-"""Seconds between looks while an end is awaited."""
+_POLL_EVERY = 0.02
+"""Polling interval, in seconds, while waiting for an end."""
 _LOST = 137
-"""Exit code of a main process whose keeper was killed, and it with it."""
+"""Exit code of a main process that was killed together with its keeper."""
 
 
 @dataclass(slots=True)
 class LocalEngine:
-    """Processes of this machine as containers. Threads may share it."""
+    """Runs containers as processes of this machine. Threads may share it."""
 
     registry: Registry
     clock: Clock
     caller: Mapping[str, str] = field(default_factory=dict)
     """The environment that roles inherit."""
     start_within: float = 30.0
-    """Seconds a keeper may take to say that a process runs."""
+    """Time limit, in seconds, for a keeper to start a process."""
     _keepers: set[int] = field(default_factory=set, init=False)
     """Children of this process, to be reaped."""
-    _glance: local_processes.Glance = field(default_factory=local_processes.Glance, init=False)
+    _processes: local_processes.RecentProcesses = field(
+        default_factory=local_processes.RecentProcesses, init=False
+    )
 
     own_network = False
 
     def info(self) -> EngineInfo:
-        """See `Engine.info`. Raises `EngineUnavailable` without a folder of our own."""
+        """See `Engine.info`. Raises `EngineUnavailable` if the engine's folder is not usable."""
         self.registry.prepare()
         details = {"python": platform.python_version(), "kernel": platform.release()}
         return EngineInfo("local", VERSION, details)
 
     def create(self, spec: RoleSpec) -> Handle:
-        """See `Engine.create`. What a process cannot be held to is refused, not left out."""
+        """See `Engine.create`. Settings that processes do not support are refused, not ignored."""
         _check(spec)
         paths = Paths({mount.target: mount.source for mount in spec.mounts})
         container = Container(
@@ -114,7 +116,7 @@ class LocalEngine:
         """See `Engine.state`."""
         state = self._state(handle)
         if state is not None and state.exit_code is None and _keeper_is_gone(state):
-            # It may have ended well just now.
+            # It may have just ended cleanly.
             state = self._state(handle)
             if state is not None and state.exit_code is None:
                 error = "its keeper was killed"
@@ -129,7 +131,7 @@ class LocalEngine:
             remaining = deadline - self.clock.monotonic()
             if state.status in {"exited", "gone"} or remaining <= 0:
                 return state
-            self.clock.sleep(min(remaining, _LOOK_EVERY))
+            self.clock.sleep(min(remaining, _POLL_EVERY))
 
     def signal(self, handle: Handle, name: str) -> None:
         """See `Engine.signal`."""
@@ -178,7 +180,7 @@ class LocalEngine:
             )
 
     def root_pid(self, handle: Handle) -> int:
-        """See `Engine.root_pid`: the main process's."""
+        """See `Engine.root_pid`: that of the main process."""
         state = self._state(handle)
         if state is None or state.main is None:
             raise EngineError(f"the process {handle.name} was not started")
@@ -198,16 +200,16 @@ class LocalEngine:
         return local_log.last_lines(found[0].log, lines)
 
     def follow(self, handle: Handle) -> FileFollower:
-        """See `Engine.follow`. It may begin before the start."""
+        """See `Engine.follow`. It may begin before the container starts."""
         folder, _ = self._get(handle)
         return FileFollower(folder.log)
 
     def stats(self, handle: Handle) -> Mapping[str, object] | None:
-        """See `Engine.stats`; without network, which is the machine's own."""
+        """See `Engine.stats`; without network, which is that of the machine."""
         state = self._state(handle)
         if state is None or state.keeper is None or not self.state(handle).running:
             return None
-        return local_processes.usage(state.keeper.pid, self._glance.table())
+        return local_processes.usage(state.keeper.pid, self._processes.table())
 
     def leftovers(self) -> list[Leftover]:
         """See `Engine.leftovers`: those of this user."""
@@ -217,7 +219,7 @@ class LocalEngine:
         ]
 
     def remove_leftover(self, item: Leftover) -> None:
-        """See `Engine.remove_leftover`; there are containers only."""
+        """See `Engine.remove_leftover`; there are only containers."""
         self.remove(Handle(item.name, item.id, item.labels.get(labels.ROLE, "")))
 
     def close(self) -> None:
@@ -244,7 +246,9 @@ class LocalEngine:
         timeout: float,
         detach: bool = False,
     ) -> int:
-        """The exit code; with `detach` that of the start: 0 once it runs. Raises `TimeoutError`."""
+        """The exit code; with `detach`, that of the start: 0 once it runs. Raises
+        `TimeoutError`.
+        """
         folder, container = self._get(handle)
         if not self.state(handle).running:
             raise EngineError(f"the process {handle.name} is not running")
@@ -272,10 +276,10 @@ class LocalEngine:
         deadline = self.clock.monotonic() + _REMOVAL_TIMEOUT
 
         def members() -> list[local_processes.Seen]:
-            # The tree is whole as long as the keeper lives. Where that was killed, orphans have
-            # left the tree but still carry the mark; a keeper that has not yet noted itself, too.
-            table = local_processes.everyone()
-            tree = local_processes.below(keeper.pid, table) if keeper and keeper.lives else []
+            # The tree is complete as long as the keeper lives. If the keeper was killed, orphans
+            # have left the tree but still have the mark; so has a keeper without a state file.
+            table = local_processes.all_processes()
+            tree = local_processes.descendants(keeper.pid, table) if keeper and keeper.lives else []
             found = {seen.pid: seen for seen in local_processes.marked(handle.id, table)}
             found |= {seen.pid: seen for seen in tree}
             if keeper is not None and len(found) > 1:
@@ -283,26 +287,26 @@ class LocalEngine:
             return list(found.values())
 
         def late() -> bool:
-            self.clock.sleep(_LOOK_EVERY / 4)
+            self.clock.sleep(_POLL_EVERY / 4)
             self.close()
             return self.clock.monotonic() >= deadline
 
         if not local_processes.kill_all(members, late):
             left = ", ".join(str(seen.pid) for seen in members())
             raise EngineError(
-                f"the process {handle.name} is still there {_REMOVAL_TIMEOUT:g} s after its"
+                f"the process {handle.name} still exists {_REMOVAL_TIMEOUT:g} s after its"
                 f" removal began: processes {left}"
             )
         self.close()
 
 
 def _check(spec: RoleSpec) -> None:
-    """Raises `EngineError` for what this engine cannot keep."""
+    """Raises `EngineError` for settings that this engine does not support."""
     who = f"cannot start the process {spec.name}"
     if spec.limits != Limits():
         raise EngineError(
             f"{who}: local processes cannot be limited",
-            hint="limits need control groups: use --engine docker, or leave --limit… out",
+            hint="limits need control groups: use --engine docker, or omit the --limit… options",
         )
     if spec.publish:
         raise EngineError(f"{who}: local processes listen on the machine's own ports already")
@@ -310,7 +314,7 @@ def _check(spec: RoleSpec) -> None:
         raise EngineError(f"{who}: local processes run as you, not as {spec.user}")
     for mount in spec.mounts:
         if not Path(mount.source).is_absolute() or not Path(mount.source).exists():
-            raise EngineError(f"{who}: there is no {mount.source} to be {mount.target}")
+            raise EngineError(f"{who}: there is no {mount.source} to mount as {mount.target}")
 
 
 def _role_state(state: State | None) -> RoleState:

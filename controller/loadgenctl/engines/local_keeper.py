@@ -1,11 +1,11 @@
 """The keeper of a local container: `python -m loadgenctl.engines.local_keeper FOLDER`.
 
-A process of its own, parent of the container's main process and of every command executed in it.
-It adopts the orphans of them all, in whatever session they are, so that the container is exactly
-what descends from its keeper. When the main process has ended, the keeper ends the rest, notes the
-exit code, and goes. It needs nobody: a controller that is killed leaves the container running.
+The parent process of the container's main process and of every command executed in it. It adopts
+all their orphans, of any session, so the container consists of exactly the keeper's descendants.
+When the main process has ended, the keeper ends the rest, records the exit code and exits. If the
+controller is killed, the container continues to run.
 
-On standard output it says `started`, or why the main process could not be started; no more.
+Its only output is `started`, or why the main process could not be started.
 """
 
 from __future__ import annotations
@@ -24,50 +24,57 @@ from pathlib import Path
 from types import FrameType
 
 from loadgenctl.engines import local_log
-from loadgenctl.engines.local_linux import adopt_orphans, die_with_parent
-from loadgenctl.engines.local_processes import below, everyone, kill, kill_all, look
+from loadgenctl.engines.local_processes import (
+    adopt_orphans,
+    all_processes,
+    descendants,
+    die_with_parent,
+    kill,
+    kill_all,
+    read_process,
+)
 from loadgenctl.engines.local_registry import Container, Folder, Process, State
 from loadgenctl.owner import process_start
 from loadgenctl.process import Job, begin_job
 
 STARTED = "started"
 TRIM_EVERY = 10.0
-"""Seconds between looks at the log's size."""
+"""Interval, in seconds, at which the log's size is checked."""
 END_WITHIN = 5.0
-"""Seconds that killed processes may take to go."""
+"""Time limit, in seconds, for killed processes to end."""
 NOT_FOUND = 127
 _REQUEST = 256 * 1024
 
 
 @dataclass(slots=True)
-class Visitor:
-    """A connection that wants a command executed; it ends with the answer."""
+class Client:
+    """A connection that requests the execution of a command; it ends with the response."""
 
     channel: socket.socket
-    said: bytes = b""
+    received: bytes = b""
     output: int | None = None
     """File descriptor for both outputs of the command."""
     pid: int | None = None
-    """The command, while somebody waits for it."""
+    """The command, while a client waits for it."""
 
 
 class Keeper:
-    """Keeps one container from its start to its end."""
+    """Runs one container from its start to its end."""
 
     def __init__(self, folder: Folder, container: Container) -> None:
-        """Nothing is started yet; see `run`."""
+        """Does not start anything yet; see `run`."""
         self._folder = folder
         self._container = container
-        self._visitors: list[Visitor] = []
+        self._clients: list[Client] = []
         self._jobs: dict[int, Job] = {}
-        """Every child that was started here and still runs."""
+        """All running children that were started here."""
         self._selector = selectors.DefaultSelector()
         self._ending = False
 
     def run(self) -> int:
-        """Start the main process and stay until all is over; the keeper's own exit code."""
+        """Start the main process and wait for its end; return the keeper's own exit code."""
         adopt_orphans()
-        self._heed_signals()
+        self._handle_signals()
         log = os.open(self._folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
         self._listen()
         try:
@@ -105,19 +112,19 @@ class Keeper:
         self._jobs[job.pid] = job
         return job
 
-    def _heed_signals(self) -> None:
+    def _handle_signals(self) -> None:
         def end(_number: int, _frame: FrameType | None) -> None:
             self._ending = True
 
-        def go_on(_number: int, _frame: FrameType | None) -> None:
-            # Not ignored: that would be passed on to the container's processes.
+        def ignore(_number: int, _frame: FrameType | None) -> None:
+            # Not SIG_IGN: the container's processes would inherit that.
             return
 
         reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, end)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, go_on)
+            signal.signal(number, ignore)
         self._selector.register(reading, selectors.EVENT_READ, lambda: os.read(reading, 4096))
 
     def _listen(self) -> None:
@@ -128,26 +135,28 @@ class Keeper:
         listener.bind(str(address))
         os.close(descriptor)
         listener.listen()
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self._welcome(listener))
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
 
     def _stay(self, main: Job, log: int) -> int:
-        """Until the main process has ended or somebody wants the end; its exit code."""
-        look_again = time.monotonic() + TRIM_EVERY
+        """Wait until the main process has ended or SIGTERM arrives; return its exit code."""
+        trim_at = time.monotonic() + TRIM_EVERY
         while not self._ending:
-            for key, _ in self._selector.select(max(0.0, look_again - time.monotonic())):
+            for key, _ in self._selector.select(max(0.0, trim_at - time.monotonic())):
                 respond: Callable[[], object] = key.data
                 respond()
             self._reap()
             code = main.exit_code()
             if code is not None:
                 return code
-            if time.monotonic() >= look_again:
+            if time.monotonic() >= trim_at:
                 local_log.trim(log, self._container.log_max_bytes)
-                look_again = time.monotonic() + TRIM_EVERY
+                trim_at = time.monotonic() + TRIM_EVERY
         return 128 + signal.SIGKILL
 
     def _reap(self) -> None:
-        """Wait for every child that has ended; whoever had it executed is told its exit code."""
+        """Reap every child that has ended, and send its exit code to the client that had it
+        executed.
+        """
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -160,61 +169,61 @@ class Keeper:
                 os.waitpid(ended.si_pid, 0)
                 continue
             code = job.exit_code()
-            for visitor in [each for each in self._visitors if each.pid == job.pid]:
-                visitor.pid = None
-                self._answer(visitor, {"exit_code": code})
+            for client in [each for each in self._clients if each.pid == job.pid]:
+                client.pid = None
+                self._answer(client, {"exit_code": code})
 
-    def _welcome(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         channel, _ = listener.accept()
-        visitor = Visitor(channel)
-        self._visitors.append(visitor)
-        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear(visitor))
+        client = Client(channel)
+        self._clients.append(client)
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._receive(client))
 
-    def _hear(self, visitor: Visitor) -> None:
+    def _receive(self, client: Client) -> None:
         try:
-            said, descriptors, _, _ = socket.recv_fds(visitor.channel, 65536, 1)
+            said, descriptors, _, _ = socket.recv_fds(client.channel, 65536, 1)
         except ConnectionError:
             said, descriptors = b"", []
-        visitor.output = descriptors[0] if descriptors else visitor.output
-        visitor.said += said
-        if not said or len(visitor.said) > _REQUEST:
-            # Nobody waits for it any more.
-            self._dismiss(visitor)
-        elif visitor.pid is None and visitor.said.endswith(b"\n"):
-            self._execute(visitor)
+        client.output = descriptors[0] if descriptors else client.output
+        client.received += said
+        if not said or len(client.received) > _REQUEST:
+            # The client no longer waits for it.
+            self._disconnect(client)
+        elif client.pid is None and client.received.endswith(b"\n"):
+            self._execute(client)
 
-    def _execute(self, visitor: Visitor) -> None:
-        request = json.loads(visitor.said)
-        output, visitor.output = visitor.output, None
+    def _execute(self, client: Client) -> None:
+        request = json.loads(client.received)
+        output, client.output = client.output, None
         if output is None:
             output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
             job = self._begin(request["argv"], output)
         except OSError as error:
             os.write(output, f"{error.filename}: {error.strerror}\n".encode())
-            self._answer(visitor, {"exit_code": NOT_FOUND})
+            self._answer(client, {"exit_code": NOT_FOUND})
             return
         finally:
             os.close(output)
         if request["detach"]:
-            self._answer(visitor, {"exit_code": 0})
+            self._answer(client, {"exit_code": 0})
         else:
-            visitor.pid = job.pid
+            client.pid = job.pid
 
-    def _answer(self, visitor: Visitor, document: dict[str, int | None]) -> None:
+    def _answer(self, client: Client, document: dict[str, int | None]) -> None:
         with suppress(ConnectionError):
-            visitor.channel.sendall(json.dumps(document).encode() + b"\n")
-        self._dismiss(visitor)
+            client.channel.sendall(json.dumps(document).encode() + b"\n")
+        self._disconnect(client)
 
-    def _dismiss(self, visitor: Visitor) -> None:
-        """End the connection, and what was executed for it if that still runs."""
-        self._visitors.remove(visitor)
-        self._selector.unregister(visitor.channel)
-        visitor.channel.close()
-        if visitor.output is not None:
-            os.close(visitor.output)
-        if visitor.pid is not None:
-            for seen in (look(visitor.pid), *below(visitor.pid, everyone())):
+    def _disconnect(self, client: Client) -> None:
+        """Close the connection, and kill what was executed for it if that still runs."""
+        self._clients.remove(client)
+        self._selector.unregister(client.channel)
+        client.channel.close()
+        if client.output is not None:
+            os.close(client.output)
+        if client.pid is not None:
+            for seen in (read_process(client.pid), *descendants(client.pid, all_processes())):
                 if seen is not None:
                     kill(seen)
 
@@ -226,11 +235,11 @@ class Keeper:
             self._reap()
             return time.monotonic() >= deadline
 
-        kill_all(lambda: below(os.getpid(), everyone()), late)
+        kill_all(lambda: descendants(os.getpid(), all_processes()), late)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Keep the container of a folder; the keeper's exit code."""
+    """Run the container of a folder; return the keeper's exit code."""
     folder = Folder(Path(arguments[0]))
     container = folder.container()
     if container is None:
@@ -244,7 +253,7 @@ def _this(pid: int) -> Process:
 
 
 def _say(text: str) -> None:
-    """The only thing said; who started the keeper waits for it."""
+    """Print the only output, for which the starter of the keeper waits."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
     silence = os.open(os.devnull, os.O_WRONLY)

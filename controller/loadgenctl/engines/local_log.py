@@ -1,7 +1,7 @@
 """A container's log as a plain file that its processes append to.
 
-It is bounded by giving its oldest part back to the disk: the rest keeps its place, so nobody who
-follows it has to begin anew, and who writes it never waits.
+Its size is bounded by releasing its oldest part to the file system. Offsets do not change, so
+followers need not restart, and writers never wait.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadgenctl.engines.local_linux import punch_hole
+from loadgenctl.engines.local_processes import punch_hole
 from loadgenctl.engines.logs import DEFAULT_CAPACITY, clean_lines
 
 _CHUNK = 64 * 1024
 _BLOCK = 4096
 _TAIL = 256 * 1024
-"""Bytes per line asked for at most, when the last lines are looked for."""
+"""Most bytes per line that are read to find the last lines."""
 
 
 class FileFollower:
-    """A `LogFollower` that reads what has been appended when it is asked."""
+    """A `LogFollower` that reads what was appended since the last call."""
 
     def __init__(self, path: Path) -> None:
-        """The file need not be there yet."""
+        """The file need not exist yet."""
         self._path = path
         self._descriptor: int | None = None
         self._offset = 0
@@ -47,7 +47,7 @@ class FileFollower:
             self._descriptor = None
 
     def __del__(self) -> None:
-        """A follower that nobody closed must not keep its file open."""
+        """A follower that was not closed must not keep its file open."""
         self.close()
 
     def _open(self) -> bool:
@@ -61,15 +61,15 @@ class FileFollower:
 
 
 def read_on(descriptor: int, offset: int, most: int) -> tuple[bytes, int]:
-    """What stands in a log from an offset on, and the offset after it.
+    """The content of a log from an offset, and the offset after it.
 
-    Where the log begins later by now, because its oldest part is gone, it goes on with the first
-    whole line.
+    If the log now begins later, because its oldest part was released, it continues with the first
+    complete line.
     """
     try:
         begin = os.lseek(descriptor, offset, os.SEEK_DATA)
     except OSError as error:
-        if error.errno != errno.ENXIO:  # what it says at the end of the file
+        if error.errno != errno.ENXIO:  # the error at the end of the file
             raise
         return b"", offset
     data = os.pread(descriptor, most, begin)
@@ -80,7 +80,7 @@ def read_on(descriptor: int, offset: int, most: int) -> tuple[bytes, int]:
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """The whole log so far. Raises `OSError`."""
+    """The complete log so far. Raises `OSError`."""
     with _opened(path) as descriptor:
         offset, size = 0, os.fstat(descriptor).st_size
         while offset < size:
@@ -91,7 +91,7 @@ def chunks(path: Path) -> Iterator[bytes]:
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines, cleaned; [] where there is no log."""
+    """The last lines, cleaned; [] if there is no log."""
     try:
         with _opened(path) as descriptor:
             size = os.fstat(descriptor).st_size
@@ -107,7 +107,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def trim(descriptor: int, most: int) -> None:
-    """Keep the newest half of `most` bytes if the log takes more. Raises `OSError`."""
+    """If the log takes more than `most` bytes, keep the newest half of them. Raises `OSError`."""
     found = os.fstat(descriptor)
     if found.st_blocks * 512 > most:
         end = (found.st_size - most // 2) // _BLOCK * _BLOCK

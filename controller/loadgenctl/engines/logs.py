@@ -1,4 +1,4 @@
-"""Log text: cleaning it for people, and following it without ever blocking the caller."""
+"""Log text: cleaning it for display, and following it without blocking the caller."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_drawn(text: str) -> str:
 
 
 def clean_lines(data: bytes) -> list[str]:
-    """The lines of a log, decoded and cleaned; a last line without an end counts."""
+    """The lines of a log, decoded and cleaned, including an unfinished last line."""
     lines = data.decode("utf-8", "replace").split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -30,7 +30,7 @@ def clean_lines(data: bytes) -> list[str]:
 
 
 class Buffer:
-    """Bytes from a writer, which waits while it is full, to a reader, which never waits."""
+    """A queue of bytes: the writer waits while it is full, the reader never waits."""
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
         """Hold about `capacity` bytes."""
@@ -38,12 +38,12 @@ class Buffer:
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._closed = False
-        # Entered by the lock, for the reason that `StateWatch` gives.
+        # Entered by the lock, for the reason given in `StateWatch`.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
 
     def put(self, chunk: bytes) -> bool:
-        """Add; wait while it is full. False once it is closed."""
+        """Add a chunk; wait while the buffer is full. False once it is closed."""
         with self._lock:
             while self._size >= self._capacity and not self._closed:
                 self._changed.wait()
@@ -54,8 +54,8 @@ class Buffer:
             return True
 
     def take(self) -> bytes:
-        """Everything there is, at once."""
-        if not self._chunks:  # the usual case while a log is silent, without the lock
+        """Everything in the buffer."""
+        if not self._chunks:  # the usual case for a silent log, without the lock
             return b""
         with self._lock:
             data = b"".join(self._chunks)
@@ -65,7 +65,7 @@ class Buffer:
             return data
 
     def close(self) -> None:
-        """Refuse more; what is there can still be taken."""
+        """Refuse more; the content can still be taken."""
         with self._lock:
             self._closed = True
             self._changed.notify_all()
@@ -77,10 +77,10 @@ class Buffer:
 
 
 class PumpedFollower:
-    """A `LogFollower` fed by a thread of its own.
+    """A `LogFollower` fed by its own thread.
 
-    `pump(follower)` runs in the thread: it says with `attach` how to wake it, and hands bytes over
-    with `push` until that says no.
+    `pump(follower)` runs in the thread: it sets with `attach` how to interrupt it, and passes bytes
+    to `push` until that returns False.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class PumpedFollower:
             self._buffer.close()
 
     def push(self, chunk: bytes) -> bool:
-        """For the pump: hand bytes over. False when the follower was closed."""
+        """For the pump: pass bytes on. False if the follower was closed."""
         return self._buffer.put(chunk)
 
     def attach(self, stop: Callable[[], None]) -> bool:
-        """For the pump: how to end what it blocks on from now on. False when closed already."""
+        """For the pump: set how to end what it blocks on. False if the follower is closed."""
         with self._lock:
             if self._buffer.closed:
                 return False
@@ -117,7 +117,7 @@ class PumpedFollower:
             return True
 
     def detach(self) -> None:
-        """For the pump: it no longer blocks on what was attached."""
+        """For the pump: it no longer blocks."""
         with self._lock:
             self._stop = None
 

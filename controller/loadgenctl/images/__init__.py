@@ -1,4 +1,6 @@
-"""Images: templates rendered, hashed and built once, on a Debian base pulled or bootstrapped."""
+"""Images: templates are rendered, hashed and built once, on a Debian base that is pulled or
+bootstrapped.
+"""
 
 from loadgenctl.images.store import ImageInfo, ImageRef, ImageStore
 

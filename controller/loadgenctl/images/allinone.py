@@ -1,24 +1,107 @@
-"""The one-container image: the image of an SDK's era, with loadgenctl beside the toolchain."""
+"""The one-container image: the image of an SDK's era, with loadgenctl and its dependencies as
+wheels.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadgenctl import resources
 from loadgenctl.building.site import SiteSettings
+from loadgenctl.errors import BuildError, LoadgenError
 from loadgenctl.images.own import Toolchain, plain
 from loadgenctl.images.store import ImageRef, ImageStore
-from loadgenctl.images.wheels import fetch_wheels
-from loadgenctl.process import Runner
+from loadgenctl.process import Runner, own_python
 from loadgenctl.sdks.base import ImageRecipe
+
+PYTHON = "3.11"
+"""Python of the one-container image: Debian bookworm's."""
+_GLIBC = range(36, 4, -1)
+"""Minor versions of glibc that wheels may require: bookworm has 2.36."""
+_TIMEOUT = 900.0
+_PIPS = (own_python("pip"), ("pip3",), ("pip",))
+
 
 RUNTIME = "loadgenctl/all-in-one-runtime"
 RUNTIME_SUITE = "bookworm"
-"""The Debian whose Python and git loadgenctl runs on, whatever the era's is."""
+"""The Debian suite of loadgenctl's Python and git, independent of the era's."""
 _FOLDER = "all-in-one"
+
+
+def fetch_wheels(
+    lock: Path, machine: str, cache: Path, runner: Runner, site: SiteSettings
+) -> list[Path]:
+    """The wheels of everything in a lock file, for `machine` (`x86_64`, `aarch64`), by name.
+
+    They are kept in `cache` and downloaded only once. pip refuses what has no hash in the lock; the
+    site's settings override pip's own. Raises `BuildError`.
+    """
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    folder = cache / f"{machine}-{digest}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=cache))
+        try:
+            _download(lock, machine, draft, runner, site)
+            if not folder.is_dir():
+                draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return sorted(folder.glob("*.whl"))
+
+
+def _download(lock: Path, machine: str, into: Path, runner: Runner, site: SiteSettings) -> None:
+    # The last one includes the older names.
+    platforms = [
+        *(f"manylinux_2_{minor}_{machine}" for minor in _GLIBC),
+        f"manylinux2014_{machine}",
+    ]
+    done = runner.run(
+        [
+            *_pip(runner),
+            *("--disable-pip-version-check", "--no-input", "download", "--quiet"),
+            *("--require-hashes", "--no-deps", "--only-binary", ":all:"),
+            *("--python-version", PYTHON, "--implementation", "cp"),
+            *(word for name in platforms for word in ("--platform", name)),
+            *("--dest", str(into), "-r", str(lock)),
+        ],
+        env=_environment(site),
+        timeout=_TIMEOUT,
+    )
+    if done.exit_code != 0:
+        raise BuildError(
+            "the dependencies of loadgenctl could not be fetched",
+            hint="pip must reach a package index; set a mirror, proxy or certificate in pip's"
+            " own configuration or in [site]",
+            detail=done.last_lines(),
+        )
+
+
+def _environment(site: SiteSettings) -> dict[str, str]:
+    given = {"PIP_INDEX_URL": site.pip_index, "PIP_CERT": site.ca_bundle}
+    return {
+        **site.proxies(),
+        **{name: str(value) for name, value in given.items() if value is not None},
+    }
+
+
+def _pip(runner: Runner) -> Sequence[str]:
+    """A pip: this environment's, else one on the path. Raises `BuildError`."""
+    for argv in _PIPS:
+        try:
+            if runner.run([*argv, "--version"]).exit_code == 0:
+                return argv
+        except LoadgenError:
+            continue  # no such program
+    raise BuildError(
+        "pip, needed to fetch the dependencies of loadgenctl, is missing",
+        hint="install it (on Debian: apt-get install python3-pip), and try again",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +117,9 @@ class AllInOne:
     def ensure(
         self, sdk: str, era: str, recipe: ImageRecipe, on_line: Callable[[str], None]
     ) -> ImageRef:
-        """The one-container image upon a recipe's, made if need be, as are the two below it.
+        """The one-container image on a recipe's image, made if necessary, as are the two below it.
 
-        `sdk` is what is run where no option says otherwise. Raises `BuildError`.
+        `sdk` is the default SDK of the image. Raises `BuildError`.
         """
         below = self.store.ensure(recipe, on_line)
         runtime = self._runtime(on_line)

@@ -1,4 +1,4 @@
-"""The Debian image below every other: found, pulled where a registry answers, or bootstrapped."""
+"""The Debian image below all others: found, pulled if a registry answers, or bootstrapped."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ from loadgenctl.building.site import SiteSettings
 from loadgenctl.engines.docker_errors import BROKEN_STREAM, explanation, translated
 from loadgenctl.errors import BuildError
 from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import build_image, image_document
-from loadgenctl.images.context import DOCKERFILE, BuildContext, ContextFile
+from loadgenctl.images.build import (
+    DOCKERFILE,
+    BuildContext,
+    ContextFile,
+    build_image,
+    image_document,
+)
 
 LABEL = "io.loadgenctl.image"
-"""On every image of ours: its name without the tag."""
+"""On all our images: the name without the tag."""
 REPOSITORY = "loadgenctl/base"
 UPSTREAM = "debian:{suite}-slim"
 PULL_PATIENCE = 15.0
-"""Seconds in which a registry must begin to answer."""
+"""Time limit, in seconds, for a registry to begin to answer."""
 _PULL_TIMEOUT = 600.0
-"""Seconds in which an image of 30 MB must have come."""
+"""Time limit, in seconds, for pulling an image of 30 MB."""
 
 
 class Bases:
-    """Base images by Debian suite, under one name wherever they come from.
+    """Base images by Debian suite, under the same name from any source.
 
-    One name, so that the hash of what is built upon them does not depend on that.
+    So the hash of images built on them does not depend on the source.
     """
 
     def __init__(
@@ -40,17 +45,17 @@ class Bases:
         repository: str = REPOSITORY,
         upstream: str = UPSTREAM,
     ) -> None:
-        """`upstream` is what a registry is asked for; `{suite}` in it is replaced."""
+        """`upstream` is the image to pull; `{suite}` in it is replaced."""
         self._client = client
         self._bootstrap = bootstrap
         self._site = site
         self._repository = repository
         self._upstream = upstream
         self._registry_answers = True
-        """Until it did not: then this process asks no more."""
+        """False once a registry did not answer: then this process does not try again."""
 
     def tag(self, suite: str) -> str:
-        """The suite's base image, made or not."""
+        """The tag of the suite's base image, which may not exist yet."""
         return f"{self._repository}:{suite}"
 
     def present(self, tag: str) -> bool:
@@ -58,7 +63,7 @@ class Bases:
         return image_document(self._client, tag) is not None
 
     def make(self, suite: str, on_line: Callable[[str], None]) -> None:
-        """Make the suite's base image unless it is there. Raises `BuildError`."""
+        """Make the suite's base image unless it exists. Raises `BuildError`."""
         tag, upstream = self.tag(suite), self._upstream.format(suite=suite)
         if self.present(tag):
             return
@@ -74,7 +79,7 @@ class Bases:
         return {LABEL: self._repository}
 
     def _adopt(self, upstream: str, suite: str, on_line: Callable[[str], None]) -> None:
-        """Put a pulled image under our name and label."""
+        """Give a pulled image our name and label."""
         context = BuildContext({DOCKERFILE: ContextFile(f"FROM {upstream}\n".encode())})
         build_image(
             self._client,
@@ -103,7 +108,7 @@ class Bases:
             raise BuildError(f"the engine did not take the image {self.tag(suite)}: {answer}")
 
     def _pull(self, image: str, on_line: Callable[[str], None]) -> bool:
-        """Pull; False when no registry begins to answer in time or the pull breaks off."""
+        """Pull; False if no registry begins to answer in time or the pull is interrupted."""
         if not self._registry_answers:
             return False
         on_line(f"pulling {image}")
@@ -120,14 +125,14 @@ class Bases:
 
 
 class _Pull:
-    """A pull in a thread of its own: the engine lets a silent registry take its time."""
+    """A pull in its own thread: the engine has no time limit for a silent registry."""
 
     def __init__(self, client: DockerClient, image: str) -> None:
         """Begin."""
         self._client = client
         self._image = image
         self.begun = threading.Event()
-        """Set once the registry has answered, or everything is over."""
+        """Set once the registry has answered, or the pull has ended."""
         self.ended = threading.Event()
         self.error: str | None = None
         threading.Thread(target=self._run, name=f"pull-{image}", daemon=True).start()

@@ -1,19 +1,19 @@
-"""A minimal Debian system from packages alone, for machines that no container registry answers."""
+"""A minimal Debian system made from packages, for machines without a container registry."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.engines.logs import as_drawn
 from loadgenctl.errors import BuildError, LoadgenError, cleaned_up
-from loadgenctl.images import apt
 from loadgenctl.process import Runner
 
 _INSTALL_HINT = (
@@ -23,7 +23,7 @@ _INSTALL_HINT = (
 _ROOT_HINT = (
     "run as root once, or make a container registry reachable, from which {image} can be pulled"
 )
-# What debootstrap takes over from this machine, and what only fills the image.
+# What debootstrap copies from this machine, and what only takes space.
 _LEFT_OUT = (
     "./etc/hostname",
     "./etc/resolv.conf",
@@ -41,13 +41,19 @@ _LEFT_OUT = (
 
 _DEFAULT = "its default mirror"
 
-# An image is made whole or not at all: neither syncing each file nor keeping packages is of use.
+# A partial image is never used: syncing each file or keeping packages is not needed.
 _SETTINGS = {
     "etc/dpkg/dpkg.cfg.d/image": "force-unsafe-io\n",
     "etc/apt/apt.conf.d/90image": (
         'APT::Keep-Downloaded-Packages "false";\nAcquire::Languages "none";\n'
     ),
 }
+
+
+_ONE_LINE = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+\S")
+_FIELD = re.compile(r"^(URIs|Suites|Types|Enabled):\s*(.*)$", re.IGNORECASE)
+_DEFAULT_MIRROR = re.compile(r"""^DEF_MIRROR=["']?([^"'\s]+)""", re.MULTILINE)
+_PROXY = re.compile(r'^Acquire::(https?)::Proxy\s+"([^"]+)";', re.MULTILINE | re.IGNORECASE)
 
 
 class Bootstrap:
@@ -64,7 +70,7 @@ class Bootstrap:
         is_root: bool | None = None,
         cleaning: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """Temporary folders are made in `workspace`; `apt_sources` says which mirror to use."""
+        """Temporary folders are made in `workspace`; `apt_sources` has the mirror to use."""
         self._runner = runner
         self._site = site
         self._workspace = workspace
@@ -75,9 +81,9 @@ class Bootstrap:
 
     @contextmanager
     def archive(self, suite: str, image: str, on_line: Callable[[str], None]) -> Iterator[Path]:
-        """A tar of a fresh system of the suite, gone afterwards. Raises `BuildError`.
+        """A tar of a new system of the suite, removed afterwards. Raises `BuildError`.
 
-        `image` is what a registry would have given, for the hint.
+        `image` is the image that a registry would provide, for the hint.
         """
         self._require(image)
         self._workspace.mkdir(parents=True, exist_ok=True)
@@ -99,7 +105,7 @@ class Bootstrap:
             yield self._tar(root, folder / "root.tar")
 
     def mirror(self) -> str | None:
-        """The site's mirror, else the one that this machine's apt uses; None: debootstrap's own."""
+        """The site's mirror, else that of this machine's apt; None: debootstrap's default."""
         if self._site.apt_mirror is not None:
             return self._site.apt_mirror
         folder = self._apt_sources
@@ -109,19 +115,19 @@ class Bootstrap:
             for path in files
             if path.suffix in {".list", ".sources"} and path.is_file()
         )
-        return apt.find_mirror(texts)
+        return find_mirror(texts)
 
     def _forget_site_mirror(self, root: Path) -> None:
-        # A site's mirror may hold a password and is none of an image's business: templates put
-        # the mirror in its place, whichever it is by then.
-        public = apt.default_mirror(self._program.read_text("utf-8", "replace"))
+        # A site's mirror may contain a password and must not get into an image: templates insert
+        # the current mirror.
+        public = default_mirror(self._program.read_text("utf-8", "replace"))
         if public is None:
             raise BuildError(
-                f"{self._program} names no default mirror to stand for the site's in the image",
+                f"{self._program} has no default mirror to replace the site's mirror in the image",
                 hint="install Debian's own debootstrap",
             )
         listed = root / "etc/apt/sources.list"
-        listed.write_text(apt.renamed(listed.read_text("utf-8"), public), "utf-8")
+        listed.write_text(renamed(listed.read_text("utf-8"), public), "utf-8")
 
     def _require(self, image: str) -> None:
         if not self._is_root:
@@ -133,7 +139,7 @@ class Bootstrap:
             self._runner.run(["debootstrap", "--version"], env=_system_path())
         except LoadgenError as error:
             raise BuildError(
-                "no Debian base image can be had: no registry answers and debootstrap is missing",
+                "no Debian base image is available: no registry answers and debootstrap is missing",
                 hint=_INSTALL_HINT.format(image=image),
             ) from error
 
@@ -157,14 +163,14 @@ class Bootstrap:
         if code != 0:
             raise BuildError(
                 f"debootstrap could not make Debian {suite} (exit code {code})",
-                hint="see whether the mirror answers; another one can be set as [site] apt_mirror",
+                hint="check whether the mirror answers, or set another one: apt_mirror in [site]",
                 detail="\n".join(last),
             )
 
     def _environment(self, folder: Path) -> dict[str, str]:
         env = {**_system_path(), **self._apt_proxies(), **self._site.proxies()}
         if self._site.ca_bundle is not None:
-            # debootstrap fetches with wget, which takes a bundle only from its own settings.
+            # debootstrap downloads with wget, which reads a bundle only from its own settings.
             settings = folder / "wgetrc"
             settings.write_text(f"ca_certificate = {self._site.ca_bundle}\n")
             env["WGETRC"] = str(settings)
@@ -174,8 +180,8 @@ class Bootstrap:
         try:
             dump = self._runner.run(["apt-config", "dump"])
         except LoadgenError:
-            return {}  # debootstrap without apt: nothing is set there
-        return apt.find_proxies(dump.text())
+            return {}  # debootstrap without apt: there are no settings
+        return find_proxies(dump.text())
 
     def _tar(self, root: Path, archive: Path) -> Path:
         excludes = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
@@ -191,7 +197,7 @@ class Bootstrap:
         return archive
 
     def _remove(self, folder: Path) -> None:
-        """Remove the folder; an interrupted debootstrap leaves /proc and /sys mounted in it."""
+        """Remove the folder, in which an interrupted debootstrap leaves /proc and /sys mounted."""
         for point in reversed(_mounts_below(folder)):
             self._runner.run(["umount", "--lazy", point], env=_system_path())
         shutil.rmtree(folder, ignore_errors=True)
@@ -205,7 +211,7 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
 
 
 def _system_path() -> dict[str, str]:
-    """The path with the folders where root's programs are, which `su` leaves out."""
+    """PATH with the folders of root's programs, which `su` omits."""
     return {"PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"}
 
 
@@ -216,3 +222,49 @@ def _mounts_below(folder: Path) -> list[str]:
         return []
     points = (line.split()[4] for line in lines)
     return [point for point in points if point.startswith(f"{folder}/")]
+
+
+def find_mirror(sources: Iterable[str]) -> str | None:
+    """The first Debian mirror in source lists of either format; None if there is none."""
+    for text in sources:
+        for uri in _uris(text):
+            if uri.startswith(("http://", "https://")) and uri.rstrip("/").endswith("/debian"):
+                return uri.rstrip("/")
+    return None
+
+
+def _uris(text: str) -> Iterable[str]:
+    for line in text.splitlines():
+        found = _ONE_LINE.match(line.strip())
+        if found:
+            yield found[1]
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = {
+            match[1].lower(): match[2].split()
+            for line in stanza.splitlines()
+            if (match := _FIELD.match(line))
+        }
+        if "deb" in fields.get("types", []) and fields.get("enabled") not in (["no"], ["false"]):
+            yield from fields.get("uris", [])
+
+
+def find_proxies(dump: str) -> dict[str, str]:
+    """Proxy variables from the output of `apt-config dump`."""
+    return {
+        f"{scheme.lower()}_proxy": url
+        for scheme, url in _PROXY.findall(dump)
+        if url.upper() != "DIRECT"
+    }
+
+
+def default_mirror(debootstrap: str) -> str | None:
+    """The default mirror of debootstrap, given as the program's text."""
+    found = _DEFAULT_MIRROR.search(debootstrap)
+    return found[1] if found else None
+
+
+def renamed(sources: str, mirror: str) -> str:
+    """A one-line source list with the mirror of every entry replaced."""
+    return re.sub(
+        r"^(deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?)\S+", rf"\g<1>{mirror}", sources, flags=re.MULTILINE
+    )

@@ -1,22 +1,35 @@
-"""One image build on the Docker engine: lines of progress, or a failure with its step's end."""
+"""Builds an image on the Docker engine from a build context in memory."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
+import tarfile
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import jinja2
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
 
 from loadgenctl.building.failure import missing_versions
+from loadgenctl.building.site import SiteSettings
 from loadgenctl.engines.docker_errors import translated
 from loadgenctl.engines.logs import as_drawn
 from loadgenctl.errors import BuildError, cleaned_up
-from loadgenctl.images.context import BuildContext
 from loadgenctl.masking import Mask
+from loadgenctl.sdks.base import ImageRecipe
+
+DOCKERFILE = "Dockerfile"
+SITE_CA = "site-ca.crt"
+"""Name of the site's CA bundle in the context, if the site has one."""
+_HASH_LENGTH = 16
+
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _LAYER = re.compile(r" ---> ([0-9a-f]{12,64})$")
@@ -35,15 +48,88 @@ _NETWORK_SIGNS = (
 _CERTIFICATE_SIGNS = ("certificate", "SELF_SIGNED", "UNABLE_TO_GET_ISSUER")
 
 
+@dataclass(frozen=True, slots=True)
+class ContextFile:
+    """One file of a build context."""
+
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """The files from which the engine builds an image."""
+
+    files: Mapping[str, ContextFile]
+    """Name in the context → file; includes the Dockerfile."""
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that depend on every byte of every file, its name and its mode."""
+        whole = hashlib.sha256()
+        for name, file in sorted(self.files.items()):
+            content = hashlib.sha256(file.content).hexdigest()
+            whole.update(f"{name}\0{int(file.executable)}\0{content}\n".encode())
+        return whole.hexdigest()[:_HASH_LENGTH]
+
+    def tar(self) -> io.BytesIO:
+        """The context as a tar, always with the same bytes, which the engine's cache compares."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name, file in sorted(self.files.items()):
+                info = tarfile.TarInfo(name)
+                info.size = len(file.content)
+                info.mode = 0o755 if file.executable else 0o644
+                archive.addfile(info, io.BytesIO(file.content))
+        buffer.seek(0)
+        return buffer
+
+
+def make_context(recipe: ImageRecipe, base: str, site: SiteSettings) -> BuildContext:
+    """The context of a recipe on the image `base`. Raises `BuildError` for a faulty recipe."""
+    files = {name: _read(recipe, path) for name, path in recipe.files.items()}
+    if site.ca_bundle is not None:
+        files[SITE_CA] = _read(recipe, site.ca_bundle)
+    values = {
+        **recipe.values,
+        **site.template_values(),
+        "base": base,
+        "suite": recipe.suite,
+    }
+    files[DOCKERFILE] = ContextFile(_render(recipe.template, values).encode())
+    return BuildContext(files)
+
+
+def _render(template: Path, values: Mapping[str, object]) -> str:
+    environment = jinja2.Environment(  # noqa: S701 - a Dockerfile is not HTML
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    try:
+        return environment.from_string(template.read_text("utf-8")).render(values)
+    except OSError as error:
+        raise BuildError(f"the template {template} cannot be read: {error.strerror}") from error
+    except jinja2.TemplateError as error:
+        raise BuildError(f"the template {template} cannot be rendered: {error}") from error
+
+
+def _read(recipe: ImageRecipe, path: Path) -> ContextFile:
+    try:
+        return ContextFile(path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
+    except OSError as error:
+        raise BuildError(
+            f"a file of the image {recipe.name} cannot be read: {path}: {error.strerror}"
+        ) from error
+
+
 class BuildOutput:
-    """What the engine's stream of a build has said so far."""
+    """The output of a build so far, from the engine's stream."""
 
     def __init__(self, on_line: Callable[[str], None], mask: Mask) -> None:
-        """Every finished line goes to `on_line`, without what `mask` hides."""
+        """Every complete line goes to `on_line`, masked by `mask`."""
         self._on_line, self._mask = on_line, mask
         self._rest = ""
         self.step = ""
-        """The step that runs, e.g. `4/9 : RUN make`."""
+        """The running step, for example `4/9 : RUN make`."""
         self.error: str | None = None
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         """The end of the step's output."""
@@ -65,7 +151,7 @@ class BuildOutput:
                 self._line(line)
 
     def flush(self) -> None:
-        """The stream has ended: what is left is a line too."""
+        """The stream has ended: the rest is the last line."""
         if self._rest:
             rest, self._rest = self._rest, ""
             self._line(rest)
@@ -97,9 +183,9 @@ def build_image(
     mask: Mask,
     on_line: Callable[[str], None],
 ) -> str:
-    """Build and tag; the image's id. Raises `BuildError`.
+    """Build and tag an image; return its id. Raises `BuildError`.
 
-    However it ends, no container and no untagged layer of it stays. An interrupt ends the build.
+    No container or untagged layer remains in any case. An interrupt ends the build.
     """
     output = BuildOutput(on_line, mask)
     with cleaned_up(lambda: _remove_untagged(client, output.stage_layers)):
@@ -112,11 +198,11 @@ def build_image(
                 forcerm=True,
                 decode=True,
                 labels=dict(labels),
-                # Proxies only: the engine keeps these predefined arguments out of the history.
+                # Only proxies: the engine omits these predefined arguments from the history.
                 buildargs=dict(build_args),
                 use_config_proxy=False,
             )
-            # Closing the stream tells the engine that nobody wants the build any more.
+            # Closing the stream cancels the build.
             with closing(stream):
                 for document in stream:
                     output.feed(document)
@@ -130,8 +216,8 @@ def build_image(
 
 
 def image_document(client: DockerClient, image: str) -> Mapping[str, Any] | None:
-    """What the engine says of an image, by tag or id; None if it has none such."""
-    with translated(f"look for the image {image}"):
+    """The engine's document of an image, by tag or id; None if there is no such image."""
+    with translated(f"inspect the image {image}"):
         try:
             document: Mapping[str, Any] = client.api.inspect_image(image)  # type: ignore[no-untyped-call]
         except ImageNotFound:
@@ -152,28 +238,28 @@ def _failure(tag: str, output: BuildOutput) -> BuildError:
 
 def _hint(lines: str) -> str:
     if any(sign in lines for sign in _CERTIFICATE_SIGNS):
-        return "if your network has a certificate authority of its own, name it: [site] ca_bundle"
+        return "if your network has its own certificate authority, set ca_bundle in [site]"
     if any(sign in lines for sign in _NETWORK_SIGNS):
-        return "a server did not answer; mirrors and proxies are settings of [site]"
+        return "a server did not answer; set mirrors and proxies in [site]"
     missing = missing_versions(lines)
     if missing:
         words = ", ".join(one.words for one in missing)
-        return f"the registries here do not serve {words}; registries are settings of [site]"
-    return "these are the step's last lines; the whole output is in the build log"
+        return f"the registries here do not serve {words}; set registries in [site]"
+    return "these are the step's last lines; the complete output is in the build log"
 
 
 def _remove_untagged(client: DockerClient, images: list[str]) -> None:
-    """Remove the ends of build stages, and with them the untagged layers below."""
+    """Remove the last layers of build stages, and with them the untagged layers below."""
     for image in images:
         if not image:
             continue
         document = image_document(client, image)
         if document is None or document.get("RepoTags"):
             continue
-        with translated("remove what an image build left"):
+        with translated("remove the layers of an image build"):
             try:
                 client.api.remove_image(image)
             except APIError as error:
-                # Gone already, or something else is built upon it.
+                # Removed already, or another image is built on it.
                 if error.status_code not in {404, 409}:
                     raise

@@ -1,6 +1,6 @@
 """The toolchain that loadgenctl itself is installed beside, in the one-container image.
 
-There no image is made: what an SDK is built with is what is there, or the revision is refused.
+No image is built there: SDKs are built with this toolchain, or the revision is refused.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from loadgenctl.model import ResolvedRevision
 from loadgenctl.records.documents import read_as
 from loadgenctl.sdks.base import ImageRecipe, SdkFactory, SdkFamily, SourceTree
 
-_TOLD = {"suite": "Debian", "node": "Node", "go_package": "Go package", "yarn": "yarn"}
+_SHOWN = {"suite": "Debian", "node": "Node", "go_package": "Go package", "yarn": "yarn"}
 
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """An SDK's image as image.json holds it: what it is called, and what its recipe put into it."""
+    """An SDK's image as in image.json: its names, and the values of its recipe."""
 
     sdk: str
     era: str
@@ -36,18 +36,18 @@ class Toolchain:
         return json.dumps(asdict(self), sort_keys=True)
 
     def serves(self, recipe: ImageRecipe) -> bool:
-        """True if the recipe's image would hold the same."""
+        """True if the recipe's image would have the same content."""
         return self.suite == recipe.suite and self.values == plain(recipe)
 
 
 def plain(recipe: ImageRecipe) -> dict[str, Any]:
-    """A recipe's values as they are after having been JSON."""
+    """A recipe's values after a round trip through JSON."""
     values: dict[str, Any] = json.loads(json.dumps(dict(recipe.values)))
     return values
 
 
 def load_toolchain(path: Path) -> Toolchain:
-    """Read image.json. Raises `LoadgenError` when it is damaged."""
+    """Read image.json. Raises `LoadgenError` if it is damaged."""
     hint = "build the one-container image again"
     try:
         toolchain = read_as(Toolchain, path)
@@ -64,18 +64,19 @@ class OwnImage:
 
     toolchain: Toolchain
     builds: bool
-    """An SDK is to be built with it, not only run."""
+    """True if an SDK is to be built with it, not only run."""
     warn: Callable[[str], None]
 
     def ensure(self, _recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
-        """The image; `serving` has seen to it that it fits."""
+        """The image; `serving` has checked that it matches."""
         on_line(f"the image {self.toolchain.tag}, which loadgenctl is installed in")
         return ImageRef(self.toolchain.tag, self.toolchain.id, built=False)
 
     def serving(self, factory: SdkFactory) -> SdkFactory:
-        """A factory of the SDKs that this image serves: `UsageError` for what cannot be built here.
+        """A factory of the SDKs that this image supports: `UsageError` for what cannot be built
+        here.
 
-        One that is built already is told of, and run: how it was built is its owner's matter.
+        An SDK that is already built elsewhere is run, with a warning.
         """
 
         def make(revision: ResolvedRevision, tree: SourceTree) -> SdkFamily:
@@ -88,22 +89,22 @@ class OwnImage:
 
     def _unserved(self, family: SdkFamily) -> None:
         own = self.toolchain
-        what = f"this image has the toolchain of {own.era}, and the SDK wants that of {family.era}"
+        what = f"this image has the toolchain of {own.era}, but the SDK needs that of {family.era}"
         if self.builds:
             raise UsageError(
                 f"{what}: {_difference(own, family.image())}",
                 hint="make an image for the revision:"
                 " loadgenctl image build --all-in-one --revision REV -t NAME",
             )
-        self.warn(f"{what}: if its programs do not start here, that is why")
+        self.warn(f"{what}: its programs may not start here")
 
 
 def _difference(own: Toolchain, recipe: ImageRecipe) -> str:
-    """What a person knows of two toolchains by name, where they differ."""
+    """The differences of two toolchains, for messages."""
     there, wanted = {"suite": own.suite, **own.values}, {"suite": recipe.suite, **plain(recipe)}
-    told = [
+    different = [
         f"{word} {there[key]} in place of {wanted[key]}"
-        for key, word in _TOLD.items()
+        for key, word in _SHOWN.items()
         if key in there and key in wanted and there[key] != wanted[key]
     ]
-    return ", ".join(told) or "another kind of image"
+    return ", ".join(different) or "another kind of image"

@@ -1,4 +1,4 @@
-"""The images that loadgenctl has on the engine, made when they are first needed."""
+"""The images of loadgenctl on the engine, built when they are first needed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from loadgenctl.engines.docker_errors import explanation, is_conflict, retrying,
 from loadgenctl.errors import UsageError
 from loadgenctl.images.bases import LABEL, Bases
 from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import build_image, image_document
-from loadgenctl.images.context import BuildContext, make_context
+from loadgenctl.images.build import BuildContext, build_image, image_document, make_context
 from loadgenctl.process import Runner
 from loadgenctl.sdks.base import ImageRecipe
 from loadgenctl.sources.locks import exclusive
@@ -37,23 +36,25 @@ class ImageRef:
     id: str
     """The engine's content id, `sha256:…`."""
     built: bool
-    """True if it was made just now."""
+    """True if it was just built."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """One line of a list of images."""
+    """One row of a list of images."""
 
     tag: str
     id: str
     size_bytes: int
-    """With all layers, also those that other images share."""
+    """With all layers, including those shared with other images."""
     created: int
     """Seconds since the epoch."""
 
 
 class ImageStore:
-    """Images by recipe: rendered, hashed, and built unless the engine has that hash already."""
+    """Images by recipe: rendered, hashed, and built unless the engine has an image with that
+    hash.
+    """
 
     def __init__(
         self,
@@ -66,7 +67,9 @@ class ImageStore:
         bases: Bases | None = None,
         cleaning: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """`cache` holds locks and temporary folders; those are removed inside `cleaning`."""
+        """`cache` is the folder of locks and temporary folders; the latter are removed inside
+        `cleaning`.
+        """
         self._client = client
         self._site = site
         self._clock = clock
@@ -75,11 +78,11 @@ class ImageStore:
         self._bases = bases or Bases(client, bootstrap, site)
 
     def tag(self, recipe: ImageRecipe) -> str:
-        """The tag that the recipe's image has or would get: its name and its content's hash."""
+        """The tag of the recipe's image, built or not: its name and its content's hash."""
         return f"{recipe.name}:{self._context(recipe).digest}"
 
     def ensure(self, recipe: ImageRecipe, on_line: Callable[[str], None]) -> ImageRef:
-        """The recipe's image, built if need be, its output to `on_line`. Raises `BuildError`."""
+        """The recipe's image, built if necessary, with output to `on_line`. Raises `BuildError`."""
         context = self._context(recipe)
         tag = f"{recipe.name}:{context.digest}"
         found = self._find(tag)
@@ -102,7 +105,7 @@ class ImageStore:
         return ImageRef(tag, found, built=False)
 
     def ensure_base(self, suite: str, on_line: Callable[[str], None]) -> str:
-        """The tag of the suite's base image, made if need be. Raises `BuildError`."""
+        """The tag of the suite's base image, made if necessary. Raises `BuildError`."""
         tag = self._bases.tag(suite)
         if not self._bases.present(tag):
             with self._locked(tag, on_line):
@@ -111,13 +114,13 @@ class ImageStore:
 
     def machine(self) -> str:
         """The engine's architecture as Linux calls it: `x86_64`, `aarch64`."""
-        with translated("ask for the engine's architecture"):
+        with translated("get the engine's architecture"):
             return str(self._client.api.info()["Architecture"])
 
     def name(self, ref: ImageRef, name: str) -> None:
-        """Give an image a name of the person's own beside its tag. Raises `UsageError`."""
+        """Give an image an additional name chosen by the user. Raises `UsageError`."""
         repository, tag = parse_name(name)
-        with translated(f"call the image {ref.tag} {name}"):
+        with translated(f"name the image {ref.tag} {name}"):
             try:
                 self._client.api.tag(ref.id, repository, tag=tag, force=True)
             except APIError as error:
@@ -144,9 +147,9 @@ class ImageStore:
         )
 
     def remove(self, tag: str) -> bool:
-        """Remove one of ours; False if it is not there.
+        """Remove one of our images; False if it does not exist.
 
-        Raises `UsageError` for an image of others, and for one that a container uses.
+        Raises `UsageError` for an image that is not ours, and for one that a container uses.
         """
         document = image_document(self._client, tag)
         if document is None:
@@ -178,12 +181,12 @@ class ImageStore:
         return exclusive(
             self._locks / f"image-{name}.lock",
             self._clock,
-            on_wait=lambda: on_line(f"waiting for another loadgenctl, which makes {tag}"),
+            on_wait=lambda: on_line(f"waiting for another loadgenctl that is building {tag}"),
         )
 
 
 def parse_name(name: str) -> tuple[str, str]:
-    """An image's name as repository and tag, which is `latest` where none is given.
+    """An image's name as repository and tag; the default tag is `latest`.
 
     Raises `UsageError`.
     """
@@ -193,5 +196,5 @@ def parse_name(name: str) -> tuple[str, str]:
             hint="write NAME or NAME:TAG: lower-case letters, digits, and . _ - / in between",
         )
     repository, colon, tag = name.rpartition(":")
-    # A colon before a slash is that of a registry's port.
+    # A colon before a slash belongs to a registry's port.
     return (repository, tag) if colon and "/" not in tag else (name, "latest")

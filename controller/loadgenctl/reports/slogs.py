@@ -29,7 +29,7 @@ from loadgenctl.reports.tables import (
     with_values,
     wrapped,
 )
-from loadgenctl.slog.figures import BOOTSTRAP
+from loadgenctl.slog.blocks import BOOTSTRAP
 from loadgenctl.stats.blocks import FIGURE_METRICS
 
 _SPREAD: Final = ("avg", "p50", "p95", "min", "max")

@@ -1,62 +1,61 @@
-"""The blocks of a slog and its bootstrap: what is open, what has ended, what waits for its commit.
+"""The blocks of a slog and its bootstrap: open, ended, or waiting for their commit.
 
-A block is handed out when its end-block has ended. Since June 2022, when lines have a `monotime`,
-slogs tell of its commit, too, and of the process's memory after it: then it is handed out with
-these, or when the next block begins, or at the slog's end.
+A block is complete when its end-block has ended. Since June 2022, when lines have a `monotime`,
+slogs also have its commit and the process's memory after it: then the block is complete with these,
+or when the next block begins, or at the end of the slog.
 
 Since January 2024 the bootstrap continues after its own block: the core proposals are bundled
-(`cosmic-swingset-upgrade-start` to `-finish`), and the first block runs them, whatever they cost.
+(`cosmic-swingset-upgrade-start` to `-finish`), and the first block runs them without a limit.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
-from .figures import complete
+from .blocks import complete
+from .fields import Fields, as_time, as_whole
 from .found import BlockRecord, Moment, Startup, seconds_between
-from .values import as_time, as_whole
-
-Fields = dict[str, Any]
 
 
 class BlockLog:
     """Takes the events of blocks, in the slog's order."""
 
     def __init__(self, startup: Startup, anomalies: Counter[str]) -> None:
-        """The bootstrap goes into `startup`, what is odd into `anomalies`."""
+        """Writes the bootstrap to `startup` and counts anomalies in `anomalies`."""
         self.open: BlockRecord | None = None
-        """The block that has begun and not ended."""
+        """The block that has begun but not ended."""
         self.counting = False
-        """Lines are counted with it."""
+        """True if lines count for the open block."""
         self.heights: set[int] = set()
-        """Of all blocks that have begun."""
+        """The heights of all blocks that have begun."""
         self._startup = startup
         self._anomalies = anomalies
         self._done: list[BlockRecord] = []
         self._held: BlockRecord | None = None
-        """The block that has ended and waits for its commit."""
+        """The ended block that waits for its commit."""
         self._commits: bool | None = None
-        """True once the slog has told of a commit, False if a block had none before."""
+        """True once the slog has had a commit, False if an earlier block had none."""
         self._run: Moment | None = None
-        """When the run that is open began."""
+        """When the open run began."""
         self._commit: Moment | None = None
         self._bootstrap: Moment | None = None
         self._bootstrap_end: Moment | None = None
-        """When the bootstrap block ended, while it is not known whether core proposals follow."""
+        """When the bootstrap block ended, as long as it is unknown whether core proposals
+        follow.
+        """
         self._upgrade: Moment | None = None
         self._proposals = False
         """Core proposals follow the bootstrap, and the first block has not run them yet."""
         self._may_follow = False
-        """The slog is of an SDK whose bootstrap may leave core proposals to the first block."""
+        """The SDK's bootstrap may leave core proposals to the first block."""
 
     def take(self) -> list[BlockRecord]:
-        """The blocks that were handed out since the last call."""
+        """The blocks that were completed since the last call."""
         done, self._done = self._done, []
         return done
 
     def finish(self) -> None:
-        """The slog is over: hand out what there is."""
+        """The slog has ended: complete all blocks."""
         self.close()
         self._release()
         self._end_bootstrap_block()
@@ -90,12 +89,12 @@ class BlockLog:
             self._anomalies["out-of-place"] += 1
             return
         block.end_start_at, block.end_start_steady = moment
-        # The lines that follow are counted with this one.
+        # The count includes this line, so it starts at -1.
         block.slog_lines = -1
         self.counting = True
 
     def end_finish(self, moment: Moment, event: Fields) -> None:
-        """An end-block ends, and with it the block."""
+        """An end-block ends, and the block with it."""
         block = self.open
         if block is None:
             if self.heights:
@@ -111,7 +110,7 @@ class BlockLog:
         self.close()
 
     def close(self) -> None:
-        """What is open ends here, whatever it has."""
+        """The open block ends here, complete or not."""
         block, self.open, self.counting = self.open, None, False
         if block is None:
             return
@@ -146,7 +145,7 @@ class BlockLog:
             block.add(event["phase"], took)
 
     def kernel_stats(self, _: Moment, event: Fields) -> None:
-        """The kernel's counts after a run: those of a block's last run are the block's."""
+        """The kernel's counts after a run: the block has those of its last run."""
         if self.open is not None:
             names = ("runQueue", "kernelObjects", "kernelPromises", "clistEntries")
             self._set(self.open, event, *names)
@@ -216,7 +215,7 @@ class BlockLog:
             self._proposals, self._bootstrap_end = True, None
 
     def upgrade_finish(self, moment: Moment, _: Fields) -> None:
-        """They are bundled."""
+        """The core proposals are bundled."""
         if self._proposals:
             self._startup.core_proposals_s = seconds_between(self._upgrade, moment)
 

@@ -1,32 +1,60 @@
-"""A block's numbers: the row of `blocks.jsonl`, as the original load generator computes them.
+"""A block's row of `blocks.jsonl`, computed as by the original load generator, and its figures.
 
 Names, units and rounding are the original's (docs/slog.md): times of day are epoch seconds as
-written, durations seconds rounded to 6 digits, percentages to 2, half up.
+written, durations are seconds rounded to 6 digits, percentages to 2, half up. Figures are values
+that the original does not have: SDKs have written their events and fields since summer 2022. For an
+older SDK they are absent, not 0.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 from loadgenctl.records import columns
 
-from .figures import BOOTSTRAP, FIGURES
 from .found import BlockRecord, Moment, seconds_between
 
-Row = dict[str, Any]
-"""One row of blocks.jsonl; a quantity that is not known is absent."""
+FIGURES: Final[Mapping[str, str]] = {
+    column.name: column.unit for column in columns.FIGURE if column.kind != "truth"
+}
+"""Name in a block's row → unit (`s`, `bytes`, …), in the order in which they are written."""
 
+_PAGED: Final = ("pageIns", "evictions", "replayedDeliveries", "pageInTime", "cleanupWork")
+_SAVED: Final = ("snapshots", "snapshotBytes", "snapshotCompressedBytes", "snapshotTime")
+
+
+BOOTSTRAP: Final = "bootstrap"
+"""In a block's row: true for the first block if it runs the core proposals of the bootstrap."""
+Row = dict[str, Any]
+"""One row of blocks.jsonl; unknown quantities are absent."""
 BLOCK_FIELDS: Final = columns.names(columns.BLOCK, columns.FIGURE)[1:]
 """All fields but the stage, in the order in which they are written."""
-
 _SECONDS: Final = 1_000_000.0
 _REMEMBERED: Final = 4096
 _TICK: Final = 1e-9
 
 
+def summary_name(figure: str) -> str:
+    """A figure's name in summaries, with its unit: `runTime` → `run_time_s`."""
+    name = "".join(f"_{char.lower()}" if char.isupper() else char for char in figure)
+    unit = {"s": "_s", "bytes": "_bytes"}.get(FIGURES[figure], "")
+    return name.removesuffix(unit) + unit
+
+
+def complete(figures: dict[str, float]) -> None:
+    """Add zeros for what did not happen in a block with runs."""
+    if "runTime" not in figures:
+        return
+    for name in _PAGED:
+        figures.setdefault(name, 0)
+    if "snapshots" not in figures:
+        figures.update(dict.fromkeys(_SAVED, 0))
+
+
 def round_half_up(value: float) -> float:
-    """Round to a whole number as JavaScript's Math.round does: halves towards +infinity."""
+    """Round to an integer as JavaScript's Math.round does: halves towards +infinity."""
     below = math.floor(value)
     return float(below + 1 if value - below >= 0.5 else below)
 
@@ -47,7 +75,7 @@ def tidy(value: float) -> float | int:
 
 
 class BlockRows:
-    """Makes the rows of one stage; it remembers the blocks before, which durations refer to."""
+    """Makes the rows of one stage; remembers the previous blocks, to which durations refer."""
 
     def __init__(self, stage: int | None = None) -> None:
         """`stage` goes first into every row unless None."""
@@ -63,7 +91,7 @@ class BlockRows:
     ) -> Row:
         """Return the block's row.
 
-        `chain_ready_at` and `shutdown_at` are epoch seconds, None while that has not happened.
+        `chain_ready_at` and `shutdown_at` are epoch seconds, None if that has not happened yet.
         A block is live if its end-block began once the chain was ready, and before the shutdown if
         it began before that; so a block's row does not depend on when it is computed.
         """
@@ -117,7 +145,7 @@ def _put_durations(
     duration = seconds_between(previous_end, end_finish)
     swingset = seconds_between(end_start, end_finish)
     processing = seconds_between(begin, end_finish)
-    # Of two machines' clocks: no other clock than `time` can be compared with the block's.
+    # The block's time may be of another machine: only `time` can be compared with it.
     _put_seconds(row, "lag", block.begin_at - block.block_time)
     _put_seconds(row, "blockDuration", duration)
     if previous_time is not None:
@@ -127,8 +155,8 @@ def _put_durations(
     _put_seconds(row, "swingsetTime", swingset)
     _put_seconds(row, "processingTime", processing)
     if duration is not None:
-        # The clock may not have moved between two blocks: a share of nothing is 0. It ticks in
-        # microseconds; far less than one is nothing, too.
+        # The clock may not have advanced between two blocks: the share is then 0. It ticks in
+        # microseconds; far smaller differences also count as none.
         moved = abs(duration) >= _TICK
         for name, part in (("swingsetPercentage", swingset), ("processingPercentage", processing)):
             if part is not None:

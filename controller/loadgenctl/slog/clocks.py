@@ -1,4 +1,4 @@
-"""The two clocks of a slog's lines, compared: `time`, which may be set, and `monotime`."""
+"""Compares the two clocks of a slog's lines: `time`, which may be set, and `monotime`."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from .events import Stamp
 from .found import STEP_S, ClockStep, Moment, Startup
 
 STEPS_KEPT: Final = 100
-"""Steps of the clock that are listed one by one; all are counted."""
+"""Most clock steps that are listed; all are counted."""
 
 Mark = tuple[float, float]
 """A line's `time` and `monotime`."""
-Told = tuple[Mark, Mark, int, list[tuple[float, float]]]
-"""See `Marks.told`."""
+MarksSummary = tuple[Mark, Mark, int, list[tuple[float, float]]]
+"""See `Marks.summary`."""
 
 
 class Marks:
-    """What lines that follow one another tell, of those that have both."""
+    """The clocks of successive lines that have both times."""
 
     __slots__ = ("first", "mono", "restarts", "steps", "time")
 
     def __init__(self, time: float, mono: float) -> None:
-        """Of the first line."""
+        """`time` and `monotime` of the first line."""
         self.first = (time, mono)
         self.time, self.mono = time, mono
         self.restarts = 0
-        """How often `monotime` began again: with another process."""
+        """How often `monotime` started again, with another process."""
         self.steps: list[tuple[float, float]] = []
         """Where `time` was set: `time` of the line, and by how many seconds."""
 
@@ -42,16 +42,16 @@ class Marks:
                 self.steps.append((time, step))
         self.time, self.mono = time, mono
 
-    def told(self) -> Told:
-        """All of it, as JSON has it: first stamp, last stamp, restarts, steps."""
+    def summary(self) -> MarksSummary:
+        """Everything, as JSON values: first stamp, last stamp, restarts, steps."""
         return self.first, (self.time, self.mono), self.restarts, self.steps
 
 
 class Clocks:
-    """The clocks over the whole slog; what is odd goes into a scanner's anomalies."""
+    """The clocks over the complete slog; counts anomalies for a scanner."""
 
     def __init__(self, startup: Startup, anomalies: Counter[str]) -> None:
-        """The times of the first and the last event go into `startup`."""
+        """Writes the times of the first and the last event to `startup`."""
         self.steps: list[ClockStep] = []
         self.anomalies = anomalies
         self._startup = startup
@@ -59,12 +59,12 @@ class Clocks:
         self._process = 0
 
     def begin_process(self) -> None:
-        """A process begins, even if its clock does not show less than the last one's did."""
+        """A process begins, even if its clock is not behind that of the last one."""
         self._process += 1
         self._marks = None
 
     def moment(self, stamp: Stamp, height: int | None) -> Moment:
-        """Take the next event; `height` of the block that is open."""
+        """Take the next event; `height` is that of the open block."""
         time, mono = stamp
         self._take_time(time)
         if mono is None:
@@ -72,8 +72,10 @@ class Clocks:
         self._take_mark(time, mono, height)
         return Moment(time, (self._process, mono))
 
-    def take(self, times: tuple[float, float, int], marks: Told | None, height: int | None) -> None:
-        """Take events that follow one another, as `slog.read` tells them."""
+    def take(
+        self, times: tuple[float, float, int], marks: MarksSummary | None, height: int | None
+    ) -> None:
+        """Take successive events, as a fact of `slog.read`."""
         first, last, back = times
         self._take_time(first)
         self._startup.last_event_at = last

@@ -1,17 +1,17 @@
-"""The event types that count, and how their lines are found without parsing the others.
+"""The wanted event types, and how their lines are found without parsing the others.
 
-Lines come in three shapes (docs/slog.md), told by what stands before the type:
+Lines have three forms (docs/slog.md), which differ in what precedes the type:
 
     {"time":S,"type":"…",…}                          until June 2022
-    {"type":"…",…,"time":S,"monotime":M}             since then; some have `"seconds":D` behind that
+    {"type":"…",…,"time":S,"monotime":M}             since then; some have `"seconds":D` after that
     {"time":S,"monotime":M,"type":"…",…}
 
-Lines that are no program's own but were written again by another one have spaces, their fields in
-another order, a byte order mark: they are parsed as a whole (`slog.odd`).
+Lines that another program rewrote may have spaces, reordered fields or a byte order mark: they are
+parsed completely (`slog.odd`).
 
-A byte search runs over whole chunks; a hit counts only where it stands in its line's head. A
-payload that quotes an event cannot pass: inside a JSON string its quotation marks are escaped, and
-it is not at the head.
+A byte search runs over complete chunks; a hit counts only in the head of its line. A payload that
+quotes an event never counts: in a JSON string its quotation marks are escaped, and it is not in the
+head.
 """
 
 from __future__ import annotations
@@ -115,27 +115,29 @@ OTHER_TYPES: Final = frozenset(
         "vat-startup-start",
     }
 )
-"""Types that are known and of no use here; a census counts everything else as unknown."""
+"""Known types that are not used here; a census counts all other types as unknown."""
 
-# Possessive, as nothing can be found by giving back: a head is matched some percent faster.
+# Possessive, because backtracking cannot succeed: matching is a few percent faster.
 _TIME = rb"\d++(?:\.\d++)?+"
 _NUMBER = rb"[\d.eE+-]++"
 _HEAD = re.compile(
     rb'\{(?:"time":(%s),(?:"monotime":(%s),)?)?"type":"([^"\n]++)"' % (_TIME, _NUMBER)
 )
-"""A line's head: its times if they stand first, its type."""
+"""A line's head: its times if they come first, and its type."""
 DELIVERY_HEAD: Final = re.compile(
     rb'\{(?:"time":(%s),(?:"monotime":(%s),)?)?"type":"deliver'
     rb'(?:"(?:,"crankNum":\d++)?,"vatID":"([^"\\\n]{1,64}+)"|-result")' % (_TIME, _NUMBER)
 )
-"""The head of a delivery: its times if they stand first, its vat; or that of a result, without."""
+"""The head of a delivery: its times if they come first, and its vat; or that of a result, without
+vat.
+"""
 HEAD_LIMIT: Final = 96
 """A wanted type begins within this many bytes of its line's start."""
 _TAIL = re.compile(
     rb',"time":(%s),"monotime":(%s)(?:,"seconds":%s)?\}\r?\Z' % (_TIME, _NUMBER, _NUMBER)
 )
 _TAIL_LIMIT: Final = 128
-"""The times at a line's end take fewer bytes than this."""
+"""The times at the end of a line need fewer bytes than this."""
 _QUOTED = re.compile(rb'"type":"([a-z-]+)"')
 _ANY_TYPE = re.compile(
     rb'\n\{(?:"time":%s,(?:"monotime":%s,)?)?"type":"([^"\n]{1,80})"' % (_NUMBER, _NUMBER)
@@ -147,41 +149,41 @@ _MANAGER = re.compile(rb'[{,]"managerType":"([^"\\]{1,64})"')
 _DYNAMIC = re.compile(rb'[{,]"dynamic":(true|false)')
 _BULKY = re.compile(rb',"vat(?:Parameters|SourceBundle)":')
 _CREATE_HEAD: Final = 8192
-"""The fields of a create-vat line that matter stand before its bundle, within these bytes."""
+"""The needed fields of a create-vat line precede its bundle, within these bytes."""
 
 _CRANK: Final = b"crank-start"
-"""The message in its line has a type of its own, as `create-vat`."""
+"""The message in its line has its own type, such as `create-vat`."""
 _NAMES: Final = {name.encode(): name for name in EVENT_TYPES}
 
 Head = re.Match[bytes]
 Event = tuple[str, int, Head]
-"""An event's type, the offset of its line's start, and what its head tells."""
+"""An event's type, the offset of its line, and the match of its head."""
 
 
 class Found(NamedTuple):
-    """What a buffer holds; see `EventFinder.find`."""
+    """The events in a buffer; see `EventFinder.find`."""
 
     events: list[Event]
     """All but the deliveries, in order."""
     deliveries: list[int]
-    """Where deliveries and their results may stand, in order; `DELIVERY_HEAD` tells."""
+    """Offsets of possible deliveries and results, in order; `DELIVERY_HEAD` decides."""
     stray: int
-    """How many wanted types there are that are no line's own, those of deliveries not counted."""
+    """How many wanted types are not the type of their line, without those of deliveries."""
 
 
 class EventFinder:
-    """Finds the lines of `EVENT_TYPES` in buffers of whole lines.
+    """Finds the lines of `EVENT_TYPES` in buffers of complete lines.
 
-    A search for several patterns looks for the rarest byte of each and costs the more the less rare
-    that is; a search for one alone is several times as fast. So the types that have a hyphen, which
-    is rare in slogs, are searched together from their hyphen on, and the others alone.
+    A search for several patterns searches the rarest byte of each, and is slower if that byte is
+    more frequent; a search for one pattern is several times as fast. So the types with a hyphen,
+    which is rare in slogs, are searched together, each from its hyphen, and the others separately.
     """
 
     def __init__(self, *, thorough: bool = False) -> None:
-        """Compile the searches; cheap (microseconds), no state is kept between buffers.
+        """Compile the searches; cheap (microseconds). No state is kept between buffers.
 
-        If `thorough`, deliveries with spaces before their type are found, too, which costs one
-        more search.
+        If `thorough`, also find deliveries with spaces before their type, which needs one more
+        search.
         """
         behind = {
             name[name.index(b"-") :] + b'"'
@@ -196,9 +198,9 @@ class EventFinder:
         self._others = [_search([terminate]), _search(sorted(behind))]
 
     def find(self, span: Span, odd: OddLines) -> Found:
-        """Find them all; `odd` is of the same span.
+        """Find all events; `odd` is of the same span.
 
-        Offsets are in the span's buffer, as are the hits in it: outside of it there are none.
+        Offsets refer to the span's buffer; hits outside the span are ignored.
         """
         deliveries = _hits(self._deliveries, span)
         events: list[Event] = []
@@ -228,18 +230,18 @@ DELIVERIES: Final = frozenset({DELIVER, DELIVER_RESULT})
 
 
 def is_usual(buffer: bytes, start: int = 0, end: int | None = None) -> bool:
-    """True if the line at `start` begins as the chain writes it."""
+    """True if the line at `start` begins like those of the chain."""
     return _HEAD.match(buffer, start, len(buffer) if end is None else end) is not None
 
 
 def is_crank(buffer: bytes, start: int) -> bool:
-    """True if the line at `start` begins a crank: the message in it has a type of its own."""
+    """True if the line at `start` begins a crank: the message in it has its own type."""
     head = _HEAD.match(buffer, start)
     return head is not None and head[3] == _CRANK
 
 
 def _hits(searches: Sequence[BytesAhoCorasick], span: Span) -> list[int]:
-    """Where the patterns are, in order."""
+    """The offsets of the patterns, in order."""
     buffer, begin, end = span
     found = [
         [start for _, start, _ in search.find_matches_as_indexes(buffer) if begin <= start < end]
@@ -249,9 +251,9 @@ def _hits(searches: Sequence[BytesAhoCorasick], span: Span) -> list[int]:
 
 
 def line_at(span: Span, hit: int) -> int:
-    """Where the line begins that has `hit` in its head; the span's end if none has."""
+    """The start of the line with `hit` in its head; the span's end if there is none."""
     buffer, begin, end = span
-    # No further back than a head is long: a line of megabytes may be full of hits.
+    # At most the length of a head back: a line of megabytes may be full of hits.
     low = hit - HEAD_LIMIT
     if low > begin:
         return buffer.rfind(b"\n", low - 1, hit) + 1 or end
@@ -259,23 +261,23 @@ def line_at(span: Span, hit: int) -> int:
 
 
 def head_at(span: Span, hit: int) -> Head | None:
-    """The head of the line that has `hit` near its beginning, if it is a usual one."""
+    """The head of the line with `hit` near its beginning, if it is a usual one."""
     return _HEAD.match(span.buffer, line_at(span, hit), span.end)
 
 
 def event_of_head(head: Head, hit: int) -> Event | None:
-    """The event of a line that has `hit` in its head."""
+    """The event of a line with `hit` in its head."""
     kind = _NAMES.get(head[3]) if head.end(3) >= hit else None
     return None if kind is None else (kind, head.start(), head)
 
 
 def is_stray(span: Span, hit: int) -> bool:
-    """True if the hit belongs to a wanted type that stands elsewhere than in a line's head."""
+    """True if the hit belongs to a wanted type outside the head of a line."""
     buffer, begin, _ = span
-    # Not beyond its line: what stands there does not depend on where the stream was cut.
+    # Within its line: the result must not depend on where the stream was cut.
     low = max(begin, hit - HEAD_LIMIT)
     low = max(low, buffer.rfind(b"\n", low, hit) + 1)
-    # The patterns that begin within a type stand behind its opening quotation mark.
+    # The patterns that begin within a type come after its opening quotation mark.
     if buffer.startswith(b"ype", hit):
         quote = hit + 5
     else:
@@ -291,9 +293,9 @@ def _search(patterns: list[bytes]) -> BytesAhoCorasick:
 
 
 def types_of(span: Span) -> list[bytes]:
-    """The type of every line that starts as a slog line does; for a census of all events."""
+    """The type of every line that begins like a slog line; for a census of all events."""
     buffer, begin, end = span
-    # Searching for the newline too, rather than for a line's start, is several times as fast.
+    # Searching for the newline instead of a line's start is several times as fast.
     first = _ANY_TYPE.match(b"\n" + buffer[begin : min(end, begin + 256)])
     rest: list[bytes] = _ANY_TYPE.findall(buffer, begin, end)
     return rest if first is None else [first[1], *rest]
@@ -305,12 +307,12 @@ def is_counted(line: bytes) -> bool:
 
 
 def line_of(head: Head) -> bytes:
-    """The line that a head is of, without its newline."""
+    """The line of a head, without its newline."""
     return head.string[head.start() :].partition(b"\n")[0]
 
 
 def head_of(line: bytes) -> tuple[str, Head] | None:
-    """The wanted type and the head of one line; None for all other lines."""
+    """The wanted type and the head of a line; None for all other lines."""
     head = _HEAD.match(line)
     kind = None if head is None else _NAMES.get(head[3])
     return None if head is None or kind is None else (kind, head)
@@ -321,7 +323,9 @@ Stamp = tuple[float, float | None]
 
 
 def stamp_of(head: Head, tail: bytes | None = None) -> Stamp | None:
-    """The line's times, from its head or else from its end; `tail` if the buffer has not that."""
+    """The line's times, from its head or else from its end; `tail` is the end if the buffer lacks
+    it.
+    """
     digits, mono = head[1], head[2]
     if digits is None:
         if tail is None:
@@ -333,7 +337,7 @@ def stamp_of(head: Head, tail: bytes | None = None) -> Stamp | None:
             return None
         digits, mono = found[1], found[2]
     try:
-        # Twice as fast as `float` alone, and None of what is no number in JSON.
+        # Twice as fast as `float`, and refuses what is not a number in JSON.
         time = float(orjson.loads(digits))
     except orjson.JSONDecodeError:
         return None

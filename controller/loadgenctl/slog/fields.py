@@ -1,7 +1,8 @@
-"""What is kept of an event's fields, by its type: numbers that are none are left out.
+"""What is kept of an event's fields, by type, and checks of values: a slog may contain anything.
 
-The names of most are those of a block's figures (`slog.figures`), the others are the event's own.
-Sources: SwingSet's `kernel.js` and `vat-warehouse.js`, cosmic-swingset's `launch-chain.js`.
+Values that should be numbers and are not are left out. Most names are those of a block's figures
+(`slog.blocks.FIGURES`), the others are the event's own. Sources: SwingSet's `kernel.js` and
+`vat-warehouse.js`, cosmic-swingset's `launch-chain.js`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,59 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from . import events as ev
-from .values import WHOLE_LIMIT, is_plain
+from .events import Stamp
+
+TIME_LIMIT: Final = 1e12
+"""Seconds; larger values are not times."""
+WHOLE_LIMIT: Final = 1 << 53
+"""The chain writes integers as JavaScript does: they are exact up to this one."""
+_SIMPLE: Final = frozenset({str, int, float, bool})
+
+
+def stamp_in(fields: Mapping[str, Any]) -> Stamp | None:
+    """The times of an event; None without a valid `time`."""
+    try:
+        return as_time(fields["time"]), as_mono(fields.get("monotime"))
+    except (KeyError, TypeError):
+        return None
+
+
+def vat_in(fields: Mapping[str, Any]) -> str | None:
+    """The vat of an event; None if it does not have one."""
+    vat_id = fields.get("vatID")
+    return vat_id if isinstance(vat_id, str) else None
+
+
+def is_plain(value: object) -> bool:
+    """True for strings, numbers and booleans: nested lists may be too deep to serialise."""
+    return type(value) in _SIMPLE
+
+
+def as_mono(value: object) -> float | None:
+    """The value if it is a time of a clock that begins at 0, else None."""
+    if (type(value) is float or type(value) is int) and 0 <= value < TIME_LIMIT:
+        return value
+    return None
+
+
+def as_time(value: object) -> float:
+    """The value if it is a time. Raises `TypeError`."""
+    # `isinstance` with two classes and without bool would cost more.
+    if (type(value) is float or type(value) is int) and -TIME_LIMIT < value < TIME_LIMIT:
+        return value
+    raise TypeError(value)
+
+
+def as_whole(value: object) -> int:
+    """The value if it is an exact integer in JavaScript. Raises `TypeError`."""
+    if type(value) is int and -WHOLE_LIMIT < value < WHOLE_LIMIT:
+        return value
+    raise TypeError(value)
+
 
 Fields = dict[str, Any]
 
-_PLAIN: Final = ("vatID", "blockHeight", "blockTime")
+_KEPT: Final = ("vatID", "blockHeight", "blockTime")
 _QUEUE: Final = (("queuedAtEnd", "cosmic_swingset_inbound_queue_length"),)
 _BEANS: Final = (("usedBeans", "usedBeans"), ("startBeans", "startBeans"))
 _GC: Final = (("gcTime", "forcedGc"),)
@@ -43,7 +92,7 @@ _KERNEL_STATS: Final = (
     ("kernelPromises", "kernelPromises"),
     ("clistEntries", "clistEntries"),
 )
-"""The kernel's own counts after a run, since October 2022."""
+"""The kernel's counts after a run, since October 2022."""
 _COMMIT: Final = (
     ("chainSaveTime", "chainTime"),
     ("kernelSaveTime", "saveTime"),
@@ -64,13 +113,13 @@ _SNAPSHOT: Final = (
     ("packed", "compressedSize"),
     ("delta", "uncompressedSizeDelta"),
 )
-"""Bytes: of 2022 by the first two names, in that summer not at all; the delta since Feb 2025."""
+"""Bytes: in 2022 by the first two names, not in summer 2022; the delta since February 2025."""
 _SNAPSHOT_TIMES: Final = ("rawSaveSeconds", "compressSeconds", "dbSaveSeconds")
 
 
 def fields_of(kind: str, event: Mapping[str, Any]) -> Fields:
-    """The fields of an event that count."""
-    fields = {name: event[name] for name in _PLAIN if is_plain(event.get(name))}
+    """The fields of an event that are used."""
+    fields = {name: event[name] for name in _KEPT if is_plain(event.get(name))}
     more = _MORE.get(kind)
     if more is not None:
         more(event, fields)
@@ -126,7 +175,7 @@ def _snapshot_save(event: Mapping[str, Any], fields: Fields) -> None:
 
 
 def _cleanup(event: Mapping[str, Any], fields: Fields) -> None:
-    """How much of a terminated vat was deleted, of all kinds; since August 2024."""
+    """How many entries of a terminated vat were deleted, of all kinds; since August 2024."""
     fields["cleanupWork"] = _sum(_dict(event, "work").values())
 
 
@@ -144,7 +193,7 @@ _MORE: Final[Mapping[str, Callable[[Mapping[str, Any], Fields], None]]] = {
 
 
 def _numbers(found: Mapping[str, Any], names: tuple[tuple[str, str], ...], fields: Fields) -> None:
-    """Put the numbers that are there into `fields`, by our names."""
+    """Put the numbers that exist into `fields`, by our names."""
     # Written for speed: there are several such events in each block.
     for ours, theirs in names:
         value = found.get(theirs)
@@ -153,7 +202,7 @@ def _numbers(found: Mapping[str, Any], names: tuple[tuple[str, str], ...], field
 
 
 def _sum(values: Iterable[object]) -> float | int:
-    """The sum of those that are numbers."""
+    """The sum of the values that are numbers."""
     total: float | int = 0
     for value in values:
         if (type(value) is int or type(value) is float) and -WHOLE_LIMIT < value < WHOLE_LIMIT:

@@ -1,11 +1,11 @@
-"""Follows a slog while the chain writes it: scans and compresses what is new, in bounded memory.
+"""Follows a slog while the chain writes it: scans and compresses new lines, in bounded memory.
 
     follower = SlogFollower(path, out_path, codec="gzip", scanner=scanner)
     follower.poll()      # from the controller's loop, every second or two
     follower.close()     # after the writer is gone
 
-Only whole lines are taken: a line still being written stays in the file until its end is there, so
-the archive never holds a torn one. The chain's file is opened read-only and never held up.
+Only complete lines are taken: an unfinished line stays in the file until its end is written, so the
+archive never contains a torn one. The chain's file is opened read-only and never locked.
 """
 
 from __future__ import annotations
@@ -13,27 +13,139 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal, Protocol
 
-from loadgenctl.plainfile import RolePath, open_plain
+from loadgenctl.plainfile import RolePath, open_plain, write_plain
 
-from .compress import Codec, LogWriter, open_writer
 from .scan import SlogScanner
+
+Codec = Literal["gzip", "zstd", "none"]
+
+_GZIP_WBITS: Final = 31
+_GZIP_LEVEL: Final = 1
+"""Of igzip's levels 0 to 3: for slogs, 2 is 1 % smaller than 1, and 3 takes twice the time."""
+_ZSTD_LEVEL: Final = 3
+
 
 CHUNK: Final = 1 << 20
 POLL_LIMIT: Final = 32 << 20
 
 
+class LogWriter(Protocol):
+    """A growing compressed file."""
+
+    def write(self, chunk: bytes) -> None:
+        """Compress and append; data may stay in memory until `flush`."""
+        ...
+
+    def flush(self) -> None:
+        """Make everything written so far readable on disk."""
+        ...
+
+    def close(self) -> None:
+        """Finish the archive; a second call does nothing."""
+        ...
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes) -> bytes: ...
+
+    def sync(self) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+class _Igzip:
+    def __init__(self, level: int) -> None:
+        from isal import isal_zlib
+
+        self._sync = isal_zlib.Z_SYNC_FLUSH
+        self._stream = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP_WBITS)
+
+    def compress(self, data: bytes) -> bytes:
+        packed: bytes = self._stream.compress(data)
+        return packed
+
+    def sync(self) -> bytes:
+        packed: bytes = self._stream.flush(self._sync)
+        return packed
+
+    def end(self) -> bytes:
+        packed: bytes = self._stream.flush()
+        return packed
+
+
+class _Zstd:
+    def __init__(self, level: int) -> None:
+        import zstandard
+
+        self._flush_block = zstandard.COMPRESSOBJ_FLUSH_BLOCK
+        self._stream = zstandard.ZstdCompressor(level=level).compressobj()
+
+    def compress(self, data: bytes) -> bytes:
+        return self._stream.compress(data)
+
+    def sync(self) -> bytes:
+        return self._stream.flush(self._flush_block)
+
+    def end(self) -> bytes:
+        return self._stream.flush()
+
+
+class _Plain:
+    def compress(self, data: bytes) -> bytes:
+        return data
+
+    def sync(self) -> bytes:
+        return b""
+
+    def end(self) -> bytes:
+        return b""
+
+
+class _FileWriter:
+    """A compressor in front of a file."""
+
+    def __init__(self, path: Path, compressor: _Compressor) -> None:
+        self._file = write_plain(path)
+        self._compressor = compressor
+        self._dirty = False
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(self._compressor.compress(chunk))
+        self._dirty = True
+
+    def flush(self) -> None:
+        if self._dirty:
+            self._file.write(self._compressor.sync())
+            self._dirty = False
+        self._file.flush()
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self._file.write(self._compressor.end())
+            self._file.close()
+
+
+def open_writer(path: Path, codec: Codec = "gzip", level: int | None = None) -> LogWriter:
+    """Create (or overwrite) `path` and return its writer. Raises `OSError`."""
+    if codec == "gzip":
+        return _FileWriter(path, _Igzip(_GZIP_LEVEL if level is None else level))
+    if codec == "zstd":
+        return _FileWriter(path, _Zstd(_ZSTD_LEVEL if level is None else level))
+    return _FileWriter(path, _Plain())
+
+
 @dataclass(frozen=True, slots=True)
 class FollowResult:
-    """How following ended."""
+    """The result of following."""
 
     taken: int
-    """Bytes of whole lines scanned and compressed."""
+    """Bytes of complete lines scanned and compressed."""
     torn: int
-    """Bytes of an unfinished last line, left out of the archive."""
+    """Bytes of an unfinished last line, not in the archive."""
     complete: bool
-    """The archive holds the whole file: nothing torn, nothing lost to a truncation."""
+    """The archive has the complete file: nothing torn, nothing lost by a truncation."""
     removed: bool
     """The plain file was deleted."""
 
@@ -52,9 +164,8 @@ class SlogFollower:
     ) -> None:
         """Follow `path`, which need not exist yet.
 
-        `out_path` is created at the first bytes; None: scan only. No `scanner`: compress only.
-        With `last`, what is there at the first poll is taken only from a line among its last so
-        many bytes on.
+        `out_path` is created at the first bytes; None: scan only. No `scanner`: compress only. With
+        `last`, only lines that begin in the last so many bytes are taken at the first poll.
         """
         self._path = path
         self._out_path = out_path
@@ -65,9 +176,9 @@ class SlogFollower:
         self._out: LogWriter | None = None
         self._taken = 0
         self._position = 0
-        """Where the first line not taken starts."""
+        """Offset of the first line that was not taken."""
         self._searched = 0
-        """Up to here there is no end of that line."""
+        """That line does not end before this offset."""
         self._truncated = False
         self._result: FollowResult | None = None
 
@@ -77,10 +188,10 @@ class SlogFollower:
         return self._taken
 
     def poll(self, limit: int = POLL_LIMIT) -> int:
-        """Take whole lines that are new, at most about `limit` bytes; return how many bytes.
+        """Take new complete lines, at most about `limit` bytes; return how many bytes.
 
-        Cheap when nothing is new (one `fstat`). What was taken can be read from the archive even if
-        this process dies now. Raises `OSError` when the file cannot be read or the archive written.
+        Cheap if nothing is new (one `fstat`). What was taken can be read from the archive even if
+        this process dies. Raises `OSError` if the file cannot be read or the archive not written.
         """
         return 0 if self._result is not None else self._take_new(limit)
 
@@ -98,20 +209,20 @@ class SlogFollower:
         return taken
 
     def close(self, *, delete_plain: bool = False) -> FollowResult:
-        """Take all that is left, end the archive and the scanner; closing twice returns the same.
+        """Take the rest, finish the archive and the scanner; a second call returns the same.
 
-        With `delete_plain`, the plain file goes away once the archive holds all of it.
+        With `delete_plain`, the plain file is removed once the archive has all of it.
         """
         if self._result is not None:
             return self._result
-        # What stays if something below fails: then there is nothing more to be had by another call.
+        # The result if something below fails: another call could not get more.
         self._result = FollowResult(self._taken, 0, complete=False, removed=False)
         try:
             while self._take_new(POLL_LIMIT) > 0:
                 pass
             torn = self._size() - self._position if self._file is not None else 0
         finally:
-            self._let_go()
+            self._close_files()
         if self.scanner is not None:
             if torn:
                 self.scanner.anomalies["torn-line"] += 1
@@ -124,12 +235,12 @@ class SlogFollower:
         return self._result
 
     def abandon(self) -> None:
-        """Let the files go, whatever is left in them; the scanner is not ended."""
+        """Close the files without taking the rest; the scanner is not finished."""
         if self._result is None:
             self._result = FollowResult(self._taken, 0, complete=False, removed=False)
-            self._let_go()
+            self._close_files()
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         file, out = self._file, self._out
         self._file = self._out = None
         try:
@@ -162,7 +273,7 @@ class SlogFollower:
                 self._position = self._searched = start - 1 + end
                 return
             start += len(chunk)
-        # Nothing but the middle of one long line: begin behind it, when it has ended.
+        # Only the middle of one long line: begin after it, when it has ended.
         self._position = self._searched = start - 1
 
     def _size(self) -> int:
@@ -170,11 +281,11 @@ class SlogFollower:
         return os.fstat(self._file.fileno()).st_size
 
     def _step(self) -> int:
-        """Take one chunk's worth of whole lines; 0 when there is none."""
+        """Take the complete lines of one chunk; 0 if there are none."""
         assert self._file is not None
         size = self._size()
         if size < self._position:
-            # Somebody cut the file: start over with what is there now.
+            # The file was truncated: start again with its present content.
             self._truncated = True
             self._position = self._searched = 0
             if self.scanner is not None:
@@ -194,12 +305,12 @@ class SlogFollower:
                 return before + end
             if not chunk:
                 break
-            # A line longer than a read, whatever its length: its parts are not kept.
+            # A line longer than a read: its parts are not kept.
             self._searched += len(chunk)
         return 0
 
     def _copy_line_head(self, length: int) -> None:
-        """A line longer than one read: its earlier parts were only searched, take them now."""
+        """Take the earlier parts of a line longer than one read, which were only searched."""
         assert self._file is not None
         self._file.seek(self._position)
         while length > 0:

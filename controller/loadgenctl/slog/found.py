@@ -1,4 +1,4 @@
-"""What a slog tells: blocks, vats, the startup, and how much was seen."""
+"""The content of a slog: blocks, vats, the startup, and totals."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 TICKS: Final = 1 << 22
-"""In a second: what a double can tell apart of the seconds since the epoch from 2004 to 2038."""
+"""Per second: the resolution of a double for the seconds since the epoch from 2004 to 2038."""
 
 
 STEP_S: Final = 0.1
-"""A difference between the two clocks of a line from which on `time` was set. Less also arises when
-the writer is suspended after it has read one of its clocks and not the other."""
+"""Seconds. A larger change between the two clocks of a line means that `time` was set. Smaller ones
+also arise when the writer is suspended between reading its two clocks.
+"""
 
 
 def ticks_between(
     start: float, end: float, mono: float | None = None, end_mono: float | None = None
 ) -> int:
-    """A duration in ticks: sums of them do not depend on the order, as those of seconds would.
+    """A duration in ticks: unlike sums of seconds, their sums do not depend on the order.
 
-    By `monotime` if both lines have one of the same process, else by `time`.
+    By `monotime` if both lines have it and are of the same process, else by `time`.
     """
     if mono is not None and end_mono is not None and end_mono >= mono:
         return round((end_mono - mono) * TICKS)
@@ -28,11 +29,11 @@ def ticks_between(
 
 
 Steady = tuple[int, float]
-"""A time by the clock that is never set: the process by its number in the slog, and `monotime`."""
+"""A time of the monotonic clock: the process by its number in the slog, and `monotime`."""
 
 
 class Moment(NamedTuple):
-    """When an event happened: epoch seconds as logged, and by the steady clock if it is known."""
+    """When an event happened: epoch seconds as logged, and by the monotonic clock if known."""
 
     at: float
     steady: Steady | None = None
@@ -51,7 +52,7 @@ def seconds_between(start: Moment | None, end: Moment | None) -> float | None:
 
 
 class ClockStep(NamedTuple):
-    """`time` moved by so many seconds more (or, negative, fewer) than `monotime`."""
+    """`time` advanced by so many seconds more (negative: fewer) than `monotime`."""
 
     at: float
     """`time` of the first line after it."""
@@ -62,7 +63,7 @@ class ClockStep(NamedTuple):
 
 @dataclass(slots=True)
 class BlockRecord:
-    """One block as its events tell it. Times are epoch seconds as written; None where not seen."""
+    """One block as its events report it. Times are epoch seconds as written; None if not seen."""
 
     block_height: int
     block_time: float
@@ -78,11 +79,11 @@ class BlockRecord:
     begin_steady: Steady | None = None
     end_start_steady: Steady | None = None
     end_finish_steady: Steady | None = None
-    """The same three times by the steady clock; None where lines have no `monotime`."""
+    """The same three times by the monotonic clock; None if lines have no `monotime`."""
     bootstrap: bool = False
-    """The first block, where it runs the core proposals of the bootstrap."""
+    """True for the first block if it runs the core proposals of the bootstrap."""
     figures: dict[str, float] = field(default_factory=dict)
-    """What newer slogs tell besides (slog.figures): seconds, bytes, beans, counts."""
+    """Further values of newer slogs (`slog.blocks.FIGURES`): seconds, bytes, beans, counts."""
 
     def add(self, name: str, value: float) -> None:
         """Add to one of the figures."""
@@ -110,7 +111,9 @@ def _moment(at: float | None, steady: Steady | None) -> Moment | None:
 
 @dataclass(slots=True)
 class VatRecord:
-    """One vat over the slog. `deliveries` and what follows do not count replayed deliveries."""
+    """One vat over the slog. `deliveries` and the fields after it do not count replayed
+    deliveries.
+    """
 
     vat_id: str
     name: str | None = None
@@ -129,13 +132,13 @@ class VatRecord:
     replay_s: float | None = None
     """Sum over all its replays."""
     page_ins: int = 0
-    """How often it was brought back online after its process's startup; evictions before these."""
+    """How often it was brought online again after its process's startup; evictions before these."""
     evictions: int = 0
     snapshots: int = 0
-    """Heap snapshots saved; the last one's size in bytes, not compressed."""
+    """Heap snapshots saved; the size of the last one in bytes, uncompressed."""
     snapshot_bytes: int | None = None
     snapshot_delta_bytes: int | None = None
-    """How much its heap snapshots have grown, as their deltas tell; negative: shrunk."""
+    """Growth of its heap snapshots by their deltas; negative: shrunk."""
     cleanup_work: int = 0
     """Entries deleted since it was terminated."""
 
@@ -147,19 +150,20 @@ class VatRecord:
 
 @dataclass(slots=True)
 class Startup:
-    """What happened before the first block. Epoch seconds; None where not seen."""
+    """What happened before the first block. Epoch seconds; None if not seen."""
 
     kernel_import_at: float | None = None
     bootstrap_started_at: float | None = None
     bootstrap_finished_at: float | None = None
     bootstrap_s: float | None = None
-    """Where core proposals follow the bootstrap block: until the first block, which runs them, is
-    committed."""
+    """If core proposals follow the bootstrap block: until the first block, which runs them, is
+    committed.
+    """
     bootstrap_block_s: float | None = None
     core_proposals_s: float | None = None
     """Bundling of the core proposals, between the bootstrap block and the first one."""
     core_block_s: float | None = None
-    """The first block, which runs them, from its begin to its commit."""
+    """The first block, which runs them, from its beginning to its commit."""
     bootstrap_deliveries: int = 0
     bootstrap_computrons: int = 0
     replay_started_at: float | None = None
@@ -172,7 +176,7 @@ class Startup:
 
 @dataclass(slots=True)
 class Totals:
-    """Sizes seen. `lines` and `types` need the census."""
+    """Totals. `lines` and `types` need the census."""
 
     bytes: int = 0
     events: int = 0

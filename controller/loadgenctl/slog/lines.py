@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 LINE_LIMIT: Final = 4 << 20
-"""Bytes of one line that are kept whole; of a longer line only the head and the tail are."""
+"""Bytes of a line that is kept completely; of a longer one, only head and tail are kept."""
 HEAD_KEPT: Final = 64 << 10
 """Bytes kept of the beginning of a line longer than the limit."""
 TAIL_KEPT: Final = 256
-"""Bytes kept of its end: where the times stand in the lines of newer SDKs."""
+"""Bytes kept of its end, which has the times in the lines of newer SDKs."""
 
 _PIECE: Final = 64 << 10
 
@@ -24,7 +24,7 @@ class LongLine(NamedTuple):
 
 
 class Span(NamedTuple):
-    """One or more whole lines, each with its newline: the part of a buffer from start to end.
+    """One or more complete lines with their newlines: the part of a buffer from start to end.
 
     A part rather than a copy: copying a whole slog would cost a tenth of scanning it.
     """
@@ -34,15 +34,15 @@ class Span(NamedTuple):
     end: int
 
     def content(self) -> bytes:
-        """The lines as bytes of their own."""
+        """A copy of the lines."""
         return self.buffer[self.start : self.end]
 
 
 def count_lines(buffer: bytes, start: int, end: int) -> int:
     """The newlines from `start` to `end`.
 
-    Taking them out is twice as fast as `bytes.count`, which looks at one byte at a time; in pieces
-    that the processor's cache holds and for which the allocator asks no new pages.
+    Removing them is twice as fast as `bytes.count`, which reads byte by byte. Pieces fit into the
+    processor's cache and need no new pages from the allocator.
     """
     left = 0
     for place in range(start, end, _PIECE):
@@ -53,8 +53,9 @@ def count_lines(buffer: bytes, start: int, end: int) -> int:
 class LineSplitter:
     """Cuts a stream at line ends.
 
-    `feed` yields `Span`s of whole lines and `LongLine`s, in the order of the stream. Every newline
-    of the stream is in exactly one of them. Which lines are long does not depend on the cuts.
+    `feed` yields `Span`s of complete lines and `LongLine`s, in the order of the stream. Every
+    newline of the stream is in exactly one of them. Which lines are long does not depend on the
+    chunks.
     """
 
     def __init__(self, limit: int = LINE_LIMIT, head_kept: int = HEAD_KEPT) -> None:
@@ -75,7 +76,7 @@ class LineSplitter:
     def feed(self, chunk: bytes) -> Iterator[Span | LongLine]:
         """Take the stream's next bytes."""
         if len(chunk) > self._limit:
-            # It may hold a line that is too long.
+            # It may contain a line that is too long.
             for start in range(0, len(chunk), self._limit):
                 yield from self.feed(chunk[start : start + self._limit])
             return
@@ -95,7 +96,7 @@ class LineSplitter:
             self._hold(view[end:])
 
     def take_tail(self) -> LongLine | None:
-        """Return and forget the unfinished last line; None if the stream ended with a newline."""
+        """Return and discard the unfinished last line; None if the stream ended with a newline."""
         if not self._length:
             return None
         tail = self._tail or bytes(self._line[-TAIL_KEPT:])

@@ -1,7 +1,7 @@
-"""Lines of a slog that another program has written again: with spaces, or their fields reordered.
+"""Lines of a slog that another program has rewritten: with spaces or reordered fields.
 
-Scripts that filter slogs or remove names from them write JSON in their own way. Such lines are
-parsed as a whole, which takes longer than to search them.
+Scripts that filter slogs or remove names from them format JSON differently. Such lines are parsed
+completely, which is slower than searching them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, Final
 import orjson
 
 from .events import EVENT_TYPES, OTHER_TYPES, TYPE, is_usual
+from .fields import is_plain
 from .lines import Span
-from .values import is_plain
 
 BOM: Final = b"\xef\xbb\xbf"
-"""The byte order mark that some programs begin a file with."""
+"""The byte order mark with which some programs begin a file."""
 _KEPT: Final = (
     "crankNum",
     "vatID",
@@ -26,7 +26,7 @@ _KEPT: Final = (
     "blockHeight",
     "blockTime",
 )
-"""What is looked for near a line's head."""
+"""Fields that are searched for near a line's head."""
 _WANTED: Final = frozenset(EVENT_TYPES)
 _LISTED: Final = _WANTED | OTHER_TYPES
 _NUMBERS: Final = frozenset({int, float})
@@ -34,18 +34,18 @@ _NUMBERS: Final = frozenset({int, float})
 
 @dataclass(slots=True)
 class OddLine:
-    """A line in a buffer whose head is not as the chain writes it."""
+    """A line in a buffer with a head that differs from what the chain writes."""
 
     start: int
     end: int
-    """Where its newline stands."""
+    """The offset of its newline."""
     event: dict[str, Any] | None
-    """All its fields, if it is an event that counts."""
+    """All its fields if it is a wanted event."""
     found: bool = False
-    """It has been told: further hits in it are its payload."""
+    """It was reported: further hits in it are payload."""
 
     def rewritten(self) -> bytes:
-        """The event's line as the chain writes it, without what is behind its head."""
+        """The event's line as the chain writes it, without what follows the head."""
         event, fields = self.event or {}, {}
         if type(event.get("time")) in _NUMBERS:
             names = ("time", "monotime")
@@ -55,10 +55,10 @@ class OddLine:
 
 
 class OddLines:
-    """The lines of a span that have no usual head; each is parsed once, whatever stands in it."""
+    """The lines of a span without a usual head; each is parsed once."""
 
     def __init__(self, span: Span) -> None:
-        """`span` is of whole lines."""
+        """`span` consists of complete lines."""
         self._span = span
         self._lines: dict[int, OddLine | None] = {}
         self._last = (0, 0)
@@ -70,11 +70,11 @@ class OddLines:
 
     @property
     def line_start(self) -> int:
-        """Where the line begins that was asked for last."""
+        """The start of the line that `at` returned last."""
         return self._last[0]
 
     def at(self, hit: int) -> OddLine | None:
-        """The line that holds `hit`; None if its head is a usual one."""
+        """The line that contains `hit`; None if its head is a usual one."""
         buffer, begin, end = self._span
         start, stop = self._last
         if not start <= hit < stop:
@@ -104,7 +104,7 @@ def event_of(line: bytes) -> dict[str, Any] | None:
 
 
 def is_json(line: bytes) -> bool:
-    """True for a whole JSON object or array."""
+    """True for a complete JSON object or array."""
     if not line.lstrip().startswith((b"{", b"[")):
         return False
     try:
@@ -115,11 +115,11 @@ def is_json(line: bytes) -> bool:
 
 
 def may_begin_slog(beginning: bytes) -> bool:
-    """False if a file that begins so has no event in its first line, and never will."""
+    """False if the first line of a file that begins like this cannot become an event."""
     content = beginning.removeprefix(BOM).lstrip()
     line, newline, _ = content.partition(b"\n")
     if not newline:
-        # The line continues, here or when it is written.
+        # The line is incomplete here, or not yet written completely.
         return not line or line.startswith(b"{")
     event = event_of(line)
     return is_usual(line) or (event is not None and event[TYPE] in _LISTED)

@@ -1,13 +1,12 @@
-"""A large plain slog, read in parts by several processes; its facts come in its own order.
+"""Reads a large plain slog in parts by several processes; its facts keep their order.
 
-The file is cut into stripes, each of which holds the lines that begin in it. Their numbers stand in
-a pipe that all workers read, each takes the next when it is done with one and sends its facts down
-a pipe of its own. No more stripes are handed out than a few ahead of those told, so that memory is
-bounded whatever the file's size.
+The file is divided into stripes, each with the lines that begin in it. Workers read stripe numbers
+from a common pipe, and each sends its facts through its own pipe. Only a few stripes per worker are
+assigned ahead, so memory is bounded for any file size.
 
-Workers are forked, as all that they need is loaded then. They end when the pipes do: none outlives
-a reader that was killed, which a process pool does not promise. When one dies, the reader reads the
-rest itself, and what is wrong with the file shows there.
+Workers are forked, so everything they need is loaded. They end when the pipes close: none outlives
+a killed reader, which a process pool does not guarantee. If one dies, the reader reads the rest
+itself and reports what is wrong with the file.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from .read import EventReader, Fact
 CHUNK: Final = 1 << 20
 """Bytes read at a time."""
 STRIPE: Final = 4 << 20
-"""Bytes of a stripe: long enough that looking for its ends takes no part of its time."""
+"""Bytes of a stripe: so long that finding its ends takes a negligible time."""
 _PROBE: Final = 64 << 10
-"""Bytes read at a time where a line's end is looked for."""
+"""Bytes read at a time to find the end of a line."""
 _AHEAD: Final = 2
-"""Stripes per worker that are handed out before their turn to be told has come."""
+"""Stripes per worker that are assigned ahead."""
 _MOST_WORKERS: Final = 8
-"""More would wait for the process that takes their facts."""
+"""More workers would wait for the process that takes their facts."""
 _NUMBER: Final = 8
 """Bytes of a number in a pipe."""
 
@@ -41,7 +40,7 @@ _NUMBER: Final = 8
 def facts_in_parts(
     file: int, workers: int, reader: EventReader, stripe: int = STRIPE
 ) -> Iterator[list[Fact]]:
-    """Yield the facts of a plain slog, in order, read in stripes of so many bytes by workers.
+    """Yield the facts of a plain slog, in order, read by workers in stripes of `stripe` bytes.
 
     `file` is the descriptor of an open file.
 
@@ -76,7 +75,7 @@ class _Stripes:
 
 
 class _Team:
-    """The workers, as the process sees them that takes their facts."""
+    """The workers, from the view of the process that takes their facts."""
 
     def __init__(self, stripes: _Stripes, workers: int) -> None:
         """Fork them."""
@@ -93,7 +92,7 @@ class _Team:
         os.close(numbers)
 
     def close(self) -> None:
-        """End the workers, whatever they do."""
+        """End the workers."""
         for pipe in (self._handing, *self._pipes.values()):
             pipe.close()
         while self._workers:
@@ -106,11 +105,11 @@ class _Team:
         try:
             worker = os.fork()
         except OSError:
-            # No room for another process: this one does it all.
+            # Another process is not possible: this one reads everything.
             self._whole = False
         else:
             if worker == 0:
-                # Nothing of the parent's may run here: no handler of its exceptions, no exit.
+                # None of the parent's exception or exit handlers may run here.
                 status = 1
                 try:
                     for pipe in (self._handing, *self._pipes.values()):
@@ -123,7 +122,7 @@ class _Team:
         os.close(writing)
 
     def hand_out(self, count: int) -> None:
-        """Let the workers take so many stripes more, if there are."""
+        """Assign up to `count` more stripes to the workers."""
         for number in self._left[:count]:
             if self._whole:
                 try:
@@ -133,7 +132,7 @@ class _Team:
         self._left = self._left[count:]
 
     def facts_of(self, number: int) -> list[Fact] | None:
-        """Wait for the facts of this stripe; None if a worker is lost and they will not come."""
+        """Wait for the facts of this stripe; None if a worker died and they will not arrive."""
         while self._whole and number not in self._sent:
             for pipe, _ in self._poll.poll():
                 self._receive(self._pipes[pipe])
@@ -150,8 +149,8 @@ class _Team:
 
 
 def _exactly(pipe: BinaryIO, size: int) -> bytes:
-    """So many bytes; fewer if the pipe ends."""
-    # Not by a buffered file: what that holds would not be seen by a poll.
+    """Read `size` bytes; fewer if the pipe ends."""
+    # Not a buffered file: a poll would not see the content of its buffer.
     read = bytearray()
     while piece := pipe.read(size - len(read)):
         read += piece
@@ -159,8 +158,8 @@ def _exactly(pipe: BinaryIO, size: int) -> bytes:
 
 
 def _work(stripes: _Stripes, numbers: int, writing: int) -> None:
-    """A worker's life."""
-    # Nothing here makes cycles of objects, and looking for some takes a few percent of the time.
+    """Run a worker."""
+    # There are no reference cycles here, and searching for them takes a few percent of the time.
     gc.disable()
     with os.fdopen(writing, "wb") as pipe:
         while number := os.read(numbers, _NUMBER):
@@ -170,20 +169,20 @@ def _work(stripes: _Stripes, numbers: int, writing: int) -> None:
 
 
 def workers_for(size: int | None) -> int:
-    """How many processes should read a slog of so many bytes; 1: none but this one.
+    """How many processes should read a slog of `size` bytes; 1: only this one.
 
-    `size` as `SlogReader` has it.
+    `size` as in `SlogReader`.
     """
     if size is None or size < 4 * STRIPE:
         return 1
     if threading.active_count() > 1:
-        # Not to be forked: a lock that another thread holds would be held for ever.
+        # Forking is not safe: a lock that another thread holds would never be released.
         return 1
     return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
 
 
 def _lines_from(file: int, start: int, end: int | None) -> Iterator[bytes]:
-    """The lines that begin from `start` to before `end` (None: all that follow), in chunks."""
+    """The lines that begin from `start` to before `end` (None: the end of the file), in chunks."""
     place = start
     if start:
         # From the byte before: if that ends a line, the stripe begins with one.
@@ -196,12 +195,12 @@ def _lines_from(file: int, start: int, end: int | None) -> Iterator[bytes]:
         place += len(chunk)
         yield chunk
     if not chunk.endswith(b"\n"):
-        # The last line goes on in the next stripe.
+        # The last line continues in the next stripe.
         yield from _to_line_end(file, place)
 
 
 def _to_line_end(file: int, place: int, end: int | None = None) -> Iterator[bytes]:
-    """What is left of the line, with its end; of a line that goes on beyond `end` no more."""
+    """The rest of the line, with its newline, or up to `end`."""
     while end is None or place < end:
         piece = os.pread(file, _PROBE, place)
         newline = piece.find(b"\n") + 1

@@ -1,27 +1,25 @@
-"""The first half of a scan: bytes of a slog in, facts out.
+"""The first half of a scan: reads bytes of a slog, returns facts.
 
-A fact is a plain tuple of what JSON has, its kind first; `SlogScanner` makes sense of them. Reading
-needs nothing but the bytes, not what came before: the parts of a slog may be read anywhere
-(`slog.parts`), as long as their facts are told in the slog's order.
+A fact is a plain tuple of JSON values, its kind first; `SlogScanner` interprets them. Reading does
+not depend on earlier bytes: other processes may read parts of a slog (`slog.parts`) if their facts
+are taken in the slog's order.
 
-    (RESULTS, times, marks, vats, cranks, carried)          deliveries' results, one after the other
-    (OPENED, (time, vat, mono) or None)                     the delivery without its result, so far
-    (REPLAYED, vat)                                         a delivery of a replay
-    (CREATED, stamp, {"vatID": …, "name": …, …})            a vat
-    (EVENT, type, stamp, {"vatID": …, "blockHeight": …, …}) any other event (slog.fields)
-    (LINES, count)                                          whole lines since the last block event
-    (ODD, anomaly, count)                                   what is not as it should be
-    (CENSUS, lines, {type: count}, with_nul, no_event)      all lines by type
-    (REWRITTEN,)                                            events in lines as of slog.odd
-    (FED, bytes, events)                                    at the end of each chunk
+    (RESULTS, times, marks, vats, cranks, carried)          successive results of deliveries
+    (OPENED, (time, vat, mono) or None)                     the open delivery (REPLAYED, vat) a
+    delivery of a replay (CREATED, stamp, {"vatID": …, "name": …, …})            a vat (EVENT, type,
+    stamp, {"vatID": …, "blockHeight": …, …}) any other event (slog.fields) (LINES, count) complete
+    lines since the last block event (ODD, anomaly, count) anomalies (CENSUS, lines, {type: count},
+    with_nul, no_event)      all lines by type (REWRITTEN,)
+    events in rewritten lines (slog.odd) (FED, bytes, events)                                    at
+    the end of each chunk
 
-A stamp is a line's `time` and `monotime`, the latter None where there is none. Of results: `times`
-are the first one's, the last one's, and how many had a time before that of the one before; `marks`,
-None if no line has a `monotime`, the first such line's stamp and the last one's, how often
-`monotime` began again, and `[time, seconds]` of the steps of the clock; per vat `[deliveries,
-failed, computrons, ticks]`, ticks from delivery to result; the first and the highest crank number,
-None if there is no result that counts; vat and stamp of the one whose delivery began in an earlier
-chunk, or None.
+A stamp is a line's `time` and `monotime`, the latter None if missing. Fields of RESULTS: `times`:
+time of the first and the last result, and how many were earlier than their predecessor. `marks`:
+None if no line has a `monotime`, else the stamps of the first and the last such line, how often
+`monotime` restarted, and `[time, seconds]` of the clock steps. `vats`: per vat `[deliveries,
+failed, computrons, ticks]`, ticks from delivery to result. `cranks`: the first and the highest
+crank number, None if no result counts. `carried`: vat and stamp of the result whose delivery began
+in an earlier chunk, or None.
 """
 
 from __future__ import annotations
@@ -35,22 +33,21 @@ import orjson
 
 from . import events as ev
 from .clocks import Marks
-from .fields import fields_of
+from .fields import TIME_LIMIT, WHOLE_LIMIT, as_mono, as_time, fields_of, stamp_in, vat_in
 from .found import ticks_between
 from .lines import LineSplitter, LongLine, Span, count_lines
 from .odd import BOM, OddLines, event_of, is_json
-from .values import TIME_LIMIT, WHOLE_LIMIT, as_mono, as_time, stamp_in, vat_in
 
 LINES, RESULTS, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, REWRITTEN, FED = range(10)
 
 Fact = tuple[Any, ...]
 
 _BY_HEAD: Final = frozenset({ev.CREATE_VAT, ev.DELIVER, ev.REPLAY_DELIVERY})
-"""Their lines may be megabytes: head and time tell all that matters."""
+"""Their lines may be megabytes: head and times have everything needed."""
 _COUNT_BOUNDARIES: Final = frozenset({ev.BEGIN_BLOCK, ev.END_BLOCK_START, ev.END_BLOCK_FINISH})
 _VAT_FIELDS: Final = ("vatID", "name", "managerType")
 _OF_CRANKS: Final = b'ype":"delivery"'
-"""In newer slogs there are more `crankType`s of this name than deliveries."""
+"""Newer slogs have more `crankType`s of this name than deliveries."""
 _BAD: Final[Fact] = (ODD, "bad-json", 1)
 
 
@@ -60,10 +57,10 @@ class EventReader:
     def __init__(
         self, *, census: bool = False, thorough: bool = False, lines: LineSplitter | None = None
     ) -> None:
-        """With `census`, count every line by its type too; `lines` may have limits of its own.
+        """With `census`, also count every line by its type; `lines` may have other limits.
 
-        If not `thorough`, deliveries in lines with spaces are found only from the chunk on that
-        follows the first other event in such a line; `REWRITTEN` tells of it.
+        If not `thorough`, deliveries in lines with spaces are found only after the chunk with the
+        first other event in such a line; a `REWRITTEN` fact reports it.
         """
         self._census = census
         self._lines = lines or LineSplitter()
@@ -72,10 +69,12 @@ class EventReader:
         self._facts: list[Fact] = []
         self._events = 0
         self._opened: Opened | Literal[False] | None = None
-        """When the last delivery began, and in which vat; False: it has ended; None: see before."""
+        """The start and vat of the last delivery; False: it has ended; None: as in the chunk
+        before.
+        """
 
     def feed(self, chunk: bytes) -> list[Fact]:
-        """Take the slog's next bytes, cut anywhere, and tell what the lines that ended hold."""
+        """Take the slog's next bytes, cut anywhere; return the facts of the lines that ended."""
         self._facts, self._events, self._opened = [], 0, None
         for piece in self._lines.feed(chunk):
             if isinstance(piece, LongLine):
@@ -90,7 +89,7 @@ class EventReader:
         return self._facts
 
     def finish(self) -> list[Fact]:
-        """The slog is over; tell if its last line is unfinished."""
+        """The slog has ended; report an unfinished last line."""
         return [] if self._lines.take_tail() is None else [(ODD, "torn-line", 1)]
 
     def _span(self, span: Span) -> None:
@@ -109,7 +108,7 @@ class EventReader:
                 self._by_head(kind, head)
                 continue
             if kind in _COUNT_BOUNDARIES:
-                # The lines before a boundary belong to what was open.
+                # The lines before a boundary belong to what was open before.
                 count = count_lines(buffer, counted, start)
                 facts.append((LINES, count))
                 counted, lines = start, lines + count
@@ -124,8 +123,10 @@ class EventReader:
             self._take_census(span, lines + count)
 
     def _deliveries(self, span: Span, odd: OddLines, hits: list[int]) -> None:
-        """What stands at these places between two other events: nearly all that is to be read."""
-        # Written for speed: this is done with tens of thousands of lines.
+        """Read the deliveries at these offsets, between two other events: nearly all lines to
+        read.
+        """
+        # Written for speed: this processes tens of thousands of lines.
         buffer, begin, end = span
         results, first_low = _Results(), begin + ev.HEAD_LIMIT
         head_at, find, rfind, loads, starts = (
@@ -138,7 +139,7 @@ class EventReader:
         for hit in hits:
             if starts(_OF_CRANKS, hit):
                 continue
-            # As line_at(), which is asked of the first line alone.
+            # As line_at(), which is only called for the first line.
             if hit > first_low:
                 line = rfind(b"\n", hit - ev.HEAD_LIMIT - 1, hit) + 1 or end
             else:
@@ -171,7 +172,7 @@ class EventReader:
             self._facts.append(results.fact())
 
     def _odd_delivery(self, span: Span, odd: OddLines, hit: int) -> dict[str, Any] | None:
-        """A delivery with its fields in another order, or what is none; a result is returned."""
+        """Take a delivery with reordered fields, or another line; return the event of a result."""
         head = ev.head_at(span, hit)
         if head is not None:
             event = ev.event_of_head(head, hit)
@@ -203,7 +204,7 @@ class EventReader:
             self._facts.append(_BAD)
 
     def _by_head(self, kind: str, head: ev.Head, tail: bytes | None = None) -> None:
-        """Take an event of which head and times tell all; `tail` as in `ev.stamp_of`."""
+        """Take an event that needs only head and times; `tail` as in `ev.stamp_of`."""
         fields: Mapping[str, Any]
         if kind == ev.CREATE_VAT:
             fields = ev.create_vat_fields(head)
@@ -212,7 +213,7 @@ class EventReader:
             fields = {} if vat_id is None else {"vatID": vat_id}
         stamp = _stamp_at(head, tail)
         if tail is None and (stamp is None or not fields):
-            # Its fields are in another order.
+            # Its fields are reordered.
             fields = event_of(ev.line_of(head)) or {}
             stamp = stamp_in(fields)
         if kind == ev.DELIVER:
@@ -276,7 +277,7 @@ Opened = tuple[float, str | None, float | None]
 
 
 class _Results:
-    """Results of deliveries that follow one another; see the module's docstring."""
+    """Successive results of deliveries; see the module's docstring."""
 
     __slots__ = ("back", "carried", "crank", "first", "last", "marks", "top", "vats")
 
@@ -293,7 +294,7 @@ class _Results:
     def fact(self) -> Fact:
         cranks = None if self.crank is None else (self.crank, self.top)
         times = (self.first, self.last, self.back)
-        marks = None if self.marks is None else self.marks.told()
+        marks = None if self.marks is None else self.marks.summary()
         return (RESULTS, times, marks, self.vats, cranks, self.carried)
 
     def _clock(self, time: float, mono: float | None) -> None:
@@ -316,10 +317,10 @@ class _Results:
         mono: float | None,
         opened: Opened | Literal[False] | None,
     ) -> Fact | None:
-        """Add the next one; return what else is to be told."""
+        """Add the next result; return a further fact, if any."""
         self._clock(time, mono)
         if event.get("replay"):
-            # Since September 2021; before that they have events of their own.
+            # Since September 2021; before that, replays have their own events.
             vat_id = event.get("vatID")
             return (REPLAYED, vat_id) if isinstance(vat_id, str) else _BAD
         if "crankNum" not in event:
@@ -347,12 +348,14 @@ class _Results:
 
 
 def _counted(event: dict[str, Any]) -> tuple[str, int, bool, int]:
-    """Vat, crank number, failure and computrons of a result. Raises what a lack of them raises."""
+    """Vat, crank number, failure and computrons of a result. Raises `KeyError`, `TypeError`,
+    `IndexError`.
+    """
     vat_id, crank, result, computrons = event["vatID"], event["crankNum"], event["dr"], 0
     if len(result) > 2 and isinstance(result[2], dict):
         usage = result[2].get("compute")
         computrons = usage if isinstance(usage, int) else 0
-    # As as_whole(), of both: this is asked of most events.
+    # As as_whole() for both: this runs for most events.
     if (
         type(crank) is not int
         or type(computrons) is not int

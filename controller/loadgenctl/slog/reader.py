@@ -1,9 +1,9 @@
-"""Reads a slog, plain or packed, from a file or a pipe; damaged ones as far as they go.
+"""Reads a slog, plain or packed, from a file or a pipe; a damaged one as far as possible.
 
-gzip, zstd, xz and bzip2 are recognised by the first bytes, not by the name. Their files may have
-several parts, one behind the other, which are read as one: those of gzip are called members, of
-zstd frames, of xz and bzip2 streams. Zeros behind the last part are padding, anything else there is
-damage. The libraries are loaded only where they are needed.
+gzip, zstd, xz and bzip2 are recognised by the first bytes, not by the name; so are other kinds of
+file, which are refused. Packed files may have several parts (gzip: members, zstd: frames, xz and
+bzip2: streams), which are read as one. Zeros after the last part are padding, anything else there
+is damage. The libraries are loaded only if needed.
 """
 
 from __future__ import annotations
@@ -13,23 +13,132 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Final, NamedTuple, Protocol, Self, cast
 
-from .kinds import SNIFFED, packed_by, refuse
+from loadgenctl.errors import UsageError
+
+SNIFFED: Final = 512
+"""Bytes at the beginning of a file that are checked."""
+
+UNPACK: Final = "unpack it first"
+
+_GZIP: Final = b"\x1f\x8b"
+_BZIP2: Final = b"BZh"
+_XZ: Final = b"\xfd7zXZ\x00"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_PACKED: Final = ((_GZIP, "gzip"), (_BZIP2, "bzip2"), (_XZ, "xz"), (_ZSTD, "zstd"))
+_SKIPPABLE: Final = b"\x2a\x4d\x18"
+"""After a first byte 0x50 to 0x5f: a zstd frame without content, with which pzstd begins a file."""
+
+_ARCHIVES: Final = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x04\x22\x4d\x18", "packed with lz4"),
+    (b"\xff\x06\x00\x00sNaPpY", "packed with snappy"),
+    (b"LZIP", "packed with lzip"),
+    (b"\x1f\x9d", "packed with compress"),
+    (b"\x5d\x00\x00", "packed with lzma"),
+    (b"\x89LZO", "packed with lzop"),
+)
+_OTHERS: Final = (
+    (b"SQLite format 3\x00", "a SQLite database"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x7fELF", "a program"),
+    (b"%PDF", "a PDF document"),
+)
+_TAR: Final = (257, b"ustar")
+_TEXTS: Final = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+_RECORDER: Final = (b"AG-SLOG!", b"!GOLS-GA")
+"""The first bytes of the SDK's flight recorder, in either byte order."""
+_PROBED: Final = 32
+
 
 STANDARD_INPUT: Final = frozenset({"-", "/dev/stdin"})
 _READ: Final = 256 << 10
 _READ_ZSTD: Final = 512
-"""Small: zstd's decompressor answers each read with all that is in it, which is at most 128 KiB for
-every 4 bytes, so here 16 MiB."""
+"""Small: zstd's decompressor returns all the content of a read at once, at most 128 KiB for every 4
+bytes, so 16 MiB here.
+"""
 _MAGIC: Final = 8
-"""Bytes by which the beginning of another part is recognised."""
+"""Bytes needed to recognise the beginning of another part."""
 _EARLY: Final = "the archive ends too early"
 
 
+class NotSlogError(UsageError):
+    """A file is not a slog. The message says what it is; the caller puts the file's name before
+    it.
+    """
+
+
+def packed_by(head: bytes) -> str | None:
+    """The program that packed a file, if it can be read here; `head` is its first bytes."""
+    if head[1:4] == _SKIPPABLE and 0x50 <= head[0] <= 0x5F:
+        return "zstd"
+    return next((name for magic, name in _PACKED if head.startswith(magic)), None)
+
+
+def foreign(head: bytes, unpacked: str | None = None) -> str | None:
+    """What a file is instead of a slog, and what to do; None if it may be a slog.
+
+    `head` is the first `SNIFFED` bytes, after unpacking with `unpacked` if that is not None.
+    """
+    within = "" if unpacked is None else f"packed with {unpacked}, and within "
+    inner = packed_by(head)
+    if inner is not None and unpacked is not None:
+        how = f"twice with {inner}" if inner == unpacked else f"with {unpacked} and {inner}"
+        return f"packed {how}: {UNPACK}"
+    for magic, name in _ARCHIVES:
+        if head.startswith(magic):
+            return f"{within}{name}: {UNPACK}"
+    place, magic = _TAR
+    if head.startswith(magic, place):
+        return f"{within}a tar archive: {UNPACK}"
+    if head.startswith(_RECORDER):
+        return f"{within}a flight recorder's file: extract the slog from it first"
+    for magic, name in _OTHERS:
+        if head.startswith(magic):
+            return f"{within}{name}"
+    encoding = _encoding(head)
+    return None if encoding is None else f"{within}{encoding} text: convert it to UTF-8 first"
+
+
+def refuse(head: bytes, unpacked: str | None = None) -> None:
+    """Raise `NotSlogError` if it is something else; arguments as in `foreign`."""
+    what = foreign(head[:SNIFFED], unpacked)
+    if what is not None:
+        raise NotSlogError(f"is {what}")
+
+
+def _encoding(head: bytes) -> str | None:
+    for magic, name in _TEXTS:
+        if head.startswith(magic):
+            return name
+    # Without a mark: all bytes except every second or fourth are 0, and these begin like JSON.
+    probe = head[:_PROBED]
+    for width, name in ((4, "UTF-32"), (2, "UTF-16")):
+        for place in range(width):
+            text = probe[place::width]
+            rest = bytes(byte for at, byte in enumerate(probe) if at % width != place)
+            if (
+                len(text) >= _PROBED // 4
+                and text.isascii()
+                and b"\0" not in text
+                and text.strip().startswith(b"{")
+                and not rest.strip(b"\0")
+            ):
+                return name
+    return None
+
+
 class _Stream(Protocol):
-    """A decompressor of one part, as those of the standard library are."""
+    """A decompressor of one part, with the interface of the standard library."""
 
     @property
     def eof(self) -> bool:
@@ -38,11 +147,11 @@ class _Stream(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What follows it, of the data that was given."""
+        """The data passed in after the end of the part."""
         ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """Take data; give no more than so many bytes at a time."""
+        """Take data; return at most `max_length` bytes."""
         ...
 
 
@@ -50,16 +159,16 @@ class _Codec(NamedTuple):
     begin: Callable[[], _Stream]
     """Begin a part."""
     broken: tuple[type[Exception], ...]
-    """What is raised by damage."""
+    """The exceptions raised for damage."""
     read: int
     """Bytes read from the file at a time."""
 
 
 def open_slog(path: Path) -> BinaryIO:
-    """Open a file that a person named, or a pipe; `-` is standard input.
+    """Open a file or pipe named by the user; `-` is standard input.
 
-    A link to a file is followed. Raises `OSError`, also for a folder, a device or a terminal, which
-    might never end. A named pipe waits for its other end.
+    Links are followed. Raises `OSError`, also for a folder, a device or a terminal, which might
+    never end. A named pipe waits for its other end.
     """
     if str(path) in STANDARD_INPUT:
         _require(os.fstat(0).st_mode, 0)
@@ -67,7 +176,7 @@ def open_slog(path: Path) -> BinaryIO:
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY
     mode = path.stat().st_mode
     _require(mode, None)
-    # What has taken its place meanwhile, and it may be a device, is not waited for.
+    # Never wait for what may have replaced the file meanwhile, such as a device.
     descriptor = os.open(path, flags if stat.S_ISFIFO(mode) else flags | os.O_NONBLOCK)
     try:
         _require(os.fstat(descriptor).st_mode, descriptor)
@@ -78,7 +187,7 @@ def open_slog(path: Path) -> BinaryIO:
 
 
 def _require(mode: int, descriptor: int | None) -> None:
-    """Raise `OSError` unless it is a file or a pipe, or a socket that is open."""
+    """Raise `OSError` unless it is a file, a pipe or an open socket."""
     if stat.S_ISREG(mode) or stat.S_ISFIFO(mode):
         return
     if descriptor is not None and stat.S_ISSOCK(mode):
@@ -97,7 +206,7 @@ def _require(mode: int, descriptor: int | None) -> None:
 class SlogReader:
     """Reads a file in bounded chunks, unpacked.
 
-    A file that ends too early or is damaged yields what can be read; `damage` then says why.
+    A file that ends too early or is damaged yields what can be read; `damage` is then the cause.
     """
 
     def __init__(
@@ -105,7 +214,7 @@ class SlogReader:
     ) -> None:
         """Open `source` (see `open_slog`), or read an open file, which is closed at the end.
 
-        `ahead` is what was read of that already; `read`: bytes of a packed file to read at a time.
+        `ahead` is what was already read from it; `read`: bytes of a packed file to read at a time.
         Raises `OSError`.
         """
         self._file = open_slog(source) if isinstance(source, Path) else source
@@ -123,18 +232,13 @@ class SlogReader:
         """Enter."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self._file.close()
 
     @property
     def size(self) -> int | None:
-        """Bytes of a plain file that can be read anywhere; None of what is packed, or of a pipe."""
+        """Bytes of a plain, seekable file; None for a packed file or a pipe."""
         self.begin()
         found = os.fstat(self._file.fileno())
         whole = stat.S_ISREG(found.st_mode) and self._begun_at == 0
@@ -146,7 +250,7 @@ class SlogReader:
         return self._file.fileno()
 
     def begin(self) -> bytes:
-        """Read the first bytes, which are read again by `chunks`; calling twice does nothing.
+        """Read the first bytes, which `chunks` yields again; a second call does nothing.
 
         Raises `OSError`.
         """
@@ -164,7 +268,7 @@ class SlogReader:
         return self._head
 
     def refuse_others(self) -> None:
-        """Raise `NotSlogError` if `beginning` is that of something else."""
+        """Raise `NotSlogError` if `beginning` is not that of a slog."""
         refuse(self.beginning, self.packed_by)
 
     def rewind(self) -> bool:
@@ -223,7 +327,7 @@ class SlogReader:
             data = self._behind(stream.unused_data, read)
 
     def _behind(self, data: bytes, read: int) -> bytes:
-        """What follows a part: the beginning of another one, or nothing."""
+        """What follows a part: the beginning of another one, or b""."""
         while True:
             data = data.lstrip(b"\0")
             if len(data) >= _MAGIC:
@@ -270,7 +374,7 @@ def _zstd() -> _Codec:
     decompressor = zstandard.ZstdDecompressor()
 
     class Frame:
-        """Gives all that is in the data at once: hence small reads."""
+        """Returns all the content of the data at once, hence small reads."""
 
         def __init__(self) -> None:
             self._stream = decompressor.decompressobj()

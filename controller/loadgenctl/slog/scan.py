@@ -1,30 +1,30 @@
-"""The incremental scanner: bytes of a slog in, blocks, vats and startup times out.
+"""The incremental scanner: reads bytes of a slog, returns blocks, vats and startup times.
 
     scanner = SlogScanner()
     scanner.feed(chunk)              # any size, any cut
     scanner.take_blocks()            # the finished blocks since the last call, in the log's order
-    scanner.finish()                 # at the end: an unfinished block comes out as it stands
+    scanner.finish()                 # at the end: also completes an unfinished block
     scanner.vats, scanner.startup, scanner.anomalies
 
-Nothing in a slog is fatal. What is not as it should be is counted in `anomalies`, by kind:
+Nothing in a slog is fatal. Problems are counted in `anomalies`, by kind:
 
     bad-json            a line of a wanted type that is not JSON, or lacks its fields
     binary              lines with NUL bytes (census only)
     clock-back          an event earlier than the wanted event before it
-    clock-step          `time` was set, as `monotime` shows; `clock_steps` tells by how much
+    clock-step          `time` was set, as `monotime` shows; `clock_steps` has the amounts
     corrupt-archive     a compressed slog that cannot be read to its end
-    garbage-lines       lines that are no JSON (census only)
+    garbage-lines       lines that are not JSON (census only)
     long-line           a wanted line longer than the limit, other than create-vat and deliveries
-    no-event            lines of JSON that are no event (census only)
+    no-event            lines of JSON that are not events (census only)
     out-of-place        a block event that does not fit the block that is open
-    repeated-block      a block height for the second time
+    repeated-block      a block height that occurred before
     torn-line           an unfinished last line
     truncated-file      a followed file became shorter
     unfinished-block    a block without its end-block-finish
-    unknown-events      lines of a type that nobody listed (census only)
+    unknown-events      lines of a type that is not listed (census only)
     unused-hits         a wanted type's name that is not the type of its line
 
-The census counts all lines by type, which takes three times as long as all the rest.
+The census counts all lines by type, which takes three times as long as the rest.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import Any, Final
 from . import events as ev
 from . import read as facts
 from .blocklog import BlockLog
-from .clocks import Clocks, Told
+from .clocks import Clocks, MarksSummary
 from .events import Stamp, is_usual
 from .found import BlockRecord, ClockStep, Moment, Startup, Totals, VatRecord, ticks_between
 from .lines import LineSplitter
@@ -55,12 +55,12 @@ class SlogScanner:
     def __init__(
         self, *, census: bool = False, thorough: bool = False, lines: LineSplitter | None = None
     ) -> None:
-        """`census`, `thorough` and `lines` as `EventReader` has them."""
+        """`census`, `thorough` and `lines` as in `EventReader`."""
         self.startup = Startup()
         self.totals = Totals(lines=0 if census else None)
         self.anomalies: Counter[str] = Counter()
         self.rewritten = False
-        """Events were found in lines that another program wrote (slog.odd)."""
+        """Events were found in lines that another program rewrote (slog.odd)."""
         self._clocks = Clocks(self.startup, self.anomalies)
         self._vats = VatLog(self.startup)
         self._blocks = BlockLog(self.startup, self.anomalies)
@@ -108,23 +108,23 @@ class SlogScanner:
     # -- the stream
 
     def feed(self, chunk: bytes) -> None:
-        """Take the slog's next bytes; chunks may be cut anywhere."""
+        """Take the slog's next bytes, cut anywhere."""
         self.take(self._reader.feed(chunk))
 
     def finish(self) -> None:
-        """The slog is over. An unfinished last line is counted, an unfinished block handed out."""
+        """The slog has ended: count an unfinished last line, complete an unfinished block."""
         self.take(self._reader.finish())
         self._blocks.finish()
 
-    def take(self, told: Iterable[Fact]) -> None:
-        """Take the facts that follow in the slog, of whichever `EventReader`."""
-        for kind, *rest in told:
+    def take(self, found: Iterable[Fact]) -> None:
+        """Take the next facts of the slog, from any `EventReader`."""
+        for kind, *rest in found:
             self._takes[kind](*rest)
 
     def take_blocks(self) -> list[BlockRecord]:
         """Return the blocks that ended since the last call, in the log's order.
 
-        One whose slog tells of its commit has ended when it is committed (slog.blocklog).
+        If the slog has commits, a block ends with its commit (slog.blocklog).
         """
         return self._blocks.take()
 
@@ -135,13 +135,13 @@ class SlogScanner:
 
     @property
     def open_delivery(self) -> tuple[float, str | None] | None:
-        """When the delivery that has no result yet began (epoch seconds), and to which vat."""
+        """When the open delivery began (epoch seconds), and its vat."""
         opened = self._open_delivery
         return None if opened is None else (opened[0], opened[1])
 
     @property
     def open_block(self) -> BlockRecord | None:
-        """The block that has begun and not ended yet, as far as it has come."""
+        """The open block, as far as it was read."""
         return self._blocks.open
 
     @property
@@ -156,7 +156,7 @@ class SlogScanner:
 
     @property
     def _in_startup(self) -> bool:
-        """Neither a block has begun, nor the bootstrap."""
+        """True while neither a block nor the bootstrap has begun."""
         return not self._blocks.heights and self.startup.bootstrap_started_at is None
 
     def _moment(self, stamp: Stamp) -> Moment:
@@ -166,7 +166,7 @@ class SlogScanner:
 
     def _take_event(self, kind: str, stamp: Stamp, fields: dict[str, Any]) -> None:
         if kind == ev.KERNEL_IMPORT_START:
-            # A process begins, even if its clock does not show less than the last one's did.
+            # A process begins, even if its clock is not behind that of the last one.
             self._clocks.begin_process()
             self._vats.begin_process()
         moment = self._moment(stamp)
@@ -178,7 +178,7 @@ class SlogScanner:
     def _take_results(
         self,
         times: tuple[float, float, int],
-        marks: Told | None,
+        marks: MarksSummary | None,
         vats: dict[str, list[int]],
         cranks: tuple[int, int] | None,
         carried: tuple[str, float, float | None] | None,
@@ -276,7 +276,7 @@ class SlogScanner:
 
 
 OTHER: Final = "(other)"
-"""In `Totals.types`: all types that came when there were `_TYPES_LIMIT` already."""
+"""In `Totals.types`: all types after the first `_TYPES_LIMIT`."""
 _TYPES_LIMIT: Final = 1000
 _KNOWN = frozenset(ev.EVENT_TYPES) | ev.OTHER_TYPES
 
@@ -284,11 +284,11 @@ _KNOWN = frozenset(ev.EVENT_TYPES) | ev.OTHER_TYPES
 def scan_file(
     source: Path | SlogReader, *, census: bool = False
 ) -> tuple[SlogScanner, list[BlockRecord]]:
-    """Scan a whole slog, plain or packed, or a pipe; returns the scanner and all its blocks.
+    """Scan a complete slog, plain or packed, or a pipe; return the scanner and all blocks.
 
-    A large plain file is read by as many processes as there are processors (`slog.parts`). A file
-    that is cut off or damaged is read as far as it goes (`corrupt-archive`).
-    Raises `OSError` when the file cannot be opened, `NotSlogError` if it is something else.
+    A large plain file is read by one process per processor (`slog.parts`). A truncated or damaged
+    file is read as far as possible (`corrupt-archive`). Raises `OSError` if the file cannot be
+    opened, `NotSlogError` if it is not a slog.
     """
     with SlogReader(source) if isinstance(source, Path) else source as reader:
         found = _scan(reader, census=census, thorough=reader.size is None)
@@ -301,12 +301,12 @@ def scan_file(
 def _scan(
     reader: SlogReader, *, census: bool, thorough: bool
 ) -> tuple[SlogScanner, list[BlockRecord]] | None:
-    """All of it; None if it has to be read again thoroughly, or deliveries would be missed."""
+    """Scan everything; None if it must be read again thoroughly to find all deliveries."""
     thorough = thorough or not is_usual(reader.begin())
     scanner = SlogScanner(census=census, thorough=thorough)
     blocks: list[BlockRecord] = []
-    for told in _facts(reader, EventReader(census=census, thorough=thorough)):
-        scanner.take(told)
+    for found in _facts(reader, EventReader(census=census, thorough=thorough)):
+        scanner.take(found)
         if scanner.rewritten and not thorough:
             return None
         blocks += scanner.take_blocks()

@@ -1,4 +1,4 @@
-"""Blocks of a slog as they come: of one that still grows, of a pipe, or of one that is complete.
+"""Blocks of a slog as they end: of a growing file, a pipe, or a complete file.
 
 tail = FileTail(Path("chain-stage-1.slog"))
 while True:
@@ -16,20 +16,19 @@ from typing import BinaryIO, Final, NamedTuple, Protocol
 from .blocks import BlockRows, Row
 from .follow import CHUNK, POLL_LIMIT, SlogFollower
 from .found import BlockRecord
-from .kinds import SNIFFED, packed_by, refuse
-from .reader import SlogReader
+from .reader import SNIFFED, SlogReader, packed_by, refuse
 from .scan import SlogScanner, scan_file
 
 BACKLOG: Final = 32 << 20
-"""Bytes of a growing slog's end that are read at first; earlier blocks are not looked for."""
+"""Bytes at the end of a growing slog that are read at first; earlier blocks are skipped."""
 
 
 GRACE: Final = 0.05
-"""Seconds for which a pipe may have nothing to read before what came is shown."""
+"""Seconds without new data after which the blocks of a pipe are shown."""
 
 
 class Lacking(NamedTuple):
-    """What was read instead of a slog."""
+    """What was read if it contains no event of a slog."""
 
     scanned: int
     """Bytes."""
@@ -38,7 +37,7 @@ class Lacking(NamedTuple):
 
 
 class Tail(Protocol):
-    """Something that blocks come from."""
+    """A source of blocks."""
 
     @property
     def title(self) -> str:
@@ -47,17 +46,19 @@ class Tail(Protocol):
 
     @property
     def over(self) -> bool:
-        """True if no more will come than one poll still gives."""
+        """True if no more blocks will follow after one more poll."""
         ...
 
     @property
     def anomalies(self) -> Counter[str]:
-        """What was odd so far, by kind (slog.scan)."""
+        """The anomalies so far, by kind (slog.scan)."""
         ...
 
     @property
     def lacking(self) -> Lacking | None:
-        """What was read if no event of a slog was in it; None if one was, or is awaited still."""
+        """What was read if it contains no event of a slog; None if it has one or may still get
+        one.
+        """
         ...
 
     def poll(self) -> list[Row]:
@@ -68,12 +69,12 @@ class Tail(Protocol):
         ...
 
     def close(self) -> None:
-        """Let the file go; closing twice does nothing."""
+        """Close the file; a second call does nothing."""
         ...
 
 
 class WholeTail:
-    """A slog that does not grow any more, plain or packed: everything at the first poll."""
+    """A slog that no longer grows, plain or packed: everything at the first poll."""
 
     over = True
 
@@ -102,10 +103,10 @@ class WholeTail:
 
 
 class StreamTail:
-    """A pipe, plain or packed. What is packed is read to its end at the first poll."""
+    """A pipe, plain or packed. A packed one is read to its end at the first poll."""
 
     def __init__(self, file: BinaryIO, title: str) -> None:
-        """`file` is not buffered; it is closed at the end."""
+        """`file` must not be buffered; `close` closes it."""
         self.title = title
         self.over = False
         self.anomalies: Counter[str] = Counter()
@@ -116,7 +117,7 @@ class StreamTail:
         self._rows = BlockRows()
 
     def poll(self) -> list[Row]:
-        """See `Tail.poll`. Waits a moment for more while some comes."""
+        """See `Tail.poll`. Continues while new data arrives."""
         records: list[BlockRecord] = []
         taken = 0
         while not self.over and taken < POLL_LIMIT and self._ready():
@@ -159,17 +160,17 @@ def _lacking(scanner: SlogScanner, beginning: bytes, damage: str | None) -> Lack
 
 
 class FileTail:
-    """A plain slog that grows. It is never over: a new file may take its place and its name."""
+    """A plain slog that grows. It never ends: a new file may replace it."""
 
     over = False
 
     def __init__(
         self, path: Path, *, stage: int | None = None, backlog: int | None = BACKLOG
     ) -> None:
-        """`path` need not be there yet. `backlog` in bytes; None: all that is there is read."""
+        """`path` need not exist yet. `backlog` in bytes; None: read the complete file."""
         self.title = str(path)
         self._earlier: Counter[str] = Counter()
-        """What was odd in the files that were here before."""
+        """The anomalies of the replaced files."""
         self._path = path
         self._stage = stage
         self._read: int | None = None
@@ -178,12 +179,12 @@ class FileTail:
 
     @property
     def anomalies(self) -> Counter[str]:
-        """See `Tail.anomalies`. That the last line or block has no end yet is nothing odd."""
+        """See `Tail.anomalies`. An unfinished last line or block is not an anomaly."""
         return self._earlier + self._scanner.anomalies
 
     @property
     def lacking(self) -> Lacking | None:
-        """See `Tail.lacking`. Of an empty file, events are awaited."""
+        """See `Tail.lacking`. An empty file may still get events."""
         return _lacking(self._scanner, b"", None) if self._scanner.totals.bytes else None
 
     def poll(self) -> list[Row]:
@@ -193,7 +194,7 @@ class FileTail:
         if self._read is None:
             self._read = found
         elif not taken and found not in {None, self._read}:
-            # All of the file that was here is read, and its place has another one now.
+            # The previous file was read completely, and another one has replaced it.
             rows = self.end()
             self._earlier += self._scanner.anomalies
             self._begin(None)
@@ -201,7 +202,9 @@ class FileTail:
         return self._take()
 
     def end(self) -> list[Row]:
-        """The writer is gone: take what is left, an unfinished block too, and let the file go."""
+        """The writer has ended: take the rest, including an unfinished block, and close the
+        file.
+        """
         self._follower.close()
         return self._take()
 

@@ -1,21 +1,20 @@
-"""The vats of a slog: made, brought online and replayed, saved as heap snapshots, terminated.
+"""The vats of a slog: created, brought online and replayed, saved as heap snapshots, terminated.
 
-A kernel keeps only so many vats online. It writes nothing when it evicts one; a vat that was online
-in the same process and is replayed again was evicted between. A page-in is a replay that brings
-back a vat which did something before: from the load of its heap snapshot, or without one from the
-replay's start, to the replay's end. What is replayed of a new vat is empty, and no page-in; nor are
-the replays with which a process begins.
+A kernel keeps a limited number of vats online. It does not log evictions; a vat that was online in
+the same process and is replayed again was evicted in between. A page-in is a replay that brings a
+vat with earlier deliveries online: from the load of its heap snapshot, or else from the start of
+the replay, to the end of the replay. The empty replay of a new vat is not a page-in, nor are the
+replays at the start of a process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from .fields import Fields
 from .found import BlockRecord, Moment, Startup, VatRecord, seconds_between
-
-Fields = dict[str, Any]
 
 _SIZES: Final[Mapping[str, str]] = {
     "size": "snapshotBytes",
@@ -26,7 +25,7 @@ _SIZES: Final[Mapping[str, str]] = {
 
 @dataclass(slots=True)
 class _Replay:
-    """A replay that has not ended."""
+    """An open replay."""
 
     began: Moment
     before: int
@@ -34,14 +33,14 @@ class _Replay:
 
 
 class VatLog:
-    """Takes what a slog tells of vats, in its order."""
+    """Takes the events of vats, in the slog's order."""
 
     def __init__(self, startup: Startup) -> None:
-        """What is replayed before the first block goes into `startup`."""
+        """Writes replays before the first block to `startup`."""
         self.vats: dict[str, VatRecord] = {}
         self._startup = startup
         self._first: Moment | None = None
-        """When the first replay of all began."""
+        """When the first replay began."""
         self._replays: dict[str, _Replay] = {}
         self._loads: dict[str, Moment] = {}
         """When the heap snapshot of a vat that is not online was loaded."""
@@ -49,7 +48,7 @@ class VatLog:
         """The vats that have been online in this process."""
 
     def vat(self, vat_id: str) -> VatRecord:
-        """The record of a vat; made if there is none. Raises `TypeError`."""
+        """The record of a vat; created if missing. Raises `TypeError`."""
         vat = self.vats.get(vat_id)
         if vat is None:
             if not isinstance(vat_id, str):
@@ -64,7 +63,7 @@ class VatLog:
         self._online.clear()
 
     def created(self, moment: Moment, fields: Fields) -> None:
-        """A vat was made, or appears for the first time in a process."""
+        """A vat was created, or appears for the first time in a process."""
         vat = self.vat(fields["vatID"])
         vat.name = fields.get("name", vat.name)
         vat.dynamic = fields.get("dynamic", vat.dynamic)
@@ -72,7 +71,7 @@ class VatLog:
         vat.created_at = moment.at
 
     def started(self, moment: Moment, fields: Fields) -> None:
-        """A vat's worker runs."""
+        """A vat's worker has started."""
         self.vat(fields["vatID"]).started_at = moment.at
 
     def terminated(self, moment: Moment, fields: Fields) -> None:
@@ -87,7 +86,7 @@ class VatLog:
             self.vat(vat_id).replayed_deliveries += 1
 
     def replay_started(self, moment: Moment, fields: Fields, *, in_startup: bool) -> None:
-        """A replay begins; of old SDKs two events tell that."""
+        """A replay begins; old SDKs log two events for it."""
         vat = self.vat(fields["vatID"])
         if vat.vat_id not in self._replays:
             self._replays[vat.vat_id] = _Replay(moment, vat.replayed_deliveries)
@@ -100,7 +99,7 @@ class VatLog:
     def replay_finished(
         self, moment: Moment, fields: Fields, block: BlockRecord | None, *, in_startup: bool
     ) -> None:
-        """A replay ends; `block` is the one that is open."""
+        """A replay ends; `block` is the open one."""
         vat = self.vat(fields["vatID"])
         vat.replay_finished_at = moment.at
         if in_startup:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from loadgenctl.slog.figures import BOOTSTRAP, FIGURES, summary_name
+from loadgenctl.slog.blocks import BOOTSTRAP, FIGURES, summary_name
 from loadgenctl.stats.numbers import finite, spread
 
 Row = Mapping[str, Any]
@@ -40,7 +40,7 @@ METRICS: Final[Mapping[str, str]] = {
 """Field of a block row → its name in a summary; the original load generator has these, too."""
 
 FIGURE_METRICS: Final[Mapping[str, str]] = {name: summary_name(name) for name in FIGURES}
-"""The same for fields that only newer slogs have (slog.figures)."""
+"""The same for fields that only newer slogs have (slog.blocks)."""
 
 LAST: Final = 100
 

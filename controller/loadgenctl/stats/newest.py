@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from loadgenctl.records.load_cycles import COUNTS, LoadCycles, TaskCounts
-from loadgenctl.slog.figures import BOOTSTRAP
+from loadgenctl.slog.blocks import BOOTSTRAP
 from loadgenctl.stats.blocks import LAST, METRICS, block_summary
 from loadgenctl.stats.numbers import rounded, spread
 from loadgenctl.stats.resources import cpu_between

@@ -15,8 +15,7 @@ from loadgenctl.records.counting import FIRST
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.shape import mapping_of, stage_number
 from loadgenctl.slog.blocks import BlockRows
-from loadgenctl.slog.kinds import NotSlogError
-from loadgenctl.slog.reader import SlogReader
+from loadgenctl.slog.reader import NotSlogError, SlogReader
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats import original
 from loadgenctl.stats.blocks import without_bootstrap

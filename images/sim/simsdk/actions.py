@@ -1,10 +1,11 @@
-"""Offers of smart wallets, from the block that has them to the one in which the kernel runs them.
+"""Offers of smart wallets, from the block that contains them to the block in which the kernel runs
+them.
 
-A transaction with an offer is in a block at once and costs no computation there: the offer joins a
-queue in the chain's state. Each block runs the offers of earlier blocks, the oldest first, until it
-has used as many computrons as the genesis lets it; the others wait. What became of an offer is
-published for its wallet with the height of the block that ran it. An offer in block N is so settled
-in block N + 1, or later where a block is full.
+A transaction with an offer is included in a block immediately, without computation: the offer joins
+a queue in the chain's state. Each block runs the offers of earlier blocks, oldest first, up to the
+computron limit of the genesis; the others wait. The outcome of an offer is published for its wallet
+with the height of the block that ran it. So an offer in block N is settled in block N + 1, or later
+if a block is full.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ GAS_PER_BYTE = 25
 
 
 def is_offer(tx: Mapping[str, Json]) -> bool:
-    """Whether a transaction is an offer by a smart wallet."""
+    """True if a transaction is an offer by a smart wallet."""
     message = tx["message"]
     return (message.get("contract"), message.get("method")) == OFFER
 
 
 def cell_key(address: str) -> str:
-    """Key in the state of what is published for a wallet."""
+    """Key in the state of the data published for a wallet."""
     return f"published/wallet.{address}"
 
 
@@ -41,18 +42,18 @@ class Actions:
     def __init__(
         self, kernel: Kernel, store: Store, told: BlockSlog, compute_limit: int | None
     ) -> None:
-        """`compute_limit` in computrons a block; None: without a limit."""
+        """`compute_limit` in computrons per block; None: no limit."""
         self._kernel = kernel
         self._store = store
         self._told = told
         self._limit = compute_limit
 
     def full(self) -> bool:
-        """Whether the block has used what it may; what runs by then was let finish."""
+        """True if the block has reached its limit; a running action is completed first."""
         return self._limit is not None and self._kernel.computed() >= self._limit
 
     def include(self, tx: Mapping[str, Json]) -> Json:
-        """Take an offer into the block; the transaction's result."""
+        """Add an offer to the block; return the transaction's result."""
         sender, offer = str(tx["sender"]), tx["message"].get("args")
         if self._store.get(f"wallet/{sender}") is None:
             return {"id": tx["id"], "code": 1, "log": f"{sender} has no smart wallet"}
@@ -64,7 +65,7 @@ class Actions:
         return {"id": tx["id"], "code": 0, "data": None, "gas_used": str(gas)}
 
     def run(self, height: int) -> None:
-        """Run what earlier blocks left in the queue, as far as this block's limit lets it."""
+        """Run the queued actions of earlier blocks, up to this block's limit."""
         waiting = list(self._store.get(QUEUE, []))
         while waiting and not self.full():
             self._run(waiting.pop(0), height)
@@ -83,7 +84,7 @@ class Actions:
         self._publish(sender, height, {"updated": "offerStatus", "status": status})
 
     def _publish(self, address: str, height: int, value: Json) -> None:
-        """As on the real chain a block's values replace those of the blocks before."""
+        """As on the real chain, a block's values replace those of earlier blocks."""
         cell = self._store.get(cell_key(address))
         here = cell["values"] if cell is not None and cell["blockHeight"] == str(height) else []
         cell = {"blockHeight": str(height), "values": [*here, json.dumps(value)]}

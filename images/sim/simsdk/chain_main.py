@@ -14,7 +14,7 @@ from .store import StoreError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0 ended as asked, 1 failed, 2 bad usage."""
+    """Return the exit code: 0 stopped by a signal, 1 failed, 2 bad usage."""
     args = _parser().parse_args(argv)
     try:
         config = load(args.config)
@@ -55,13 +55,13 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("--home", required=True, help="the chain's folder")
         if name == "init":
-            command.add_argument("--genesis", help="the genesis of a network that is followed")
+            command.add_argument("--genesis", help="genesis of the network to follow")
             command.add_argument(
-                "--compute-limit", type=_computrons, help="computrons that a block may use"
+                "--compute-limit", type=_computrons, help="computron limit of a block"
             )
         else:
             command.add_argument(
-                "--follow", type=_address, help="HOST:PORT of the RPC of a network's node"
+                "--follow", type=_address, help="HOST:PORT of the RPC of a node of the network"
             )
         command.add_argument(
             "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"

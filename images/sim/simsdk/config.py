@@ -1,7 +1,7 @@
-"""One TOML file sets speeds, costs and faults; what it does not name keeps its default.
+"""One TOML file sets speeds, costs and faults; omitted keys keep their defaults.
 
-A key that does not exist, a wrong type and a value out of range are refused with `ConfigError`;
-a misspelled key gets the nearest name.
+An unknown key, a wrong type and a value out of range raise `ConfigError`; for an unknown key the
+message suggests the nearest name.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ STATIC_VATS = (
     "vattp",
     "timer",
 )
-"""In the order of their ids, v1 to v15, as the chain of spring 2021 numbers them."""
+"""In the order of their ids, v1 to v15, as in the chain of spring 2021."""
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the message names the key and what would be right."""
+    """The configuration is not valid; the message names the key and the valid values."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Pace and place of the chain node."""
+    """Block time, port and limits of the chain node."""
 
     block_time: float = field(default=1.0, metadata={"min": 0.01})
     """Seconds from the start of a block to the start of the next."""
     rpc_port: int = field(default=26657, metadata={"min": 1, "max": 65535})
     max_block_txs: int = field(default=200, metadata={"min": 1})
-    """Transactions a block takes; the rest waits."""
+    """Most transactions of a block; the rest wait."""
 
 
 @dataclass(frozen=True)
 class Vats:
-    """Which vats there are; each but `comms` and `vattp` has a worker process of its own."""
+    """The vats; each except `comms` and `vattp` has its own worker process."""
 
     static: tuple[str, ...] = STATIC_VATS
     dynamic: int = field(default=5, metadata={"max": 200})
-    """Contract vats, made during the bootstrap block."""
+    """Contract vats, created during the bootstrap block."""
     online: int = field(default=50, metadata={"min": 2})
-    """Workers that run at once; of more vats the least recently used one is evicted."""
+    """Most workers that run at the same time; the least recently used vat is evicted."""
     snapshot_interval: int = 200
     """Deliveries from one heap snapshot of a vat to the next, from slog form 2024 on; 0: none."""
     bundle_bytes: int = 20_000
@@ -71,10 +71,10 @@ class Vats:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a delivery costs."""
+    """The cost of a delivery."""
 
     computrons: int = 60_000
-    """Mean per delivery; about 18 of them take a microsecond of a real machine."""
+    """Mean per delivery; a real machine runs about 18 in a microsecond."""
     spread: float = field(default=0.5, metadata={"max": 1.0})
     """A delivery costs mean x (1 - spread … 1 + spread)."""
     work: float = 1.0
@@ -89,7 +89,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Growth:
-    """What stays behind, in bytes."""
+    """Growth, in bytes."""
 
     memory_per_delivery: int = 4096
     """Worker memory."""
@@ -101,7 +101,7 @@ class Growth:
 
 @dataclass(frozen=True)
 class Restart:
-    """What a restart costs."""
+    """The cost of a restart."""
 
     replay_factor: float = 0.5
     """CPU work of a replayed delivery as a share of the first time's."""
@@ -112,7 +112,9 @@ class Slog:
     """The structured log."""
 
     dialect: str = "modern"
-    """Its form, by the time at which SDKs wrote it: `2021`, `2022`, `2024`; `modern`: as today."""
+    """Its form, by the year of the SDKs that wrote it: `2021`, `2022`, `2024`; `modern`:
+    today's.
+    """
     body_bytes: int = 200
     """Size of a delivery's message body."""
 
@@ -125,17 +127,17 @@ class Solo:
     start_seconds: float = 0.3
     """From the process's start to `swingset running`."""
     tx_timeout: float = field(default=120.0, metadata={"min": 0.1})
-    """Seconds a transaction may take until its caller is told that it failed."""
+    """Time limit of a transaction, in seconds; after it, the caller gets an error."""
 
 
 @dataclass(frozen=True)
 class Wallet:
-    """The smart wallets, where the load acts through them."""
+    """The smart wallets, if the load uses them."""
 
     pool: int = field(default=8, metadata={"min": 1, "max": 1000})
-    """Wallets; so many cycles run at the same time."""
+    """Number of wallets, which is also that of concurrent cycles."""
     offer_timeout: float = field(default=120.0, metadata={"min": 0.1})
-    """Seconds an offer may take until its cycle fails."""
+    """Time limit of an offer, in seconds; after it, its cycle fails."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +145,14 @@ class Driver:
     """The load driver."""
 
     connect_timeout: float = field(default=120.0, metadata={"min": 0.1})
-    """Seconds to wait for a solo that is ready, or for wallets."""
+    """Seconds to wait until the solo or the wallets are ready."""
     stop_grace: float = 10.0
-    """Seconds that running cycles may take to end after a stop."""
+    """Time limit, in seconds, for running cycles to end after a stop."""
 
 
 @dataclass(frozen=True)
 class SimConfig:
-    """Everything that can be set."""
+    """The complete configuration."""
 
     seed: str = "simulated"
     chain: Chain = field(default_factory=Chain)
@@ -164,11 +166,11 @@ class SimConfig:
     driver: Driver = field(default_factory=Driver)
     faults: tuple[Fault, ...] = ()
     network: tuple[str, int] | None = None
-    """Host and port of the RPC that the load goes by; None: that of the chain beside it."""
+    """Host and port of the RPC that the load uses; None: that of the local chain."""
 
     @property
     def chain_address(self) -> tuple[str, int]:
-        """Host and port of the RPC that the load goes by."""
+        """Host and port of the RPC that the load uses."""
         return self.network or ("127.0.0.1", self.chain.rpc_port)
 
 
@@ -212,7 +214,7 @@ def load(path: str | None, environ: Mapping[str, str] | None = None) -> SimConfi
     """Read `path`, else $SIM_CONFIG, else the bundled default.
 
     $SIM_RPC_PORT and $SIM_SOLO_PORT override the ports, $SIM_NETWORK (HOST:PORT) the chain that the
-    solo goes by. Raises `ConfigError`, also for a file that cannot be read.
+    solo uses. Raises `ConfigError`, also for a file that cannot be read.
     """
     env = os.environ if environ is None else environ
     chosen = Path(
@@ -242,7 +244,7 @@ def address(text: str) -> tuple[str, int]:
 
 
 def refuse_unknown(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise `ConfigError` for a key that is not known, naming the nearest."""
+    """Raise `ConfigError` for an unknown key, with the nearest known one."""
     names = list(known)
     for key in table:
         if key not in names:
@@ -256,7 +258,7 @@ def refuse_unknown(where: str, table: Mapping[str, Any], known: Iterable[str]) -
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        # Part of Python from 3.11 on; whatever does not read the configuration runs on 3.9, too.
+        # Part of Python since 3.11; what does not read the configuration also runs on 3.9.
         import tomllib
     except ModuleNotFoundError as error:
         raise ConfigError("reading the configuration needs Python 3.11 or newer") from error

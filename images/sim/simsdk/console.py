@@ -1,4 +1,4 @@
-"""Log lines like the real processes', and the end of a process by a signal."""
+"""Log lines like those of the real processes, and the end of a process by a signal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def complain(text: str) -> None:
 
 
 class Stop:
-    """Set by SIGINT and SIGTERM; can be waited for without polling."""
+    """Set by SIGINT and SIGTERM; supports waiting without polling."""
 
     def __init__(self) -> None:
         """Not set, and not yet connected to signals."""
@@ -34,12 +34,12 @@ class Stop:
         self.requested = False
 
     def on_signals(self) -> None:
-        """Take over SIGINT and SIGTERM; main thread only."""
+        """Handle SIGINT and SIGTERM; main thread only."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: self.request())
 
     def request(self) -> None:
-        """Ask for the end; safe in a signal handler and in any thread."""
+        """Request the end; safe in a signal handler and in any thread."""
         self.requested = True
         # A pipe rather than a threading.Event: setting one inside a handler can deadlock with the
         # wait that it interrupts.
@@ -47,7 +47,7 @@ class Stop:
             os.write(self._write, b"!")
 
     def wait(self, seconds: float | None) -> bool:
-        """Sleep up to `seconds` (None: for ever) or until requested; whether it was."""
+        """Sleep up to `seconds` (None: no limit) or until requested; True if it was."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while not self.requested:
             left = None if deadline is None else deadline - time.monotonic()

@@ -1,4 +1,4 @@
-"""The load driver: takes orders over a Unix socket, runs cycles, reports each result."""
+"""The load driver: receives commands over a Unix socket, runs cycles, reports each result."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MAX_LINE = 1 << 20
 
 
 class SoloLink:
-    """The solo, as one cycle sees it; one object per thread."""
+    """The solo's interface for one cycle; one object per thread."""
 
     def __init__(self, config: SimConfig) -> None:
-        """Calls wait a little longer than the solo waits for the chain."""
+        """The time limit of calls is a little longer than the solo's."""
         self._client = Client(config.solo.port, timeout=config.solo.tx_timeout + 5)
         self.scratch = Scratch(self._read, self._write)
 
@@ -41,7 +41,7 @@ class SoloLink:
         return answer["data"]
 
     def ready(self) -> bool:
-        """Whether the solo takes transactions."""
+        """True if the solo accepts transactions."""
         try:
             return bool(self._client.get("/status")["ready"])
         except UnreachableError:
@@ -65,33 +65,33 @@ class SoloLink:
 
 
 class Load(Protocol):
-    """What the driver drives; used by a thread for each cycle."""
+    """What the driver uses to run cycles; each cycle has its own thread."""
 
     @property
     def tasks(self) -> Sequence[str]:
-        """What it can do."""
+        """The names of the tasks."""
 
     def ready(self) -> bool:
-        """Whether cycles can run."""
+        """True if cycles can run."""
 
     def prepare(self, task: str) -> None:
-        """Make a task ready. Raises `CycleError`."""
+        """Prepare a task. Raises `CycleError`."""
 
     def cycle(self, task: str, seq: int) -> Json:
-        """Run a cycle; its detail. Raises `CycleError`."""
+        """Run a cycle; return its detail. Raises `CycleError`."""
 
 
 class SoloLoad:
-    """The load by a solo."""
+    """The load through a solo."""
 
     tasks = tuple(CYCLES)
 
     def __init__(self, config: SimConfig) -> None:
-        """The solo may not run yet."""
+        """The solo need not be running yet."""
         self._config = config
 
     def ready(self) -> bool:
-        """Whether the solo takes transactions."""
+        """True if the solo accepts transactions."""
         with closing(SoloLink(self._config)) as link:
             return link.ready()
 
@@ -121,7 +121,9 @@ class Driver:
         self._running: set[threading.Thread] = set()
 
     def run(self) -> int:
-        """Until a stop (0), the end of the connection (1), or nothing to drive in time (1)."""
+        """Run until a stop (0), the end of the connection (1), or a timeout before readiness
+        (1).
+        """
         if not self._wait_ready():
             complain("sim-driver: the solo was not ready in time, or the wallets were not")
             return 1
@@ -222,5 +224,5 @@ class Driver:
             with self._write_lock:
                 self._channel.sendall(data)
         except OSError as error:
-            # The reading side notices the end of the connection and ends the driver.
+            # The reading thread detects the end of the connection and ends the driver.
             complain(f"sim-driver: an answer is lost: {error}")

@@ -15,7 +15,7 @@ from .wallet_load import WalletLoad
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0 after a stop, 1 failed, 2 bad usage."""
+    """Return the exit code: 0 after a stop, 1 failed, 2 bad usage."""
     parser = argparse.ArgumentParser(
         prog="sim-driver", description="The simulated load driver; needs $LOADGEN_SOCKET."
     )
@@ -24,14 +24,14 @@ def main(argv: list[str] | None = None) -> int:
         "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"
     )
     parser.add_argument(
-        "--client", choices=("solo", "wallet"), default="solo", help="what the load acts through"
+        "--client", choices=("solo", "wallet"), default="solo", help="what the load uses"
     )
     args = parser.parse_args(argv)
     path = os.environ.get("LOADGEN_SOCKET")
     if not path:
         complain("sim-driver: LOADGEN_SOCKET is not set; the load service starts the driver")
         return 2
-    # Ctrl-C reaches the load service as well, which then says stop.
+    # Ctrl-C also reaches the load service, which then sends a stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         config = load(args.config)

@@ -1,8 +1,8 @@
-"""Faults on demand: what can go wrong, when, and how often.
+"""Configured faults: kind, time and rate.
 
-Pure: whoever finds a fault due acts on it.
+Pure: the caller that finds a fault due performs it.
 
-Every kind may carry `stage` (it happens only in that stage, as told by $SIM_STAGE).
+Every kind may have `stage`: the fault happens only in that stage ($SIM_STAGE).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 TASKS = ("faucet", "amm", "vault")
 
 _BLOCK = {"at_block": 0, "after_blocks": 0}
-"""`at_block`: that height or the next one made; `after_blocks`: since the process's start."""
+"""`at_block`: that height or the next one; `after_blocks`: since the start of the process."""
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "chain-crash": {**_BLOCK, "exit_code": 1},
@@ -62,7 +62,7 @@ class Fault:
 
 
 def parse_faults(entries: object) -> tuple[Fault, ...]:
-    """The `[[fault]]` tables. Raises `ValueError` with a message for a person."""
+    """Parse the `[[fault]]` tables. Raises `ValueError` with a message for the user."""
     if not isinstance(entries, list):
         raise ValueError("faults are written as [[fault]] tables")  # noqa: TRY004 - one error for the caller
     return tuple(_parse(number, entry) for number, entry in enumerate(entries, 1))
@@ -129,10 +129,10 @@ def _complete(where: str, options: Mapping[str, Any]) -> None:
 
 
 class FaultBook:
-    """The faults of one process in one stage; block faults come due once per process."""
+    """The faults of one process in one stage; block faults happen once per process."""
 
     def __init__(self, faults: Sequence[Fault], stage: int | None, seed: str) -> None:
-        """`stage` from $SIM_STAGE; without one, faults that name a stage never happen."""
+        """`stage` is from $SIM_STAGE; without one, faults with a stage never happen."""
         self._faults = [fault for fault in faults if fault.stage is None or fault.stage == stage]
         self._spent: set[int] = set()
         self._seed = seed
@@ -157,14 +157,14 @@ class FaultBook:
         return None
 
     def delay(self, role: str, restarted: bool) -> float:
-        """Seconds by which the role's start is held back."""
+        """Delay of the role's start, in seconds."""
         kinds = ("slow-start", "slow-restart") if restarted else ("slow-start",)
         return sum(
             float(f["seconds"]) for f in self._faults if f.kind in kinds and f["role"] == role
         )
 
     def for_cycle(self, task: str, seq: int) -> Fault | None:
-        """What is wrong with cycle `seq` of a task; the same for the same seed."""
+        """The fault of cycle `seq` of a task; the same for the same seed."""
         for fault in self._faults:
             if fault.options.get("task") not in ("any", task):
                 continue
@@ -175,12 +175,12 @@ class FaultBook:
         return None
 
     def unavailable(self, task: str) -> bool:
-        """Whether the driver cannot run a task."""
+        """True if the driver cannot run a task."""
         kind = "task-unavailable"
         return any(self.first(kind, task=which) is not None for which in (task, "any"))
 
     def for_prepare(self, task: str) -> Fault | None:
-        """What is wrong with the preparation of a task."""
+        """The fault of the preparation of a task."""
         return self.first("prepare-fails", task=task) or self.first("prepare-fails", task="any")
 
     def _fails(self, fault: Fault, task: str, seq: int) -> bool:
@@ -189,5 +189,5 @@ class FaultBook:
             return True
         if every and seq % every == 0:
             return True
-        # A cycle's luck depends on its own number only, not on what ran before it.
+        # The random value depends only on the cycle's number, not on earlier cycles.
         return bool(rate and random.Random(f"{self._seed}/{task}/{seq}").random() < rate)  # noqa: S311 - not a secret

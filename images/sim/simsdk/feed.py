@@ -1,4 +1,4 @@
-"""A network's blocks, as a follower gets them: from the RPC of a node that makes them."""
+"""A network's blocks for a follower, from the RPC of a node of the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FeedError(Exception):
 
 @dataclass(frozen=True)
 class FedBlock:
-    """A block as the network has it."""
+    """A block of the network."""
 
     height: int
     time: float
@@ -29,11 +29,11 @@ class Feed:
     """Reads one node; calls raise `web.UnreachableError` while it does not answer."""
 
     def __init__(self, host: str, port: int, chain_id: str) -> None:
-        """`chain_id` is the chain that must be there."""
+        """`chain_id` is the expected chain."""
         self._client = Client(port, timeout=5.0, host=host)
         self._chain_id = chain_id
         self.target = -1
-        """The network's height when it was last asked."""
+        """The network's height at the last request."""
 
     def look(self) -> int:
         """The network's height. Raises `FeedError` for another chain."""
@@ -45,7 +45,7 @@ class Feed:
         return self.target
 
     def block(self, height: int) -> FedBlock:
-        """A block that the network has made. Raises `FeedError` for one that it has no more."""
+        """A block of the network. Raises `FeedError` for one that it no longer has."""
         status, answer = self._client.call("GET", f"/block?height={height}")
         if status != 200:
             raise FeedError(f"the network does not give block {height}: {answer.get('error')}")

@@ -1,7 +1,7 @@
 """The solo's link to the chain: sends transactions and follows the blocks until each has a result.
 
-The chain may go away and come back at any time: what has no result yet is sent again, and the chain
-does nothing twice.
+The chain may stop and restart at any time: transactions without a result are sent again, and the
+chain runs none twice.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .web import Client, UnreachableError
 
 Json = Any
 FAR_BEHIND = 200
-"""Blocks; further behind, asking for each pending transaction is cheaper than reading them."""
+"""Blocks; further behind, a request per pending transaction is cheaper than reading them."""
 
 
 class Pending:
-    """A transaction on its way."""
+    """A transaction without a result."""
 
     def __init__(self, tx: Json) -> None:
         """Not yet sent."""
@@ -28,18 +28,19 @@ class Pending:
         self.result: Json = None
 
     def resolve(self, height: int, result: Json) -> None:
-        """Its result is committed in this block."""
+        """The height of the block with its result."""
         self.height, self.result = height, result
         self.done.set()
 
 
 class Follower:
-    """Polls the chain: often while something is pending, else rarely."""
+    """Polls the chain: often while transactions are pending, else rarely."""
 
     def __init__(
         self, chain: tuple[str, int], block_time: float, report: Callable[[str], None]
     ) -> None:
-        """`report` gets a line when the chain is lost or found; `block_time` (s) sets the pace.
+        """`report` gets a line when the chain is lost or found; `block_time` (s) sets the polling
+        interval.
 
         `chain` is host and port of its RPC.
         """
@@ -61,12 +62,12 @@ class Follower:
         return thread
 
     def stop(self) -> None:
-        """End the thread soon."""
+        """Request the end of the thread."""
         self._stop = True
         self._wake.set()
 
     def send(self, tx: Json) -> Pending:
-        """Take a transaction; the thread sends it."""
+        """Add a transaction, which the thread sends."""
         pending = Pending(tx)
         with self._lock:
             self._pending[tx["id"]] = pending
@@ -74,7 +75,7 @@ class Follower:
         return pending
 
     def forget(self, pending: Pending) -> None:
-        """Nobody waits for it any more."""
+        """Its caller no longer waits for it."""
         with self._lock:
             self._pending.pop(pending.tx["id"], None)
 
@@ -107,7 +108,7 @@ class Follower:
         with self._lock:
             waiting = dict(self._pending)
         sent.intersection_update(waiting)
-        # A lower height is a chain that was reset: start over.
+        # A lower height means that the chain was reset: start again.
         behind = height - self.height
         if sent and 0 < behind <= FAR_BEHIND and self.height >= 0:
             for number in range(self.height + 1, height + 1):

@@ -17,10 +17,10 @@ LOG = Path("data") / "ag-cosmos-chain-state" / "data.mdb"
 def init(
     home: Path, seed: str, given: bytes | None = None, compute_limit: int | None = None
 ) -> bool:
-    """Make the chain's home; False when it was there already. `OSError` if it cannot be written.
+    """Create the chain's home; False if it exists already. `OSError` if it cannot be written.
 
-    `given` is the genesis of a network that is to be followed; `compute_limit` is how many
-    computrons a block may use, None: as many as there is work for.
+    `given` is the genesis of a network to follow; `compute_limit` is the computron limit of a
+    block, None: no limit.
     """
     genesis = home / "config" / "genesis.json"
     if genesis.exists():
@@ -39,7 +39,7 @@ def init(
         "initial_height": "1",
         "compute_limit": compute_limit,
     }
-    # Last and by rename: a home with a genesis is a complete one.
+    # Last and by rename: a home with a genesis is complete.
     partial = genesis.with_suffix(".tmp")
     partial.write_bytes(given or json.dumps(document).encode() + b"\n")
     partial.replace(genesis)
@@ -53,10 +53,10 @@ def read(home: Path) -> dict[str, Any]:
 
 
 def node_id(seed: str) -> str:
-    """The id of the node as its peers would compute it from its public key."""
+    """The node's id, computed from its public key as peers would do."""
     return hashlib.sha256(_key(seed)[32:]).hexdigest()[:40]
 
 
 def _key(seed: str) -> bytes:
-    """Shaped like a private key with the public one behind it; it signs nothing."""
+    """In the form of a private key followed by the public one; it signs nothing."""
     return b"".join(hashlib.sha256(f"{seed}/{part}".encode()).digest() for part in ("node", "pub"))

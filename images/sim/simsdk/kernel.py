@@ -1,4 +1,4 @@
-"""The simulated kernel: vats, cranks, transcripts and the slog that tells about them."""
+"""The simulated kernel: vats, cranks, transcripts and their slog events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Kernel:
         should_stop: Callable[[], bool],
         make_worker: Callable[[Vat, Path], VatWorker] = Worker,
     ) -> None:
-        """`should_stop` is asked between the steps of a start; `make_worker` starts a process."""
+        """`should_stop` is called between the steps of a start; `make_worker` starts a process."""
         self._config = config
         self._store = store
         self._slog = slog
@@ -45,12 +45,12 @@ class Kernel:
         self._done: dict[str, int] = {}
         self._calls = 0
         self.spent = 0
-        """Computrons of all deliveries of this process but replayed ones."""
+        """Computrons of all deliveries of this process, without replayed ones."""
         self.deliveries: list[tuple[str, int, int]] = []
         """(vatID, computrons, bytes) since the last `take_deliveries`."""
 
     def start(self) -> None:
-        """Start the vats that the state knows and replay their transcripts.
+        """Start the vats of the state and replay their transcripts.
 
         Raises `StoppedError`, `VatDiedError`.
         """
@@ -68,7 +68,7 @@ class Kernel:
         self._slog.flush()
 
     def bootstrap(self) -> None:
-        """The deliveries of the bootstrap block, which also make the contract vats."""
+        """Run the deliveries of the bootstrap block, which also create the contract vats."""
         total, rest = self._config.cost.bootstrap_deliveries, self._core_deliveries()
         for number in range(total // 3):
             self._start_delivery(number)
@@ -77,7 +77,7 @@ class Kernel:
             self._start_delivery(number)
 
     def core_proposals(self) -> None:
-        """The deliveries that the bootstrap leaves to the first block."""
+        """Run the deliveries that the bootstrap leaves to the first block."""
         total, rest = self._config.cost.bootstrap_deliveries, self._core_deliveries()
         for number in range(total - rest, total):
             self._start_delivery(number)
@@ -113,7 +113,7 @@ class Kernel:
         self._online.close()
 
     def stats(self) -> dict[str, int]:
-        """What the kernel counts of itself; it has no queues between its runs."""
+        """The kernel's own counts; it has no queues between its runs."""
         crank, vats = self._store.get("crank", 0), len(self.static) + len(self.dynamic)
         return {
             "syscalls": self._calls,
@@ -128,7 +128,7 @@ class Kernel:
         }
 
     def _transcript(self, vat: Vat) -> Transcript:
-        """All deliveries of a vat, those of the block that is not committed too."""
+        """All deliveries of a vat, including those of the uncommitted block."""
         made = [(compute, grow) for name, compute, grow in self.deliveries if name == vat.id]
         return self._store.transcripts.get(vat.id, []) + made
 
@@ -205,7 +205,7 @@ class Kernel:
         self.deliveries.append((vat.id, compute, grow))
 
     def _cost(self, vat: Vat) -> tuple[int, int]:
-        """(computrons, bytes) of the vat's next delivery: depends on seed and number only."""
+        """(computrons, bytes) of the vat's next delivery, which depend only on seed and number."""
         if not vat.has_worker:
             return 0, 0
         done = self._done.setdefault(vat.id, len(self._store.transcripts.get(vat.id, ())))

@@ -1,12 +1,12 @@
-"""What transactions do to the state: a bank, an egress list, three contracts.
+"""The effects of transactions on the state: a bank, an egress list, three contracts.
 
 Pure over the `Store`. All amounts are whole numbers of the smallest unit (ubld, urun, token). BLD
-is never made or destroyed here; RUN only by a vault's loan and its repayment, tokens only by the
+is never created or destroyed here; RUN only by a vault's loan and its repayment, tokens only by the
 faucet.
 
-A transaction stands for all that a client sends in one turn: a contract's `offer` is the invitation
-for it, what is withdrawn for it, the offer itself and its payout. As with the real contracts the
-payout is a payment that the client has to deposit.
+A transaction represents everything that a client sends in one turn: a contract's `offer` is the
+invitation, the withdrawal for it, the offer itself and its payout. As with the real contracts, the
+payout is a payment that the client must deposit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GENESIS_FUNDS = {"ubld": 10**15, "urun": 10**15}
 POOL = {"ubld": 10**12, "urun": 10**12}
 FEE_PER_10000 = 30
 MAX_LOAN_PERCENT = 66
-"""Of the collateral's value."""
+"""A share of the collateral's value."""
 SMART_WALLET = "SMART_WALLET"
 """The power of an address that is provisioned with a smart wallet."""
 OFFER = ("wallet", "offer")
@@ -33,7 +33,7 @@ OFFER = ("wallet", "offer")
 
 
 class LedgerError(Exception):
-    """The transaction is refused; the state stays as it was."""
+    """The transaction is refused; the state is unchanged."""
 
 
 def genesis(store: Store) -> None:
@@ -49,7 +49,7 @@ def purse(store: Store, address: str) -> dict[str, int]:
 
 
 def apply(store: Store, sender: str, message: Mapping[str, Json]) -> Json:
-    """Do what the message says, or raise `LedgerError` and change nothing."""
+    """Execute the message, or raise `LedgerError` and change nothing."""
     contract, method = message.get("contract"), message.get("method")
     args = message.get("args") or {}
     handler = _HANDLERS.get((str(contract), str(method)))
@@ -122,7 +122,7 @@ def _wallet_deploy(_store: Store, sender: str, _args: Mapping[str, Json]) -> Jso
 
 
 def _pay(store: Store, owner: str, denom: str, amount: int) -> str:
-    """A payment on its way to a purse; its handle."""
+    """Create a payment; return its handle."""
     handle = _next_id(store, "payment")
     store.set(f"payment/{handle}", {"owner": owner, "denom": denom, "amount": amount})
     return handle
@@ -140,7 +140,7 @@ def _faucet_offer(store: Store, sender: str, _args: Mapping[str, Json]) -> Json:
 
 
 def swap_out(pool_in: int, pool_out: int, given: int) -> int:
-    """What a constant product pool pays for `given`, after its fee."""
+    """The amount that a constant product pool pays for `given`, after its fee."""
     effective = given * (10_000 - FEE_PER_10000)
     return pool_out * effective // (pool_in * 10_000 + effective)
 
@@ -209,7 +209,7 @@ def _vault_close(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
 
 
 def home(message: Mapping[str, Json]) -> str:
-    """The contract that a message is for in the end."""
+    """The contract to which a message finally goes."""
     args = message.get("args")
     if (message.get("contract"), message.get("method")) == OFFER and isinstance(args, dict):
         return str(args.get("contract"))
@@ -217,7 +217,7 @@ def home(message: Mapping[str, Json]) -> str:
 
 
 def _wallet_offer(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
-    """An offer whose payout the wallet puts into its purse by itself."""
+    """An offer whose payout the wallet deposits itself."""
     contract, method = str(args["contract"]), str(args["method"])
     if (contract, method) not in _OFFERS:
         raise LedgerError(f"{contract} has no invitation {method}")
@@ -237,7 +237,7 @@ def _wallet_offer(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
 def _remember_vault(
     store: Store, owner: str, method: str, result: Json, args: Mapping[str, Json]
 ) -> None:
-    """Keep in the wallet's record which vaults it has, and no closed one."""
+    """Record the wallet's open vaults."""
     record = store.get(f"wallet/{owner}")
     vaults = dict(record["vaults"])
     if "vault" in result:
@@ -264,4 +264,4 @@ _HANDLERS: Mapping[tuple[str, str], _Handler] = {
     ("vault", "close"): _vault_close,
 }
 _OFFERS = frozenset({("faucet", "offer"), ("amm", "offer"), ("vault", "offer"), ("vault", "close")})
-"""What can be invited to."""
+"""The invitations."""

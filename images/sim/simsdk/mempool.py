@@ -15,10 +15,10 @@ Json = Any
 
 
 class Mempool:
-    """Waiting transactions by id; one that waits already is not taken twice."""
+    """Waiting transactions by id; one that already waits is not added twice."""
 
     def __init__(self, path: Path, limit: int = 5000) -> None:
-        """What `save` left at `path` waits again."""
+        """Loads what `save` wrote to `path`."""
         self._path = path
         self._limit = limit
         self._lock = threading.Lock()
@@ -27,12 +27,12 @@ class Mempool:
             try:
                 self._waiting.update((tx["id"], tx) for tx in json.loads(path.read_text()))
             except (ValueError, KeyError, TypeError):
-                # Nothing committed is here, and clients send again what they miss.
+                # There is nothing committed here, and clients send missing transactions again.
                 self._waiting.clear()
             path.unlink()
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of waiting transactions."""
         return len(self._waiting)
 
     def add(self, tx: Json) -> bool:
@@ -51,14 +51,14 @@ class Mempool:
             ]
 
     def give_back(self, txs: list[Json]) -> None:
-        """Let what was taken wait again, before all others, in its order."""
+        """Put taken transactions back before all others, in their order."""
         with self._lock:
             for tx in reversed(txs):
                 self._waiting[tx["id"]] = tx
                 self._waiting.move_to_end(tx["id"], last=False)
 
     def save(self) -> None:
-        """Keep what waits for the next start."""
+        """Save the waiting transactions for the next start."""
         with self._lock:
             if self._waiting:
                 self._path.write_text(json.dumps(list(self._waiting.values())))

@@ -45,7 +45,7 @@ class Node:
     ) -> None:
         """Load the state. Raises `StoreError`; `FileNotFoundError` without an initialised home.
 
-        `follow` is host and port of the RPC of a network's node, whose blocks this one repeats.
+        `follow` is host and port of the RPC of a network's node, whose blocks this node repeats.
         """
         self._home = home
         self._config = config
@@ -72,7 +72,7 @@ class Node:
         self._previous = 0.0
 
     def run(self) -> int:
-        """Until a signal or a fault; the exit code."""
+        """Run until a signal or a fault; return the exit code."""
         server: ThreadingHTTPServer | None = None
         fresh = self._store.height < 0
         say("sim-chain", f"simulated chain {VERSION}: every number it yields is simulated")
@@ -122,7 +122,7 @@ class Node:
         view = NodeView(
             self._chain_id,
             genesis.node_id(self._config.seed),
-            # The network may have made a block since it was asked.
+            # The network may have made a block since the last request.
             lambda: self._feed is not None and self._store.height < max(self._feed.target, 1),
             follows=self._feed is not None,
             genesis=self._genesis,
@@ -130,7 +130,7 @@ class Node:
         return Rpc(view, self._store, self._mempool, self._lock)
 
     def _follow(self, feed: Feed) -> None:
-        """Repeat the network's blocks as they are there; what it cannot repeat, it says and halts.
+        """Repeat the network's blocks; on a block that cannot be repeated, report it and halt.
 
         Raises `FeedError`.
         """
@@ -146,7 +146,7 @@ class Node:
             self._repeat(fed)
 
     def _behind(self, feed: Feed) -> int:
-        """Blocks that the network has and this node has not; 0 while the network is gone."""
+        """Blocks that the network has and this node lacks; 0 while the network does not answer."""
         if feed.target > self._store.height:
             return feed.target - self._store.height
         try:
@@ -171,14 +171,15 @@ class Node:
             self._stalled_until = float("inf")
 
     def _loop(self) -> None:
-        # The first block comes at once, as the real chain catches up after a restart.
+        # The first block is made immediately, as the real chain catches up after a restart.
         due = time.monotonic()
         while not self._stop.wait(due - time.monotonic()):
             began = time.monotonic()
             if began >= self._stalled_until:
                 self._block()
             pace = self._config.chain.block_time
-            # Blocks keep their pace from start to start; a chain too busy for that still breathes.
+            # The block time counts from start to start; there is a pause even if the chain is too
+            # slow for that.
             due = max(began + pace, time.monotonic() + pace * 0.05)
 
     def _bootstrap(self) -> None:
@@ -189,13 +190,13 @@ class Node:
 
     def _block(self) -> None:
         height = self._store.height + 1
-        # A block carries the time at which the one before it was agreed on.
+        # A block has the time at which its predecessor was agreed on.
         when, now = self._previous or self._store.blocks[height - 1].time, time.time()
         if self._run_block(height, when, None):
             self._previous = now
 
     def _run_block(self, height: int, when: float, given: list[Json] | None) -> bool:
-        """Make and commit a block, of the given transactions or of those that wait.
+        """Make and commit a block of the given or the waiting transactions.
 
         False when a fault stops the blocks.
         """
@@ -217,9 +218,9 @@ class Node:
         return True
 
     def _execute(self, block: Block, txs: list[Json], *, postpone: bool) -> None:
-        """The end-block: the first one runs what the bootstrap has left to it, then as all do.
+        """Run the end-block; the first one begins with what the bootstrap has left to it.
 
-        `postpone` as `_run_txs` has it.
+        `postpone` as in `_run_txs`.
         """
         proposals = block.height == 1 and self._slog.form.phases
         self._told.transactions([tx for tx in txs if not is_offer(tx)])
@@ -232,9 +233,9 @@ class Node:
         self._told.end_finish(cleanup=not proposals)
 
     def _run_txs(self, block: Block, txs: list[Json], *, postpone: bool) -> None:
-        """Take transactions into the block; those that it has no room for wait for the next one.
+        """Add transactions to the block; those that do not fit wait for the next one.
 
-        `postpone` is False for the block of a network, which has what it has.
+        `postpone` is False for the block of a network, whose content is fixed.
         """
         late: list[Json] = []
         for number, tx in enumerate(txs):
@@ -262,7 +263,7 @@ class Node:
         self._grow(block.height, growth.storage_per_block)
 
     def _grow(self, height: int, size: int) -> None:
-        """Let the other databases grow: what they hold is never read."""
+        """Let the other databases grow; their content is never read."""
         shares = {"blockstore.db": 0.4, "application.db": 0.4, "state.db": 0.1, "cs.wal": 0.1}
         for name, share in shares.items():
             path = self._home / "data" / name / ("wal" if name == "cs.wal" else "000001.log")
@@ -271,7 +272,7 @@ class Node:
                 log.write(f"{height:012d}".encode().ljust(int(size * share), b"="))
 
     def _halt(self, fault: Fault, height: int) -> bool:
-        """Let a fault that stops the blocks happen; False for any other."""
+        """Perform a fault that stops the blocks; False for any other."""
         if fault.kind == "consensus-failure":
             reason = f"simulated failure at block {height}"
             say("tendermint", f'CONSENSUS FAILURE!!! err="{reason}" module=consensus')
@@ -284,7 +285,7 @@ class Node:
         return True
 
     def _strike(self, fault: Fault, height: int) -> None:
-        """Let a fault happen inside the block."""
+        """Perform a fault inside the block."""
         if fault.kind == "chain-crash":
             self._die(f"panic: simulated crash at block {height}", fault["exit_code"])
         elif fault.kind == "memory-hog":
@@ -312,7 +313,7 @@ class Node:
             )
 
     def _die(self, message: str, code: int) -> None:
-        """End like a crash: nothing is put in order, and the workers find their input closed."""
+        """End like a crash, without clean-up: the workers end when their input is closed."""
         complain(message)
         self._slog.flush()
         os._exit(code)

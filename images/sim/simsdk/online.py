@@ -1,4 +1,4 @@
-"""The vats whose workers run now: started, paged in, evicted, replayed, and what the slog tells."""
+"""The vats with running workers: started, paged in, evicted, replayed, with their slog events."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Transcript = list[tuple[int, int]]
 """(computrons, bytes) per delivery."""
 
 ALLOCATED = 42_074_144
-"""Bytes that the real worker's meter reports for nearly every delivery."""
+"""Bytes that the real worker's meter reports for almost every delivery."""
 _HEAP = 2_000_000
 """Bytes of a worker's heap snapshot before the first delivery."""
 _PACKED = 5
-"""How many times smaller a snapshot is when it is compressed."""
+"""Compression ratio of a snapshot."""
 
 
 class StoppedError(Exception):
-    """A signal asked for the end while the kernel was starting."""
+    """A signal requested the end while the kernel was starting."""
 
 
 class Online:
@@ -40,7 +40,7 @@ class Online:
         should_stop: Callable[[], bool],
         make_worker: Callable[[Vat, Path], VatWorker],
     ) -> None:
-        """`transcript`: all deliveries of a vat so far; `should_stop` is asked between steps."""
+        """`transcript`: all deliveries of a vat so far; `should_stop` is called between steps."""
         self._config = config
         self._slog = slog
         self._form = slog.form
@@ -52,17 +52,17 @@ class Online:
         """The least recently used first."""
         self._filler = "x" * config.slog.body_bytes
         self._created: set[str] = set()
-        """Vats that the slog has told of."""
+        """Vats that are in the slog."""
         self._snapshots: dict[str, int] = {}
         """Bytes of each vat's last snapshot."""
 
     def create(self, vats: list[Vat]) -> None:
-        """Make new vats and bring them online. Raises `StoppedError`, `VatDiedError`."""
-        # Of a new vat newer kernels replay a transcript, too: it is empty.
+        """Create vats and bring them online. Raises `StoppedError`, `VatDiedError`."""
+        # Newer kernels also replay the (empty) transcript of a new vat.
         self._begin(vats, replay=self._form.monotime)
 
     def restore(self, vats: list[Vat]) -> None:
-        """Bring vats that were made before online and replay what they did, as many as fit.
+        """Bring existing vats online, as many as fit, and replay their deliveries.
 
         Raises as `create` does.
         """
@@ -72,7 +72,8 @@ class Online:
     def _begin(self, vats: list[Vat], *, replay: bool) -> None:
         workers = [vat for vat in vats if vat.has_worker]
         if len(workers) <= self._config.vats.online:
-            # All processes start at once; the slog tells of them one by one, as the real kernel's.
+            # All processes start at the same time; the slog has them one after the other, as in the
+            # real kernel.
             for vat in workers:
                 self._launch(vat)
         for vat in vats:
@@ -91,13 +92,13 @@ class Online:
             self._replay(vat)
 
     def work(self, vat: Vat, computrons: float, grow: int) -> None:
-        """Let a worker work and keep bytes; vats without one do nothing. Raises `VatDiedError`."""
+        """Run a delivery in a worker; vats without one do nothing. Raises `VatDiedError`."""
         worker = self._workers.get(vat.id)
         if worker is not None:
             worker.deliver(int(computrons * self._config.cost.work / COMPUTRONS_PER_UNIT), grow)
 
     def save_snapshot(self, vat: Vat, done: int) -> None:
-        """Write a snapshot of a vat's heap where one is due after so many deliveries."""
+        """Write a snapshot of a vat's heap if one is due."""
         every = self._config.vats.snapshot_interval
         if not self._form.phases or not vat.has_worker or not every or done % every:
             return
@@ -118,7 +119,7 @@ class Online:
         self._load_snapshot(vat, done)
 
     def check_stop(self) -> None:
-        """Raise `StoppedError` if a signal asks for the end."""
+        """Raise `StoppedError` if a signal requested the end."""
         if self._should_stop():
             raise StoppedError
 
@@ -159,7 +160,7 @@ class Online:
         self._workers[vat.id] = self._make_worker(vat, self._run_dir)
 
     def _bring(self, vat: Vat) -> None:
-        """Start a vat's process unless it runs; its startup is written only the first time."""
+        """Start a vat's process unless it runs; its startup is logged only the first time."""
         if vat.has_worker and vat.id not in self._workers:
             self._launch(vat)
         new = vat.id not in self._created
@@ -176,7 +177,7 @@ class Online:
             self._slog.write("vat-startup-finish", vatID=vat.id)
 
     def _snapshot_at(self, vat: Vat) -> int:
-        """After how many deliveries the vat's last snapshot was made; 0 without one."""
+        """The number of deliveries before the vat's last snapshot; 0 without one."""
         every = self._config.vats.snapshot_interval
         if not self._form.phases or not vat.has_worker or not every:
             return 0
@@ -215,7 +216,7 @@ class Online:
             self._slog.write("replay-transcript-start", vatID=vat.id)
         self._slog.write("start-replay", vatID=vat.id, deliveries=len(transcript) - done)
         if done:
-            # What the snapshot holds comes back without work.
+            # The content of the snapshot is restored without work.
             self.work(vat, 0, sum(grow for _, grow in transcript[:done]))
         for number in range(done, len(transcript)):
             self.check_stop()
@@ -239,7 +240,7 @@ class Online:
         slog.write("deliver-result", **told, dr=self.outcome(vat, compute))
 
     def dispatch(self) -> dict[str, Json]:
-        """What newer deliveries tell of their kind."""
+        """The fields that describe newer deliveries."""
         return {"dispatch": "message"} if self._form.seconds else {}
 
 

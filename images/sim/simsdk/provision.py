@@ -1,6 +1,6 @@
-"""`sim-solo provision` and `sim-wallet provision`: fund accounts and make the chain know them.
+"""`sim-solo provision` and `sim-wallet provision`: fund and provision accounts.
 
-Needs a running chain, and may be repeated at will.
+Needs a running chain; can be repeated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Json = Any
 
 
 class ProvisionError(Exception):
-    """The chain did not do it, or not in time."""
+    """Provisioning failed or timed out."""
 
 
 class Provisioner:
@@ -29,7 +29,7 @@ class Provisioner:
         timeout: float,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`timeout` in seconds for everything together; `pause` between two looks at the chain.
+        """`timeout` is the total time limit, `pause` the polling interval; both in seconds.
 
         `chain` is host and port of its RPC.
         """
@@ -39,25 +39,25 @@ class Provisioner:
         self._pause = pause
 
     def known(self, address: str) -> bool:
-        """Whether the chain has an egress for the address. Raises `ProvisionError`."""
+        """True if the chain has an egress for the address. Raises `ProvisionError`."""
         return bool(self._call("GET", f"/account?address={address}")["provisioned"])
 
     def run(self, address: str) -> bool:
-        """Fund a solo and give it its egress; False when nothing was left to do.
+        """Fund a solo and give it its egress; False if that was done before.
 
         Raises `ProvisionError`.
         """
         return self._run([address], "provisioned", {"nickname": "local-solo"}) > 0
 
     def run_wallets(self, addresses: Sequence[str]) -> int:
-        """Fund accounts and give each a smart wallet; how many had none.
+        """Fund accounts and give each a smart wallet; return how many had none.
 
         Raises `ProvisionError`.
         """
         return self._run(addresses, "wallet", {"nickname": "wallet", "powers": SMART_WALLET})
 
     def _run(self, addresses: Sequence[str], known: str, args: Mapping[str, Json]) -> int:
-        """`known` is what an account has once it is provisioned by `args`."""
+        """`known` is the key of an account that is provisioned by `args`."""
         accounts = {each: self._call("GET", f"/account?address={each}") for each in addresses}
         new = [address for address, account in accounts.items() if not account[known]]
         poor = [
@@ -92,11 +92,13 @@ class Provisioner:
         return len(new)
 
     def _execute(self, messages: Mapping[str, Json]) -> None:
-        """Have messages, by the ids of their transactions, committed; all are sent at once."""
+        """Send all messages (by transaction id) at the same time, and wait until they are
+        committed.
+        """
         waiting = dict(messages)
         while waiting:
             for identity, message in list(waiting.items()):
-                # Sent until there is a result: the chain may restart meanwhile, and does nothing
+                # Sent until there is a result: the chain may restart meanwhile, and runs nothing
                 # twice.
                 tx = {"id": identity, "sender": GENESIS_ACCOUNT, "message": message}
                 result = self._call("POST", "/broadcast_tx", {"tx": tx}).get("tx_result")
@@ -108,7 +110,7 @@ class Provisioner:
                 self._rest(f"{next(iter(waiting))} is not committed")
 
     def _call(self, method: str, path: str, body: Json = None) -> Json:
-        """The result of a call that the chain answers, sooner or later."""
+        """The result of a call, repeated until the chain answers."""
         while True:
             status, answer = self._try(method, path, body)
             if status == 200:

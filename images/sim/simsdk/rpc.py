@@ -1,4 +1,4 @@
-"""The chain's RPC: Tendermint's answers to what people and tools ask, and what the solo needs."""
+"""The chain's RPC: Tendermint's endpoints for people and tools, and those that the solo needs."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def block_hash(height: int, app_hash: str) -> str:
 
 @dataclass(frozen=True)
 class NodeView:
-    """What the node says of itself."""
+    """The node's status."""
 
     chain_id: str
     node_id: str
     catching_up: Callable[[], bool]
-    """While it follows a network whose newest blocks it does not have yet."""
+    """True while it follows a network and lacks its newest blocks."""
     follows: bool = False
-    """It takes no transactions: those who make the network's blocks do."""
+    """It accepts no transactions: the nodes that make the network's blocks do."""
     genesis: Mapping[str, Any] = field(default_factory=dict)
-    """The document that the chain began with."""
+    """The genesis document."""
 
 
 class Rpc:
-    """Answers from the committed state; `lock` keeps blocks from being committed in between."""
+    """Answers from the committed state; `lock` prevents commits in between."""
 
     def __init__(
         self, node: NodeView, store: Store, mempool: Mempool, lock: threading.Lock
@@ -110,7 +110,7 @@ class Rpc:
         )
 
     def _find(self, query: Mapping[str, str]) -> Block | str:
-        """The block asked for, or why not."""
+        """The requested block, or an error."""
         text = query.get("height", "").strip('"')
         with self._lock:
             last = self._store.height
@@ -184,7 +184,8 @@ class Rpc:
         with self._lock:
             found = self._store.done.get(tx["id"])
         if found is not None:
-            # Sent again by a client that missed the answer: it happened, and must not happen twice.
+            # Sent again by a client that missed the response: it was executed, and must not be
+            # executed twice.
             return _result(
                 {"code": 0, "hash": tx["id"], "height": str(found[0]), "tx_result": found[1]}
             )

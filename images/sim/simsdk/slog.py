@@ -1,8 +1,7 @@
-"""The slog as the real kernel writes it: one JSON object a line.
+"""The slog as the real kernel writes it: one JSON object per line.
 
 `2021`: `time` and `type` first. Since then: `type` first; last `time` and `monotime` (seconds since
-the process began). `modern`: where an event ends what another one began, then the `seconds` between
-the two.
+the process began). `modern`: an event that ends another one then has the `seconds` between the two.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ Json = Any
 
 
 class SlogWriter:
-    """Appends slog lines to a file; with no path it swallows them.
+    """Appends slog lines to a file; discards them without a path.
 
-    Lines gather in a buffer: `flush` at the ends of blocks and phases is what a follower sees.
+    Lines are buffered: followers see them after `flush`, at the ends of blocks and phases.
     """
 
     def __init__(self, path: str | None, form: Form = FORMS["2021"]) -> None:
-        """`form` says what lines look like."""
+        """`form` is the form of the lines."""
         self.form = form
         self._began = time.monotonic()
         self._starts: dict[str, float] = {}
@@ -54,16 +53,16 @@ class SlogWriter:
         return None if begun is None else mono - begun
 
     def raw(self, data: bytes) -> None:
-        """Bytes as they are, for faults."""
+        """Write bytes unchanged, for faults."""
         if self._file is not None:
             self._file.write(data)
 
     def set_clock_back(self, seconds: float) -> None:
-        """Stamp what follows as a clock does that was set back; forward if negative."""
+        """Set the clock of the following events back; forward if negative."""
         self._back += seconds
 
     def flush(self) -> None:
-        """Make everything so far visible to readers."""
+        """Write the buffer to the file."""
         if self._file is not None:
             self._file.flush()
 

@@ -110,7 +110,7 @@ class Solo:
         return 200, result
 
     def _execute(self, message: Json) -> Json:
-        """{"height", "data"} or {"height", "error"}; None when it took too long."""
+        """{"height", "data"} or {"height", "error"}; None after the time limit."""
         tx = {
             "id": f"{self._prefix}-{next(self._ids)}",
             "sender": self._state.address,

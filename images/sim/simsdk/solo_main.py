@@ -20,7 +20,7 @@ from .solo_state import SoloState
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0 ended as asked, 1 failed, 2 bad usage."""
+    """Return the exit code: 0 stopped by a signal, 1 failed, 2 bad usage."""
     args = _parser().parse_args(argv)
     home = Path(args.home)
     try:
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("init", "make its state"),
         ("provision", "fund it and give it its egress, with the chain running"),
-        ("ask", "write down whether the network knows it"),
+        ("ask", "write whether the network has provisioned it"),
         ("start", "run it until a signal"),
     ):
         command = commands.add_parser(name, help=text)
@@ -98,7 +98,7 @@ def _provision(address: str, config: SimConfig, timeout: float) -> int:
 def provisioned(
     program: str, config: SimConfig, timeout: float, work: Callable[[Provisioner], str]
 ) -> int:
-    """Provision by `work`, which tells what it did; the exit code."""
+    """Provision with `work`, which returns a report; return the exit code."""
     book = FaultBook(config.faults, stage_from(dict(os.environ)), config.seed)
     if book.first("provision-fails") is not None:
         complain(f"{program}: simulated failure of the provisioning")

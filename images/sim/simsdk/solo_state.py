@@ -1,4 +1,4 @@
-"""What the solo keeps between its starts: its address and the scratch of whoever uses it."""
+"""The solo's persistent state: its address and the data of its users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Json = Any
 
 
 class SoloState:
-    """A small JSON file, replaced whole at every change. Thread-safe."""
+    """A small JSON file, replaced atomically at every change. Thread-safe."""
 
     def __init__(self, home: Path) -> None:
         """Read `home`/solo.json; `FileNotFoundError` before `init`."""
@@ -22,7 +22,7 @@ class SoloState:
 
     @staticmethod
     def init(home: Path, seed: str) -> bool:
-        """Make it; False when it was there already."""
+        """Create it; False if it exists already."""
         path = home / "solo.json"
         if path.exists():
             return False
@@ -45,16 +45,16 @@ class SoloState:
 
     @property
     def starts(self) -> int:
-        """How often it was started."""
+        """The number of starts."""
         return int(self._values["starts"])
 
     def scratch(self, key: str) -> Json:
-        """What was kept under a key; None if nothing was."""
+        """The value of a key; None if there is none."""
         with self._lock:
             return self._values["scratch"].get(key)
 
     def keep(self, key: str, value: Json) -> None:
-        """Keep a value over restarts; None forgets it."""
+        """Store a value; None deletes it."""
         with self._lock:
             if value is None:
                 self._values["scratch"].pop(key, None)

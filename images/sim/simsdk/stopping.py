@@ -1,4 +1,4 @@
-"""Faults of a process that was asked to stop."""
+"""Faults of a process that received a stop signal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .faults import FaultBook
 
 
 def spoil_stop(faults: FaultBook, role: str) -> None:
-    """Let a fault of the role's stop happen, if it has one; returns only without one."""
+    """Perform the fault of the role's stop; returns only if there is none."""
     hang = faults.first("stop-hang", role=role)
     if hang is not None:
         complain(f"sim-{role}: simulated hang while stopping")
@@ -24,5 +24,5 @@ def spoil_stop(faults: FaultBook, role: str) -> None:
     if code > 128:
         signal.signal(code - 128, signal.SIG_DFL)
         os.kill(os.getpid(), code - 128)
-    # The first process of a container does not die of a signal that it sends itself.
+    # A signal to itself does not kill the first process of a container.
     os._exit(code)

@@ -1,8 +1,7 @@
 """The chain's committed state: a key-value map kept as an append-only log of blocks.
 
-A block is committed once its line is whole, so a SIGKILL at any moment loses nothing that was
-committed; a torn last line is cut off at the next start. The log only grows, like the real kernel's
-database.
+A block is committed once its line is complete, so a SIGKILL never loses committed data; a torn last
+line is removed at the next start. The log only grows, like the real kernel's database.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from typing import Any, BinaryIO
 
 Json = Any
 RECENT = 1000
-"""Blocks whose transactions and results can still be asked for."""
+"""Blocks whose transactions and results are kept."""
 
 
 class StoreError(Exception):
-    """The state on disk is not usable."""
+    """The state on disk is damaged."""
 
 
 @dataclass
@@ -61,8 +60,8 @@ class Store:
         return self._state.get(key, default)
 
     def committed(self, key: str, default: Json = None) -> Json:
-        """A value as of the last block; may be asked from any thread while the next block runs."""
-        # In this order: whatever a block changed meanwhile, `_before` was filled first.
+        """A value as of the last block; for any thread while the next block runs."""
+        # In this order: a block that changes a value fills `_before` first.
         value = self._state.get(key)
         value = self._before.get(key, value)
         return default if value is None else value
@@ -81,7 +80,7 @@ class Store:
         return iter(sorted(key for key in self._state if key.startswith(prefix)))
 
     def begin(self) -> None:
-        """From here on changes can be taken back."""
+        """Begin changes that can be reverted."""
         self._undo = {}
 
     def keep(self) -> None:
@@ -89,7 +88,7 @@ class Store:
         self._undo = None
 
     def rollback(self) -> None:
-        """Take back the changes since `begin`."""
+        """Revert the changes since `begin`."""
         undo, self._undo = self._undo or {}, None
         for key, value in undo.items():
             self.set(key, value)
@@ -99,7 +98,7 @@ class Store:
     ) -> int:
         """Write the block with all changes; `deliveries` are (vatID, computrons, bytes).
 
-        The bytes written.
+        Return the bytes written.
         """
         record = {
             "height": block.height,
@@ -124,7 +123,7 @@ class Store:
         return len(data)
 
     def close(self) -> None:
-        """Close the log; uncommitted changes are gone."""
+        """Close the log; uncommitted changes are lost."""
         if self._file is not None:
             self._file.close()
             self._file = None

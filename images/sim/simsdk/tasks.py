@@ -1,7 +1,7 @@
-"""One cycle of each task, checking at every step that the balances moved as they should.
+"""One cycle of each task, with a check of the balances at every step.
 
 Every `send` is one turn of the real agents in images/loadgen/agoric/agents, that is one round trip
-to the chain; a cycle makes as many of them as theirs, one after the other.
+to the chain; a cycle has as many successive turns as theirs.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Send = Callable[[str, str, Mapping[str, Json]], Json]
 
 
 class CycleError(Exception):
-    """A cycle did not do what it should; the message says what was expected and what was found."""
+    """A cycle failed; the message has the expected and the actual result."""
 
     detail: Json = None
-    """What was measured until then."""
+    """The measurements until then."""
 
 
 class Scratch:
-    """What a task keeps over restarts, in the solo."""
+    """Data that a task keeps in the solo, over restarts."""
 
     def __init__(self, read: Callable[[str], Json], write: Callable[[str, Json], None]) -> None:
         """Two calls to the solo."""
@@ -33,14 +33,14 @@ class Scratch:
 
 
 def moved(data: Mapping[str, Json]) -> dict[str, int]:
-    """How a transaction changed the purse, without the denominations it left alone."""
+    """The changes of the purse by a transaction, without unchanged denominations."""
     before, after = data["before"], data["after"]
     changes = {denom: after.get(denom, 0) - before.get(denom, 0) for denom in {*before, *after}}
     return {denom: change for denom, change in changes.items() if change}
 
 
 def expect(step: str, data: Mapping[str, Json], wanted: Mapping[str, int]) -> None:
-    """Raise `CycleError` unless the purse changed exactly so."""
+    """Raise `CycleError` unless the purse changed exactly like this."""
     found = moved(data)
     if found != dict(wanted):
         raise CycleError(
@@ -54,14 +54,14 @@ def percent(amount: int, share: int) -> int:
 
 
 def deposit(send: Send, step: str, payment: str, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Put a payment into the purse, which must grow by exactly so much; the purse then."""
+    """Deposit a payment and check the exact growth of the purse; return the purse."""
     data = send("bank", "deposit", {"payment": payment})
     expect(step, data, wanted)
     return dict(data["after"])
 
 
 def look(send: Send) -> dict[str, int]:
-    """What the purse holds."""
+    """The content of the purse."""
     return dict(send("bank", "balances", {})["purse"])
 
 
@@ -70,14 +70,14 @@ def faucet(send: Send) -> Json:
     offer = send("faucet", "offer", {})
     after = deposit(send, "faucet", offer["payment"], {"token": ledger.FAUCET_TOKENS})
     balance = look(send).get("token", 0)
-    # Cycles that run beside this one may have put more into the purse meanwhile.
+    # Concurrent cycles may have added more to the purse meanwhile.
     if balance < after["token"]:
         raise CycleError(f"faucet: the purse holds {balance} tokens, less than {after['token']}")
     return {"tokens": ledger.FAUCET_TOKENS, "balance": balance}
 
 
 def swap(send: Send, give: str, share: int) -> int:
-    """Trade `share` % of a denomination at the AMM and check the price; what came back.
+    """Trade `share` % of a denomination at the AMM and check the price; return the proceeds.
 
     Three round trips: the purse, the offer up to its payout, the deposit.
     """
@@ -85,7 +85,7 @@ def swap(send: Send, give: str, share: int) -> int:
     amount = percent(look(send).get(give, 0), share)
     offer = send("amm", "offer", {"give": give, "amount": amount})
     expect(f"amm {give}", offer, {give: -amount})
-    # The price is checked here, from the pool as it was, not taken from the answer.
+    # The price is computed here from the pool before the trade, not taken from the response.
     fair = ledger.swap_out(offer["pool"][give], offer["pool"][want], amount)
     deposit(send, f"amm {give}", offer["payment"], {want: fair})
     return fair
@@ -115,7 +115,7 @@ def vault(send: Send) -> Json:
 
 
 def close_vault(send: Send, handle: str, collateral: int | None = None) -> int:
-    """Repay a vault's debt and get its collateral back, which is checked if told; the debt.
+    """Repay a vault's debt and get its collateral back, which is checked if given; return the debt.
 
     Three round trips.
     """
@@ -129,7 +129,7 @@ def close_vault(send: Send, handle: str, collateral: int | None = None) -> int:
 
 
 def prepare_faucet(send: Send, scratch: Scratch) -> None:
-    """Look at the purse, once."""
+    """Read the purse once."""
     if not scratch.read("faucet"):
         look(send)
         scratch.write("faucet", {"prepared": True})
@@ -143,7 +143,7 @@ def prepare_amm(send: Send, scratch: Scratch) -> None:
 
 
 def prepare_vault(send: Send, scratch: Scratch) -> None:
-    """Close what an interrupted cycle left open, and check that there is BLD to deposit."""
+    """Close the vault of an interrupted cycle, and check that there is BLD to deposit."""
     for handle in send("vault", "collaterals", {})["open"]:
         close_vault(send, handle)
     if percent(look(send).get("ubld", 0), 1) <= 0:

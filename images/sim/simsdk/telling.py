@@ -1,4 +1,4 @@
-"""The slog's events around blocks: what each form (`forms.py`) tells of them, in its order."""
+"""The slog's events around blocks, in the order and with the fields of each form (`forms.py`)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Json = Any
 
 BEANS_PER_COMPUTRON = 100
 COMPUTE_LIMIT = 8_000_000
-"""Computrons that a block of the real chain's default parameters may use."""
+"""Computron limit of a block with the real chain's default parameters."""
 QUEUE = "actions"
 """Key in the state of the actions that wait for a later block."""
 _PAGE = 4096
 _HEAP_LIMIT = 4_345_298_944
 _STATS = "cosmic_swingset_inbound_queue_"
 _PHASES = {"queued": "inbound", "high-priority": "priority"}
-"""Phases as they are called since January 2025, by their earlier names."""
+"""Earlier name of a phase → its name since January 2025."""
 
 
 class BlockSlog:
@@ -34,7 +34,7 @@ class BlockSlog:
     def __init__(
         self, slog: SlogWriter, kernel: Kernel, store: Store, compute_limit: int | None = None
     ) -> None:
-        """`kernel` runs between these events; `compute_limit` in computrons a block."""
+        """`kernel` runs between these events; `compute_limit` in computrons per block."""
         self._slog = slog
         self._store = store
         self._beans = (compute_limit or COMPUTE_LIMIT) * BEANS_PER_COMPUTRON
@@ -54,11 +54,11 @@ class BlockSlog:
         self._done = math.nan
         """When the work after the last commit was done."""
         self._begun_at = math.nan
-        """When the block before began, epoch seconds."""
+        """When the previous block began, epoch seconds."""
 
     @contextlib.contextmanager
     def bootstrap(self, block_time: int) -> Iterator[None]:
-        """The bootstrap; its deliveries are made within."""
+        """The bootstrap; its deliveries run inside the context."""
         slog, when = self._slog, {"blockTime": block_time}
         if not self._form.monotime:
             # The old kernel shows its bootstrap as an end-block without a begin-block.
@@ -66,7 +66,7 @@ class BlockSlog:
             yield
             slog.write("cosmic-swingset-end-block-finish", blockHeight=0, **when)
             return
-        # The real kernel is not told of a height here either.
+        # The real kernel does not get a height here either.
         self._where = when
         if self._form.seconds:
             slog.write(
@@ -101,7 +101,9 @@ class BlockSlog:
         self._slog.write("cosmic-swingset-begin-block", **self._where, **fields)
 
     def transactions(self, txs: list[Json]) -> None:
-        """The messages that the block brings: in old forms told at once, later when each is run."""
+        """The messages of the block: in old forms logged at once, in later ones when each is
+        run.
+        """
         self._waiting = self._queued() + len(txs)
         if self._form.monotime:
             return
@@ -112,9 +114,9 @@ class BlockSlog:
             self._slog.write("cosmic-swingset-deliver-inbound", sender=sender, count=count)
 
     def end_start(self, *, never_stops: bool = False) -> None:
-        """The end-block begins, with the runs that come before any transaction.
+        """The end-block begins, with the runs before any transaction.
 
-        `never_stops` is for a block that runs the core proposals whatever they cost.
+        `never_stops` is for a block that runs the core proposals without a limit.
         """
         self._ran = time.monotonic()
         self._actions = {}
@@ -132,7 +134,7 @@ class BlockSlog:
 
     @contextlib.contextmanager
     def message(self, tx: Json, number: int) -> Iterator[None]:
-        """A message of a client's mailbox, whose deliveries are made within."""
+        """A message of a client's mailbox, whose deliveries run inside the context."""
         if not self._form.monotime:
             yield
             return
@@ -146,7 +148,7 @@ class BlockSlog:
 
     @contextlib.contextmanager
     def bridge(self, source: str, body: Json, place: str) -> Iterator[None]:
-        """A message over the bridge, run within; `place` is its `inboundNum`."""
+        """A message over the bridge, run inside the context; `place` is its `inboundNum`."""
         self._slog.write(
             "cosmic-swingset-bridge-inbound", inboundNum=place, source=source, body=body
         )
@@ -165,14 +167,18 @@ class BlockSlog:
 
     @contextlib.contextmanager
     def core_proposals(self) -> Iterator[None]:
-        """What the bootstrap has left to the first block; its deliveries are made within."""
+        """The part of the bootstrap that is left to the first block; its deliveries run inside the
+        context.
+        """
         self._count("CORE_EVAL")
         with self.run("forced"):
             yield
 
     @contextlib.contextmanager
     def run(self, phase: str) -> Iterator[None]:
-        """A run of the kernel, whose deliveries are made within; `phase` as until January 2025."""
+        """A run of the kernel, whose deliveries run inside the context; `phase` as until January
+        2025.
+        """
         before = self._kernel.spent
         where = {name: value for name, value in self._where.items() if name == "blockHeight"}
         where["runNum"] = self._runs
@@ -202,7 +208,7 @@ class BlockSlog:
         self._slog.write("cosmic-swingset-run-finish", **where, **after)
 
     def end_finish(self, *, cleanup: bool = True) -> None:
-        """The end-block ends; without `cleanup`, without a run for terminated vats before."""
+        """The end-block ends; `cleanup`: after a run for terminated vats."""
         if self._form.phases and cleanup:
             self._idle_run("cleanup")
         fields: dict[str, Json] = {}
@@ -228,7 +234,9 @@ class BlockSlog:
 
     @contextlib.contextmanager
     def commit(self) -> Iterator[None]:
-        """The block is committed within; then the process's memory is collected and written."""
+        """The block is committed inside the context; then the process's memory is collected and
+        logged.
+        """
         if not self._form.monotime:
             yield
             return
@@ -240,7 +248,7 @@ class BlockSlog:
         if self._form.phases:
             fields = {"chainTime": 0, "saveTime": round(saved - began, 3)}
             if self._form.seconds:
-                # The simulated chain commits no application state of its own beside the kernel's.
+                # The simulated chain commits no application state apart from the kernel's.
                 fields = {"runSeconds": round(self._ran, 3), **fields, "cosmosCommitSeconds": 0}
             fields["fullSaveTime"] = round(saved - self._ended, 3)
         self._slog.write("cosmic-swingset-commit-block-finish", **self._where, **fields)
@@ -283,7 +291,7 @@ def _known(seconds: float) -> float | None:
 
 
 def _memory() -> dict[str, Json]:
-    """What the process takes, after its garbage was collected, as Node tells it of itself."""
+    """The process's memory after a garbage collection, as Node reports it."""
     began = time.monotonic()
     gc.collect()
     swept = time.monotonic()

@@ -1,4 +1,4 @@
-"""The vats and the worker processes behind them."""
+"""The vats and their worker processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .config import Vats
 LOCAL = frozenset({"comms", "vattp"})
 """Vats that run inside the kernel's process, as in the real SDK."""
 CLOSE_GRACE = 5.0
-"""Seconds a worker may take to end by itself."""
+"""Time limit, in seconds, for a worker to end."""
 
 
 class VatDiedError(Exception):
@@ -32,7 +32,7 @@ class Vat:
 
     @property
     def dynamic(self) -> bool:
-        """True for a vat that the bootstrap made."""
+        """True for a vat that the bootstrap created."""
         return self.name is None
 
     @property
@@ -42,7 +42,9 @@ class Vat:
 
     @property
     def label(self) -> str:
-        """As the worker's command line names it; so the real SDK prints a missing name, too."""
+        """The vat in the worker's command line; the real SDK also prints a missing name like
+        this.
+        """
         return f"{self.id}:{self.name or 'undefined'}"
 
 
@@ -55,38 +57,38 @@ def roster(vats: Vats) -> tuple[list[Vat], list[Vat]]:
 
 
 class VatWorker(Protocol):
-    """What the kernel needs of a vat's process."""
+    """The interface of a vat's process for the kernel."""
 
     def wait_ready(self) -> None:
-        """Block until it can take deliveries. Raises `VatDiedError`."""
+        """Block until it accepts deliveries. Raises `VatDiedError`."""
 
     def deliver(self, units: int, grow: int) -> None:
-        """Let it work `units` and keep `grow` more bytes. Raises `VatDiedError`."""
+        """Have it do `units` of work and keep `grow` more bytes. Raises `VatDiedError`."""
 
     def release(self) -> None:
-        """Have it end; does not wait."""
+        """Request its end; does not wait."""
 
     def close(self) -> None:
         """Wait for its end; idempotent."""
 
 
 class Worker:
-    """A vat's process, `xsnap vID:name` to whoever looks at it."""
+    """A vat's process, shown as `xsnap vID:name` by `ps`."""
 
     def __init__(self, vat: Vat, run_dir: Path) -> None:
-        """Start it; `run_dir` is a scratch folder below the chain's home."""
+        """Start it; `run_dir` is a temporary folder below the chain's home."""
         tree = Path(__file__).resolve().parent.parent
         self.vat = vat
         # Python takes its script's name from the command line, where the real worker has the vat's
-        # name: so the script gets that name, as a link that is gone once the worker has read it.
+        # name: so the script gets that name, by a link that is removed once the worker has read it.
         self._link = run_dir / vat.label
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(tree / "bin" / "sim-vat")
         environ = dict(os.environ)
-        # argv[0] is not Python's own path, so Python has to be told where it lives.
+        # argv[0] is not Python's own path, so Python needs its location.
         environ["PYTHONHOME"] = f"{sys.base_prefix}:{sys.base_exec_prefix}"
         self._process: Optional[subprocess.Popen[bytes]] = subprocess.Popen(  # noqa: S603
-            # Only contract vats are metered in the real SDK.
+            # The real SDK only meters contract vats.
             [str(tree / "bin" / "xsnap"), vat.label, *(("-l", "10000000") if vat.dynamic else ())],
             executable=sys.executable,
             cwd=run_dir,
@@ -97,14 +99,14 @@ class Worker:
         )
 
     def wait_ready(self) -> None:
-        """Block until it can take deliveries. Raises `VatDiedError`."""
+        """Block until it accepts deliveries. Raises `VatDiedError`."""
         try:
             self._answer()
         finally:
             self._link.unlink(missing_ok=True)
 
     def deliver(self, units: int, grow: int) -> None:
-        """Let it work `units` and keep `grow` more bytes. Raises `VatDiedError`."""
+        """Have it do `units` of work and keep `grow` more bytes. Raises `VatDiedError`."""
         process = self._process
         if process is None or process.stdin is None:
             raise VatDiedError(f"{self.vat.label} is not running")
@@ -119,11 +121,11 @@ class Worker:
         """Close its input, which ends it; does not wait."""
         self._link.unlink(missing_ok=True)
         if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # it died with unread input
+            with contextlib.suppress(OSError):  # it ended with unread input
                 self._process.stdin.close()
 
     def close(self) -> None:
-        """End it and collect it; idempotent."""
+        """End and reap it; idempotent."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -1,13 +1,13 @@
-"""The load by smart wallets: what the driver does where the load acts without a client.
+"""The load through smart wallets: the driver without a client.
 
-One wallet has one offer on its way at a time, so each cycle takes a wallet of its own from a pool,
-or waits for one. A cycle's detail has a list for each of these, with one item an offer:
+A wallet has one pending offer at a time, so each cycle takes its own wallet from a pool, or waits
+for one. A cycle's detail has a list for each of these, with one item per offer:
 
     inclusionSeconds    from sending the transaction until it was seen in a block
     settlementSeconds   from sending it until its outcome was seen
     includedHeight      the block that has the transaction
     settledHeight       the block that ran the offer
-    gas                 what the transaction used
+    gas                 gas used by the transaction
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def addresses(config: SimConfig) -> tuple[str, ...]:
 
 
 class Wallet:
-    """A smart wallet's account as one thread sees it."""
+    """A smart wallet's account for one thread."""
 
     def __init__(self, address: str, config: SimConfig, prefix: str) -> None:
-        """`prefix` makes the ids of offers unique for ever."""
+        """`prefix` makes the ids of offers globally unique."""
         host, port = config.chain_address
         self.address = address
         self._client = Client(port, timeout=5.0, host=host)
@@ -59,7 +59,7 @@ class Wallet:
         self._client.close()
 
     def exists(self) -> bool:
-        """Whether the chain answers, and knows the wallet."""
+        """True if the chain answers and has the wallet."""
         try:
             found = self._client.get(f"/account?address={self.address}")
         except UnreachableError:
@@ -67,7 +67,7 @@ class Wallet:
         return found["result"]["wallet"] is not None
 
     def account(self) -> Mapping[str, Json]:
-        """What the chain knows of it. Raises `CycleError`."""
+        """The chain's record of it. Raises `CycleError`."""
         found: Mapping[str, Json] = self._ask(f"/account?address={self.address}")["result"]
         return found
 
@@ -99,7 +99,7 @@ class Wallet:
         self.measured[name].append(value)
 
     def _included(self, tx: Json, deadline: float) -> tuple[int, int]:
-        """Send a transaction until it is in a block: height and gas. Raises `CycleError`."""
+        """Send a transaction until it is in a block; return height and gas. Raises `CycleError`."""
         while time.monotonic() < deadline:
             try:
                 status, answer = self._client.call("POST", "/broadcast_tx", {"tx": tx})
@@ -117,7 +117,7 @@ class Wallet:
         raise CycleError(f"{tx['id']} was in no block within {self._timeout:g} s")
 
     def _settled(self, identity: str, deadline: float) -> tuple[Mapping[str, Json], int]:
-        """The published status of an offer, and of which block. Raises `CycleError`."""
+        """The published status of an offer, and the height of its block. Raises `CycleError`."""
         while time.monotonic() < deadline:
             cell = json.loads(self._ask(f"/agoric/vstorage/data/{self._path}")["value"] or "{}")
             for text in cell.get("values", ()):
@@ -132,7 +132,7 @@ class Wallet:
         return f"published.wallet.{self.address}"
 
     def _ask(self, path: str) -> Json:
-        """The answer of a chain that may restart meanwhile. Raises `CycleError`."""
+        """The response of a chain that may restart meanwhile. Raises `CycleError`."""
         deadline = time.monotonic() + self._timeout
         while time.monotonic() < deadline:
             with suppress(UnreachableError):
@@ -142,7 +142,7 @@ class Wallet:
 
 
 def expect(step: str, status: Mapping[str, Json], wanted: Mapping[str, int]) -> None:
-    """Raise `CycleError` unless the offer moved exactly so much in the wallet's purse."""
+    """Raise `CycleError` unless the offer changed the wallet's purse by exactly this amount."""
     if status["moved"] != dict(wanted):
         raise CycleError(
             f"{step}: the wallet should have changed by {dict(wanted)},"
@@ -160,14 +160,14 @@ def _swap(offer: Offer, give: str, amount: int) -> int:
     want = "ubld" if give == "urun" else "urun"
     status = offer("amm", "offer", {"give": give, "amount": amount})
     pool = status["result"]["pool"]
-    # The price is checked here, from the pool as it was, not taken from the answer.
+    # The price is computed here from the pool before the trade, not taken from the response.
     fair = ledger.swap_out(pool[give], pool[want], amount)
     expect(f"amm {give}", status, {give: -amount, want: fair})
     return fair
 
 
 def amm(offer: Offer, purse: Mapping[str, int]) -> Json:
-    """Two offers: 1 % of the RUN to BLD, and what came of it back."""
+    """Two offers: 1 % of the RUN to BLD, and the proceeds back."""
     bought = _swap(offer, "urun", percent(purse.get("urun", 0), 1))
     return {"ubld": bought, "urun": _swap(offer, "ubld", bought)}
 
@@ -184,7 +184,7 @@ def vault(offer: Offer, purse: Mapping[str, int]) -> Json:
 
 
 def close_vault(offer: Offer, handle: str, loan: int) -> Mapping[str, Json]:
-    """Repay a vault's debt and get its collateral back; the offer's status."""
+    """Repay a vault's debt and get its collateral back; return the offer's status."""
     return offer("vault", "close", {"vault": handle, "amount": loan})
 
 
@@ -196,26 +196,26 @@ CYCLES: Mapping[str, Callable[[Offer, Mapping[str, int]], Json]] = {
 
 
 class WalletLoad:
-    """A driver's load by a pool of wallets. Thread-safe."""
+    """A driver's load through a pool of wallets. Thread-safe."""
 
     tasks = tuple(CYCLES)
 
     def __init__(self, config: SimConfig) -> None:
         """The wallets exist already: see `sim-wallet provision`."""
         self._config = config
-        # Of another start the clock shows another time: no id of an offer comes twice.
+        # Starts have different times, so ids of offers are never repeated.
         self._run = f"{int(time.time() * 1000):x}"
         self._free: queue.Queue[str] = queue.Queue()
         for address in addresses(config):
             self._free.put(address)
 
     def ready(self) -> bool:
-        """Whether the chain answers and has a wallet at the first address."""
+        """True if the chain answers and has a wallet at the first address."""
         with closing(Wallet(addresses(self._config)[0], self._config, "")) as first:
             return first.exists()
 
     def prepare(self, task: str) -> None:
-        """Close what interrupted cycles left open, and see that each wallet can do the task.
+        """Close the vaults of interrupted cycles, and check that each wallet can run the task.
 
         Raises `CycleError`.
         """
@@ -230,7 +230,9 @@ class WalletLoad:
                     raise CycleError(f"{task}: the wallet {address} has no funds")
 
     def cycle(self, task: str, seq: int) -> Json:
-        """One cycle; its detail. Raises `CycleError`, with what was measured as its `detail`."""
+        """Run one cycle; return its detail. Raises `CycleError`, with the measurements as its
+        `detail`.
+        """
         address = self._free.get()
         wallet = Wallet(address, self._config, f"{task}-{self._run}-{seq}")
         try:

@@ -1,4 +1,4 @@
-"""`sim-wallet`: make the smart wallets that the load acts through."""
+"""`sim-wallet`: provision the smart wallets that the load uses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from .wallet_load import addresses
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0 done, 1 failed, 2 bad usage."""
+    """Return the exit code: 0 done, 1 failed, 2 bad usage."""
     parser = argparse.ArgumentParser(prog="sim-wallet", description="The simulated smart wallets.")
     parser.add_argument("--version", action="version", version=f"simulated wallets {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser(
-        "provision", help="fund them and make the chain know them; may be repeated"
-    )
+    command = commands.add_parser("provision", help="fund and provision them; can be repeated")
     command.add_argument(
         "--config", help="TOML of speeds and faults (default: $SIM_CONFIG, else default.toml)"
     )

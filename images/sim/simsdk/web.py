@@ -1,4 +1,4 @@
-"""A small JSON-over-HTTP server, on loopback, and client, both keeping connections for a while.
+"""A small JSON-over-HTTP server on loopback and a client, both with persistent connections.
 
 Sizes, times and the number of connections are bounded on both sides.
 """
@@ -25,17 +25,17 @@ MAX_ANSWER = 64 << 20
 """Bytes of an answer that a client reads."""
 MAX_CONNECTIONS = 256
 REQUEST_SECONDS = 30.0
-"""A request's body must have come within this time."""
+"""Time limit, in seconds, for a request's body."""
 IDLE_SECONDS = 60.0
-"""The server drops a connection on which nothing comes for so long."""
+"""Seconds after which the server closes an idle connection."""
 FRESH_SECONDS = 20.0
-"""The client makes a new connection rather than use one that has been idle for so long: far less
-than what the server waits, because a request that meets its end must not be sent twice.
+"""Seconds of idleness after which the client makes a new connection: far less than the server's
+limit, because a request on a closing connection must not be sent twice.
 """
 
 
 class UnreachableError(Exception):
-    """Nobody answers at the address, or the connection broke."""
+    """No server answers at the address, or the connection broke."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -50,7 +50,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
-        # The standard one looks its own name up, which can hang where there is no resolver.
+        # The base class resolves the host's name, which can hang without a resolver.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
@@ -71,7 +71,7 @@ class _Server(ThreadingHTTPServer):
             self._places.release()
 
     def find(self, method: str, path: str) -> tuple[Route | None, str]:
-        """The route for a path and, for one that takes the rest of the path, that rest."""
+        """The route for a path and, if the route takes it, the rest of the path."""
         route = self.routes.get((method, path))
         if route is not None:
             return route, ""
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(self.server.idle)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: a log line per request would drown the others."""
+        """No log line per request."""
 
     def do_GET(self) -> None:
         self._answer()
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _body(self, length: int) -> bytes | None:
-        """So many bytes; None where they do not come, or not in time."""
+        """Read `size` bytes; None if they do not arrive in time."""
         deadline, body = time.monotonic() + REQUEST_SECONDS, bytearray()
         try:
             while len(body) < length:
@@ -164,7 +164,7 @@ def serve(
 ) -> ThreadingHTTPServer:
     """Serve on 127.0.0.1 in a thread. Raises `OSError` if the port is taken.
 
-    Routes are by (method, path); a path that ends in `/` takes one more part, as query `rest`.
+    Routes are by (method, path); a path that ends in `/` has one more part, as query `rest`.
     """
     server = _Server(port, routes, idle, connections)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
@@ -189,7 +189,7 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def call(self, method: str, path: str, body: Json = None) -> tuple[int, Json]:
-        """(HTTP status, answer); a GET on a connection that went stale is tried once more.
+        """(HTTP status, answer); a GET on a stale connection is retried once.
 
         Raises `UnreachableError`.
         """

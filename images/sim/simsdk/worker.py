@@ -1,8 +1,8 @@
-"""The vat worker process: named like the real one, does real work, and keeps what it grew.
+"""The vat worker process: named like the real one, does real work, and keeps memory.
 
-Spoken over stdin and stdout, one line each: `d UNITS BYTES` (deliver) is answered by `ok TOTAL`
-(bytes grown so far). The end of stdin ends the worker, so it never outlives the chain, however that
-died. Imports are few because every vat pays for them.
+The protocol on stdin and stdout has one line each: the response to `d UNITS BYTES` (deliver) is `ok
+TOTAL` (bytes kept so far). The end of stdin ends the worker, so it never outlives the chain.
+Imports are few because every vat pays for them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _rename(name: str) -> None:
-    # What `ps` and psutil show as the process's name; the kernel offers it only on Linux.
+    # The process's name for `ps` and psutil; only Linux supports it.
     try:
         with open("/proc/self/comm", "w", encoding="ascii") as comm:  # noqa: PTH123 - pathlib costs 10 ms a vat
             comm.write(name)
