@@ -20,7 +20,7 @@ from loadgenctl.owner import Owner
 
 @contextmanager
 def held(folder: Path, owner: Owner | None) -> Iterator[int]:
-    """The lock held by somebody else, with this owner written into it."""
+    """The lock held by another process, with this owner written into it."""
     with (folder / LOCK).open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if owner is not None:

@@ -93,7 +93,7 @@ def test_a_payment_cannot_be_deposited_twice_nor_by_another() -> None:
     store = funded()
     do(store, "egress", "provision", sender=GENESIS_ACCOUNT, address="agoric1thief")
     payment = do(store, "faucet", "offer")
-    with pytest.raises(LedgerError, match="belongs to somebody else"):
+    with pytest.raises(LedgerError, match="has another owner"):
         do(store, "bank", "deposit", sender="agoric1thief", **payment)
     do(store, "bank", "deposit", **payment)
     with pytest.raises(LedgerError, match="does not exist"):

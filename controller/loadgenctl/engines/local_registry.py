@@ -7,7 +7,7 @@
     NAME/keeper.sock      where the keeper takes commands to be executed
     NAME/bin/python3      the Python that loadgenctl runs on
 
-Whoever comes later, after a crash of the maker too, finds here what was made and for whom.
+Later commands read here what was made and for which run, even after a crash of the maker.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Registry:
                 shutil.rmtree(draft, ignore_errors=True)
 
     def prepare(self) -> None:
-        """Make the folder of all. Raises `EngineUnavailable` if it cannot be had for us alone."""
+        """Make the folder of all. Raises `EngineUnavailable` if it is not ours alone."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self.root.stat()

@@ -94,7 +94,7 @@ def _amount(value: Json) -> int:
 def _take(store: Store, key: str, owner: str) -> Json:
     item = store.get(key)
     if item is None or item["owner"] != owner:
-        raise LedgerError(f"{key} does not exist or belongs to somebody else")
+        raise LedgerError(f"{key} does not exist or has another owner")
     store.set(key, None)
     return item
 
@@ -191,7 +191,7 @@ def _vault_offer(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
 def _vault_debt(store: Store, sender: str, args: Mapping[str, Json]) -> Json:
     vault = store.get(f"vault/{args['vault']}")
     if vault is None or vault["owner"] != sender:
-        raise LedgerError(f"{args['vault']} does not exist or belongs to somebody else")
+        raise LedgerError(f"{args['vault']} does not exist or has another owner")
     return {"debt": vault["loan"]}
 
 

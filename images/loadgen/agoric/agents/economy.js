@@ -54,8 +54,8 @@ export const findEconomy = async ({ agoricNames, bank, zoe }) => {
 /**
  * A share of what a purse holds; throws when that is nothing.
  *
- * After a restart of the chain, SDKs of 2021 let a bank purse tell its last balance for some
- * time. So this only sizes a trade; what truly moved is told by the deposits.
+ * After a restart of the chain, a bank purse of SDKs of 2021 reports its last balance for some
+ * time. So this only sizes a trade; the deposits show what really moved.
  */
 export const share = async (purse, percent) => {
   const { brand, value } = await E(purse).getCurrentAmount();

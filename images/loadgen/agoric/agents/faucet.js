@@ -10,7 +10,7 @@ export default async function startAgent({ zoe, installation }) {
   ]);
   const purse = await E(issuer).makeEmptyPurse();
 
-  // What was put into the purse so far. Nobody else uses it, and what this vat sends to the chain
+  // What was put into the purse so far. No other user has it, and what this vat sends to the chain
   // arrives in the order it was sent: a balance is always what was put in before it was asked for.
   let total = 0n;
 

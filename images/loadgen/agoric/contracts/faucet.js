@@ -1,4 +1,4 @@
-// A contract with a mint of its own: whoever makes an offer gets HANDOUT tokens.
+// A contract with a mint of its own: each offer gets HANDOUT tokens.
 import { Far } from '@agoric/marshal';
 
 const HANDOUT = 1000n;

@@ -1,4 +1,4 @@
-// Zoe of the second half of 2021 charges whoever uses it. The client keeps a purse for that on
+// Zoe of the second half of 2021 charges its users. The client keeps a purse for that on
 // the chain, which is empty at first; here it is filled from the client's RUN.
 import { E } from '@agoric/eventual-send';
 import { share } from '../agents/economy.js';

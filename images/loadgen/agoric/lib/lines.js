@@ -2,7 +2,7 @@
 import net from 'net';
 
 /**
- * Connect to a Unix socket and exchange JSON lines with whoever listens there.
+ * Connect to a Unix socket and exchange JSON lines with the listener.
  *
  * @param {string} path
  * @param {(message: any) => void} onMessage called for each complete line
@@ -19,7 +19,7 @@ export const connectLines = (path, onMessage) =>
     const ended = new Promise((resolve, reject) => {
       closing = { resolve, reject };
     });
-    // Whoever awaits it learns of the failure; nobody else shall crash of it.
+    // A failure reaches those who await it; without one it must not crash the process.
     ended.catch(() => {});
 
     socket.setEncoding('utf8');
