@@ -13,9 +13,9 @@ from tests.docker_support import SUITE, DockerUnderTest
 
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Leftover
-from loadgenctl.engines.docker_connect import connect
+from loadgenctl.engines.docker_connection import connect
 from loadgenctl.errors import EngineUnavailable
 from loadgenctl.images import ImageStore
 from loadgenctl.owner import Owner
@@ -85,6 +85,6 @@ def _on_engine(made: DockerUnderTest) -> dict[tuple[str, str], Leftover]:
 
 def _ours(item: Leftover) -> bool:
     """True if this process or one that has ended made it: others may be at work on the engine."""
-    return labels.owner_of(item.labels) == Owner.current() or labels.owned_by_dead_process(
+    return ownership_labels.owner_of(
         item.labels
-    )
+    ) == Owner.current() or ownership_labels.owned_by_dead_process(item.labels)

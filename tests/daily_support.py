@@ -11,9 +11,9 @@ from typing import Any
 from tests.fakes import FakeClock
 
 from loadgenctl.daily.attempts import CONSOLE, Attempts, RunRequest
-from loadgenctl.daily.disk import Pruner, Retention
+from loadgenctl.daily.branch_service import PREFIX, BranchService, FollowOptions
 from loadgenctl.daily.journal import Journal
-from loadgenctl.daily.service import PREFIX, BranchService, FollowOptions
+from loadgenctl.daily.pruning import Pruner, Retention
 from loadgenctl.errors import Interrupted
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.owner import Owner

@@ -8,7 +8,7 @@ import docker
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines.docker import DockerEngine
-from loadgenctl.engines.docker_connect import connect
+from loadgenctl.engines.docker_connection import connect
 
 SUITE = "bookworm"
 """Debian suite of the image that the tests' containers run: the simulated SDK's."""

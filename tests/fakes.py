@@ -24,9 +24,9 @@ from tests.fake_containers import (
     stats_document,
 )
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
-from loadgenctl.engines.logs import clean_lines
+from loadgenctl.engines.log_text import clean_lines
 from loadgenctl.errors import EngineError, EngineUnavailable
 from loadgenctl.model import NAMED, RoleSpec
 from loadgenctl.process import Child, Completed, Runner
@@ -213,7 +213,12 @@ class FakeEngine:
         """See `Engine.leftovers`."""
         self._answer()
         containers = [
-            Leftover("container", c.id, c.spec.name, {labels.ROLE: c.spec.role, **c.spec.labels})
+            Leftover(
+                "container",
+                c.id,
+                c.spec.name,
+                {ownership_labels.ROLE: c.spec.role, **c.spec.labels},
+            )
             for c in self._present()
         ]
         return [*self.other_leftovers, *containers]
@@ -222,7 +227,7 @@ class FakeEngine:
         """See `Engine.remove_leftover`."""
         self._answer()
         if item.kind == "container":
-            self.remove(Handle(item.name, item.id, item.labels.get(labels.ROLE, "")))
+            self.remove(Handle(item.name, item.id, item.labels.get(ownership_labels.ROLE, "")))
         else:
             self.other_leftovers = [kept for kept in self.other_leftovers if kept.id != item.id]
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from loadgenctl.slog.reader import SlogReader
+from loadgenctl.slog.files import SlogReader
 
 BLOCK_TIME = 5.0
 """Seconds between the last event of one repetition and the first of the next."""

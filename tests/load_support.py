@@ -25,7 +25,7 @@ from tests.waiting import eventually
 
 from loadgenctl.records.load_cycles import Event
 from loadgenctl.resources import images
-from loadgenctl.roles.loadclient import LoadEvents
+from loadgenctl.roles.load_client import LoadEvents
 
 DEADLINE = 20.0
 """Seconds after which a test gives up."""

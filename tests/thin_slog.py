@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from loadgenctl.slog.reader import SlogReader
+from loadgenctl.slog.files import SlogReader
 
 DROPPED = frozenset(
     {"syscall", "syscall-result", "clist", "console", "crank-start", "crank-finish"}

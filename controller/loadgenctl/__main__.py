@@ -11,7 +11,7 @@ def main() -> None:
     try:
         demote_foreign_folders()
         from loadgenctl.cli.app import main as run
-        from loadgenctl.cli.streams import standard_streams
+        from loadgenctl.cli.standard_streams import standard_streams
 
         streams = standard_streams()
     except KeyboardInterrupt:

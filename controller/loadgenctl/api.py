@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.reports.parquet import frame, load_polars
-from loadgenctl.stats.run import summarize
-from loadgenctl.stats.tables import tables
+from loadgenctl.stats.columnar import tables
+from loadgenctl.stats.summary import summarize
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,7 +15,7 @@ from tests.docker_support import DockerUnderTest
 from tests.fakes import FakeClock, FakeEngine
 
 from loadgenctl.clock import Clock, SystemClock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Engine, Handle, LogFollower, RoleState
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
@@ -51,7 +51,7 @@ class Harness:
             image=self._image,
             command=Command(("sh", "-c", behaviours()[behaviour].shell)),
             mounts=self._mounts,
-            labels=labels.make(owner or Owner.current(), self.run, behaviour),
+            labels=ownership_labels.make(owner or Owner.current(), self.run, behaviour),
         )
 
     def started(self, behaviour: str) -> Handle:
@@ -85,12 +85,16 @@ class Harness:
 
     def mine(self) -> set[str]:
         """Names of what this test has on the engine."""
-        return {x.name for x in self.engine.leftovers() if x.labels.get(labels.RUN) == self.run}
+        return {
+            x.name
+            for x in self.engine.leftovers()
+            if x.labels.get(ownership_labels.RUN) == self.run
+        }
 
     def clean(self) -> None:
         """Remove what the test left."""
         for item in self.engine.leftovers():
-            if item.labels.get(labels.RUN) == self.run:
+            if item.labels.get(ownership_labels.RUN) == self.run:
                 self.engine.remove_leftover(item)
         self.engine.close()
 

@@ -16,7 +16,7 @@ from images.loadgen.service.loadservice.config import (
 )
 
 from loadgenctl.errors import UsageError
-from loadgenctl.roles.loadconfig import TASKS, validate_config
+from loadgenctl.roles.load_config import TASKS, validate_config
 
 HUGE = 10**400
 GOOD: list[tuple[Any, dict[str, dict[str, float]]]] = [

@@ -15,7 +15,7 @@ from tests.fuzz.target import Target
 from tests.hostile import corpus
 
 from loadgenctl.errors import UsageError
-from loadgenctl.roles.loadconfig import TASKS, validate_config
+from loadgenctl.roles.load_config import TASKS, validate_config
 
 _STARTS: Final = 3
 
@@ -79,5 +79,5 @@ TARGET: Final = Target(
     one_input,
     seeds,
     mutate.lines,
-    ("images.loadgen.service", "loadgenctl.roles.loadconfig"),
+    ("images.loadgen.service", "loadgenctl.roles.load_config"),
 )

@@ -16,7 +16,7 @@ from loadgenctl.cli.options import show_options
 from loadgenctl.plan.options import OPTIONS
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.settings import merge
-from loadgenctl.roles.loadconfig import validate_config
+from loadgenctl.roles.load_config import validate_config
 
 _HERE: Final = Path("/nowhere")
 _VALUES: Final = ("1", "0", "true", "x", "{}", "[]", '{"faucet":{"interval":5}}', "a.b", "--", "-")

@@ -25,12 +25,12 @@ from loadgenctl.records.rewrite import require_ended
 from loadgenctl.reports.facts import RunFacts, read_facts
 from loadgenctl.reports.junit import junit
 from loadgenctl.reports.markdown import page
-from loadgenctl.reports.standing import foot, picture
 from loadgenctl.reports.text import print_summary
+from loadgenctl.reports.top_view import foot, picture
+from loadgenctl.stats.columnar import tables
+from loadgenctl.stats.live_state import LiveRun
 from loadgenctl.stats.regen import regenerate
-from loadgenctl.stats.standing import LiveRun
-from loadgenctl.stats.table import run_row, table
-from loadgenctl.stats.tables import tables
+from loadgenctl.stats.run_rows import run_row, table
 
 _FILES: Final = (
     schema.RUN,

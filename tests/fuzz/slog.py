@@ -20,10 +20,10 @@ from tests.unit.slog_maker import SHAPES, Slog, reshaped
 
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.records.shape import BLOCK, well_formed
-from loadgenctl.reports.slogs import blocks_table, vats_table
-from loadgenctl.slog.blocks import BlockRows, Row
-from loadgenctl.slog.found import BlockRecord
-from loadgenctl.slog.lines import LineSplitter
+from loadgenctl.reports.slog_tables import blocks_table, vats_table
+from loadgenctl.slog.block_rows import BlockRows, Row
+from loadgenctl.slog.line_splitter import LineSplitter
+from loadgenctl.slog.model import BlockRecord
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
 from loadgenctl.stats.vats import startup_row, vat_rows

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from docker import DockerClient
 from tests.waiting import eventually
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.owner import Owner, host_id, process_start
 from loadgenctl.records.reader import parse_row
 
@@ -216,13 +216,13 @@ class EngineView:
 
     def owned(self, pid: int) -> dict[str, str]:
         """Role → state of the containers that the process `pid` made."""
-        wanted = {"label": [f"{labels.OWNER_PID}={pid}"]}
+        wanted = {"label": [f"{ownership_labels.OWNER_PID}={pid}"]}
         found = self.client.api.containers(all=True, filters=wanted)
-        return {item["Labels"][labels.ROLE]: item["State"] for item in found}
+        return {item["Labels"][ownership_labels.ROLE]: item["State"] for item in found}
 
     def left(self, pid: int) -> list[str]:
         """Names of the containers, networks and volumes that the process `pid` made."""
-        wanted = {"label": [f"{labels.OWNER_PID}={pid}"]}
+        wanted = {"label": [f"{ownership_labels.OWNER_PID}={pid}"]}
         api = self.client.api
         containers = [item["Names"][0] for item in api.containers(all=True, filters=wanted)]
         networks = [item["Name"] for item in api.networks(filters=wanted)]
@@ -246,7 +246,9 @@ class EngineView:
         return output
 
     def _id(self, pid: int, role: str) -> str:
-        wanted = {"label": [f"{labels.OWNER_PID}={pid}", f"{labels.ROLE}={role}"]}
+        wanted = {
+            "label": [f"{ownership_labels.OWNER_PID}={pid}", f"{ownership_labels.ROLE}={role}"]
+        }
         (item,) = self.client.api.containers(all=True, filters=wanted)
         return str(item["Id"])
 

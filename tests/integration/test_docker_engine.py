@@ -18,10 +18,10 @@ from tests.tunnel import ENGINE_SOCKET, Tunnel
 from tests.waiting import eventually
 
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Handle
 from loadgenctl.engines.docker import DockerEngine
-from loadgenctl.engines.docker_connect import connect
+from loadgenctl.engines.docker_connection import connect
 from loadgenctl.errors import EngineError, EngineUnavailable
 from loadgenctl.model import Command, Limits, Mount, RoleSpec
 from loadgenctl.owner import Owner
@@ -49,7 +49,7 @@ class Bench:
             role=role,
             image=self._image,
             command=Command(("sh", "-c", script)),
-            labels=labels.make(Owner.current(), self.run, role),
+            labels=ownership_labels.make(Owner.current(), self.run, role),
         )
 
     def started(self, spec: RoleSpec) -> Handle:
@@ -67,7 +67,7 @@ class Bench:
     def clean(self) -> None:
         """Remove what the test left."""
         for item in self.engine.leftovers():
-            if item.labels.get(labels.RUN) == self.run:
+            if item.labels.get(ownership_labels.RUN) == self.run:
                 self.engine.remove_leftover(item)
         self.engine.close()
 
@@ -217,12 +217,12 @@ def test_named_volumes_outlive_containers_and_carry_no_owner(bench: Bench) -> No
     try:
         assert bench.output(again) == "kept\n"
         found = [item for item in bench.engine.leftovers() if item.name == name]
-        assert [(item.kind, labels.OWNER_PID in item.labels) for item in found] == [
+        assert [(item.kind, ownership_labels.OWNER_PID in item.labels) for item in found] == [
             ("volume", False)
         ]
     finally:
         for item in bench.engine.leftovers():
-            if item.labels.get(labels.RUN) == bench.run:
+            if item.labels.get(ownership_labels.RUN) == bench.run:
                 bench.engine.remove_leftover(item)
         for item in found:
             bench.engine.remove_leftover(item)

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.faulty import assert_whole
 from tests.integration.loadgenctl_process import SIM, Desk, Records
 
-from loadgenctl.cli import inputs
+from loadgenctl.cli import merged_options
 from loadgenctl.cli.wiring import at_work
 from loadgenctl.clock import SystemClock
 from loadgenctl.run.runner import execute
@@ -60,7 +60,7 @@ def test_a_clock_that_is_set_back_changes_no_duration_and_no_count(desk: Desk) -
 
     clock = SetBack(slog_went_back)
     words = (*SIM[1:], *LOAD.split(), *desk.settings(fault), "--output-dir", str(records.folder))
-    given = inputs.read(words, None)
+    given = merged_options.read(words, None)
     plan = given.plan()
     began = time.monotonic()
     with at_work(given.site(), quiet=True) as wiring:

@@ -13,7 +13,7 @@ from tests.integration.faulty import NOTICED, Observed, assert_whole, crowd, now
 from tests.integration.loadgenctl_process import SIM, Desk, Loadgenctl, Records
 
 from loadgenctl.process import Runner
-from loadgenctl.run.disk import LOOK
+from loadgenctl.run.disk_space import LOOK
 
 pytestmark = pytest.mark.docker
 

@@ -18,9 +18,9 @@ from loadgenctl.building.site import SiteSettings
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import BuildError, Interrupted, UsageError
 from loadgenctl.images import ImageStore
-from loadgenctl.images.bases import LABEL, Bases
-from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import image_document
+from loadgenctl.images.base_images import LABEL, Bases
+from loadgenctl.images.debootstrap import Bootstrap
+from loadgenctl.images.image_build import image_document
 from loadgenctl.process import Runner
 from loadgenctl.sdks.base import ImageRecipe
 

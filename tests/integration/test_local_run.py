@@ -29,7 +29,7 @@ from tests.integration.loadgenctl_process import (
 )
 
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Handle
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
@@ -92,7 +92,9 @@ class Bench:
     def roles(self) -> dict[str, str]:
         """Role → state of what is there."""
         return {
-            item.labels[labels.ROLE]: self.engine.state(Handle(item.name, item.id, "")).status
+            item.labels[ownership_labels.ROLE]: self.engine.state(
+                Handle(item.name, item.id, "")
+            ).status
             for item in self.engine.leftovers()
         }
 

@@ -11,7 +11,7 @@ import pytest
 from tests.docker_support import DockerUnderTest
 
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Handle
 from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.model import Command, Limits, RoleSpec
@@ -52,7 +52,7 @@ class Bench:
             image=self._image,
             command=Command(("sh", "-c", WORK)),
             limits=Limits(memory_bytes=MEMORY),
-            labels=labels.make(Owner.current(), RUN, "chain"),
+            labels=ownership_labels.make(Owner.current(), RUN, "chain"),
         )
         handle = self.engine.create(spec)
         self.engine.start(handle)
@@ -80,7 +80,7 @@ def bench(docker_under_test: DockerUnderTest, tmp_path: Path) -> Iterator[Bench]
     yield made
     made.sampler.close()
     for item in engine.leftovers():
-        if item.labels.get(labels.RUN) == RUN:
+        if item.labels.get(ownership_labels.RUN) == RUN:
             engine.remove_leftover(item)
     engine.close()
 

@@ -6,7 +6,7 @@ import pytest
 from tests.docker_support import DockerUnderTest
 from tests.integration.loadgenctl_process import Loadgenctl
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.owner import Owner
 
 pytestmark = [pytest.mark.docker, pytest.mark.last]
@@ -19,5 +19,9 @@ def test_nothing_of_this_session_is_left(docker_under_test: DockerUnderTest) -> 
     finally:
         engine.close()
     ours = {Owner.current(), *Loadgenctl.owners}
-    left = [f"{item.kind} {item.name}" for item in items if labels.owner_of(item.labels) in ours]
+    left = [
+        f"{item.kind} {item.name}"
+        for item in items
+        if ownership_labels.owner_of(item.labels) in ours
+    ]
     assert left == []

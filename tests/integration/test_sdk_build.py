@@ -15,7 +15,7 @@ from tests.docker_support import DockerUnderTest
 
 from loadgenctl.building.builder import Builder, SdkBuild
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.docker import DockerEngine
 from loadgenctl.errors import BuildError
 from loadgenctl.model import Command, Mount, ResolvedRevision
@@ -78,7 +78,7 @@ class Workshop:
             user=USER,
             env={"SITE": "yes"},
             mounts=(Mount(str(self.root / "site"), "/site", read_only=True),),
-            labels=labels.make(Owner.current(), self.run, "builder"),
+            labels=ownership_labels.make(Owner.current(), self.run, "builder"),
             on_step=on_step,
         )
 
@@ -93,7 +93,7 @@ class Workshop:
 
     def containers(self) -> list[str]:
         left = self.engine.leftovers()
-        return [item.name for item in left if item.labels.get(labels.RUN) == self.run]
+        return [item.name for item in left if item.labels.get(ownership_labels.RUN) == self.run]
 
 
 @pytest.fixture

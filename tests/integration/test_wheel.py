@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.docker_support import DockerUnderTest
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.process import Completed, Runner
 
 pytestmark = pytest.mark.docker
@@ -116,7 +116,7 @@ def test_a_run_of_the_simulated_sdk_works_from_anywhere(
     assert (out / "cycles.jsonl").read_bytes().count(b"\n") >= 1
     engine = docker_under_test.engine()
     try:
-        ours = {labels.RUN: run["run_id"]}
+        ours = {ownership_labels.RUN: run["run_id"]}
         assert not [item for item in engine.leftovers() if ours.items() <= item.labels.items()]
     finally:
         engine.close()

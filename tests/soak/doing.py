@@ -19,8 +19,8 @@ from typing import Any, Final
 from tests.soak.cases import Action, Case
 from tests.soak.engine import Hand, hand
 
-from loadgenctl.cli.inputs import read
-from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.merged_options import read
+from loadgenctl.cli.report_files import ReportFiles
 from loadgenctl.cli.run import run_plan
 from loadgenctl.owner import Owner, host_id, process_start
 

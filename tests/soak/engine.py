@@ -12,7 +12,7 @@ from docker import DockerClient
 from docker.errors import APIError
 
 from loadgenctl.cli.wiring import DOCKER, connect
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.owner import Owner
 
 
@@ -20,7 +20,7 @@ def left_by(owners: frozenset[Owner]) -> list[str]:
     """Kinds and names of what these processes made and is still there."""
     with connect(DOCKER) as engine:
         items = engine.leftovers()
-    return [f"{i.kind} {i.name}" for i in items if labels.owner_of(i.labels) in owners]
+    return [f"{i.kind} {i.name}" for i in items if ownership_labels.owner_of(i.labels) in owners]
 
 
 class Hand:
@@ -33,9 +33,17 @@ class Hand:
 
     def running(self, role: str) -> str | None:
         """The id of the role's container once it runs."""
-        wanted = {"label": [f"{labels.OWNER_PID}={self._owner.pid}", f"{labels.ROLE}={role}"]}
+        wanted = {
+            "label": [
+                f"{ownership_labels.OWNER_PID}={self._owner.pid}",
+                f"{ownership_labels.ROLE}={role}",
+            ]
+        }
         for item in self._api.containers(filters=wanted):
-            if labels.owner_of(item["Labels"]) == self._owner and item["State"] == "running":
+            if (
+                ownership_labels.owner_of(item["Labels"]) == self._owner
+                and item["State"] == "running"
+            ):
                 return str(item["Id"])
         return None
 

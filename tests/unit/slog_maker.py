@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from loadgenctl.slog.found import BlockRecord
+from loadgenctl.slog.model import BlockRecord
 
 Shape = Literal["time first", "type first", "seconds last", "monotime second"]
 SHAPES: Final[tuple[Shape, ...]] = ("time first", "type first", "seconds last", "monotime second")

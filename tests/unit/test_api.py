@@ -14,7 +14,7 @@ import pytest
 
 from loadgenctl import api
 from loadgenctl.errors import OutputFolderError
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.summary import summarize
 
 STORED: Final = Path(__file__).resolve().parents[1] / "data" / "results"
 """A run of three stages on the simulated SDK, without slogs, logs and the vats' samples."""

@@ -10,7 +10,7 @@ from tests.fakes import FakeClock
 from tests.unit.shell import Shell
 
 from loadgenctl.cli.daily import run_options
-from loadgenctl.cli.inputs import Inputs
+from loadgenctl.cli.merged_options import Inputs
 from loadgenctl.daily.lock import LOCK, sole_instance
 from loadgenctl.plan.purposes import ONE_RUN_KEYS
 from loadgenctl.plan.settings import merge

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from loadgenctl.cli.image import build_image, remove_each, show_images
-from loadgenctl.cli.inputs import read_for_build
+from loadgenctl.cli.merged_options import read_for_build
 from loadgenctl.errors import UsageError
 from loadgenctl.images import ImageInfo
-from loadgenctl.images.store import parse_name
+from loadgenctl.images.image_store import parse_name
 
 NOW = 1700000000.0
 SPRING = ImageInfo("loadgenctl/sdk-spring:01", "sha256:aa", 1400 * 1024**2, int(NOW) - 7300)

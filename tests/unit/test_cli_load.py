@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import FakeClock, FakeEngine, FakeExec, Script
 
 from loadgenctl.cli.load import client_of, find_loadgen, parse, run_id, split
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.errors import LoadFailed, OutputFolderError, UsageError
 from loadgenctl.model import Command, RoleSpec
 from loadgenctl.owner import Owner
@@ -31,7 +31,7 @@ class Desk:
 
     def start(self, run: str, role: str = "loadgen", *, owner: Owner = ME) -> None:
         name = f"loadgenctl-{run}-{role}-0"
-        made = labels.make(owner, run, role)
+        made = ownership_labels.make(owner, run, role)
         spec = RoleSpec(name, role, "image", Command(("true",)), labels=made)
         self.engine.start(self.engine.create(spec))
 

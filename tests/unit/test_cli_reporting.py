@@ -15,13 +15,13 @@ import pytest
 from tests.unit.shell import Shell
 from tests.worlds import World
 
-from loadgenctl.cli.reporting import ReportFiles, reports_of_run
+from loadgenctl.cli.report_files import ReportFiles, reports_of_run
 from loadgenctl.cli.run import tell
 from loadgenctl.errors import BuildError, OutputFolderError, UsageError
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.reports.facts import read_facts
 from loadgenctl.run.runner import RunResult, execute
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.summary import summarize
 
 LOAD = "--stages 2 --stage.1.duration 0.3 --stage.1.loadgen.faucet.interval 5"
 DRY = ("run", "--sdk", "sim", "--dry-run")

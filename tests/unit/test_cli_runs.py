@@ -12,8 +12,8 @@ from tests.fake_clock import EPOCH
 from tests.unit.run_maker import loaded_run
 from tests.unit.shell import Shell
 
-from loadgenctl.cli.listing import listed
-from loadgenctl.cli.runs import find_run, folders_of_runs, last_run
+from loadgenctl.cli.find_runs import find_run, folders_of_runs, last_run
+from loadgenctl.cli.list_runs import listed
 from loadgenctl.errors import UsageError
 from loadgenctl.owner import Owner
 

@@ -11,13 +11,13 @@ from tests.fakes import FakeClock
 from tests.unit.shell import Shell
 
 from loadgenctl import resources
-from loadgenctl.cli.inputs import read_for_build
+from loadgenctl.cli.merged_options import read_for_build
 from loadgenctl.cli.sdk import KEPT_LOGS, new_log, remove_sdks, show_made, show_sdks
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.images import ImageRef
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.run.context import ResolvedSdk
-from loadgenctl.run.making import BuiltSdk
+from loadgenctl.run.sdk_build import BuiltSdk
 from loadgenctl.sdks import sim
 from loadgenctl.sources.bundled import BundledTree
 from loadgenctl.sources.cache import BuildRecord, CacheEntry, SdkCache, key_of

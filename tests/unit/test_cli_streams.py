@@ -16,7 +16,7 @@ import pytest
 from tests.unit.run_maker import loaded_run
 from tests.unit.slog_maker import Slog
 
-from loadgenctl.cli.streams import Stream
+from loadgenctl.cli.standard_streams import Stream
 from loadgenctl.errors import OutputLost, ReaderGone
 
 ROOT = Path(__file__).resolve().parents[2]

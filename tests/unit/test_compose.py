@@ -15,12 +15,12 @@ from tests.worlds import World
 
 from loadgenctl import resources
 from loadgenctl.cli.compose import FILE, LaidOut, lay_out, next_steps
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.docker_spec import host_config_arguments
 from loadgenctl.errors import BuildError, OutputFolderError, UsageError
 from loadgenctl.model import Command, Limits, ResolvedRevision
 from loadgenctl.roles.pod import PodFolders, PodOptions
-from loadgenctl.run.composefile import (
+from loadgenctl.run.compose_file import (
     DONE,
     HEALTHY,
     STARTED,
@@ -182,8 +182,8 @@ def test_with_wallets_there_is_no_client_and_the_load_waits_for_their_funds(benc
 def test_a_registry_is_never_asked_and_no_sweep_takes_the_containers(bench: Bench) -> None:
     for service in bench.services_of().values():
         assert service["pull_policy"] == "never"
-        assert labels.ROLE in service["labels"]
-        assert labels.owner_of(service["labels"]) is None
+        assert ownership_labels.ROLE in service["labels"]
+        assert ownership_labels.owner_of(service["labels"]) is None
 
 
 def test_options_of_a_run_reach_the_services(bench: Bench) -> None:

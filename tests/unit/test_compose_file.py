@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import Command, Limits, Mount, ResolvedRevision, RoleSpec
-from loadgenctl.run.composefile import Service, compose_file, json_text, service_keys, spec_keys
+from loadgenctl.run.compose_file import Service, compose_file, json_text, service_keys, spec_keys
 from loadgenctl.sdks import sim
 
 SPEC = RoleSpec(name="chain", role="chain", image="image:1", command=Command(("agoric", "start")))

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import FakeClock
 
 from loadgenctl.daily.attempts import CONSOLE, RunRequest
-from loadgenctl.daily.child import ChildRuns
+from loadgenctl.daily.run_process import ChildRuns
 from loadgenctl.errors import Interrupted
 from loadgenctl.process import Runner
 from loadgenctl.run.interrupt import Interrupts

@@ -8,7 +8,7 @@ import pytest
 from tests.daily_support import RETRY, RUN_SECONDS, Desk, commit, revision
 
 from loadgenctl.cli.queue import show_results
-from loadgenctl.daily.queue import Entry, Line, Queue, exit_code, parse, prepare
+from loadgenctl.daily.queue_service import Entry, Line, Queue, exit_code, parse, prepare
 from loadgenctl.errors import EngineUnavailable, Interrupted, RevisionNotFound, UsageError
 from loadgenctl.model import ResolvedRevision
 

@@ -18,7 +18,7 @@ import pytest
 from docker.errors import DockerException
 
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines.docker_connect import DEFAULT_ADDRESS, connect, find_address, open_tunnel
+from loadgenctl.engines.docker_connection import DEFAULT_ADDRESS, connect, find_address, open_tunnel
 from loadgenctl.errors import EngineUnavailable
 
 SOCKET = "unix:///tmp/nowhere.sock"

@@ -9,7 +9,7 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from tests.fakes import FakeClock
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import RoleState
 from loadgenctl.engines.docker_errors import retrying, translated
 from loadgenctl.engines.docker_spec import (
@@ -28,7 +28,7 @@ SPEC = RoleSpec(
     image="image:1",
     command=Command(("agoric", "start"), env={"A": "b"}, workdir="/state"),
     user="1000:1000",
-    labels={labels.RUN: "1"},
+    labels={ownership_labels.RUN: "1"},
     stop_signal="SIGINT",
 )
 
@@ -54,7 +54,7 @@ def test_the_command_replaces_an_image_s_entry_point() -> None:
 
 
 def test_the_role_is_always_a_label() -> None:
-    assert all_labels(SPEC) == {labels.ROLE: "chain", labels.RUN: "1"}
+    assert all_labels(SPEC) == {ownership_labels.ROLE: "chain", ownership_labels.RUN: "1"}
 
 
 def test_limits_become_the_engine_s_and_leave_no_swap() -> None:
@@ -91,7 +91,7 @@ def test_folders_are_bound_and_names_are_labelled_volumes() -> None:
     bind, volume = host_config_arguments(dataclasses.replace(SPEC, mounts=mounts))["mounts"]
     assert (bind["Type"], bind["Source"], bind["ReadOnly"]) == ("bind", "/host", True)
     assert (volume["Type"], volume["ReadOnly"]) == ("volume", False)
-    assert labels.OWNER_PID not in volume["VolumeOptions"]["Labels"]
+    assert ownership_labels.OWNER_PID not in volume["VolumeOptions"]["Labels"]
 
 
 def test_the_log_is_bounded() -> None:

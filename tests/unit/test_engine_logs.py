@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgenctl.engines.docker_streams import documents, payloads, read_all
-from loadgenctl.engines.logs import Buffer, PumpedFollower, as_drawn, clean_lines
+from loadgenctl.engines.log_text import Buffer, PumpedFollower, as_drawn, clean_lines
 
 PATIENCE = 10.0
 

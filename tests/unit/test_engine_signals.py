@@ -15,8 +15,8 @@ from docker import DockerClient
 
 from loadgenctl.clock import SystemClock
 from loadgenctl.engines.base import RoleState
-from loadgenctl.engines.docker_watch import StateWatch
-from loadgenctl.engines.logs import Buffer
+from loadgenctl.engines.docker_states import StateWatch
+from loadgenctl.engines.log_text import Buffer
 from loadgenctl.errors import Interrupted
 
 ROUNDS = 400

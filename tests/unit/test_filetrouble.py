@@ -13,7 +13,7 @@ from tests.unit.shell import Shell
 
 from loadgenctl.engines.local_registry import Registry
 from loadgenctl.errors import EngineUnavailable, UsageError
-from loadgenctl.filetrouble import culprit, file_error, is_file_error, user_name
+from loadgenctl.file_errors import culprit, file_error, is_file_error, user_name
 from loadgenctl.resources import cache_dir
 
 CACHE_COMMANDS = (

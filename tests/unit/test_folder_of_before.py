@@ -16,11 +16,11 @@ from loadgenctl.cli.app import main
 from loadgenctl.records import columns, schema
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.columns import names
+from loadgenctl.records.plan_codec import recorded_plan
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.recorded import recorded_plan
+from loadgenctl.stats.columnar import tables
 from loadgenctl.stats.regen import regenerate
-from loadgenctl.stats.run import summarize
-from loadgenctl.stats.tables import tables
+from loadgenctl.stats.summary import summarize
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -13,7 +13,7 @@ from tests.fakes import FakeClock
 from tests.hostile import CANARY, ESCAPES, corpus, name
 
 from loadgenctl.cli.app import main
-from loadgenctl.cli.inputs import read
+from loadgenctl.cli.merged_options import read
 from loadgenctl.errors import UsageError
 from loadgenctl.formatting import harmless_lines
 from loadgenctl.process import Runner

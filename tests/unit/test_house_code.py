@@ -42,7 +42,7 @@ def test_only_the_composition_root_asks_the_environment_for_an_engine() -> None:
         named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
         assert "from_env" not in named, f"{_name(path)} does not use docker_connect"
-        if "loadgenctl.engines.docker_connect" in modules:
+        if "loadgenctl.engines.docker_connection" in modules:
             assert path == PACKAGE / "cli" / "wiring.py", f"{_name(path)} connects to an engine"
 
 

@@ -14,8 +14,8 @@ from tests.fakes import Call, FakeRunner
 
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError, EngineError, Interrupted, UsageError
-from loadgenctl.images.bootstrap import Bootstrap
-from loadgenctl.images.build import BuildContext, BuildOutput, build_image
+from loadgenctl.images.debootstrap import Bootstrap
+from loadgenctl.images.image_build import BuildContext, BuildOutput, build_image
 from loadgenctl.masking import Mask
 
 

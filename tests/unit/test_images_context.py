@@ -10,8 +10,8 @@ import pytest
 
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError
-from loadgenctl.images.bootstrap import default_mirror, find_mirror, find_proxies, renamed
-from loadgenctl.images.build import DOCKERFILE, BuildContext, ContextFile, make_context
+from loadgenctl.images.debootstrap import default_mirror, find_mirror, find_proxies, renamed
+from loadgenctl.images.image_build import DOCKERFILE, BuildContext, ContextFile, make_context
 from loadgenctl.sdks.base import ImageRecipe
 
 BASE = "loadgenctl/base:bullseye"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadgenctl.errors import LoadgenError, UsageError
-from loadgenctl.images.own import OwnImage, Toolchain, load_toolchain, plain
+from loadgenctl.images.installed_toolchain import OwnImage, Toolchain, load_toolchain, plain
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.sdks import agoric
 from loadgenctl.sdks.base import SdkFamily, SourceTree

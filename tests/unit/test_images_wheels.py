@@ -9,7 +9,7 @@ from tests.fakes import Call, FakeRunner
 
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.errors import BuildError
-from loadgenctl.images.allinone import fetch_wheels
+from loadgenctl.images.all_in_one import fetch_wheels
 from loadgenctl.process import own_python
 
 

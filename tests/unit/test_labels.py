@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadgenctl.engines import labels
-from loadgenctl.engines.labels import make, owned_by_dead_process
+from loadgenctl.engines import ownership_labels
+from loadgenctl.engines.ownership_labels import make, owned_by_dead_process
 from loadgenctl.owner import Owner
 
 LIVE = Owner(pid=10, start="boot-100", host="here")
@@ -32,7 +32,9 @@ def test_only_a_dead_owner_of_this_host_is_dead(owner: Owner, expected: bool) ->
     assert dead(make(owner, "run", "chain")) is expected
 
 
-@pytest.mark.parametrize("missing", [labels.OWNER_PID, labels.OWNER_START, labels.HOST])
+@pytest.mark.parametrize(
+    "missing", [ownership_labels.OWNER_PID, ownership_labels.OWNER_START, ownership_labels.HOST]
+)
 def test_incomplete_labels_say_nothing(missing: str) -> None:
     owned = make(DEAD, "run", "chain")
     del owned[missing]
@@ -41,7 +43,7 @@ def test_incomplete_labels_say_nothing(missing: str) -> None:
 
 @pytest.mark.parametrize("pid", ["", "x", "-1", "1.5", "9" * 5000])
 def test_a_pid_that_is_none_says_nothing(pid: str) -> None:
-    assert not dead({**make(DEAD, "run", "chain"), labels.OWNER_PID: pid})
+    assert not dead({**make(DEAD, "run", "chain"), ownership_labels.OWNER_PID: pid})
 
 
 def test_all_labels_are_in_one_namespace() -> None:
@@ -49,8 +51,8 @@ def test_all_labels_are_in_one_namespace() -> None:
 
 
 def test_an_owner_is_read_back() -> None:
-    assert labels.owner_of(make(DEAD, "run", "chain")) == DEAD
-    assert labels.owner_of({}) is None
+    assert ownership_labels.owner_of(make(DEAD, "run", "chain")) == DEAD
+    assert ownership_labels.owner_of({}) is None
 
 
 def test_this_process_is_not_dead() -> None:
@@ -58,5 +60,5 @@ def test_this_process_is_not_dead() -> None:
 
 
 def test_the_results_folder_goes_along_where_there_is_one() -> None:
-    assert make(DEAD, "run", "chain", Path("/out"))[labels.RESULTS] == "/out"
-    assert labels.RESULTS not in make(DEAD, "build", "builder")
+    assert make(DEAD, "run", "chain", Path("/out"))[ownership_labels.RESULTS] == "/out"
+    assert ownership_labels.RESULTS not in make(DEAD, "build", "builder")

@@ -12,7 +12,7 @@ import pytest
 from loadgenctl.engines.base import ExecResult
 from loadgenctl.errors import LoadFailed
 from loadgenctl.records.reader import MAX_ROW
-from loadgenctl.roles.loadclient import Failures, LoadClient, LoadEvents
+from loadgenctl.roles.load_client import Failures, LoadClient, LoadEvents
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from tests.waiting import eventually
 
 from loadgenctl.clock import SystemClock
-from loadgenctl.engines import labels, local_log, local_processes
+from loadgenctl.engines import local_log_file, local_processes, ownership_labels
 from loadgenctl.engines.base import Handle
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_processes import punch_hole
@@ -49,7 +49,7 @@ class Bench:
 
     def spec(self, *argv: str, env: dict[str, str] | None = None) -> RoleSpec:
         name = f"test-{next(self._serial)}"
-        made = labels.make(Owner.current(), "test", "tested")
+        made = ownership_labels.make(Owner.current(), "test", "tested")
         return RoleSpec(name, "tested", "", Command(argv, env=env or {}), labels=made)
 
     def started(self, *argv: str) -> Handle:
@@ -385,6 +385,6 @@ def test_reading_on_skips_what_is_gone(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 8000 + b"\nsecond line\n")
     with path.open("r+b") as stream:
         punch_hole(stream.fileno(), 0, 4096)
-        data, offset = local_log.read_on(stream.fileno(), 0, 65536)
+        data, offset = local_log_file.read_on(stream.fileno(), 0, 65536)
         assert data == b"second line\n"
-        assert local_log.read_on(stream.fileno(), offset, 65536) == (b"", offset)
+        assert local_log_file.read_on(stream.fileno(), offset, 65536) == (b"", offset)

@@ -15,11 +15,11 @@ from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.model import Command, RoleSpec
-from loadgenctl.monitor import rows
-from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
-from loadgenctl.monitor.own import read_own_usage
+from loadgenctl.monitor import sample_rows
+from loadgenctl.monitor.agent_client import AgentClient, AgentSpec
 from loadgenctl.monitor.readers import Answer, Read, ThreadReader, read_once
 from loadgenctl.monitor.sampler import Sampler
+from loadgenctl.monitor.self_usage import read_own_usage
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.store import RunStore
@@ -155,7 +155,7 @@ def world(tmp_path: Path) -> World:
 
 
 def process(**values: Any) -> Row:
-    return {**dict.fromkeys(rows.FULL_COLUMNS, 1), "memory_locked_kib": 0, **values}
+    return {**dict.fromkeys(sample_rows.FULL_COLUMNS, 1), "memory_locked_kib": 0, **values}
 
 
 def full_line(**more: Any) -> Row:
@@ -304,7 +304,7 @@ def test_a_full_line_becomes_samples_and_the_original_s_events(world: World) -> 
 
 
 def test_a_vat_without_a_name_has_none_in_its_event(world: World) -> None:
-    events = list(rows.usage_events(full_line(), {}))
+    events = list(sample_rows.usage_events(full_line(), {}))
     assert "name" not in events[2]
 
 
@@ -316,22 +316,22 @@ def test_what_the_agent_could_not_read_is_null_with_its_reason(world: World) -> 
         errors={"kernel": "no chain process found", "storage": "/x: gone", "io": "AccessDenied"},
     )
     line["vats"][0].update(io_read_bytes=None)
-    found = {row["subject"]: row for row in rows.samples(line, 0, {})}
-    assert {found["kernel"][name] for name in rows.FULL_COLUMNS} == {None}
+    found = {row["subject"]: row for row in sample_rows.samples(line, 0, {})}
+    assert {found["kernel"][name] for name in sample_rows.FULL_COLUMNS} == {None}
     assert found["kernel"]["reason"] == "no chain process found"
     assert found["."]["disk_kib"] is None
     assert found["."]["reason"] == "/x: gone"
     assert found["v1"]["reason"] == "io: AccessDenied"
     assert found["v16"]["reason"] is None
-    assert rows.storage_event(line) is None
+    assert sample_rows.storage_event(line) is None
 
 
 def test_light_lines_are_no_events(world: World) -> None:
     line = {**full_line(), "kind": "light"}
     del line["vats"], line["storage"], line["storage_total_kib"]
-    subjects = [row["subject"] for row in rows.samples(line, 0, {})]
+    subjects = [row["subject"] for row in sample_rows.samples(line, 0, {})]
     assert subjects == ["kernel", "vats", "agent"]
-    assert list(rows.usage_events(line, {})) == []
+    assert list(sample_rows.usage_events(line, {})) == []
 
 
 def test_torn_lines_wait_and_garbage_is_a_gap(world: World) -> None:

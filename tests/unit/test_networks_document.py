@@ -10,7 +10,7 @@ import pytest
 
 from loadgenctl.errors import UsageError
 from loadgenctl.model import TrustPoint
-from loadgenctl.networks.document import (
+from loadgenctl.networks.description import (
     canonical,
     network,
     parse_config,

@@ -12,7 +12,7 @@ import pytest
 
 from loadgenctl.process import INTERPRETER, Runner, own_environment, own_python
 from loadgenctl.records.archive import unpack
-from loadgenctl.run.storage import StorageSaver
+from loadgenctl.run.saved_storage import StorageSaver
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "controller" / "loadgenctl"

@@ -13,8 +13,8 @@ from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, writ
 from loadgenctl.cli.commands.results import stats_command
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.reports.parquet import load_polars, write_tables
-from loadgenctl.slog.blocks import BLOCK_FIELDS
-from loadgenctl.stats.tables import BLOCKS, CYCLES, SAMPLES, make_table, tables
+from loadgenctl.slog.block_rows import BLOCK_FIELDS
+from loadgenctl.stats.columnar import BLOCKS, CYCLES, SAMPLES, make_table, tables
 
 
 def run(path: Path) -> Path:

@@ -11,14 +11,14 @@ from tests.fakes import FakeClock, FakeEngine
 
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import OutputFolderError, RunError
-from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
+from loadgenctl.monitor.agent_client import AgentClient, AgentSpec
 from loadgenctl.plainfile import NotPlainError, open_plain, require_inside, write_plain
-from loadgenctl.records.files import replace_file
+from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.reader import MAX_ROW, RowFollower, RunFolder
-from loadgenctl.roles.loadclient import LoadEvents
+from loadgenctl.roles.load_client import LoadEvents
 from loadgenctl.roles.pod import PodFolders
 from loadgenctl.run import host
-from loadgenctl.run.ending import as_error
+from loadgenctl.run.failure import as_error
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.sources.locks import try_exclusive
 

@@ -12,11 +12,11 @@ from tests.fake_clock import EPOCH, FakeClock
 from tests.unit.run_maker import MadeRun
 
 from loadgenctl.owner import Owner
-from loadgenctl.records.counting import Counting
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status, another
 from loadgenctl.records.store import RunStore
-from loadgenctl.stats.standing import LiveRun
+from loadgenctl.records.superseded import Counting
+from loadgenctl.stats.live_state import LiveRun
 
 TRIES = ({"attempt": 1}, {"attempt": 2, "stage": 1})
 

@@ -10,8 +10,8 @@ import pytest
 from tests.fakes import FakeClock
 
 from loadgenctl.errors import OutputFolderError
-from loadgenctl.records.folder import new_folder
-from loadgenctl.records.log import RunLog
+from loadgenctl.records.output_guard import new_folder
+from loadgenctl.records.run_log import RunLog
 
 
 def test_every_line_has_its_time_and_is_added(tmp_path: Path) -> None:

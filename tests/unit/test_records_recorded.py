@@ -16,7 +16,7 @@ from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.purposes import changes, with_changes
 from loadgenctl.plan.settings import merge
 from loadgenctl.records.encode import document_bytes
-from loadgenctl.records.recorded import plan_document, recorded_plan
+from loadgenctl.records.plan_codec import plan_document, recorded_plan
 
 LINES = (
     "",

@@ -115,9 +115,9 @@ def test_what_perf_finish_tells_is_looked_at_too(tmp_path: Path) -> None:
     finish = {"stages": {"1": {"cycles": cycles, "blocks": blocks}, "²": {}, "9" * 5000: {}}}
     row = {"type": "perf-finish", "timestamp": 1, "stage": -1, "stats": finish}
     (tmp_path / schema.PERF).write_text(json.dumps(row) + "\n")
-    from loadgenctl.stats import source
+    from loadgenctl.stats import load_run
 
-    data = source.load(tmp_path)
+    data = load_run.load(tmp_path)
     assert [len(stage.blocks) for stage in data.stages.values()] == [1]
     assert data.folder.damage[schema.PERF].unreadable == 3
 

@@ -12,7 +12,7 @@ import pytest
 
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.records import schema
-from loadgenctl.records.folder import folder_error
+from loadgenctl.records.output_guard import folder_error
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.store import RunStore
 

@@ -24,9 +24,9 @@ from loadgenctl.cli.output import width_for
 from loadgenctl.cli.sdk import show_sdks
 from loadgenctl.formatting import seconds
 from loadgenctl.images import ImageInfo
-from loadgenctl.reports.runtables import tables
-from loadgenctl.reports.slogs import blocks_table, stats_lines, tail_lines, vats_table
-from loadgenctl.reports.tables import (
+from loadgenctl.reports.run_tables import tables
+from loadgenctl.reports.slog_tables import blocks_table, stats_lines, tail_lines, vats_table
+from loadgenctl.reports.table_model import (
     ASCII,
     UNICODE,
     Column,
@@ -38,7 +38,7 @@ from loadgenctl.reports.tables import (
     wrapped,
 )
 from loadgenctl.reports.text import summary_lines
-from loadgenctl.slog.blocks import FIGURES
+from loadgenctl.slog.block_rows import FIGURES
 from loadgenctl.sources.cache import SdkCache
 from loadgenctl.stats.blocks import FIGURE_METRICS
 

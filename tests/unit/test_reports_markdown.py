@@ -18,7 +18,7 @@ from loadgenctl.formatting import MISSING, clean
 from loadgenctl.records.status import Status
 from loadgenctl.reports.facts import UNKNOWN, RunFacts
 from loadgenctl.reports.markdown import ROWS, code, fenced, page
-from loadgenctl.reports.runtables import tables
+from loadgenctl.reports.run_tables import tables
 
 CODE = {"code_inline", "fence"}
 

@@ -13,9 +13,9 @@ from tests.unit.run_maker import MadeRun, loaded_run
 from tests.unit.test_stats_standing import GONE, ODD
 
 from loadgenctl.owner import Owner
-from loadgenctl.reports.standing import beside, foot, page, picture
-from loadgenctl.reports.tables import Column, Table, table_lines
-from loadgenctl.stats.standing import LiveRun
+from loadgenctl.reports.table_model import Column, Table, table_lines
+from loadgenctl.reports.top_view import beside, foot, page, picture
+from loadgenctl.stats.live_state import LiveRun
 
 ESCAPES = ("\x1b", "\x07", "\x9b", "\r", "\x08", "\x7f", "\u202e")
 

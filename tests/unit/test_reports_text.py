@@ -15,7 +15,7 @@ from loadgenctl.cli.commands.results import stats_command
 from loadgenctl.formatting import clean, duration, mebibytes, number, seconds
 from loadgenctl.records.status import Status
 from loadgenctl.reports.facts import RunFacts
-from loadgenctl.reports.tables import WIDTH
+from loadgenctl.reports.table_model import WIDTH
 from loadgenctl.reports.text import evidence, print_summary
 
 SPREAD = {"count": 9, "avg": 1.5, "p50": 1.25, "p95": 12345.678, "min": 0, "max": 99999.5}

@@ -24,8 +24,8 @@ from tests.worlds import World
 from loadgenctl.errors import RunError
 from loadgenctl.model import ResolvedRevision, RoleSpec
 from loadgenctl.plainfile import NotPlainError, RolePath
-from loadgenctl.run.provisioning import parse_answer
 from loadgenctl.run.runner import RunResult, execute
+from loadgenctl.run.state_setup import parse_answer
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import RoleContext, RoleRecipe, SdkFamily, SourceTree
 
@@ -35,7 +35,7 @@ TEXT = json.dumps({"chain_id": "net-1", "known": True, "address": "a1", "note": 
 
 BESIDE_ROLES = (
     *("run", "roles", "monitor", "networks"),
-    *("slog/follow.py", "records/files.py", "cli/compose.py"),
+    *("slog/follow.py", "records/atomic.py", "cli/compose.py"),
 )
 PATH_METHODS = frozenset(
     """open read_bytes read_text write_bytes write_text exists is_file is_dir is_fifo stat lstat
@@ -49,7 +49,7 @@ HARMLESS = frozenset(
 )
 ALLOWED = {
     # By role paths, which follow no link.
-    "run/provisioning.py": {"_exists: exists"},
+    "run/state_setup.py": {"_exists: exists"},
     "run/restore.py": {
         "restore: exists",
         # The results folder, which no role has.
@@ -68,7 +68,7 @@ ALLOWED = {
         "continue_records: exists",
     },
     # The results folder alone.
-    "run/storage.py": {
+    "run/saved_storage.py": {
         "exists: exists",
         "unpacked: glob",
         "clear: glob",
@@ -102,14 +102,14 @@ ALLOWED = {
         "copy_tools: chmod",
     },
     # The origin's folders: of the results, and of the roles before any of them runs.
-    "run/networks.py": {
+    "run/network_setup.py": {
         "lay_out: mkdir",
         "_describe: mkdir",
         # A folder that the person names.
         "require_message_folder: is_dir",
     },
     # The results folder.
-    "run/ending.py": {"_lost: exists"},
+    "run/failure.py": {"_lost: exists"},
     "run/resume.py": {"*: exists", "*: is_dir"},
     "cli/compose.py": {
         "_claim: exists",
@@ -117,9 +117,9 @@ ALLOWED = {
         "_claim: mkdir",
         "_claim: touch",
     },
-    "run/composefile.py": {"*: read_text"},
-    "run/making.py": {"*: is_file", "*: open"},
-    "run/disk.py": {
+    "run/compose_file.py": {"*: read_text"},
+    "run/sdk_build.py": {"*: is_file", "*: open"},
+    "run/disk_space.py": {
         "*: exists",
         "*: stat",
         "*: read_text",
@@ -131,7 +131,7 @@ ALLOWED = {
     "run/runner.py": {"_run_steps: open", "_cpu_model: read_text"},
     "networks/fetch.py": {"__call__: open"},
     # The name in a folder of roles is replaced, or removed; no link is followed.
-    "records/files.py": {
+    "records/atomic.py": {
         "replace_file: lstat",
         "replace_file: replace",
         "replace_file: unlink",

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.shell import Shell
 from tests.worlds import World, names
 
-from loadgenctl.cli.inputs import read_for_up
+from loadgenctl.cli.merged_options import read_for_up
 from loadgenctl.cli.up import next_steps
 from loadgenctl.errors import Interrupted, LoadFailed, RoleDied, RunError
 from loadgenctl.model import RunPlan

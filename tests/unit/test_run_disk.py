@@ -15,7 +15,7 @@ from tests.worlds import World
 from loadgenctl.errors import DiskFull, LoadFailed, OutputFolderError, RoleDied
 from loadgenctl.records.store import RunStore
 from loadgenctl.run.context import Services
-from loadgenctl.run.disk import MIB, Disks, kind_of_mount, needs, preflight
+from loadgenctl.run.disk_space import MIB, Disks, kind_of_mount, needs, preflight
 from loadgenctl.run.runner import RunResult, execute
 
 PLENTY = 1000 * 1024 * MIB

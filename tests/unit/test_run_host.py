@@ -14,7 +14,7 @@ from tests.worlds import World
 
 from loadgenctl.errors import EngineError, EngineUnavailable, OutputFolderError
 from loadgenctl.run import host
-from loadgenctl.run.ending import as_error
+from loadgenctl.run.failure import as_error
 
 NOBODY = 65534
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.fakes import FakeClock, FakeEngine
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Leftover
 from loadgenctl.errors import EngineError
 from loadgenctl.model import Command, RoleSpec
@@ -37,13 +37,13 @@ def swept(engine: FakeEngine, *, dry_run: bool = False) -> SweepResult:
 
 
 def spec(name: str, owner: Owner, results: Path | None = None) -> RoleSpec:
-    made = labels.make(owner, "run", "chain", results)
+    made = ownership_labels.make(owner, "run", "chain", results)
     return RoleSpec(name, "chain", "image", Command(("true",)), labels=made)
 
 
 def leftover(kind: str, owner: Owner) -> Leftover:
     name = f"{kind}-{owner.start}"
-    return Leftover(kind, name, name, labels.make(owner, "run", kind))
+    return Leftover(kind, name, name, ownership_labels.make(owner, "run", kind))
 
 
 def test_containers_go_before_networks_and_volumes() -> None:
@@ -70,7 +70,9 @@ def test_containers_go_before_networks_and_volumes() -> None:
 
 def test_volumes_without_an_owner_are_kept() -> None:
     engine = FakeEngine(FakeClock())
-    engine.other_leftovers.append(Leftover("volume", "v", "cache", {labels.ROLE: "cache"}))
+    engine.other_leftovers.append(
+        Leftover("volume", "v", "cache", {ownership_labels.ROLE: "cache"})
+    )
     assert sweep(engine).removed == ()
     assert len(engine.leftovers()) == 1
 

@@ -11,7 +11,7 @@ from tests.unit.test_plan_planner import plan as planned
 from tests.worlds import World, names
 
 from loadgenctl.errors import Interrupted, LoadFailed, UsageError
-from loadgenctl.stats.run import measured_blocks, summarize
+from loadgenctl.stats.summary import measured_blocks, summarize
 
 LOADED = "--stages 3 --stage.duration 2 --stage.loadgen.faucet.interval 30"
 

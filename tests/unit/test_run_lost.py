@@ -22,7 +22,7 @@ from loadgenctl.errors import (
     RunError,
 )
 from loadgenctl.process import Child, Runner
-from loadgenctl.run.ending import as_error
+from loadgenctl.run.failure import as_error
 from loadgenctl.run.runner import execute
 
 ALONE = "--stages 1 --chain-only --stage.0.duration 10"

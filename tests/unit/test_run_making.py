@@ -11,12 +11,12 @@ from tests.worlds import World
 from loadgenctl import resources
 from loadgenctl.building.builder import recipe_id
 from loadgenctl.building.overrides import NpmOverrides, Overrides
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.errors import BuildError, UsageError
 from loadgenctl.model import Command, ResolvedRevision, RoleSpec
 from loadgenctl.owner import Owner
 from loadgenctl.run.context import ResolvedSdk
-from loadgenctl.run.making import NO_IMAGE, make, make_sdk, resolve
+from loadgenctl.run.sdk_build import NO_IMAGE, make, make_sdk, resolve
 from loadgenctl.sdks.agoric import of_era
 from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
@@ -142,7 +142,7 @@ def test_failures_are_raised(world: World, tmp_path: Path, part: str) -> None:
 def test_what_dead_builds_left_is_removed_first(world: World, tmp_path: Path) -> None:
     services = world.services()
     dead = replace(Owner.current(), start="another-start")
-    left = labels.make(dead, "build", "builder")
+    left = ownership_labels.make(dead, "build", "builder")
     world.engine.create(RoleSpec("left", "builder", "image", Command(("true",)), labels=left))
     make(world.plan(""), services, tmp_path / "log")
     assert world.engine.leftovers() == []

@@ -14,7 +14,7 @@ from tests.fakes import FakeEngine, Script
 from tests.unit.shell import Shell
 from tests.worlds import PromptRunner, World, names
 
-from loadgenctl.cli.reporting import ReportFiles
+from loadgenctl.cli.report_files import ReportFiles
 from loadgenctl.cli.run import tell
 from loadgenctl.errors import LoadFailed, OutputFolderError, RoleDied, UsageError
 from loadgenctl.owner import Owner
@@ -24,7 +24,7 @@ from loadgenctl.run.host import StateMark, read_mark, write_mark
 from loadgenctl.run.resume import Resumption, examine
 from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.stats.regen import regenerate
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.summary import summarize
 
 LOADED = "--stages 4 --stage.duration 1 --stage.loadgen.faucet.interval 5"
 IN_STAGE_2 = 120.0

@@ -32,9 +32,9 @@ from loadgenctl.run.runner import execute
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.bundled import BundledSource
 from loadgenctl.sources.directory import DirectorySource
-from loadgenctl.stats.run import summarize
-from loadgenctl.stats.standing import LiveRun
-from loadgenctl.stats.table import run_row
+from loadgenctl.stats.live_state import LiveRun
+from loadgenctl.stats.run_rows import run_row
+from loadgenctl.stats.summary import summarize
 
 
 class Anywhere(BundledSource):

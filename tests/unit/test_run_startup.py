@@ -11,7 +11,7 @@ from tests.worlds import World
 
 from loadgenctl.errors import DeadlineExceeded
 from loadgenctl.model import ResolvedRevision
-from loadgenctl.run.chainstart import doing
+from loadgenctl.run.chain_start import doing
 from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import RoleContext, RoleRecipe, SourceTree

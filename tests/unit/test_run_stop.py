@@ -12,7 +12,7 @@ from tests.worlds import World, names
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import EngineError, Interrupted, RoleDied, RunError
 from loadgenctl.run.host import read_mark
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.summary import summarize
 
 LOADED = "--stages 3 --stage.duration 1 --stage.loadgen.faucet.interval 5"
 ROLES = {"chain": "SIGINT", "solo": "SIGTERM", "loadgen": "SIGTERM"}

@@ -14,8 +14,8 @@ import zstandard
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.process import Runner
 from loadgenctl.records.archive import pack, unpack
-from loadgenctl.records.raw import LOCK
-from loadgenctl.run.storage import StorageSaver, clear, saved
+from loadgenctl.records.retention import LOCK
+from loadgenctl.run.saved_storage import StorageSaver, clear, saved
 from loadgenctl.sources.locks import try_exclusive
 
 

@@ -17,14 +17,14 @@ from loadgenctl.errors import LoadFailed, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan
 from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import merge
+from loadgenctl.records.plan_codec import recorded_plan
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.recorded import recorded_plan
 from loadgenctl.run.host import remove_mark
 from loadgenctl.run.resume import examine
 from loadgenctl.run.runner import execute
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import SdkFamily, SourceTree
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.summary import summarize
 
 LOADED = "--client wallet --stages 3 --stage.duration 1 --stage.loadgen.faucet.interval 5"
 OFFERS = {

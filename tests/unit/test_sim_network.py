@@ -14,7 +14,7 @@ from images.sim.simsdk.web import Client
 from tests.unit.test_sim_processes import Program, World, free_port
 from tests.waiting import eventually
 
-from loadgenctl.networks.offer import node_id
+from loadgenctl.networks.publish import node_id
 from loadgenctl.plainfile import RolePath
 
 

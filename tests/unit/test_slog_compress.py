@@ -17,8 +17,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgenctl.slog.files import SlogReader
 from loadgenctl.slog.follow import Codec, open_writer
-from loadgenctl.slog.reader import SlogReader
 
 CODECS: list[Codec] = ["gzip", "zstd", "none"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.slog_maker import Slog, reshaped
 
-from loadgenctl.slog.blocks import FIGURES, BlockRows, Row
+from loadgenctl.slog.block_rows import FIGURES, BlockRows, Row
 from loadgenctl.slog.scan import SlogScanner
 from loadgenctl.stats.blocks import block_summaries
 from loadgenctl.stats.vats import startup_row, vat_rows

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.unit.slog_maker import Slog
 
+from loadgenctl.slog.files import SlogReader
 from loadgenctl.slog.follow import CHUNK, Codec, SlogFollower
-from loadgenctl.slog.reader import SlogReader
 from loadgenctl.slog.scan import SlogScanner
 
 

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from loadgenctl.cli.commands.results import slog_app
 from loadgenctl.errors import UsageError
-from loadgenctl.slog.blocks import BlockRows, Row
-from loadgenctl.slog.reader import NotSlogError, SlogReader
+from loadgenctl.slog.block_rows import BlockRows, Row
+from loadgenctl.slog.files import NotSlogError, SlogReader
 from loadgenctl.slog.scan import scan_file
 
 CONTENT = reshaped(Slog().block(1, deliveries=2).block(2).content(), "type first")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgenctl.slog.lines import TAIL_KEPT, LineSplitter, LongLine, Span, count_lines
+from loadgenctl.slog.line_splitter import TAIL_KEPT, LineSplitter, LongLine, Span, count_lines
 
 PIECES = st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"a\n", b"\n\n"]), max_size=12)
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from tests.unit.slog_maker import Slog
 from tests.unit.test_slog_properties import LINE_LIMIT, SLOGS, Told, ended, told
 
-from loadgenctl.slog.found import BlockRecord
-from loadgenctl.slog.lines import LineSplitter
-from loadgenctl.slog.parts import STRIPE, facts_in_parts, workers_for
-from loadgenctl.slog.read import EventReader, Fact
-from loadgenctl.slog.reader import SlogReader
+from loadgenctl.slog.facts import EventReader, Fact
+from loadgenctl.slog.files import SlogReader
+from loadgenctl.slog.line_splitter import LineSplitter
+from loadgenctl.slog.model import BlockRecord
+from loadgenctl.slog.parallel import STRIPE, facts_in_parts, workers_for
 from loadgenctl.slog.scan import SlogScanner, scan_file
 
 
@@ -166,8 +166,8 @@ READ_AND_WAIT = """
 import json, sys
 from pathlib import Path
 import psutil
-from loadgenctl.slog.parts import facts_in_parts
-from loadgenctl.slog.read import EventReader
+from loadgenctl.slog.parallel import facts_in_parts
+from loadgenctl.slog.facts import EventReader
 
 file = Path(sys.argv[1]).open("rb")
 facts = facts_in_parts(file.fileno(), 2, EventReader(), 1000)

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.slog_maker import SHAPES, Shape, Slog, by_time, line, reshaped
 
-from loadgenctl.slog.blocks import BlockRows
+from loadgenctl.slog.block_rows import BlockRows
+from loadgenctl.slog.files import SNIFFED, SlogReader, foreign
 from loadgenctl.slog.follow import Codec, SlogFollower
-from loadgenctl.slog.found import BlockRecord, Startup, Totals, VatRecord
-from loadgenctl.slog.lines import LineSplitter
-from loadgenctl.slog.reader import SNIFFED, SlogReader, foreign
+from loadgenctl.slog.line_splitter import LineSplitter
+from loadgenctl.slog.model import BlockRecord, Startup, Totals, VatRecord
 from loadgenctl.slog.scan import SlogScanner, scan_file
 
 LINE_LIMIT = 400

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.reference_slog import blocks_of
 
-from loadgenctl.slog.blocks import FIGURES, BlockRows
+from loadgenctl.slog.block_rows import FIGURES, BlockRows
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
 

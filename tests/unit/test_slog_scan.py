@@ -12,8 +12,8 @@ import orjson
 import pytest
 from tests.unit.slog_maker import SHAPES, Shape, Slog, by_time, line, reshaped
 
-from loadgenctl.slog.lines import LINE_LIMIT
-from loadgenctl.slog.read import EventReader
+from loadgenctl.slog.facts import EventReader
+from loadgenctl.slog.line_splitter import LINE_LIMIT
 from loadgenctl.slog.scan import OTHER, BlockRecord, SlogScanner, scan_file
 
 

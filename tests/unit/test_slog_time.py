@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from loadgenctl.slog.blocks import BlockRows, Row
+from loadgenctl.slog.block_rows import BlockRows, Row
 from loadgenctl.slog.scan import SlogScanner
 
 PARTS = ("begin-block", "end-block-start", "end-block-finish")

@@ -18,7 +18,7 @@ from tests.soak.slogs import blocks_in, inflated
 from tests.soak.soak import Asked
 from tests.soak.verdict import WARM_UP, Count, judge
 
-from loadgenctl.cli.inputs import read
+from loadgenctl.cli.merged_options import read
 
 
 def first(seed: int, number: int = 200) -> list[Case]:

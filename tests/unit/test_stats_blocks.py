@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgenctl.slog.blocks import BlockRows, percentage, round_half_up, round_seconds
+from loadgenctl.slog.block_rows import BlockRows, percentage, round_half_up, round_seconds
 from loadgenctl.slog.scan import BlockRecord
 from loadgenctl.stats.blocks import block_summaries, block_summary
 from loadgenctl.stats.numbers import percentile, rounded, spread

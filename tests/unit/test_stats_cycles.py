@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.records.load_cycles import COUNTS, LoadCycles, TaskCounts
-from loadgenctl.roles.loadclient import LoadEvents
+from loadgenctl.roles.load_client import LoadEvents
 from loadgenctl.stats.cycles import cycle_summaries, cycle_summary, cycles_of_events
 
 

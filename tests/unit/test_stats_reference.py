@@ -15,11 +15,11 @@ import orjson
 import pytest
 from tests.unit.slog_maker import SHAPES, Shape, reshaped
 
-from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
-from loadgenctl.slog.parts import CHUNK
+from loadgenctl.slog.block_rows import BLOCK_FIELDS, BlockRows
+from loadgenctl.slog.parallel import CHUNK
 from loadgenctl.slog.scan import SlogScanner, scan_file
-from loadgenctl.stats.finish import block_stats_summary
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.perf_finish import block_stats_summary
+from loadgenctl.stats.summary import summarize
 
 DATA = Path(
     os.environ.get("LOADGENCTL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")

@@ -14,8 +14,8 @@ from tests.worlds import World
 
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.owner import Owner
-from loadgenctl.stats import standing as standings
-from loadgenctl.stats.standing import LiveRun
+from loadgenctl.stats import live_state as standings
+from loadgenctl.stats.live_state import LiveRun
 
 GONE = Owner(1, "another-boot-1", Owner.current().host)
 

@@ -13,9 +13,9 @@ from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, writ
 
 from loadgenctl.cli.commands.results import stats_command
 from loadgenctl.errors import OutputFolderError, UsageError
-from loadgenctl.stats import source
-from loadgenctl.stats.finish import camel_case, perf_finish_stats
-from loadgenctl.stats.table import run_row, table
+from loadgenctl.stats import load_run
+from loadgenctl.stats.perf_finish import camel_case, perf_finish_stats
+from loadgenctl.stats.run_rows import run_row, table
 
 ORIGINAL = [
     "sdkRevision",
@@ -147,7 +147,7 @@ def test_a_commit_time_that_is_none(tmp_path: Path, value: Any) -> None:
 def test_perf_finish_tells_the_sdk_as_its_readers_look_for_it(tmp_path: Path) -> None:
     folder = run(tmp_path / "r", commit_time=1640995200)
     given = {"profile": "local", "testData": {"sdk-revision": "mine", "note": 1}}
-    stats = perf_finish_stats(source.load(folder, slogs=False), success=True, metadata=given)
+    stats = perf_finish_stats(load_run.load(folder, slogs=False), success=True, metadata=given)
     assert stats["metadata"] == {
         "profile": "local",
         "testData": {"sdkRevision": "mine", "sdkCommitTime": 1640995200, "note": 1},

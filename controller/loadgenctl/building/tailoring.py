@@ -17,7 +17,7 @@ from loadgenctl import resources
 from loadgenctl.building.overrides import GoOverrides, NpmOverrides, Overrides, Selector
 from loadgenctl.building.yarnlock import LockEntry, YarnLock, parse_lock
 from loadgenctl.errors import UsageError
-from loadgenctl.filetrouble import file_error
+from loadgenctl.file_errors import file_error
 from loadgenctl.model import Command, Mount
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.listing import content_hash

@@ -26,7 +26,7 @@ from loadgenctl.cli.queue import queue_command
 from loadgenctl.cli.regen import regen_command
 from loadgenctl.cli.run import run_command
 from loadgenctl.cli.sdk import sdk_app
-from loadgenctl.cli.streams import finished, printed
+from loadgenctl.cli.standard_streams import finished, printed
 from loadgenctl.cli.up import UpCommand, up_command
 from loadgenctl.errors import Interrupted, LoadgenError, OutputLost, ReaderGone, UsageError
 from loadgenctl.program import as_called
@@ -102,7 +102,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _failed(arguments, Interrupted("interrupted by SIGINT"))
     except Exception as error:  # noqa: BLE001 - the last net: an internal error, reported as such
-        from loadgenctl.filetrouble import behind, file_error
+        from loadgenctl.file_errors import behind, file_error
 
         failed = behind(error)
         if failed is not None:
@@ -138,7 +138,7 @@ def _failed(arguments: Sequence[str], error: LoadgenError) -> int:
     options = itertools.takewhile(lambda word: word != "--", arguments)
     if JSON_FLAG in options and not printed():
         from loadgenctl.cli.output import print_json
-        from loadgenctl.run.ending import failure_document
+        from loadgenctl.run.failure import failure_document
 
         try:
             print_json(failure_document(error))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 
 
 def clean_command(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from loadgenctl.cli.parameters import Config, OptionsCommand, Quiet
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 from loadgenctl.errors import OutputFolderError
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def compose_command(
 
     Exit codes: 0 made, 2 bad usage, 3 build failed, 130 interrupted.
     """
-    from loadgenctl.cli.inputs import read_by_hand
+    from loadgenctl.cli.merged_options import read_by_hand
     from loadgenctl.cli.wiring import at_work
-    from loadgenctl.filetrouble import resolved
+    from loadgenctl.file_errors import resolved
 
     keep_going()
     given = read_by_hand(ctx.args, config)
@@ -97,12 +97,12 @@ def lay_out(plan: RunPlan, into: Path, services: Services, user: tuple[int, int]
     """
     import hashlib
 
-    from loadgenctl.records.files import replace_file
+    from loadgenctl.records.atomic import replace_file
     from loadgenctl.roles.pod import PodFolders, PodOptions
-    from loadgenctl.run import composefile, host
+    from loadgenctl.run import compose_file, host
     from loadgenctl.run.context import role_context
-    from loadgenctl.run.making import make_image, make_sdk, resolve, sweep
-    from loadgenctl.run.networks import require_features
+    from loadgenctl.run.network_setup import require_features
+    from loadgenctl.run.sdk_build import make_image, make_sdk, resolve, sweep
     from loadgenctl.sdks.base import OUT, clients, events_path
 
     services.engine.info()
@@ -127,8 +127,8 @@ def lay_out(plan: RunPlan, into: Path, services: Services, user: tuple[int, int]
         publish=True,
         with_client=bool(clients(family, context)),
     )
-    pod = composefile.services(family, context, options, folders, plan.timeouts_s)
-    text = composefile.compose_file(pod, sdk.resolved, family)
+    pod = compose_file.services(family, context, options, folders, plan.timeouts_s)
+    text = compose_file.compose_file(pod, sdk.resolved, family)
     events = folders.shared / PurePosixPath(events_path(STAGE)).relative_to(OUT)
     try:
         replace_file(into / FILE, text.encode())

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loadgenctl.cli.parameters import Config, OptionsCommand
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 from loadgenctl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from loadgenctl.cli.inputs import Inputs
+    from loadgenctl.cli.merged_options import Inputs
     from loadgenctl.daily.attempts import Attempts
-    from loadgenctl.daily.disk import Retention
-    from loadgenctl.daily.service import FollowOptions
+    from loadgenctl.daily.branch_service import FollowOptions
+    from loadgenctl.daily.pruning import Retention
     from loadgenctl.model import ResolvedRevision, RunPlan
     from loadgenctl.run.interrupt import Interrupts
     from loadgenctl.sources.git import GitSource
@@ -90,9 +90,9 @@ def daily_command(
     Exit codes: 130 after Ctrl-C, 0 after SIGTERM, 2 bad usage. With --once: that of the run, or 0
     if nothing was due.
     """
-    from loadgenctl.cli.inputs import read_for_many
-    from loadgenctl.daily.disk import Retention
-    from loadgenctl.daily.service import PREFIX, FollowOptions
+    from loadgenctl.cli.merged_options import read_for_many
+    from loadgenctl.daily.branch_service import PREFIX, FollowOptions
+    from loadgenctl.daily.pruning import Retention
     from loadgenctl.plan.arguments import parse_value
     from loadgenctl.plan.options import Option
 
@@ -125,8 +125,8 @@ def _follow(
 ) -> int:
     """Follow the branch until stopped, or with `once` do what is due; return the exit code."""
     from loadgenctl.cli.wiring import engine_ready, git_source, sdk_cache
-    from loadgenctl.daily.disk import Pruner
-    from loadgenctl.daily.service import PREFIX, BranchService
+    from loadgenctl.daily.branch_service import PREFIX, BranchService
+    from loadgenctl.daily.pruning import Pruner
     from loadgenctl.run.interrupt import Interrupts
 
     say, interrupts = Speaker(quiet), Interrupts()
@@ -223,9 +223,9 @@ def many_runs(
     from loadgenctl.cli.wiring import sweep_engine
     from loadgenctl.clock import SystemClock
     from loadgenctl.daily.attempts import Attempts
-    from loadgenctl.daily.child import ChildRuns, ReportedRuns
     from loadgenctl.daily.journal import Journal
     from loadgenctl.daily.lock import sole_instance
+    from loadgenctl.daily.run_process import ChildRuns, ReportedRuns
     from loadgenctl.process import Runner, own_python
 
     folder, clock = Path.cwd(), SystemClock()

@@ -16,8 +16,8 @@ from loadgenctl.formatting import harmless, harmless_lines, number
 from loadgenctl.model import RunPlan, StageSpec
 from loadgenctl.plan.times import words
 from loadgenctl.process import Runner
-from loadgenctl.records.recorded import plan_document
-from loadgenctl.reports.tables import flowing, print_lines
+from loadgenctl.records.plan_codec import plan_document
+from loadgenctl.reports.table_model import flowing, print_lines
 from loadgenctl.resources import cache_dir
 from loadgenctl.run.resume import Resumption
 from loadgenctl.sources.base import SourceRequest

@@ -11,13 +11,13 @@ import typer
 
 from loadgenctl.cli.parameters import PASS_ON, BuildCommand, Config, Json, QuickGroup, Quiet
 from loadgenctl.cli.sdk import Work, making
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 from loadgenctl.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from loadgenctl.cli.inputs import Inputs
+    from loadgenctl.cli.merged_options import Inputs
     from loadgenctl.images import ImageInfo, ImageRef
     from loadgenctl.sdks.base import SdkFamily
 
@@ -81,7 +81,7 @@ def build_command(
 
     Exit codes: 0 built, or found built; 2 bad usage; 3 build failed; 130 interrupted.
     """
-    from loadgenctl.cli.inputs import read_for_build
+    from loadgenctl.cli.merged_options import read_for_build
 
     keep_going()
     given = read_for_build(ctx.args, config)
@@ -138,8 +138,8 @@ def build_image(
     `all_in_one`: the image that contains loadgenctl, too. `era` replaces the revision. `name` is an
     additional tag.
     """
-    from loadgenctl.images.store import parse_name
-    from loadgenctl.run.making import resolve, sweep
+    from loadgenctl.images.image_store import parse_name
+    from loadgenctl.run.sdk_build import resolve, sweep
 
     if name is not None:
         parse_name(name)
@@ -170,7 +170,7 @@ def _of_era(given: Inputs, era: str) -> SdkFamily:
 
 
 def _make(family: SdkFamily, work: Work, *, all_in_one: bool) -> ImageRef:
-    from loadgenctl.run.making import BuildLog
+    from loadgenctl.run.sdk_build import BuildLog
 
     progress, recipe = work.services.progress, family.image()
     line = BuildLog(work.log, progress).line

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loadgenctl.cli.parameters import QuickGroup
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 from loadgenctl.errors import EngineUnavailable, UsageError
 
 if TYPE_CHECKING:
     from loadgenctl.engines.base import Engine, ExecResult, Handle, Leftover
-    from loadgenctl.roles.loadclient import LoadClient
+    from loadgenctl.roles.load_client import LoadClient
 
 LOADGEN = "loadgen"
 TIMEOUT_S = 15.0
@@ -87,7 +87,7 @@ def split(words: Sequence[str]) -> tuple[str | None, str]:
 def parse(text: str) -> dict[str, Any]:
     """The config as it is sent. Raises `UsageError` for what the service would refuse."""
     from loadgenctl.plan.times import with_seconds
-    from loadgenctl.roles.loadconfig import validate_config
+    from loadgenctl.roles.load_config import validate_config
 
     try:
         config = json.loads(text)
@@ -118,7 +118,7 @@ def _engines() -> Iterator[list[Engine]]:
 
 def client_of(engines: Sequence[Engine], run: str | None) -> LoadClient:
     """A client for the load service of a run: a results folder, a run's id, or the only one."""
-    from loadgenctl.roles.loadclient import LoadClient
+    from loadgenctl.roles.load_client import LoadClient
 
     engine, handle = find_loadgen(engines, None if run is None else run_id(run))
 
@@ -130,7 +130,7 @@ def client_of(engines: Sequence[Engine], run: str | None) -> LoadClient:
 
 def run_id(run: str) -> str:
     """The id of the run that a person named. Raises `UsageError`."""
-    from loadgenctl.cli.runs import RUN_ID, find_run
+    from loadgenctl.cli.find_runs import RUN_ID, find_run
     from loadgenctl.records.reader import RunFolder
 
     if RUN_ID.fullmatch(run) and not Path(run).exists():
@@ -146,18 +146,18 @@ def run_id(run: str) -> str:
 
 def find_loadgen(engines: Sequence[Engine], run: str | None) -> tuple[Engine, Handle]:
     """The load generator of that run, or of the only run that has one. Raises `UsageError`."""
-    from loadgenctl.engines import labels
+    from loadgenctl.engines import ownership_labels
     from loadgenctl.engines.base import Handle
 
     found: dict[str, tuple[Engine, Handle]] = {}
     runs = set()
     for engine, item in [(each, item) for each in engines for item in each.leftovers()]:
-        name = item.labels.get(labels.RUN, "")
+        name = item.labels.get(ownership_labels.RUN, "")
         if run not in (None, name) or not _in_progress(item):
             continue
         runs.add(name)
         handle = Handle(item.name, item.id, LOADGEN)
-        if item.labels.get(labels.ROLE) == LOADGEN and engine.state(handle).running:
+        if item.labels.get(ownership_labels.ROLE) == LOADGEN and engine.state(handle).running:
             found[name] = engine, handle
     if not found:
         raise _nothing(run, runs)
@@ -170,9 +170,9 @@ def find_loadgen(engines: Sequence[Engine], run: str | None) -> tuple[Engine, Ha
 
 
 def _in_progress(item: Leftover) -> bool:
-    from loadgenctl.engines import labels
+    from loadgenctl.engines import ownership_labels
 
-    return item.kind == "container" and not labels.owned_by_dead_process(item.labels)
+    return item.kind == "container" and not ownership_labels.owned_by_dead_process(item.labels)
 
 
 def _nothing(run: str | None, runs: set[str]) -> UsageError:

@@ -27,7 +27,7 @@ def options_command(ctx: typer.Context, json_output: Json = False, config: Confi
 
     Defaults, options file, environment, command line: later sources override earlier ones.
     """
-    from loadgenctl.cli.inputs import read
+    from loadgenctl.cli.merged_options import read
 
     show_options(read(ctx.args, config).settings, as_json=json_output)
 

@@ -21,7 +21,7 @@ import orjson
 from rich.console import Console
 
 from loadgenctl.formatting import harmless
-from loadgenctl.reports.tables import (
+from loadgenctl.reports.table_model import (
     Cell,
     Column,
     Table,

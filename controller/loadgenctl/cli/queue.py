@@ -20,11 +20,11 @@ from loadgenctl.cli.daily import (
     seconds,
 )
 from loadgenctl.cli.parameters import Config
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 from loadgenctl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from loadgenctl.daily.queue import LineResult
+    from loadgenctl.daily.queue_service import LineResult
     from loadgenctl.model import ResolvedRevision, RunPlan
     from loadgenctl.sources.git import GitSource
 
@@ -55,9 +55,9 @@ def queue_command(
     Exit codes: 0 all lines passed, else that of the first line that did not; 2 also for an invalid
     list, of which nothing is run; 130 interrupted.
     """
-    from loadgenctl.cli.inputs import read_for_many
+    from loadgenctl.cli.merged_options import read_for_many
     from loadgenctl.cli.wiring import engine_ready, git_source
-    from loadgenctl.daily.queue import PREFIX, Queue, exit_code, parse, prepare
+    from loadgenctl.daily.queue_service import PREFIX, Queue, exit_code, parse, prepare
     from loadgenctl.run.interrupt import Interrupts
 
     keep_going(code_stays=True)
@@ -155,8 +155,8 @@ class _Plans:
     _made: dict[tuple[str, tuple[str, ...]], RunPlan] = field(default_factory=dict)
 
     def check(self, revision: str, options: tuple[str, ...]) -> None:
-        """See `daily.queue.Check`."""
-        from loadgenctl.cli.inputs import read, read_for_many
+        """See `daily.queue_service.Check`."""
+        from loadgenctl.cli.merged_options import read, read_for_many
         from loadgenctl.sources.giturl import check_revision
 
         check_revision(revision)
@@ -165,7 +165,7 @@ class _Plans:
         self._made[revision, options] = plan
 
     def resolve(self, revision: str, options: tuple[str, ...]) -> ResolvedRevision:
-        """See `daily.queue.Resolve`."""
+        """See `daily.queue_service.Resolve`."""
         from loadgenctl.sources.base import SourceRequest
 
         plan = self._made[revision, options]

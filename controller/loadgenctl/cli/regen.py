@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loadgenctl.cli.parameters import Json, Runs
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 
 if TYPE_CHECKING:
     from loadgenctl.stats.regen import Regenerated, RowChange
@@ -32,7 +32,7 @@ def regen_command(
     Reads slogs, events, samples and perf.jsonl without changing them, and prints what changed.
     Works for killed runs and for folders of the original load generator, too.
     """
-    from loadgenctl.cli.runs import find_runs
+    from loadgenctl.cli.find_runs import find_runs
 
     keep_going()
     regenerate_folders(find_runs(runs or []), as_json=json_output, force=force)

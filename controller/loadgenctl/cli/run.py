@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loadgenctl.cli.parameters import Config, Junit, Markdown, Quiet
-from loadgenctl.cli.streams import keep_going, said_so_far
+from loadgenctl.cli.standard_streams import keep_going, said_so_far
 from loadgenctl.errors import LoadgenError
 from loadgenctl.program import program_name
 
 if TYPE_CHECKING:
     from loadgenctl.building.site import SiteSettings
     from loadgenctl.cli.console import ConsoleProgress
-    from loadgenctl.cli.reporting import ReportFiles
+    from loadgenctl.cli.report_files import ReportFiles
     from loadgenctl.model import RunPlan
     from loadgenctl.run.resume import Resumption
     from loadgenctl.run.runner import RunResult
@@ -67,13 +67,13 @@ def run_command(
 
     Exit codes: 0 passed, 2 bad usage, 3 build failed, 4 run failed, 130 interrupted.
     """
-    from loadgenctl.cli.inputs import read
-    from loadgenctl.cli.reporting import reports_of_run
+    from loadgenctl.cli.merged_options import read
+    from loadgenctl.cli.report_files import reports_of_run
 
     if not dry_run:
         keep_going(code_stays=True)
     if resume is not None:
-        from loadgenctl.cli.runs import find_run
+        from loadgenctl.cli.find_runs import find_run
 
         given, resumption = None, to_resume(find_run(resume), ctx.args)
         plan, site, unnamed = resumption.plan, read([], config).site(), False
@@ -169,7 +169,7 @@ def run_plan(
 @contextmanager
 def _results(plan: RunPlan, *, unnamed: bool) -> Iterator[RunPlan]:
     """The plan; with `unnamed`, with a new folder that is removed if the run does not begin."""
-    from loadgenctl.records.folder import new_folder
+    from loadgenctl.records.output_guard import new_folder
 
     if not unnamed:
         yield plan
@@ -235,7 +235,7 @@ def _tell(
     from loadgenctl.cli.output import print_json
     from loadgenctl.formatting import harmless
     from loadgenctl.reports.facts import read_facts
-    from loadgenctl.run.ending import failure_document
+    from loadgenctl.run.failure import failure_document
 
     summary = result.summary
     if summary is None:
@@ -274,7 +274,7 @@ def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: 
     from rich.console import Console
 
     from loadgenctl.cli.output import width_for
-    from loadgenctl.reports.tables import WIDTH
+    from loadgenctl.reports.table_model import WIDTH
     from loadgenctl.reports.text import print_summary
 
     page = io.StringIO()

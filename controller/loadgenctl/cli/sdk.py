@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from loadgenctl.cli.parameters import PASS_ON, BuildCommand, Config, Json, QuickGroup, Quiet
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 from loadgenctl.errors import BuildError, EngineUnavailable, UsageError
 
 if TYPE_CHECKING:
-    from loadgenctl.cli.inputs import Inputs
+    from loadgenctl.cli.merged_options import Inputs
     from loadgenctl.cli.wiring import Wiring
     from loadgenctl.model import RunPlan
     from loadgenctl.run.context import Services
-    from loadgenctl.run.making import BuiltSdk
+    from loadgenctl.run.sdk_build import BuiltSdk
     from loadgenctl.sources.cache import CacheEntry, SdkCache
 
 Tags = Mapping[str, str]
@@ -52,9 +52,9 @@ def build_command(
 
     Exit codes: 0 built, or found built; 2 bad usage; 3 build failed; 130 interrupted.
     """
-    from loadgenctl.cli.inputs import read_for_build
+    from loadgenctl.cli.merged_options import read_for_build
     from loadgenctl.cli.wiring import sdk_cache
-    from loadgenctl.run.making import make
+    from loadgenctl.run.sdk_build import make
 
     keep_going()
     with making(read_for_build(ctx.args, config), quiet=quiet) as work:
@@ -233,7 +233,7 @@ def making(given: Inputs, *, quiet: bool) -> Iterator[Work]:
 
 def new_log(folder: Path, name: str) -> Path:
     """The path for a new build log; removes all but the newest logs beside it."""
-    from loadgenctl.filetrouble import file_error
+    from loadgenctl.file_errors import file_error
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,17 +11,17 @@ from typing import Any, Final
 from rich.console import Console
 
 from loadgenctl.cli.output import print_csv, print_json, print_list, width_for
-from loadgenctl.cli.slogfile import not_slog, nothing_found, shown, unreadable
+from loadgenctl.cli.slog_errors import not_slog, nothing_found, shown, unreadable
 from loadgenctl.errors import UsageError
 from loadgenctl.formatting import clean, clock_step
 from loadgenctl.records import schema
 from loadgenctl.records.reader import parse_row
 from loadgenctl.records.shape import shape_of, stage_number
-from loadgenctl.reports.slogs import blocks_table, stats_lines, vats_table
-from loadgenctl.reports.tables import WIDTH, marks_for, print_lines
-from loadgenctl.slog.blocks import BLOCK_FIELDS, BlockRows
+from loadgenctl.reports.slog_tables import blocks_table, stats_lines, vats_table
+from loadgenctl.reports.table_model import WIDTH, marks_for, print_lines
+from loadgenctl.slog.block_rows import BLOCK_FIELDS, BlockRows
 from loadgenctl.slog.events import EVENT_TYPES, OTHER_TYPES
-from loadgenctl.slog.reader import NotSlogError, SlogReader
+from loadgenctl.slog.files import NotSlogError, SlogReader
 from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
 from loadgenctl.stats.stages import PerfLog, read_perf

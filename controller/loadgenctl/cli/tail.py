@@ -21,19 +21,19 @@ from rich.text import Text
 
 from loadgenctl.cli.output import charset_of, escaped
 from loadgenctl.cli.screen import Screen
-from loadgenctl.cli.slogfile import not_slog, nothing_found, shown, unreadable
+from loadgenctl.cli.slog_errors import not_slog, nothing_found, shown, unreadable
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import UsageError
 from loadgenctl.formatting import clean, duration
 from loadgenctl.records.encode import row_bytes
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.reports.slogs import tail_head, tail_line, tail_lines
-from loadgenctl.reports.tables import marks_for
-from loadgenctl.slog.blocks import Row
-from loadgenctl.slog.odd import may_begin_slog
-from loadgenctl.slog.reader import STANDARD_INPUT, NotSlogError, SlogReader, open_slog
+from loadgenctl.reports.slog_tables import tail_head, tail_line, tail_lines
+from loadgenctl.reports.table_model import marks_for
+from loadgenctl.slog.block_rows import Row
+from loadgenctl.slog.files import STANDARD_INPUT, NotSlogError, SlogReader, open_slog
+from loadgenctl.slog.rewritten_lines import may_begin_slog
 from loadgenctl.slog.tail import BACKLOG, FileTail, Lacking, StreamTail, Tail, WholeTail
-from loadgenctl.stats.source import slog_files
+from loadgenctl.stats.load_run import slog_files
 
 PACE: Final = 1.0
 """Seconds between two polls of the file. Each costs two system calls when nothing is new."""

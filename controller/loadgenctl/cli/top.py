@@ -11,15 +11,15 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from loadgenctl.cli.find_runs import RESULTS
 from loadgenctl.cli.output import print_json, width_for
-from loadgenctl.cli.runs import RESULTS
 from loadgenctl.cli.screen import Keys, NoKeys, Screen, TerminalKeys
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import LoadgenError, UsageError
-from loadgenctl.records.running import find_running
-from loadgenctl.reports.standing import foot, page, picture
-from loadgenctl.reports.tables import WIDTH
-from loadgenctl.stats.standing import LiveRun
+from loadgenctl.records.live_runs import find_running
+from loadgenctl.reports.table_model import WIDTH
+from loadgenctl.reports.top_view import foot, page, picture
+from loadgenctl.stats.live_state import LiveRun
 
 LIVE: Final = "live"
 PACE: Final = 1.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loadgenctl.cli.parameters import Config, OptionsCommand, Quiet
-from loadgenctl.cli.streams import keep_going
+from loadgenctl.cli.standard_streams import keep_going
 
 if TYPE_CHECKING:
     from loadgenctl.model import RunPlan
@@ -72,7 +72,7 @@ def up_command(
     Exit codes: 0 ended by Ctrl-C, 2 bad usage, 3 build failed, 4 a role died or a cycle failed, 130
     interrupted before it was ready, or twice.
     """
-    from loadgenctl.cli.inputs import read_for_up
+    from loadgenctl.cli.merged_options import read_for_up
 
     if not dry_run:
         keep_going(code_stays=True)
@@ -84,7 +84,7 @@ def up_command(
         sdk = foresee(plan, given.site().rewrite_git)
         print_plan(plan, as_json=False, sdk=sdk, variables=given.settings.variables())
         return
-    from loadgenctl.cli.reporting import ReportFiles
+    from loadgenctl.cli.report_files import ReportFiles
     from loadgenctl.cli.run import run_plan
 
     files, unnamed = ReportFiles(), given.unnamed

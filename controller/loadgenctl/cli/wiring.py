@@ -20,24 +20,24 @@ from loadgenctl.building.builder import Builder
 from loadgenctl.building.site import SiteSettings
 from loadgenctl.cli.console import ConsoleProgress
 from loadgenctl.clock import Clock, SystemClock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Engine
 from loadgenctl.engines.docker import DockerEngine
-from loadgenctl.engines.docker_connect import connect as connect_docker
+from loadgenctl.engines.docker_connection import connect as connect_docker
 from loadgenctl.engines.local import LocalEngine
 from loadgenctl.engines.local_registry import Registry
 from loadgenctl.errors import LoadgenError, UsageError
-from loadgenctl.filetrouble import file_error
+from loadgenctl.file_errors import file_error
 from loadgenctl.images import ImageStore
-from loadgenctl.images.allinone import AllInOne
-from loadgenctl.images.own import OwnImage, load_toolchain
+from loadgenctl.images.all_in_one import AllInOne
+from loadgenctl.images.installed_toolchain import OwnImage, load_toolchain
 from loadgenctl.model import Mount, RunPlan
 from loadgenctl.networks.fetch import HttpFetch
-from loadgenctl.networks.origin import OriginReader
+from loadgenctl.networks.reader import OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import INTERPRETER, Runner, own_environment
 from loadgenctl.records import schema
-from loadgenctl.records.files import replace_file
+from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.store import RunStore
 from loadgenctl.resources import cache_dir
 from loadgenctl.run import host
@@ -52,7 +52,7 @@ from loadgenctl.sources.bundled import BundledSource
 from loadgenctl.sources.cache import SdkCache
 from loadgenctl.sources.directory import DirectorySource
 from loadgenctl.sources.git import GitSource
-from loadgenctl.stats.finish import finish_run
+from loadgenctl.stats.perf_finish import finish_run
 
 DOCKER, LOCAL = "docker", "local"
 ENGINES = (LOCAL, DOCKER)
@@ -232,7 +232,7 @@ class Wiring:
             env=env,
             mounts=mounts,
             mask=self.site_settings.mask(),
-            labels=labels.make(Owner.current(), "build", "builder", plan.output_dir),
+            labels=ownership_labels.make(Owner.current(), "build", "builder", plan.output_dir),
             on_step=self.progress.step,
             on_line=self.progress.output,
             check=self.interrupts.check,

@@ -20,10 +20,10 @@ from loadgenctl.daily.history import (
 )
 from loadgenctl.daily.journal import Journal
 from loadgenctl.errors import Interrupted, LoadgenError, OutputFolderError, UsageError
-from loadgenctl.filetrouble import file_error
+from loadgenctl.file_errors import file_error
 from loadgenctl.records import schema
+from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.encode import document_bytes
-from loadgenctl.records.files import replace_file
 from loadgenctl.records.reader import holds_run
 from loadgenctl.records.status import Status
 from loadgenctl.run.leftovers import SweepResult

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.records import schema
-from loadgenctl.records.documents import read_document
+from loadgenctl.records.json_documents import read_document
 from loadgenctl.records.shape import Shape, without_damage
 from loadgenctl.records.status import Status
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from loadgenctl.clock import Clock
 from loadgenctl.errors import UsageError
-from loadgenctl.filetrouble import file_error
+from loadgenctl.file_errors import file_error
 from loadgenctl.owner import Owner
-from loadgenctl.records.documents import read_as
 from loadgenctl.records.encode import row_bytes
+from loadgenctl.records.json_documents import read_as
 from loadgenctl.records.shape import is_time
 from loadgenctl.sources.locks import exclusive
 

@@ -11,13 +11,13 @@ from docker.errors import APIError, NotFound
 from docker.utils import version_gte
 
 from loadgenctl.clock import Clock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
 from loadgenctl.engines.docker_errors import BROKEN_STREAM, is_conflict, retrying, translated
 from loadgenctl.engines.docker_spec import container_arguments, host_config_arguments, role_state
+from loadgenctl.engines.docker_states import StateWatch
 from loadgenctl.engines.docker_streams import exec_stream, log_stream, payloads, read_all
-from loadgenctl.engines.docker_watch import StateWatch
-from loadgenctl.engines.logs import PumpedFollower, clean_lines
+from loadgenctl.engines.log_text import PumpedFollower, clean_lines
 from loadgenctl.errors import EngineError
 from loadgenctl.model import RoleSpec
 
@@ -238,7 +238,7 @@ class DockerEngine:
 
     def leftovers(self) -> list[Leftover]:
         """See `Engine.leftovers`."""
-        ours = {"label": labels.ROLE}
+        ours = {"label": ownership_labels.ROLE}
         with translated("list what loadgenctl has on the engine"):
             containers = retrying(self._clock, lambda: self._api.containers(all=True, filters=ours))
             networks = retrying(self._clock, lambda: self._api.networks(filters=ours))

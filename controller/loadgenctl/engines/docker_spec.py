@@ -10,7 +10,7 @@ from typing import Any
 from docker.types import LogConfig
 from docker.types import Mount as DockerMount
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import RoleState
 from loadgenctl.model import NAMED, Mount, RoleSpec
 
@@ -87,7 +87,7 @@ def all_labels(spec: RoleSpec) -> Mapping[str, str]:
     """The role's labels. The role itself is always among them, so that everything of ours is
     labelled.
     """
-    return {labels.ROLE: spec.role, **spec.labels}
+    return {ownership_labels.ROLE: spec.role, **spec.labels}
 
 
 def network_mode(network: str) -> str:
@@ -114,7 +114,7 @@ def _mount(mount: Mount) -> DockerMount:
         source=mount.source,
         type="volume",
         read_only=mount.read_only,
-        labels={labels.ROLE: "cache"},
+        labels={ownership_labels.ROLE: "cache"},
     )
 
 

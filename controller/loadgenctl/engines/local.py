@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadgenctl.clock import Clock
-from loadgenctl.engines import labels, local_log, local_processes
+from loadgenctl.engines import local_log_file, local_processes, ownership_labels
 from loadgenctl.engines.base import EngineInfo, ExecResult, Handle, Leftover, RoleState
 from loadgenctl.engines.local_keeper import STARTED
-from loadgenctl.engines.local_log import FileFollower
+from loadgenctl.engines.local_log_file import FileFollower
 from loadgenctl.engines.local_processes import Paths, environment
 from loadgenctl.engines.local_registry import Container, Folder, Process, Registry, State
-from loadgenctl.engines.logs import clean_lines
+from loadgenctl.engines.log_text import clean_lines
 from loadgenctl.errors import EngineError
 from loadgenctl.model import Limits, RoleSpec
 from loadgenctl.process import own_python, reap, spawn_session
@@ -75,7 +75,7 @@ class LocalEngine:
             env=spec.command.env,
             workdir=paths.here(spec.command.workdir or "/"),
             mounts={mount.target: mount.source for mount in spec.mounts},
-            labels={labels.ROLE: spec.role, **spec.labels},
+            labels={ownership_labels.ROLE: spec.role, **spec.labels},
             log_max_bytes=spec.log_max_bytes,
         )
         self.registry.add(container)
@@ -109,7 +109,7 @@ class LocalEngine:
         if said != STARTED:
             raise EngineError(
                 f"cannot start the process {handle.name}: {said or 'its keeper does not answer'}",
-                detail="\n".join(local_log.last_lines(folder.keeper_log, 20)) or None,
+                detail="\n".join(local_log_file.last_lines(folder.keeper_log, 20)) or None,
             )
 
     def state(self, handle: Handle) -> RoleState:
@@ -190,14 +190,14 @@ class LocalEngine:
         """See `Engine.logs`."""
         folder, _ = self._get(handle)
         if folder.log.exists():
-            yield from local_log.chunks(folder.log)
+            yield from local_log_file.chunks(folder.log)
 
     def tail(self, handle: Handle, lines: int) -> list[str]:
         """See `Engine.tail`; [] for a container that is gone."""
         found = self.registry.find(handle.name, handle.id)
         if found is None or lines <= 0:
             return []
-        return local_log.last_lines(found[0].log, lines)
+        return local_log_file.last_lines(found[0].log, lines)
 
     def follow(self, handle: Handle) -> FileFollower:
         """See `Engine.follow`. It may begin before the container starts."""
@@ -220,7 +220,7 @@ class LocalEngine:
 
     def remove_leftover(self, item: Leftover) -> None:
         """See `Engine.remove_leftover`; there are only containers."""
-        self.remove(Handle(item.name, item.id, item.labels.get(labels.ROLE, "")))
+        self.remove(Handle(item.name, item.id, item.labels.get(ownership_labels.ROLE, "")))
 
     def close(self) -> None:
         """See `Engine.close`."""

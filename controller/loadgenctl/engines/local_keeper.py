@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from loadgenctl.engines import local_log
+from loadgenctl.engines import local_log_file
 from loadgenctl.engines.local_processes import (
     adopt_orphans,
     all_processes,
@@ -97,7 +97,7 @@ class Keeper:
             raise
         finally:
             self._end_the_rest()
-            local_log.trim(log, self._container.log_max_bytes)
+            local_log_file.trim(log, self._container.log_max_bytes)
             self._folder.write_state(state)
         return 0
 
@@ -149,7 +149,7 @@ class Keeper:
             if code is not None:
                 return code
             if time.monotonic() >= trim_at:
-                local_log.trim(log, self._container.log_max_bytes)
+                local_log_file.trim(log, self._container.log_max_bytes)
                 trim_at = time.monotonic() + TRIM_EVERY
         return 128 + signal.SIGKILL
 

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loadgenctl.errors import EngineError, EngineUnavailable
-from loadgenctl.filetrouble import file_error, hint_for, user_name
+from loadgenctl.file_errors import file_error, hint_for, user_name
 from loadgenctl.owner import process_start
-from loadgenctl.records.documents import read_as
+from loadgenctl.records.json_documents import read_as
 
 T = TypeVar("T", "Container", "State")
 

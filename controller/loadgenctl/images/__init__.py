@@ -2,6 +2,6 @@
 bootstrapped.
 """
 
-from loadgenctl.images.store import ImageInfo, ImageRef, ImageStore
+from loadgenctl.images.image_store import ImageInfo, ImageRef, ImageStore
 
 __all__ = ["ImageInfo", "ImageRef", "ImageStore"]

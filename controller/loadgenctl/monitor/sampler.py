@@ -12,11 +12,11 @@ from typing import Final
 
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle
-from loadgenctl.monitor import docker_stats, rows
-from loadgenctl.monitor.agentclient import AgentClient
+from loadgenctl.monitor import docker_stats, sample_rows
+from loadgenctl.monitor.agent_client import AgentClient
 from loadgenctl.monitor.counters import CounterSet
-from loadgenctl.monitor.own import OwnUsage
 from loadgenctl.monitor.readers import Answer, Read, Reader, ThreadReader
+from loadgenctl.monitor.self_usage import OwnUsage
 from loadgenctl.records import schema
 from loadgenctl.records.reader import Row
 from loadgenctl.records.store import RunStore
@@ -238,11 +238,11 @@ class Sampler:
 
     def _take(self, lines: list[Row]) -> None:
         for line in lines:
-            found = rows.samples(line, self._agent_stage, self._names)
+            found = sample_rows.samples(line, self._agent_stage, self._names)
             self._store.append_many(schema.SAMPLES, list(found))
-            for fields in rows.usage_events(line, self._names):
+            for fields in sample_rows.usage_events(line, self._names):
                 self._store.perf("chain-process-usage", **fields)
-            storage = rows.storage_event(line)
+            storage = sample_rows.storage_event(line)
             if storage is not None:
                 self._store.perf("chain-storage-usage", chain=storage)
             if "request" in line:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.errors import UsageError
-from loadgenctl.filetrouble import resolved
+from loadgenctl.file_errors import resolved
 from loadgenctl.model import HIGHEST_PORT, RELAYED, Limits, Ports, RunPlan, StageSpec
-from loadgenctl.plan.networks import LOCAL, network_options, require_local
+from loadgenctl.plan.network_options import LOCAL, network_options, require_local
 from loadgenctl.plan.options import ROLES, WAITS
 from loadgenctl.plan.settings import DEFAULT, Settings
 from loadgenctl.plan.times import with_seconds

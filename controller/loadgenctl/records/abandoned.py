@@ -12,8 +12,8 @@ from pathlib import Path
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.owner import Owner, StartOf
 from loadgenctl.records import schema
+from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.encode import document_bytes
-from loadgenctl.records.files import replace_file
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import GONE
 

@@ -3,7 +3,7 @@
 A line is `name | kind | unit | meaning`, or `name | kind | unit | mark | meaning`. An indented line
 continues the meaning. `name!` is a column that is never null, `a.b` is the key `b` of the object
 `a`. Readers check values by the kind (`records.shape`), `any` is not checked. Writers take names
-and order from here, `stats.tables` takes types. docs/results.md and docs/slog.md show the tables.
+and order from here, `stats.columnar` takes types. docs/results.md and docs/slog.md show the tables.
 
 All columns belong to schema 1: a column that is added later is null in older folders, so adding
 one does not change the schema.

@@ -12,10 +12,9 @@ from typing import Any, BinaryIO, Literal
 import orjson
 
 from loadgenctl.errors import OutputFolderError
-from loadgenctl.filetrouble import file_error
+from loadgenctl.file_errors import file_error
 from loadgenctl.plainfile import RolePath, open_plain
 from loadgenctl.records import schema
-from loadgenctl.records.counting import ATTEMPT, MARKS, Counting
 from loadgenctl.records.shape import (
     Shape,
     document_of,
@@ -25,6 +24,7 @@ from loadgenctl.records.shape import (
     well_formed,
 )
 from loadgenctl.records.status import Status
+from loadgenctl.records.superseded import ATTEMPT, MARKS, Counting
 
 Row = dict[str, Any]
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any, get_args
 
 from loadgenctl.owner import Owner
-from loadgenctl.records.counting import ATTEMPT, FIRST
 from loadgenctl.records.schema import Outcome
 from loadgenctl.records.shape import STATUS, mapping_of, without_damage
+from loadgenctl.records.superseded import ATTEMPT, FIRST
 
 _OUTCOMES = frozenset(get_args(Outcome))
 GONE = "its process is gone"

@@ -24,12 +24,12 @@ from loadgenctl.errors import OutputFolderError
 from loadgenctl.owner import Owner
 from loadgenctl.plainfile import open_plain, write_plain
 from loadgenctl.records import schema
-from loadgenctl.records.counting import ATTEMPT, FIRST
+from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.encode import document_bytes, row_bytes
-from loadgenctl.records.files import replace_file
-from loadgenctl.records.folder import Place, folder_error
+from loadgenctl.records.output_guard import Place, folder_error
 from loadgenctl.records.reader import RunFolder, holds_run
 from loadgenctl.records.status import Status
+from loadgenctl.records.superseded import ATTEMPT, FIRST
 from loadgenctl.version import VERSION
 
 _MINIMUM_FREE = 16 * 1024 * 1024

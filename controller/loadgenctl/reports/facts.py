@@ -11,10 +11,10 @@ from typing import Any, Final
 from loadgenctl.formatting import clean, log_line
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status
-from loadgenctl.stats.run import summarize
+from loadgenctl.stats.summary import summarize
 
 Summary = Mapping[str, Any]
-"""What `stats.run.summarize` makes, or a part of it."""
+"""What `stats.summary.summarize` makes, or a part of it."""
 
 PASSED: Final = "passed"
 UNKNOWN: Final = "unknown"
@@ -40,7 +40,7 @@ class RunFacts:
     """A run as reports see it. Strings are unchanged: make them harmless where they are shown."""
 
     summary: Summary
-    """As `stats.run.summarize` makes it."""
+    """As `stats.summary.summarize` makes it."""
     document: Mapping[str, Any]
     """run.json; empty for the original's folders."""
     status: Status

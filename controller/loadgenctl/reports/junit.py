@@ -28,7 +28,7 @@ from xml.etree import ElementTree as ET
 from loadgenctl.formatting import MISSING, clean, log_line, number, percent, seconds
 from loadgenctl.reports.facts import RunFacts, Summary, part, tasks_of, utc_time
 from loadgenctl.reports.text import summary_lines, times
-from loadgenctl.stats.run import measured_blocks
+from loadgenctl.stats.summary import measured_blocks
 
 NAME: Final = "loadgenctl"
 RUN: Final = "run"

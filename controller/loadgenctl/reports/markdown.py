@@ -16,8 +16,8 @@ from rich.text import Text
 
 from loadgenctl.formatting import MISSING, clean, duration, number
 from loadgenctl.reports.facts import UNKNOWN, RunFacts
-from loadgenctl.reports.runtables import tables
-from loadgenctl.reports.tables import Column, Table
+from loadgenctl.reports.run_tables import tables
+from loadgenctl.reports.table_model import Column, Table
 from loadgenctl.reports.text import notes
 
 ROWS: Final = 100

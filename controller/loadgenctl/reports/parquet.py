@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from loadgenctl.errors import OutputFolderError, UsageError
-from loadgenctl.stats.tables import Kind, Table
+from loadgenctl.stats.columnar import Kind, Table
 
 EXTRA: Final = "loadgenctl[parquet]"
 _TYPES: Final[Mapping[Kind, str]] = {

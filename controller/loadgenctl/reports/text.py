@@ -1,7 +1,7 @@
 """The summary of a run as text for a person; plain where the output is not a terminal.
 
 The first lines say how the run ended and give the numbers that matter most; tables follow. Reads
-only the summary (`stats.run.summarize`, or summary.json read back). Every string in it may come
+only the summary (`stats.summary.summarize`, or summary.json read back). Every string in it may come
 from outside and is shown without escapes and without markup.
 """
 
@@ -16,8 +16,8 @@ from rich.text import Text
 
 from loadgenctl.formatting import clean, clock_step, duration, number, seconds
 from loadgenctl.reports.facts import RunFacts, Summary, part, parts
-from loadgenctl.reports.runtables import tables
-from loadgenctl.reports.tables import (
+from loadgenctl.reports.run_tables import tables
+from loadgenctl.reports.table_model import (
     UNICODE,
     WIDTH,
     Marks,

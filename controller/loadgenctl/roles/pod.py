@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadgenctl.clock import Clock
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Engine, Handle, RoleState
 from loadgenctl.errors import (
     DeadlineExceeded,
@@ -172,8 +172,8 @@ def _outside(options: PodOptions) -> str:
 
 def _labels(options: PodOptions, role: str) -> dict[str, str]:
     if options.owner is None:
-        return {labels.RUN: options.run_id, labels.ROLE: role}
-    return labels.make(options.owner, options.run_id, role, options.results)
+        return {ownership_labels.RUN: options.run_id, ownership_labels.ROLE: role}
+    return ownership_labels.make(options.owner, options.run_id, role, options.results)
 
 
 class Pod:
@@ -321,7 +321,7 @@ class Pod:
         ours = [
             item
             for item in self.engine.leftovers()
-            if item.labels.get(labels.RUN) == self.options.run_id
+            if item.labels.get(ownership_labels.RUN) == self.options.run_id
         ]
         holder_last = sorted(ours, key=lambda item: (item.kind != "container", HOLDER in item.name))
         for item in holder_last:

@@ -17,22 +17,22 @@ from loadgenctl.engines.base import Engine, EngineInfo, RoleState
 from loadgenctl.errors import LoadgenError, RunError
 from loadgenctl.images import ImageRef
 from loadgenctl.model import ChainNetwork, ResolvedRevision, RunPlan
-from loadgenctl.monitor.own import OwnUsage, read_own_usage
 from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory
+from loadgenctl.monitor.self_usage import OwnUsage, read_own_usage
 from loadgenctl.networks.fetch import HttpFetch
-from loadgenctl.networks.origin import Found, OriginReader
+from loadgenctl.networks.reader import Found, OriginReader
 from loadgenctl.plainfile import RolePath, write_plain
 from loadgenctl.process import Runner
 from loadgenctl.records import schema
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod
 from loadgenctl.roles.role import Role, signal_of
-from loadgenctl.run.disk import DiskGuard, Disks
+from loadgenctl.run.disk_space import DiskGuard, Disks
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.progress import Progress
 from loadgenctl.run.resume import Resumption
-from loadgenctl.run.storage import StorageSaver
+from loadgenctl.run.saved_storage import StorageSaver
 from loadgenctl.sdks.base import (
     OUT,
     STATE,

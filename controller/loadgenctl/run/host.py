@@ -18,8 +18,8 @@ from typing import Any, Literal, get_args
 
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.plainfile import open_plain, require_inside, write_plain
+from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.encode import document_bytes
-from loadgenctl.records.files import replace_file
 from loadgenctl.records.reader import parse_row
 from loadgenctl.roles.pod import PodFolders
 from loadgenctl.sources.locks import try_exclusive

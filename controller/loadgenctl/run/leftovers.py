@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgenctl.engines import labels
+from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Engine, Leftover
 from loadgenctl.errors import EngineError
 from loadgenctl.owner import Owner, StartOf
@@ -39,14 +39,15 @@ def sweep(
 ) -> SweepResult:
     """Remove what dead owners of this host left, and mark the results folders it is labelled with.
 
-    What has a live owner, or one on another host, is kept: see `labels.owned_by_dead_process`. With
-    `dry_run` it only says what it would do. Raises `EngineError` if the engine cannot be queried.
+    What has a live owner, or one on another host, is kept: see
+    `ownership_labels.owned_by_dead_process`. With `dry_run` nothing is removed. Raises
+    `EngineError` if the engine cannot be queried.
     """
-    items = labels.left_by_the_dead(engine, host=host, start_of=start_of)
+    items = ownership_labels.left_by_the_dead(engine, host=host, start_of=start_of)
     if dry_run:
         removed, error = items, None
     else:
-        removed, error = labels.remove(engine, items)
+        removed, error = ownership_labels.remove(engine, items)
     marks = (
         mark_interrupted(folder, owner, host=host, start_of=start_of, dry_run=dry_run)
         for folder, owner in _dead_runs(items)
@@ -67,7 +68,10 @@ def _dead_runs(items: Iterable[Leftover]) -> list[tuple[Path, Owner]]:
     """Results folders and their dead owners, each once."""
     found: dict[tuple[Path, Owner], None] = {}
     for item in items:
-        owner, results = labels.owner_of(item.labels), item.labels.get(labels.RESULTS)
+        owner, results = (
+            ownership_labels.owner_of(item.labels),
+            item.labels.get(ownership_labels.RESULTS),
+        )
         if owner is not None and results:
             found[Path(results), owner] = None
     return list(found)

@@ -19,16 +19,16 @@ from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.plainfile import NotPlainError, RolePath, require_inside
 from loadgenctl.records import schema
 from loadgenctl.records.archive import discard, unpack
-from loadgenctl.records.counting import FIRST
-from loadgenctl.records.raw import LOCK
 from loadgenctl.records.reader import RunFolder, last_heard
+from loadgenctl.records.retention import LOCK
 from loadgenctl.records.status import Status, another
 from loadgenctl.records.store import RunStore
+from loadgenctl.records.superseded import FIRST
 from loadgenctl.run import host
 from loadgenctl.run.context import ResolvedSdk, RunContext, Services
 from loadgenctl.run.host import StateMark, remove_mark, write_mark
 from loadgenctl.run.resume import Resumption, examine
-from loadgenctl.run.storage import SavedStorage, copy_folder, saved, unpacked
+from loadgenctl.run.saved_storage import SavedStorage, copy_folder, saved, unpacked
 from loadgenctl.sdks.base import STATE, RoleRecipe
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.sources.locks import exclusive

@@ -21,14 +21,14 @@ from loadgenctl.images import ImageRef
 from loadgenctl.model import RunPlan
 from loadgenctl.owner import Owner
 from loadgenctl.program import program_name
-from loadgenctl.records.log import RunLog
-from loadgenctl.records.recorded import plan_document
+from loadgenctl.records.plan_codec import plan_document
+from loadgenctl.records.run_log import RunLog
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
-from loadgenctl.run import disk, ending, host, networks, restore, storage
+from loadgenctl.run import disk_space, failure, host, network_setup, restore, saved_storage
 from loadgenctl.run.context import RunContext, Services, role_context
-from loadgenctl.run.making import NO_IMAGE, make_image, make_sdk, resolve, sweep
 from loadgenctl.run.resume import Resumption, resumable
+from loadgenctl.run.sdk_build import NO_IMAGE, make_image, make_sdk, resolve, sweep
 from loadgenctl.run.stages import run_stages
 from loadgenctl.sdks.base import clients
 
@@ -59,13 +59,13 @@ def execute(plan: RunPlan, services: Services, resumption: Resumption | None = N
     """
     engine_info = services.engine.info()
     sdk = resolve(plan, services)
-    networks.require_features(plan, sdk.family)
-    networks.require_message_folder(plan)
+    network_setup.require_features(plan, sdk.family)
+    network_setup.require_message_folder(plan)
     left = plan if resumption is None else replace(plan, stages=resumption.left)
-    needs = disk.needs(left, simulated=sdk.family.simulated)
-    disk.preflight(plan, needs, services.disks, services.progress.warn)
+    needs = disk_space.needs(left, simulated=sdk.family.simulated)
+    disk_space.preflight(plan, needs, services.disks, services.progress.warn)
     contained = services.engine.own_network
-    origin = networks.read(plan, services.origins, services.progress.step, contained=contained)
+    origin = network_setup.read(plan, services.origins, services.progress.step, contained=contained)
     with ExitStack() as held:
         if resumption is None:
             store, run_id = _open_records(plan, services), uuid.uuid4().hex[:10]
@@ -79,8 +79,8 @@ def execute(plan: RunPlan, services: Services, resumption: Resumption | None = N
             engine_info=engine_info,
             sdk=sdk,
             store=store,
-            disk=disk.DiskGuard(plan, services.disks, services.clock, store.check),
-            saver=storage.StorageSaver(services.processes),
+            disk=disk_space.DiskGuard(plan, services.disks, services.clock, store.check),
+            saver=saved_storage.StorageSaver(services.processes),
             origin=origin,
             resumption=resumption,
             run_id=run_id,
@@ -113,7 +113,7 @@ def _run_steps(ctx: RunContext) -> LoadgenError | None:
         _begin(ctx, "run the stages")
         run_stages(replace(ctx, opened=pod))
     except Exception as caught:  # noqa: BLE001 - the folder must record any failure
-        error = ending.as_error(caught, ctx.store.folder)
+        error = failure.as_error(caught, ctx.store.folder)
     finally:
         with ctx.interrupts.held():
             error = _close_pod(ctx, pod, error)
@@ -142,7 +142,7 @@ def _keep_network(ctx: RunContext) -> None:
     if isinstance(ctx.origin, RunError):
         ctx.store.write_run(_run_document(ctx, None))
         raise ctx.origin
-    networks.keep(ctx.plan, ctx.found, ctx.store, ctx.progress)
+    network_setup.keep(ctx.plan, ctx.found, ctx.store, ctx.progress)
 
 
 def _make_image(ctx: RunContext) -> ImageRef:
@@ -184,7 +184,7 @@ def _make_pod(ctx: RunContext, image: ImageRef, source_dir: Path) -> Pod:
     bootstrap = {"bootstrap_json": plan.bootstrap}
     tools = folders.shared / "tools"
     host.copy_tools(ctx.family.tools(), tools, sim_toml=plan.sim_config, **bootstrap)
-    networks.lay_out(ctx.found, folders.shared)
+    network_setup.lay_out(ctx.found, folders.shared)
     uid, gid = ctx.role_user
     options = PodOptions(
         run_id=ctx.run_id,
@@ -234,11 +234,11 @@ def _write_ending(ctx: RunContext, error: LoadgenError | None) -> LoadgenError |
     store.remove(ctx.shared.name)
     if store.in_place:
         full = isinstance(error, DiskFull | OutputFolderError)
-        storage.clear(store.folder, keep=error is not None and not full)
+        saved_storage.clear(store.folder, keep=error is not None and not full)
     if error is None:
         error = _set_status(ctx, None, outcome="passed", step=None, exit_code=0)
     else:
-        error = _set_status(ctx, error, **ending.failure(error))
+        error = _set_status(ctx, error, **failure.failure(error))
     state = ctx.plan.state_dir
     if error is None and not ctx.plan.keep_state and state.parent == store.folder:
         store.remove(state.name)
@@ -252,10 +252,10 @@ def _summarize(
     try:
         return ctx.finish(ctx.store), error
     except Exception as caught:  # noqa: BLE001 - reports are still made of what there is
-        trouble = ending.as_error(caught, ctx.store.folder)
+        trouble = failure.as_error(caught, ctx.store.folder)
         ctx.progress.warn(f"no summary was written: {trouble}")
         if error is None:
-            error = _set_status(ctx, trouble, **ending.failure(trouble))
+            error = _set_status(ctx, trouble, **failure.failure(trouble))
         return None, error
 
 

@@ -11,18 +11,18 @@ from pathlib import PurePosixPath
 
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError
 from loadgenctl.model import StageSpec
-from loadgenctl.monitor.agentclient import AgentClient, AgentSpec
+from loadgenctl.monitor.agent_client import AgentClient, AgentSpec
 from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.plainfile import NotPlainError
-from loadgenctl.records.raw import COPIES
-from loadgenctl.run import networks
-from loadgenctl.run.chain import ChainSide, NoChain
+from loadgenctl.records.retention import COPIES
+from loadgenctl.run import network_setup
+from loadgenctl.run.chain_side import ChainSide, NoChain
 from loadgenctl.run.context import RunContext
-from loadgenctl.run.ending import as_error
+from loadgenctl.run.failure import as_error
 from loadgenctl.run.host import Standing, StateMark, write_mark
-from loadgenctl.run.load import CLIENT, LoadSide
+from loadgenctl.run.load_side import CLIENT, LoadSide
 from loadgenctl.run.progress import Live
-from loadgenctl.run.storage import saved
+from loadgenctl.run.saved_storage import saved
 from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import STATE
 
@@ -131,8 +131,8 @@ class Stage:
         self._start_agent()
         self._do("waiting for the chain's first block")
         self.chain.wait_ready()
-        networks.publish_trust(self._ctx, self.chain.rpc)
-        networks.write_ready(self._ctx.plan, self._spec.index)
+        network_setup.publish_trust(self._ctx, self.chain.rpc)
+        network_setup.write_ready(self._ctx.plan, self._spec.index)
 
     def _mark(self, standing: Standing) -> None:
         """Record in the state folder what it holds, for a later `--resume`."""
@@ -228,7 +228,7 @@ class Stage:
 
     def _enough(self) -> bool:
         spec = self._spec
-        if networks.stop_requested(self._ctx.plan, spec.index):
+        if network_setup.stop_requested(self._ctx.plan, spec.index):
             return True
         cycles = spec.cycles
         return cycles is not None and self.load.events.finished >= cycles

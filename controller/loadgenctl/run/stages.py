@@ -7,12 +7,12 @@ from contextlib import suppress
 
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderLost
 from loadgenctl.monitor.sampler import Sampler
-from loadgenctl.roles.loadclient import Failures
+from loadgenctl.roles.load_client import Failures
 from loadgenctl.roles.pod import HOLDER
-from loadgenctl.run import networks, restore
+from loadgenctl.run import network_setup, restore
 from loadgenctl.run.context import RunContext
-from loadgenctl.run.provisioning import set_up
 from loadgenctl.run.stage import Stage
+from loadgenctl.run.state_setup import set_up
 
 
 def run_stages(ctx: RunContext) -> None:
@@ -56,7 +56,7 @@ def _each_stage(ctx: RunContext, sampler: Sampler) -> tuple[dict[int, Failures],
         stages, last_error = ctx.resumption.left, ctx.resumption.last_error
         failed |= ctx.resumption.failed
     set_up(ctx)
-    networks.publish(ctx)
+    network_setup.publish(ctx)
     with ctx.interrupts.graceful():
         for spec in stages:
             stage = Stage(ctx, sampler, spec)

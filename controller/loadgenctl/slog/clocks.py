@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from .events import Stamp
-from .found import STEP_S, ClockStep, Moment, Startup
+from loadgenctl.slog.events import Stamp
+from loadgenctl.slog.model import STEP_S, ClockStep, Moment, Startup
 
 STEPS_KEPT: Final = 100
 """Most clock steps that are listed; all are counted."""
@@ -75,7 +75,7 @@ class Clocks:
     def take(
         self, times: tuple[float, float, int], marks: MarksSummary | None, height: int | None
     ) -> None:
-        """Take successive events, as a fact of `slog.read`."""
+        """Take successive events, as a fact of `slog.facts`."""
         first, last, back = times
         self._take_time(first)
         self._startup.last_event_at = last

@@ -7,7 +7,7 @@ Lines have three forms (docs/slog.md), which differ in what precedes the type:
     {"time":S,"monotime":M,"type":"…",…}
 
 Lines that another program rewrote may have spaces, reordered fields or a byte order mark: they are
-parsed completely (`slog.odd`).
+parsed completely (`slog.rewritten_lines`).
 
 A byte search runs over complete chunks; a hit counts only in the head of its line. A payload that
 quotes an event never counts: in a JSON string its quotation marks are escaped, and it is not in the
@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import orjson
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
-from .lines import Span
+from loadgenctl.slog.line_splitter import Span
 
 if TYPE_CHECKING:
-    from .odd import OddLines
+    from loadgenctl.slog.rewritten_lines import OddLines
 
 CREATE_VAT: Final = "create-vat"
 VAT_STARTUP_FINISH: Final = "vat-startup-finish"

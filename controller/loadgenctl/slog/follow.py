@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal, Protocol
 
 from loadgenctl.plainfile import RolePath, open_plain, write_plain
-
-from .scan import SlogScanner
+from loadgenctl.slog.scan import SlogScanner
 
 Codec = Literal["gzip", "zstd", "none"]
 

@@ -34,17 +34,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import events as ev
-from . import read as facts
-from .blocklog import BlockLog
-from .clocks import Clocks, MarksSummary
-from .events import Stamp, is_usual
-from .found import BlockRecord, ClockStep, Moment, Startup, Totals, VatRecord, ticks_between
-from .lines import LineSplitter
-from .parts import CHUNK, facts_in_parts, workers_for
-from .read import EventReader, Fact
-from .reader import SlogReader
-from .vatlog import VatLog
+from loadgenctl.slog import events as ev
+from loadgenctl.slog import facts
+from loadgenctl.slog.block_tracker import BlockLog
+from loadgenctl.slog.clocks import Clocks, MarksSummary
+from loadgenctl.slog.events import Stamp, is_usual
+from loadgenctl.slog.facts import EventReader, Fact
+from loadgenctl.slog.files import SlogReader
+from loadgenctl.slog.line_splitter import LineSplitter
+from loadgenctl.slog.model import (
+    BlockRecord,
+    ClockStep,
+    Moment,
+    Startup,
+    Totals,
+    VatRecord,
+    ticks_between,
+)
+from loadgenctl.slog.parallel import CHUNK, facts_in_parts, workers_for
+from loadgenctl.slog.vat_tracker import VatLog
 
 __all__ = ["BlockRecord", "SlogScanner", "Startup", "Totals", "VatRecord", "scan_file"]
 
@@ -286,9 +294,9 @@ def scan_file(
 ) -> tuple[SlogScanner, list[BlockRecord]]:
     """Scan a complete slog, plain or packed, or a pipe; return the scanner and all blocks.
 
-    A large plain file is read by one process per processor (`slog.parts`). A truncated or damaged
-    file is read as far as possible (`corrupt-archive`). Raises `OSError` if the file cannot be
-    opened, `NotSlogError` if it is not a slog.
+    A large plain file is read by one process per processor (`slog.parallel`). A truncated or
+    damaged file is read as far as possible (`corrupt-archive`). Raises `OSError` if the file cannot
+    be opened, `NotSlogError` if it is not a slog.
     """
     with SlogReader(source) if isinstance(source, Path) else source as reader:
         found = _scan(reader, census=census, thorough=reader.size is None)

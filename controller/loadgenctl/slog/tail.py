@@ -13,11 +13,11 @@ from collections import Counter
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
-from .blocks import BlockRows, Row
-from .follow import CHUNK, POLL_LIMIT, SlogFollower
-from .found import BlockRecord
-from .reader import SNIFFED, SlogReader, packed_by, refuse
-from .scan import SlogScanner, scan_file
+from loadgenctl.slog.block_rows import BlockRows, Row
+from loadgenctl.slog.files import SNIFFED, SlogReader, packed_by, refuse
+from loadgenctl.slog.follow import CHUNK, POLL_LIMIT, SlogFollower
+from loadgenctl.slog.model import BlockRecord
+from loadgenctl.slog.scan import SlogScanner, scan_file
 
 BACKLOG: Final = 32 << 20
 """Bytes at the end of a growing slog that are read at first; earlier blocks are skipped."""

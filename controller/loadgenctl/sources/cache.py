@@ -17,7 +17,7 @@ from loadgenctl.clock import Clock
 from loadgenctl.errors import UsageError
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.plainfile import NotPlainError
-from loadgenctl.records.documents import read_as
+from loadgenctl.records.json_documents import read_as
 from loadgenctl.sources.locks import exclusive, shared, try_exclusive
 
 RECORD = "build.json"

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from loadgenctl.slog.blocks import BOOTSTRAP, FIGURES, summary_name
+from loadgenctl.slog.block_rows import BOOTSTRAP, FIGURES, summary_name
 from loadgenctl.stats.numbers import finite, spread
 
 Row = Mapping[str, Any]

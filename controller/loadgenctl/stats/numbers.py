@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from loadgenctl.slog.blocks import round_half_up, tidy
+from loadgenctl.slog.block_rows import round_half_up, tidy
 
 Spread = dict[str, float | int]
 """`count`, `avg`, `p50`, `p95`, `min`, `max` of one quantity, in its unit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from loadgenctl.slog.found import ClockStep, Startup, VatRecord
+from loadgenctl.slog.model import ClockStep, Startup, VatRecord
 from loadgenctl.stats.numbers import rounded
 
 

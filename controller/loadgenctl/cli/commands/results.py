@@ -55,7 +55,7 @@ def list_command(
 
     Attempts of `daily` and `queue` are found one level deeper.
     """
-    from loadgenctl.cli.listing import show_list
+    from loadgenctl.cli.list_runs import show_list
 
     show_list(folders or [], as_json=json_output, as_csv=csv_output)
 
@@ -78,12 +78,12 @@ def stats_command(
 
     from rich.console import Console
 
+    from loadgenctl.cli.find_runs import find_runs
     from loadgenctl.cli.output import print_csv, print_json, width_for
-    from loadgenctl.cli.reporting import ReportFiles
-    from loadgenctl.cli.runs import find_runs
+    from loadgenctl.cli.report_files import ReportFiles
     from loadgenctl.errors import UsageError
     from loadgenctl.reports.facts import read_facts
-    from loadgenctl.reports.tables import WIDTH
+    from loadgenctl.reports.table_model import WIDTH
     from loadgenctl.reports.text import print_runs
 
     folders, files = find_runs(runs or []), ReportFiles(junit, markdown)
@@ -96,12 +96,12 @@ def stats_command(
     # Before anything is printed: the reader of the output may be gone.
     troubles = files.write(facts)
     if csv_output:
-        from loadgenctl.stats.table import run_row, table
+        from loadgenctl.stats.run_rows import run_row, table
 
         print_csv(*table(run_row(run) for run in folders))
     elif parquet is not None:
         from loadgenctl.reports.parquet import load_polars, write_tables
-        from loadgenctl.stats.tables import tables
+        from loadgenctl.stats.columnar import tables
 
         # Missing polars is reported at once, not after the folders were read.
         polars = load_polars()
@@ -138,7 +138,7 @@ def top_command(
     On a terminal the picture is drawn every second until the run ends, or q or Ctrl-C is pressed.
     Elsewhere, and for a run that has ended, one picture is printed.
     """
-    from loadgenctl.cli.runs import find_run
+    from loadgenctl.cli.find_runs import find_run
     from loadgenctl.cli.top import LIVE, show_top
 
     named = run if run == LIVE else str(find_run(run))
@@ -199,9 +199,9 @@ def slog_tail_command(
     Shows the last 10 blocks, then every new one: a table on a terminal, lines
     elsewhere. In a results folder it follows the run from stage to stage and ends with it.
     """
-    from loadgenctl.cli.runs import find_run
+    from loadgenctl.cli.find_runs import find_run
     from loadgenctl.cli.tail import show_tail
-    from loadgenctl.slog.reader import STANDARD_INPUT
+    from loadgenctl.slog.files import STANDARD_INPUT
 
     # `-` means standard input, even if there is a run of that name.
     found = file if str(file) in STANDARD_INPUT else find_run(file)

@@ -1,7 +1,7 @@
 """What a load config may say, and how it is refused.
 
 `{"faucet": {"interval": 60, "wait": 0, "limit": 1}, "amm": null}`: null or missing is off.
-The controller reads this file, too (`loadgenctl.roles.loadconfig`), to refuse a config before
+The controller reads this file, too (`loadgenctl.roles.load_config`), to refuse a config before
 anything starts. So it imports nothing of this package.
 """
 
