@@ -19,6 +19,8 @@ from typing import Any
 BLOCK = "cosmic-swingset-"
 MICROSECOND, HUNDREDTH = Decimal("0.000001"), Decimal("0.01")
 
+PHASES = {"queued": "inbound", "high-priority": "priority"}
+"""Phases of a run that had another name before 2025."""
 
 NUMBERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "begin-block": (
@@ -115,7 +117,7 @@ class Figures:
         self.add("usedBeans", event["usedBeans"])
         self.add("runTime", took)
         if "phase" in event:
-            self.add(f"{event['phase']}Time", took)
+            self.add(f"{PHASES.get(event['phase'], event['phase'])}Time", took)
 
     def take_vat(self, kind: str, event: dict[str, Any], mono: Decimal, *, in_block: bool) -> None:
         """An event of a vat."""

@@ -80,6 +80,14 @@ def test_the_first_block_of_a_real_bootstrap_belongs_to_it() -> None:
     assert block_summaries(rows)["all"]["start_block_height"] == 2
 
 
+def test_the_phases_of_2024_are_those_of_today_by_their_earlier_names() -> None:
+    _, rows = rows_of("agoric-2024-wallets")
+    (row,) = [row for row in rows if row["blockHeight"] == 15]
+    assert (row["deliveries"], row["computrons"], row["pageIns"]) == (77, 6_540_531, 2)
+    assert row["inboundTime"] > 0.99 * row["swingsetTime"]
+    assert all("queuedTime" not in row for row in rows)
+
+
 def test_real_vats_are_paged_in_when_they_get_a_delivery_after_a_restart() -> None:
     scanner, rows = rows_of("agoric-2025-wallets")
     (row,) = [row for row in rows if row["pageIns"]]
