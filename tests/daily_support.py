@@ -10,16 +10,16 @@ from typing import Any
 
 from tests.fakes import FakeClock
 
-from loadgenctl.daily.attempts import CONSOLE, Attempts, RunRequest
 from loadgenctl.daily.branch_service import PREFIX, BranchService, FollowOptions
 from loadgenctl.daily.journal import Journal
+from loadgenctl.daily.make_attempt import CONSOLE, Attempts, RunRequest
 from loadgenctl.daily.pruning import Pruner, Retention
 from loadgenctl.errors import Interrupted
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.owner import Owner
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.leftovers import SweepResult
-from loadgenctl.sources.cache import SdkCache
+from loadgenctl.sources.sdk_cache import SdkCache
 
 RUN_SECONDS = 600.0
 POLL = 1000.0

@@ -18,8 +18,8 @@ from typing import Any, Final
 import typer
 
 from loadgenctl.cli.app import app
-from loadgenctl.cli.options import print_options
 from loadgenctl.cli.parameters import OptionsCommand
+from loadgenctl.cli.show_options import print_options
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 BEGIN: Final = "<!-- begin: made by bin/docs -->"

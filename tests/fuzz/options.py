@@ -12,7 +12,7 @@ from tests.fuzz.target import Target, require_harmless
 from tests.hostile import corpus
 
 from loadgenctl.cli.dryrun import print_plan
-from loadgenctl.cli.options import show_options
+from loadgenctl.cli.show_options import show_options
 from loadgenctl.plan.options import OPTIONS
 from loadgenctl.plan.planner import make_plan
 from loadgenctl.plan.settings import merge

@@ -18,10 +18,10 @@ from tests.fuzz.target import Target, folder, require_harmless
 from tests.unit.run_maker import loaded_run
 from tests.unit.slog_maker import Slog
 
-from loadgenctl.cli.output import json_text
+from loadgenctl.cli.print_data import json_text
 from loadgenctl.records import schema
+from loadgenctl.records.computed_files import require_ended
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.rewrite import require_ended
 from loadgenctl.reports.facts import RunFacts, read_facts
 from loadgenctl.reports.junit import junit
 from loadgenctl.reports.markdown import page

@@ -26,7 +26,7 @@ from loadgenctl.slog.line_splitter import LineSplitter
 from loadgenctl.slog.model import BlockRecord
 from loadgenctl.slog.scan import SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
-from loadgenctl.stats.vats import startup_row, vat_rows
+from loadgenctl.stats.slog_rows import startup_row, vat_rows
 
 _PLAIN, _GZIP, _RAW_GZIP, _ZSTD, _RAW_ZSTD = range(5)
 _SUFFIXES: Final = ("", ".gz", ".gz", ".zst", ".zst")

@@ -23,9 +23,9 @@ from loadgenctl.owner import Owner
 from loadgenctl.process import Runner
 from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
-from loadgenctl.sources.cache import SdkCache
 from loadgenctl.sources.git import GitSource
 from loadgenctl.sources.giturl import slug_of
+from loadgenctl.sources.sdk_cache import SdkCache
 
 pytestmark = pytest.mark.docker
 

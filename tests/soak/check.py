@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.soak.cases import PASSES, Expectation
 
-from loadgenctl.cli.commands.results import stats_command
 from loadgenctl.cli.regen import regenerate_folders
+from loadgenctl.cli.results import stats_command
 from loadgenctl.errors import LoadgenError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadgenctl.cli.options import complete_option
+from loadgenctl.cli.show_options import complete_option
 
 ROOT = Path(__file__).resolve().parents[2]
 

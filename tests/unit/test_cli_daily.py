@@ -12,7 +12,7 @@ from tests.unit.shell import Shell
 from loadgenctl.cli.daily import run_options
 from loadgenctl.cli.merged_options import Inputs
 from loadgenctl.daily.lock import LOCK, sole_instance
-from loadgenctl.plan.purposes import ONE_RUN_KEYS
+from loadgenctl.plan.accepted_options import ONE_RUN_KEYS
 from loadgenctl.plan.settings import merge
 
 SIM = ("--sdk", "sim", "--sdk-repo", ".")

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from loadgenctl.cli.output import json_text, print_csv
+from loadgenctl.cli.print_data import json_text, print_csv
 
 
 def printed_csv(capsys: pytest.CaptureFixture[str], **cells: object) -> dict[str, str]:

@@ -20,7 +20,7 @@ from loadgenctl.run.context import ResolvedSdk
 from loadgenctl.run.sdk_build import BuiltSdk
 from loadgenctl.sdks import sim
 from loadgenctl.sources.bundled import BundledTree
-from loadgenctl.sources.cache import BuildRecord, CacheEntry, SdkCache, key_of
+from loadgenctl.sources.sdk_cache import BuildRecord, CacheEntry, SdkCache, key_of
 
 IMAGE = "sha256:" + "ab" * 32
 RECORD = BuildRecord(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import FakeClock
 
-from loadgenctl.daily.attempts import CONSOLE, RunRequest
+from loadgenctl.daily.make_attempt import CONSOLE, RunRequest
 from loadgenctl.daily.run_process import ChildRuns
 from loadgenctl.errors import Interrupted
 from loadgenctl.process import Runner

@@ -10,10 +10,10 @@ import pytest
 from tests.daily_support import POLL, RAW, RUN_SECONDS, Desk, commit, raw_left
 from tests.fakes import EPOCH
 
-from loadgenctl.daily.attempts import RunRequest
+from loadgenctl.daily.make_attempt import RunRequest
 from loadgenctl.daily.pruning import Retention
 from loadgenctl.owner import Owner
-from loadgenctl.sources.cache import BuildRecord, disk_usage, key_of
+from loadgenctl.sources.sdk_cache import BuildRecord, disk_usage, key_of
 
 KIB = 64
 

@@ -13,8 +13,8 @@ import pytest
 from tests.daily_support import POLL, RETRY, RUN_SECONDS, Desk, commit
 from tests.fakes import EPOCH
 
-from loadgenctl.daily.attempts import RunRequest
 from loadgenctl.daily.history import LONGEST_PAUSE, Attempt, History, read_attempt
+from loadgenctl.daily.make_attempt import RunRequest
 from loadgenctl.errors import EngineUnavailable, Interrupted, RevisionNotFound, UsageError
 
 UNREACHABLE = UsageError("cannot fetch from /sdk.git", detail="fatal: no route")

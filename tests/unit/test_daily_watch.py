@@ -11,8 +11,8 @@ from tests.fakes import FakeClock
 
 from loadgenctl.cli.daily import seconds
 from loadgenctl.clock import SystemClock
-from loadgenctl.daily.attempts import RunRequest
 from loadgenctl.daily.journal import Journal
+from loadgenctl.daily.make_attempt import RunRequest
 from loadgenctl.daily.run_process import REMIND_EVERY, ReportedRuns, StepReporter
 from loadgenctl.errors import UsageError
 

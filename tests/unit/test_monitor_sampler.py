@@ -16,7 +16,7 @@ from loadgenctl.engines.base import Handle
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.model import Command, RoleSpec
 from loadgenctl.monitor import sample_rows
-from loadgenctl.monitor.agent_client import AgentClient, AgentSpec
+from loadgenctl.monitor.chain_agent import AgentClient, AgentSpec
 from loadgenctl.monitor.readers import Answer, Read, ThreadReader, read_once
 from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.monitor.self_usage import read_own_usage

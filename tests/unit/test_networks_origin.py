@@ -20,8 +20,8 @@ from loadgenctl.errors import RunError, UsageError
 from loadgenctl.model import TrustPoint
 from loadgenctl.networks.description import parse_config
 from loadgenctl.networks.fetch import HttpFetch, Limit, read_file
+from loadgenctl.networks.origin import OriginReader
 from loadgenctl.networks.publish import network_config, node_id, trusted_block
-from loadgenctl.networks.reader import OriginReader
 from loadgenctl.plainfile import RolePath
 
 ORIGIN = "https://net.example.org"

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, write_rows
 
-from loadgenctl.cli.commands.results import stats_command
+from loadgenctl.cli.results import stats_command
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.reports.parquet import load_polars, write_tables
 from loadgenctl.slog.block_rows import BLOCK_FIELDS

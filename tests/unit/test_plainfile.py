@@ -11,13 +11,13 @@ from tests.fakes import FakeClock, FakeEngine
 
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import OutputFolderError, RunError
-from loadgenctl.monitor.agent_client import AgentClient, AgentSpec
+from loadgenctl.monitor.chain_agent import AgentClient, AgentSpec
 from loadgenctl.plainfile import NotPlainError, open_plain, require_inside, write_plain
 from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.reader import MAX_ROW, RowFollower, RunFolder
 from loadgenctl.roles.load_client import LoadEvents
 from loadgenctl.roles.pod import PodFolders
-from loadgenctl.run import host
+from loadgenctl.run import run_folders
 from loadgenctl.run.failure import as_error
 from loadgenctl.slog.follow import SlogFollower
 from loadgenctl.sources.locks import try_exclusive
@@ -102,20 +102,20 @@ def folders(tmp_path: Path) -> PodFolders:
     return PodFolders(source=tmp_path, shared=tmp_path / "out/shared", state=tmp_path / "state")
 
 
-@pytest.mark.parametrize("part", host.STATE_PARTS)
+@pytest.mark.parametrize("part", run_folders.STATE_PARTS)
 def test_a_link_in_a_kept_state_folder_is_not_handed_over(
     tmp_path: Path, canary: Path, part: str
 ) -> None:
-    host.make_folders(folders(tmp_path), (1000, 1000))
+    run_folders.make_folders(folders(tmp_path), (1000, 1000))
     state = tmp_path / "state"
     (state / part).rmdir()
     (state / part).symlink_to(canary.parent)
     before = canary.parent.stat()
     with pytest.raises(OutputFolderError, match="symbolic link"):
-        host.make_folders(folders(tmp_path), (1234, 1234))
+        run_folders.make_folders(folders(tmp_path), (1234, 1234))
     assert canary.parent.stat() == before
-    host.reset_state(state)
-    host.make_folders(folders(tmp_path), (1000, 1000))
+    run_folders.reset_state(state)
+    run_folders.make_folders(folders(tmp_path), (1000, 1000))
     assert not (state / part).is_symlink()
     assert canary.read_bytes() == SECRET
 
@@ -124,7 +124,7 @@ def test_tools_are_copied_where_they_belong(tmp_path: Path, canary: Path) -> Non
     canary.chmod(0o600)
     tools = tmp_path / "tools"
     tools.symlink_to(canary.parent)
-    host.copy_tools({}, tools)
+    run_folders.copy_tools({}, tools)
     assert not tools.is_symlink()
     assert canary.stat().st_mode & 0o777 == 0o600
 

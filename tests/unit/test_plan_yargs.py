@@ -17,7 +17,7 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan, StageSpec
 from loadgenctl.plan.planner import DEFAULT_LOAD, make_plan
 from loadgenctl.plan.settings import merge
-from loadgenctl.stats.perf_finish import camel_case
+from loadgenctl.stats.original_perf_finish import camel_case
 
 TABLE: Mapping[str, Any] = json.loads(
     (Path(__file__).parents[1] / "data" / "yargs.json").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from loadgenctl.errors import UnknownOption, UsageError
 from loadgenctl.model import RunPlan
+from loadgenctl.plan.accepted_options import changes, with_changes
 from loadgenctl.plan.planner import make_plan
-from loadgenctl.plan.purposes import changes, with_changes
 from loadgenctl.plan.settings import merge
 from loadgenctl.records.encode import document_bytes
 from loadgenctl.records.plan_codec import plan_document, recorded_plan

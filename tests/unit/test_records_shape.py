@@ -13,7 +13,7 @@ from tests.hostile import ESCAPES
 from tests.unit.run_maker import loaded_run
 
 from loadgenctl.cli.app import main
-from loadgenctl.cli.output import json_text
+from loadgenctl.cli.print_data import json_text
 from loadgenctl.records import schema
 from loadgenctl.records.reader import RowFollower, RunFolder, parse_row
 from loadgenctl.records.shape import DEEPEST, shape_of, stage_number, well_formed
@@ -115,9 +115,9 @@ def test_what_perf_finish_tells_is_looked_at_too(tmp_path: Path) -> None:
     finish = {"stages": {"1": {"cycles": cycles, "blocks": blocks}, "²": {}, "9" * 5000: {}}}
     row = {"type": "perf-finish", "timestamp": 1, "stage": -1, "stats": finish}
     (tmp_path / schema.PERF).write_text(json.dumps(row) + "\n")
-    from loadgenctl.stats import load_run
+    from loadgenctl.stats import read_run
 
-    data = load_run.load(tmp_path)
+    data = read_run.load(tmp_path)
     assert [len(stage.blocks) for stage in data.stages.values()] == [1]
     assert data.folder.damage[schema.PERF].unreadable == 3
 

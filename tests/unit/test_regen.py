@@ -14,8 +14,8 @@ from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, writ
 from loadgenctl.cli.regen import regenerate_folders
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.owner import Owner, host_id
-from loadgenctl.records.retention import note_pruned
-from loadgenctl.records.rewrite import replace_computed
+from loadgenctl.records.computed_files import replace_computed
+from loadgenctl.records.raw_parts import note_pruned
 from loadgenctl.records.status import Status
 
 COMPUTED = ("blocks.jsonl", "cycles.jsonl", "summary.json")

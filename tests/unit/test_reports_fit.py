@@ -20,7 +20,7 @@ from tests.unit.test_cli_sdk import IMAGE, RECORD, build
 from tests.unit.test_reports_text import a_summary
 
 from loadgenctl.cli.image import show_images
-from loadgenctl.cli.output import width_for
+from loadgenctl.cli.print_data import width_for
 from loadgenctl.cli.sdk import show_sdks
 from loadgenctl.formatting import seconds
 from loadgenctl.images import ImageInfo
@@ -39,7 +39,7 @@ from loadgenctl.reports.table_model import (
 )
 from loadgenctl.reports.text import summary_lines
 from loadgenctl.slog.block_rows import FIGURES
-from loadgenctl.sources.cache import SdkCache
+from loadgenctl.sources.sdk_cache import SdkCache
 from loadgenctl.stats.blocks import FIGURE_METRICS
 
 WIDTHS = (60, 80, 200)

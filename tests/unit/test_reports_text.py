@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from tests.unit.run_maker import loaded_run
 
-from loadgenctl.cli.commands.results import stats_command
+from loadgenctl.cli.results import stats_command
 from loadgenctl.formatting import clean, duration, mebibytes, number, seconds
 from loadgenctl.records.status import Status
 from loadgenctl.reports.facts import RunFacts

@@ -77,7 +77,7 @@ ALLOWED = {
         "clear: shutil.rmtree",
         "clear_away: unlink",
     },
-    "run/host.py": {
+    "run/run_folders.py": {
         # rmtree and unlink follow no link.
         "reset_state: os.path.lexists",
         "remove_path: is_dir",

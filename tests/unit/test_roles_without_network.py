@@ -17,8 +17,8 @@ from tests.worlds import World
 from loadgenctl.errors import RunError, UsageError
 from loadgenctl.model import Command, Ports
 from loadgenctl.owner import Owner
+from loadgenctl.roles.host_ports import require_free
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
-from loadgenctl.roles.ports import require_free
 from loadgenctl.run.runner import execute
 
 

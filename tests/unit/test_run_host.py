@@ -13,7 +13,7 @@ import pytest
 from tests.worlds import World
 
 from loadgenctl.errors import EngineError, EngineUnavailable, OutputFolderError
-from loadgenctl.run import host
+from loadgenctl.run import run_folders
 from loadgenctl.run.failure import as_error
 
 NOBODY = 65534
@@ -45,7 +45,7 @@ def without_rights() -> Iterator[None]:
 
 def kept(folder: Path) -> Path:
     """A state folder of an earlier run, of which one file cannot be removed; that file."""
-    (folder / host.MARKER).touch()
+    (folder / run_folders.MARKER).touch()
     stays = folder / "project" / "chain" / "config" / "genesis.json"
     stays.parent.mkdir(parents=True)
     stays.write_text("{}")
@@ -59,7 +59,7 @@ def test_old_state_that_cannot_be_removed_is_an_error_that_names_it_and_its_owne
 ) -> None:
     stays = kept(folder)
     with without_rights(), pytest.raises(OutputFolderError) as caught:
-        host.reset_state(folder)
+        run_folders.reset_state(folder)
     assert caught.value.exit_code == 2
     assert str(stays) in caught.value.message
     assert f"of the user {stays.lstat().st_uid}: Permission denied" in caught.value.message
@@ -67,11 +67,11 @@ def test_old_state_that_cannot_be_removed_is_an_error_that_names_it_and_its_owne
 
 
 def test_old_state_is_removed_whatever_stands_in_its_place(folder: Path) -> None:
-    (folder / host.MARKER).touch()
+    (folder / run_folders.MARKER).touch()
     (folder / "project").write_text("a file")
     (folder / "home").symlink_to(folder / "nowhere")
-    host.reset_state(folder)
-    assert [path.name for path in folder.iterdir()] == [host.MARKER]
+    run_folders.reset_state(folder)
+    assert [path.name for path in folder.iterdir()] == [run_folders.MARKER]
 
 
 def test_an_engine_that_is_lost_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from loadgenctl.engines.base import Leftover
 from loadgenctl.errors import EngineError
 from loadgenctl.model import Command, RoleSpec
 from loadgenctl.owner import Owner
-from loadgenctl.records.abandoned import mark_interrupted
 from loadgenctl.records.encode import document_bytes
+from loadgenctl.records.mark_interrupted import mark_interrupted
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status
 from loadgenctl.run.leftovers import SweepResult, sweep

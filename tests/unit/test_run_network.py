@@ -18,7 +18,7 @@ from tests.worlds import InlineReader, World, names
 from loadgenctl.errors import DeadlineExceeded, RunError, UsageError
 from loadgenctl.model import NAMED, Ports, RoleSpec
 from loadgenctl.networks.fetch import Limit
-from loadgenctl.networks.reader import OriginReader
+from loadgenctl.networks.origin import OriginReader
 from loadgenctl.run.runner import execute
 from loadgenctl.sdks import sim
 

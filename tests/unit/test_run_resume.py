@@ -20,8 +20,8 @@ from loadgenctl.errors import LoadFailed, OutputFolderError, RoleDied, UsageErro
 from loadgenctl.owner import Owner
 from loadgenctl.records.archive import unpack
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.run.host import StateMark, read_mark, write_mark
 from loadgenctl.run.resume import Resumption, examine
+from loadgenctl.run.run_folders import StateMark, read_mark, write_mark
 from loadgenctl.run.runner import RunResult, execute
 from loadgenctl.stats.regen import regenerate
 from loadgenctl.stats.summary import summarize

@@ -27,7 +27,7 @@ from loadgenctl.errors import (
     RunError,
 )
 from loadgenctl.model import ResolvedRevision
-from loadgenctl.run.host import state_in_use
+from loadgenctl.run.run_folders import state_in_use
 from loadgenctl.run.runner import execute
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.bundled import BundledSource

@@ -11,7 +11,7 @@ from tests.worlds import World, names
 
 from loadgenctl.engines.base import Handle
 from loadgenctl.errors import EngineError, Interrupted, RoleDied, RunError
-from loadgenctl.run.host import read_mark
+from loadgenctl.run.run_folders import read_mark
 from loadgenctl.stats.summary import summarize
 
 LOADED = "--stages 3 --stage.duration 1 --stage.loadgen.faucet.interval 5"

@@ -14,7 +14,7 @@ import zstandard
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.process import Runner
 from loadgenctl.records.archive import pack, unpack
-from loadgenctl.records.retention import LOCK
+from loadgenctl.records.raw_parts import LOCK
 from loadgenctl.run.saved_storage import StorageSaver, clear, saved
 from loadgenctl.sources.locks import try_exclusive
 

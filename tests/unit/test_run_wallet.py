@@ -19,8 +19,8 @@ from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import merge
 from loadgenctl.records.plan_codec import recorded_plan
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.run.host import remove_mark
 from loadgenctl.run.resume import examine
+from loadgenctl.run.run_folders import remove_mark
 from loadgenctl.run.runner import execute
 from loadgenctl.sdks import sim
 from loadgenctl.sdks.base import SdkFamily, SourceTree

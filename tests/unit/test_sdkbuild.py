@@ -19,8 +19,8 @@ from loadgenctl.masking import mask_of
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import BuildRecipe, SourceTree
 from loadgenctl.sources.base import SourceRequest
-from loadgenctl.sources.cache import SdkCache
 from loadgenctl.sources.giturl import slug_of
+from loadgenctl.sources.sdk_cache import SdkCache
 
 ME = f"{os.getuid()}:{os.getgid()}"
 IMAGE = "sha256:" + "12" * 32

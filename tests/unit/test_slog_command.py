@@ -15,7 +15,7 @@ import pytest
 from tests.unit.slog_maker import Slog
 from typer.testing import CliRunner
 
-from loadgenctl.cli.commands.results import slog_app
+from loadgenctl.cli.results import slog_app
 from loadgenctl.errors import UsageError
 from loadgenctl.slog.follow import open_writer
 

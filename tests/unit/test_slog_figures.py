@@ -10,7 +10,7 @@ from tests.unit.slog_maker import Slog, reshaped
 from loadgenctl.slog.block_rows import FIGURES, BlockRows, Row
 from loadgenctl.slog.scan import SlogScanner
 from loadgenctl.stats.blocks import block_summaries
-from loadgenctl.stats.vats import startup_row, vat_rows
+from loadgenctl.stats.slog_rows import startup_row, vat_rows
 
 BLOCK = "cosmic-swingset-"
 MEMORY: dict[str, Any] = {

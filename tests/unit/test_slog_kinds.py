@@ -17,7 +17,7 @@ import zstandard
 from tests.unit.slog_maker import Slog, reshaped
 from typer.testing import CliRunner
 
-from loadgenctl.cli.commands.results import slog_app
+from loadgenctl.cli.results import slog_app
 from loadgenctl.errors import UsageError
 from loadgenctl.slog.block_rows import BlockRows, Row
 from loadgenctl.slog.files import NotSlogError, SlogReader

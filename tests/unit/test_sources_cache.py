@@ -11,7 +11,7 @@ import pytest
 from tests.fakes import FakeClock
 
 from loadgenctl.errors import Interrupted, UsageError
-from loadgenctl.sources.cache import (
+from loadgenctl.sources.sdk_cache import (
     BuildRecord,
     CacheEntry,
     SdkCache,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadgenctl.errors import UsageError
-from loadgenctl.sources.inplace import UNFINISHED, filling, is_blank
+from loadgenctl.sources.fill_folder import UNFINISHED, filling, is_blank
 
 
 def test_what_is_filled_stays_and_has_no_mark(tmp_path: Path) -> None:

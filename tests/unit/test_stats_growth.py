@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loadgenctl.stats.growth import growth_rows, theil_sen
-from loadgenctl.stats.load_run import load
+from loadgenctl.stats.read_run import load
 
 
 def test_a_line_has_its_slope_and_no_band() -> None:

@@ -18,7 +18,7 @@ from tests.unit.slog_maker import SHAPES, Shape, reshaped
 from loadgenctl.slog.block_rows import BLOCK_FIELDS, BlockRows
 from loadgenctl.slog.parallel import CHUNK
 from loadgenctl.slog.scan import SlogScanner, scan_file
-from loadgenctl.stats.perf_finish import block_stats_summary
+from loadgenctl.stats.original_perf_finish import block_stats_summary
 from loadgenctl.stats.summary import summarize
 
 DATA = Path(

@@ -11,8 +11,8 @@ from tests.unit.slog_maker import Slog
 
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.slog.follow import open_writer
-from loadgenctl.stats import load_run
-from loadgenctl.stats.perf_finish import finish_run, perf_finish_stats
+from loadgenctl.stats import read_run
+from loadgenctl.stats.original_perf_finish import finish_run, perf_finish_stats
 from loadgenctl.stats.stages import read_perf
 from loadgenctl.stats.summary import summarize
 
@@ -129,7 +129,7 @@ def test_of_a_run_before_the_load_was_recorded_the_service_s_events_tell_when_it
     tmp_path: Path,
 ) -> None:
     folder = folder_with(tmp_path, perf_rows(), slog())
-    begins = load_run.load(folder).stages[0].block_begins
+    begins = read_run.load(folder).stages[0].block_begins
     changes = [{"faucet": {"interval": 10}}, {"faucet": {"interval": 5}}, {}]
     write_rows(
         folder / "events.jsonl",
@@ -151,7 +151,7 @@ def test_the_loaded_window_goes_by_heights_whatever_the_clock_was_set_to(tmp_pat
     for name, at, block in (("load-start", 20.0, 2), ("load-finish", 30.0, 4)):
         marks.insert(-4, {"timestamp": at, "stage": 0, "type": f"perf-{name}", "block": block})
     folder = folder_with(tmp_path, marks, slog())
-    rows = load_run.load(folder).stages[0].blocks
+    rows = read_run.load(folder).stages[0].blocks
     set_back = [{**row, "beginAt": row["beginAt"] - 3600.0} for row in rows]
     write_rows(folder / "blocks.jsonl", set_back)
     [stage] = summarize(folder)["stages"]
@@ -159,7 +159,7 @@ def test_the_loaded_window_goes_by_heights_whatever_the_clock_was_set_to(tmp_pat
     assert (loaded["start_block_height"], loaded["end_block_height"]) == (3, 4)
     assert stage["blocks"]["live"]["end_block_height"] == 4
     assert stage["durations"]["loaded_s"] == 10
-    told = perf_finish_stats(load_run.load(folder, slogs=False), success=True, metadata={})[
+    told = perf_finish_stats(read_run.load(folder, slogs=False), success=True, metadata={})[
         "stages"
     ]["0"]
     assert told["blocksSummaries"]["onlyLive"]["endBlockHeight"] == 6
@@ -167,12 +167,12 @@ def test_the_loaded_window_goes_by_heights_whatever_the_clock_was_set_to(tmp_pat
 
 def test_written_rows_go_first_and_regen_goes_back_to_the_slog(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, perf_rows(), slog())
-    rows = load_run.load(folder).stages[0].blocks
+    rows = read_run.load(folder).stages[0].blocks
     changed = [{**row, "computrons": 12345} for row in rows]
     write_rows(folder / "blocks.jsonl", changed)
-    assert load_run.load(folder).stages[0].blocks == changed
-    assert load_run.load(folder, slogs=False).stages[0].scanned is None
-    regenerated = load_run.load(folder, regen=True).stages[0]
+    assert read_run.load(folder).stages[0].blocks == changed
+    assert read_run.load(folder, slogs=False).stages[0].scanned is None
+    regenerated = read_run.load(folder, regen=True).stages[0]
     assert regenerated.blocks == rows
     assert regenerated.blocks_from == "chain-stage-0.slog.gz"
 
@@ -183,8 +183,8 @@ def test_a_killed_run_is_completed_from_its_plain_slog(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, perf_rows(until="stage-ready"), whole)
     packed = tmp_path / "chain-stage-0.slog.gz"
     packed.write_bytes(packed.read_bytes()[:-12])
-    write_rows(folder / "blocks.jsonl", load_run.load(folder).stages[0].blocks[:1])
-    from_archive = load_run.load(folder).stages[0]
+    write_rows(folder / "blocks.jsonl", read_run.load(folder).stages[0].blocks[:1])
+    from_archive = read_run.load(folder).stages[0]
     assert from_archive.blocks_from == packed.name
     assert from_archive.scanned is not None
     assert from_archive.scanned.anomalies["corrupt-archive"] == 1
@@ -204,10 +204,10 @@ def test_a_killed_run_is_completed_from_its_plain_slog(tmp_path: Path) -> None:
 
 def test_a_lost_slog_does_not_take_rows_away(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, perf_rows(), slog())
-    rows = load_run.load(folder).stages[0].blocks
+    rows = read_run.load(folder).stages[0].blocks
     write_rows(folder / "blocks.jsonl", rows)
     (folder / "chain-stage-0.slog.gz").write_bytes(b"")
-    stage = load_run.load(folder, regen=True).stages[0]
+    stage = read_run.load(folder, regen=True).stages[0]
     assert (stage.blocks, stage.blocks_from) == (rows, "blocks.jsonl")
 
 
@@ -238,7 +238,7 @@ def test_finish_stats_have_the_originals_shape(tmp_path: Path) -> None:
     ]
     write_rows(folder / "events.jsonl", events)
     stats = perf_finish_stats(
-        load_run.load(folder, slogs=False), success=True, metadata={"profile": "local"}
+        read_run.load(folder, slogs=False), success=True, metadata={"profile": "local"}
     )
     assert stats["metadata"] == {"profile": "local"}
     assert (stats["startedAt"], stats["endedAt"], stats["duration"]) == (1000, 1092, 92)
@@ -256,14 +256,14 @@ def test_finish_stats_have_the_originals_shape(tmp_path: Path) -> None:
     assert stage["cycles"]["faucet/0"]["duration"] == 10
     assert (stage["firstBlockHeight"], stage["lastBlockHeight"]) == (1, 6)
     assert stats["stages"]["1"]["previousCycleCount"] == 2
-    failed = perf_finish_stats(load_run.load(folder, slogs=False), success=False, metadata={})
+    failed = perf_finish_stats(read_run.load(folder, slogs=False), success=False, metadata={})
     assert "duration" not in failed
     assert "endedAt" not in failed
 
 
 def test_the_end_of_a_run_is_recorded_first_and_then_summed_up(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, perf_rows(stages=2), slog())
-    write_rows(folder / "blocks.jsonl", load_run.load(folder).stages[0].blocks)
+    write_rows(folder / "blocks.jsonl", read_run.load(folder).stages[0].blocks)
     recorded: list[dict[str, Any]] = []
 
     def record(stats: dict[str, Any]) -> None:
@@ -272,7 +272,7 @@ def test_the_end_of_a_run_is_recorded_first_and_then_summed_up(tmp_path: Path) -
             end = {"timestamp": 99.5, "stage": -1, "type": "perf-finish", "stats": stats}
             perf.write(json.dumps(end) + "\n")
 
-    before = perf_finish_stats(load_run.load(folder, slogs=False), success=True, metadata={})
+    before = perf_finish_stats(read_run.load(folder, slogs=False), success=True, metadata={})
     summary = finish_run(folder, success=True, metadata={}, record=record)
     assert recorded == [before]
     assert summary == summarize(folder)
@@ -282,8 +282,8 @@ def test_the_end_of_a_run_is_recorded_first_and_then_summed_up(tmp_path: Path) -
 
 def test_slogs_are_read_once_and_only_after_the_end_is_recorded(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, perf_rows(), slog())
-    write_rows(folder / "blocks.jsonl", load_run.load(folder).stages[0].blocks)
-    [file] = load_run.slog_files(folder).values()
+    write_rows(folder / "blocks.jsonl", read_run.load(folder).stages[0].blocks)
+    [file] = read_run.slog_files(folder).values()
 
     def record(_: dict[str, Any]) -> None:
         file.write_bytes(b"not one line of a slog\n" * 100)

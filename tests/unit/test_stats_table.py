@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from tests.unit.test_stats_run import faucet, folder_with, perf_rows, slog, write_rows
 
-from loadgenctl.cli.commands.results import stats_command
+from loadgenctl.cli.results import stats_command
 from loadgenctl.errors import OutputFolderError, UsageError
-from loadgenctl.stats import load_run
-from loadgenctl.stats.perf_finish import camel_case, perf_finish_stats
+from loadgenctl.stats import read_run
+from loadgenctl.stats.original_perf_finish import camel_case, perf_finish_stats
 from loadgenctl.stats.run_rows import run_row, table
 
 ORIGINAL = [
@@ -147,7 +147,7 @@ def test_a_commit_time_that_is_none(tmp_path: Path, value: Any) -> None:
 def test_perf_finish_tells_the_sdk_as_its_readers_look_for_it(tmp_path: Path) -> None:
     folder = run(tmp_path / "r", commit_time=1640995200)
     given = {"profile": "local", "testData": {"sdk-revision": "mine", "note": 1}}
-    stats = perf_finish_stats(load_run.load(folder, slogs=False), success=True, metadata=given)
+    stats = perf_finish_stats(read_run.load(folder, slogs=False), success=True, metadata=given)
     assert stats["metadata"] == {
         "profile": "local",
         "testData": {"sdkRevision": "mine", "sdkCommitTime": 1640995200, "note": 1},

@@ -20,10 +20,10 @@ from loadgenctl.masking import Mask
 from loadgenctl.model import Command, Mount, ResolvedRevision, RoleSpec
 from loadgenctl.sdks.base import SRC, BuildRecipe
 from loadgenctl.sources.base import SdkSource
-from loadgenctl.sources.cache import SOURCE, SdkCache, disk_usage, key_of, record_of
+from loadgenctl.sources.fill_folder import filling
 from loadgenctl.sources.giturl import slug_of
-from loadgenctl.sources.inplace import filling
 from loadgenctl.sources.locks import exclusive
+from loadgenctl.sources.sdk_cache import SOURCE, SdkCache, disk_usage, key_of, record_of
 
 _STEP_TIMEOUT = 2 * 3600.0
 """Time limit, in seconds, of a step without its own."""

@@ -20,7 +20,7 @@ from loadgenctl.errors import UsageError
 from loadgenctl.file_errors import file_error
 from loadgenctl.model import Command, Mount
 from loadgenctl.sdks.base import SRC, BuildRecipe
-from loadgenctl.sources.listing import content_hash
+from loadgenctl.sources.tree_hash import content_hash
 
 VARIABLE = "LOADGENCTL_OVERRIDES"
 """The input of images/sdk/overrides.py; see its docstring."""

@@ -15,17 +15,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from loadgenctl.cli.clean import clean_command
-from loadgenctl.cli.commands.results import list_command, slog_app, stats_command, top_command
 from loadgenctl.cli.compose import ByHandCommand, compose_command
 from loadgenctl.cli.daily import ManyRunsCommand, daily_command
 from loadgenctl.cli.image import image_app
 from loadgenctl.cli.load import load_app
-from loadgenctl.cli.options import options_command
 from loadgenctl.cli.parameters import PASS_ON, OptionsCommand, QuickGroup
 from loadgenctl.cli.queue import queue_command
 from loadgenctl.cli.regen import regen_command
+from loadgenctl.cli.results import list_command, slog_app, stats_command, top_command
 from loadgenctl.cli.run import run_command
 from loadgenctl.cli.sdk import sdk_app
+from loadgenctl.cli.show_options import options_command
 from loadgenctl.cli.standard_streams import finished, printed
 from loadgenctl.cli.up import UpCommand, up_command
 from loadgenctl.errors import Interrupted, LoadgenError, OutputLost, ReaderGone, UsageError
@@ -137,7 +137,7 @@ def _failed(arguments: Sequence[str], error: LoadgenError) -> int:
     """The exit code of the error, which is also printed as JSON with `--json`."""
     options = itertools.takewhile(lambda word: word != "--", arguments)
     if JSON_FLAG in options and not printed():
-        from loadgenctl.cli.output import print_json
+        from loadgenctl.cli.print_data import print_json
         from loadgenctl.run.failure import failure_document
 
         try:

@@ -99,7 +99,7 @@ def lay_out(plan: RunPlan, into: Path, services: Services, user: tuple[int, int]
 
     from loadgenctl.records.atomic import replace_file
     from loadgenctl.roles.pod import PodFolders, PodOptions
-    from loadgenctl.run import compose_file, host
+    from loadgenctl.run import compose_file, run_folders
     from loadgenctl.run.context import role_context
     from loadgenctl.run.network_setup import require_features
     from loadgenctl.run.sdk_build import make_image, make_sdk, resolve, sweep
@@ -115,8 +115,8 @@ def lay_out(plan: RunPlan, into: Path, services: Services, user: tuple[int, int]
     image = make_image(sdk, services, log)
     source = make_sdk(plan, sdk, image, services, log)
     folders = PodFolders(source=source, shared=into / "shared", state=into / "state")
-    host.make_folders(folders, user)
-    host.copy_tools(family.tools(), folders.shared / "tools", sim_toml=plan.sim_config)
+    run_folders.make_folders(folders, user)
+    run_folders.copy_tools(family.tools(), folders.shared / "tools", sim_toml=plan.sim_config)
     options = PodOptions(
         # The same every time, so that compose does not recreate containers for a changed label.
         run_id=hashlib.sha256(os.fsencode(into)).hexdigest()[:10],

@@ -17,8 +17,8 @@ from loadgenctl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from loadgenctl.cli.merged_options import Inputs
-    from loadgenctl.daily.attempts import Attempts
     from loadgenctl.daily.branch_service import FollowOptions
+    from loadgenctl.daily.make_attempt import Attempts
     from loadgenctl.daily.pruning import Retention
     from loadgenctl.model import ResolvedRevision, RunPlan
     from loadgenctl.run.interrupt import Interrupts
@@ -222,9 +222,9 @@ def many_runs(
     """
     from loadgenctl.cli.wiring import sweep_engine
     from loadgenctl.clock import SystemClock
-    from loadgenctl.daily.attempts import Attempts
     from loadgenctl.daily.journal import Journal
     from loadgenctl.daily.lock import sole_instance
+    from loadgenctl.daily.make_attempt import Attempts
     from loadgenctl.daily.run_process import ChildRuns, ReportedRuns
     from loadgenctl.process import Runner, own_python
 

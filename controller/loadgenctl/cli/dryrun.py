@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from loadgenctl.cli.output import print_json, print_table, width_for
+from loadgenctl.cli.print_data import print_json, print_table, width_for
 from loadgenctl.clock import SystemClock
 from loadgenctl.errors import RevisionNotFound, UsageError
 from loadgenctl.formatting import harmless, harmless_lines, number

@@ -87,7 +87,7 @@ def build_command(
     given = read_for_build(ctx.args, config)
     image = build_image(given, all_in_one=all_in_one, era=era, name=name, quiet=quiet)
     if json_output:
-        from loadgenctl.cli.output import print_json
+        from loadgenctl.cli.print_data import print_json
 
         print_json({"tag": image.tag, "id": image.id, "name": name})
     else:
@@ -108,7 +108,7 @@ def remove_command(
 
 def show_images(images: Images, *, now: float, as_json: bool) -> None:
     """Print all images of ours, by tag; `now` in epoch seconds."""
-    from loadgenctl.cli.output import print_json, print_table
+    from loadgenctl.cli.print_data import print_json, print_table
     from loadgenctl.formatting import age, size
 
     found = images.list()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from loadgenctl.cli.find_runs import RESULTS, folders_of_runs, started_at
-from loadgenctl.cli.output import print_csv, print_json, print_list
+from loadgenctl.cli.print_data import print_csv, print_json, print_list
 from loadgenctl.errors import OutputFolderError, UsageError
 from loadgenctl.formatting import MISSING, age, harmless
 from loadgenctl.plan.times import words

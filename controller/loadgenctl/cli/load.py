@@ -43,7 +43,7 @@ def get_command(
     ] = None,
 ) -> None:
     """Print the current load config as JSON."""
-    from loadgenctl.cli.output import print_json
+    from loadgenctl.cli.print_data import print_json
 
     with _engines() as engines:
         print_json(client_of(engines, run).get())
@@ -63,7 +63,7 @@ def set_command(
     Tasks that are left out are turned off. {} turns all tasks off. Times may have units
     (`"interval": "2m"`). The end of the stage and the next stages do not change.
     """
-    from loadgenctl.cli.output import print_json
+    from loadgenctl.cli.print_data import print_json
 
     keep_going()
     run, text = split(words)

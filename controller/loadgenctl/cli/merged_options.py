@@ -15,19 +15,19 @@ from rich.text import Text
 from loadgenctl.building.site import SiteSettings, parse_site
 from loadgenctl.formatting import harmless
 from loadgenctl.model import RunPlan
-from loadgenctl.plan.checks import check_files, check_load, placed
-from loadgenctl.plan.planner import make_plan, make_plan_by_hand
-from loadgenctl.plan.purposes import (
+from loadgenctl.plan.accepted_options import (
     check_build,
     check_by_hand,
     check_initial_load,
     check_many,
     check_up,
 )
+from loadgenctl.plan.file_checks import check_files, check_load, placed
+from loadgenctl.plan.planner import make_plan, make_plan_by_hand
 from loadgenctl.plan.settings import Settings, merge
 from loadgenctl.plan.trust import find_config
 from loadgenctl.roles.load_config import validate_config
-from loadgenctl.sources.inplace import is_blank
+from loadgenctl.sources.fill_folder import is_blank
 from loadgenctl.sources.installed import installed_tree
 
 IN_CONTAINERS = ("--engine", "docker")

@@ -88,11 +88,11 @@ class OptionsCommand(TyperCommand):
     """
 
     purpose: ClassVar[str | None] = None
-    """A key of `plan.purposes.KEYS_FOR`, for the options that the command accepts; None: all."""
+    """A key of `plan.accepted_options.KEYS_FOR`: the options that the command accepts; None: all."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The usual help, then the table of options."""
-        from loadgenctl.cli.options import print_options
+        from loadgenctl.cli.show_options import print_options
 
         super().format_help(ctx, formatter)
         print_options(self.purpose)
@@ -101,7 +101,7 @@ class OptionsCommand(TyperCommand):
         """The command's own options, and a run's."""
         from typer._click.shell_completion import CompletionItem
 
-        from loadgenctl.cli.options import complete_option
+        from loadgenctl.cli.show_options import complete_option
 
         words = complete_option(ctx.args, incomplete, self.purpose)
         found = [CompletionItem(word, help=about) for word, about in words]

@@ -119,7 +119,7 @@ def read_list(file: Path) -> str:
 
 def show_results(results: Sequence[LineResult]) -> None:
     """Print a table with a row per line, and the lines' own options if any line has some."""
-    from loadgenctl.cli.output import print_table
+    from loadgenctl.cli.print_data import print_table
 
     heads = ["line", "revision", "commit", "outcome", "attempts", "minutes", "folder"]
     rows = [_row(result) for result in results]

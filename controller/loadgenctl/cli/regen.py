@@ -45,14 +45,14 @@ def regenerate_folders(runs: Sequence[Path], *, as_json: bool, force: bool = Fal
     `OutputFolderError`, before anything is written, if one of them is in progress or has lost its
     raw data.
     """
-    from loadgenctl.cli.output import print_json
-    from loadgenctl.records.reader import RunFolder
-    from loadgenctl.records.rewrite import (
+    from loadgenctl.cli.print_data import print_json
+    from loadgenctl.records.computed_files import (
         COMPUTED,
         replace_computed,
         require_ended,
         require_raw,
     )
+    from loadgenctl.records.reader import RunFolder
     from loadgenctl.stats.regen import regenerate
 
     for run in runs:

@@ -108,8 +108,8 @@ def to_resume(folder: Path, args: Sequence[str]) -> Resumption:
 
     Options file and environment are not read: the plan is the recorded one. Raises `UsageError`.
     """
-    from loadgenctl.plan.checks import check_files
-    from loadgenctl.plan.purposes import changes, with_changes
+    from loadgenctl.plan.accepted_options import changes, with_changes
+    from loadgenctl.plan.file_checks import check_files
     from loadgenctl.run.resume import examine
 
     given = changes(args)
@@ -232,7 +232,7 @@ def _tell(
     from rich.text import Text
 
     from loadgenctl.cli.console import error_lines
-    from loadgenctl.cli.output import print_json
+    from loadgenctl.cli.print_data import print_json
     from loadgenctl.formatting import harmless
     from loadgenctl.reports.facts import read_facts
     from loadgenctl.run.failure import failure_document
@@ -273,7 +273,7 @@ def _show_summary(summary: dict[str, Any], progress: ConsoleProgress, *, shown: 
 
     from rich.console import Console
 
-    from loadgenctl.cli.output import width_for
+    from loadgenctl.cli.print_data import width_for
     from loadgenctl.reports.table_model import WIDTH
     from loadgenctl.reports.text import print_summary
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from loadgenctl.model import RunPlan
     from loadgenctl.run.context import Services
     from loadgenctl.run.sdk_build import BuiltSdk
-    from loadgenctl.sources.cache import CacheEntry, SdkCache
+    from loadgenctl.sources.sdk_cache import CacheEntry, SdkCache
 
 Tags = Mapping[str, str]
 """Image id → tag."""
@@ -81,7 +81,7 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
 
     `tags` are the engine's images; None if no engine answers.
     """
-    from loadgenctl.cli.output import print_json, print_table
+    from loadgenctl.cli.print_data import print_json, print_table
     from loadgenctl.formatting import size
 
     entries = cache.list()
@@ -99,7 +99,7 @@ def show_sdks(cache: SdkCache, tags: Tags | None, *, as_json: bool) -> None:
 
 def show_made(cache: SdkCache, made: BuiltSdk, *, as_json: bool) -> None:
     """Print the result of a build: its folder and its image."""
-    from loadgenctl.cli.output import print_json
+    from loadgenctl.cli.print_data import print_json
     from loadgenctl.formatting import size
 
     entry = next((entry for entry in cache.list() if entry.source == made.source_dir), None)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from loadgenctl.cli.output import print_csv, print_json, print_list, width_for
+from loadgenctl.cli.print_data import print_csv, print_json, print_list, width_for
 from loadgenctl.cli.slog_errors import not_slog, nothing_found, shown, unreadable
 from loadgenctl.errors import UsageError
 from loadgenctl.formatting import clean, clock_step
@@ -24,8 +24,8 @@ from loadgenctl.slog.events import EVENT_TYPES, OTHER_TYPES
 from loadgenctl.slog.files import NotSlogError, SlogReader
 from loadgenctl.slog.scan import BlockRecord, SlogScanner, scan_file
 from loadgenctl.stats.blocks import block_summaries
+from loadgenctl.stats.slog_rows import startup_row, step_rows, vat_rows
 from loadgenctl.stats.stages import PerfLog, read_perf
-from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
 
 _STAGE: Final = re.compile(r"-stage-(\d+)\.slog")
 _KNOWN: Final = frozenset(EVENT_TYPES) | OTHER_TYPES

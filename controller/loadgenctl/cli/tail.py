@@ -19,7 +19,7 @@ from typing import IO, Any, Final, Protocol
 from rich.console import Console, Group
 from rich.text import Text
 
-from loadgenctl.cli.output import charset_of, escaped
+from loadgenctl.cli.print_data import charset_of, escaped
 from loadgenctl.cli.screen import Screen
 from loadgenctl.cli.slog_errors import not_slog, nothing_found, shown, unreadable
 from loadgenctl.clock import Clock, SystemClock
@@ -31,9 +31,9 @@ from loadgenctl.reports.slog_tables import tail_head, tail_line, tail_lines
 from loadgenctl.reports.table_model import marks_for
 from loadgenctl.slog.block_rows import Row
 from loadgenctl.slog.files import STANDARD_INPUT, NotSlogError, SlogReader, open_slog
-from loadgenctl.slog.rewritten_lines import may_begin_slog
+from loadgenctl.slog.reformatted_lines import may_begin_slog
 from loadgenctl.slog.tail import BACKLOG, FileTail, Lacking, StreamTail, Tail, WholeTail
-from loadgenctl.stats.load_run import slog_files
+from loadgenctl.stats.read_run import slog_files
 
 PACE: Final = 1.0
 """Seconds between two polls of the file. Each costs two system calls when nothing is new."""

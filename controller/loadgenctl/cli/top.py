@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadgenctl.cli.find_runs import RESULTS
-from loadgenctl.cli.output import print_json, width_for
+from loadgenctl.cli.print_data import print_json, width_for
 from loadgenctl.cli.screen import Keys, NoKeys, Screen, TerminalKeys
 from loadgenctl.clock import Clock, SystemClock
 from loadgenctl.errors import LoadgenError, UsageError

@@ -33,14 +33,14 @@ from loadgenctl.images.all_in_one import AllInOne
 from loadgenctl.images.installed_toolchain import OwnImage, load_toolchain
 from loadgenctl.model import Mount, RunPlan
 from loadgenctl.networks.fetch import HttpFetch
-from loadgenctl.networks.reader import OriginReader
+from loadgenctl.networks.origin import OriginReader
 from loadgenctl.owner import Owner
 from loadgenctl.process import INTERPRETER, Runner, own_environment
 from loadgenctl.records import schema
 from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.store import RunStore
 from loadgenctl.resources import cache_dir
-from loadgenctl.run import host
+from loadgenctl.run import run_folders
 from loadgenctl.run.context import Services
 from loadgenctl.run.interrupt import Interrupts
 from loadgenctl.run.leftovers import SweepResult, sweep
@@ -49,10 +49,10 @@ from loadgenctl.sdks import agoric, sim
 from loadgenctl.sdks.base import BUILD_HOME, SdkFactory
 from loadgenctl.sources.base import SdkSource
 from loadgenctl.sources.bundled import BundledSource
-from loadgenctl.sources.cache import SdkCache
 from loadgenctl.sources.directory import DirectorySource
 from loadgenctl.sources.git import GitSource
-from loadgenctl.stats.perf_finish import finish_run
+from loadgenctl.sources.sdk_cache import SdkCache
+from loadgenctl.stats.original_perf_finish import finish_run
 
 DOCKER, LOCAL = "docker", "local"
 ENGINES = (LOCAL, DOCKER)
@@ -167,7 +167,7 @@ class Wiring:
         """The services that execute the plan."""
         runner = Runner()
         local = self._client is None
-        user = host.caller() if local else host.role_user()
+        user = run_folders.caller() if local else run_folders.role_user()
         own, factory = self._own_image(plan), FACTORIES[plan.sdk]
         make_image = None if own is None else own.ensure
         return Services(

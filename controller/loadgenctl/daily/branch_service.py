@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from loadgenctl.clock import Clock
-from loadgenctl.daily.attempts import Attempts, RunRequest, shown
 from loadgenctl.daily.history import History
 from loadgenctl.daily.journal import Journal
+from loadgenctl.daily.make_attempt import Attempts, RunRequest, shown
 from loadgenctl.daily.pruning import Pruner
 from loadgenctl.errors import Interrupted, LoadgenError, RevisionNotFound
 from loadgenctl.model import ResolvedRevision

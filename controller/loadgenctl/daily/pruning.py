@@ -1,7 +1,7 @@
 """Remove old raw data to free space, the oldest first; summaries are kept.
 
 Only attempts that the service made (they have an attempt.json) and that have ended are pruned, and
-of those only what `records.retention` defines as raw data. The built SDK in the cache is removed
+of those only what `records.raw_parts` defines as raw data. The built SDK in the cache is removed
 with it if it was built during one of these attempts: it takes more space than the data.
 """
 
@@ -16,8 +16,8 @@ from typing import Literal
 from loadgenctl.clock import Clock
 from loadgenctl.daily.history import Attempt, read_history
 from loadgenctl.errors import UsageError
-from loadgenctl.records.retention import note_pruned, raw_parts
-from loadgenctl.sources.cache import SdkCache, disk_usage, remove_tree
+from loadgenctl.records.raw_parts import note_pruned, raw_parts
+from loadgenctl.sources.sdk_cache import SdkCache, disk_usage, remove_tree
 
 
 @dataclass(frozen=True, slots=True)

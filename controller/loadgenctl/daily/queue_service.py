@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadgenctl.clock import Clock
-from loadgenctl.daily.attempts import Attempts, RunRequest
 from loadgenctl.daily.history import History
 from loadgenctl.daily.journal import Journal
+from loadgenctl.daily.make_attempt import Attempts, RunRequest
 from loadgenctl.errors import Interrupted, LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from loadgenctl.clock import Clock
-from loadgenctl.daily.attempts import CONSOLE, Execute, RunRequest
+from loadgenctl.daily.make_attempt import CONSOLE, Execute, RunRequest
 from loadgenctl.errors import OutputFolderError
 from loadgenctl.process import Background, Runner
 from loadgenctl.records.reader import RunFolder, holds_run
@@ -28,7 +28,7 @@ REMIND_EVERY: Final = 15 * 60.0
 
 @dataclass(frozen=True, slots=True)
 class ChildRuns:
-    """Implements `daily.attempts.Execute`."""
+    """Implements `daily.make_attempt.Execute`."""
 
     runner: Runner
     interrupts: Interrupts

@@ -13,7 +13,7 @@ from typing import Final
 from loadgenctl.clock import Clock
 from loadgenctl.engines.base import Engine, Handle
 from loadgenctl.monitor import docker_stats, sample_rows
-from loadgenctl.monitor.agent_client import AgentClient
+from loadgenctl.monitor.chain_agent import AgentClient
 from loadgenctl.monitor.counters import CounterSet
 from loadgenctl.monitor.readers import Answer, Read, Reader, ThreadReader
 from loadgenctl.monitor.self_usage import OwnUsage

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import zstandard
 
 from loadgenctl.plainfile import open_plain, require_inside, write_plain
-from loadgenctl.records.retention import LOCK, PARTIAL
+from loadgenctl.records.raw_parts import LOCK, PARTIAL
 
 LEVEL = 3
 

@@ -48,7 +48,7 @@ Outcome = Literal[
     "killed",
 ]
 """`killed` is never written: readers report it if the process of a running run is gone. The sweep
-then writes `interrupted`, see `records.abandoned`."""
+then writes `interrupted`, see `records.mark_interrupted`."""
 
 
 def slog_name(role: str, stage: int, codec: str) -> str:

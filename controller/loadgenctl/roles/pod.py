@@ -25,7 +25,7 @@ from loadgenctl.errors import (
 )
 from loadgenctl.model import NAMED, RELAYED, Command, Limits, Mount, Ports, RoleSpec
 from loadgenctl.owner import Owner
-from loadgenctl.roles.ports import by, require_free
+from loadgenctl.roles.host_ports import by, require_free
 from loadgenctl.sdks.base import (
     HOME,
     OUT,

@@ -21,7 +21,7 @@ from loadgenctl.monitor.readers import ThreadReader
 from loadgenctl.monitor.sampler import ReaderFactory
 from loadgenctl.monitor.self_usage import OwnUsage, read_own_usage
 from loadgenctl.networks.fetch import HttpFetch
-from loadgenctl.networks.reader import Found, OriginReader
+from loadgenctl.networks.origin import Found, OriginReader
 from loadgenctl.plainfile import RolePath, write_plain
 from loadgenctl.process import Runner
 from loadgenctl.records import schema

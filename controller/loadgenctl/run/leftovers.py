@@ -10,7 +10,7 @@ from loadgenctl.engines import ownership_labels
 from loadgenctl.engines.base import Engine, Leftover
 from loadgenctl.errors import EngineError
 from loadgenctl.owner import Owner, StartOf
-from loadgenctl.records.abandoned import mark_interrupted
+from loadgenctl.records.mark_interrupted import mark_interrupted
 
 
 @dataclass(frozen=True, slots=True)

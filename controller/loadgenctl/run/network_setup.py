@@ -14,8 +14,8 @@ from pathlib import Path
 from loadgenctl.errors import RunError, UsageError
 from loadgenctl.model import RELAYED, RunPlan, TrustPoint
 from loadgenctl.networks.description import CONFIG, GENESIS, require_reachable
+from loadgenctl.networks.origin import GENESIS_LIMIT, Found, OriginReader
 from loadgenctl.networks.publish import network_config, node_id, read_of_chain, trusted_block
-from loadgenctl.networks.reader import GENESIS_LIMIT, Found, OriginReader
 from loadgenctl.plainfile import open_plain, require_inside, write_plain
 from loadgenctl.records.atomic import replace_file
 from loadgenctl.records.store import RunStore

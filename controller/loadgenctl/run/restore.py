@@ -19,15 +19,15 @@ from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.plainfile import NotPlainError, RolePath, require_inside
 from loadgenctl.records import schema
 from loadgenctl.records.archive import discard, unpack
+from loadgenctl.records.raw_parts import LOCK
 from loadgenctl.records.reader import RunFolder, last_heard
-from loadgenctl.records.retention import LOCK
 from loadgenctl.records.status import Status, another
 from loadgenctl.records.store import RunStore
 from loadgenctl.records.superseded import FIRST
-from loadgenctl.run import host
+from loadgenctl.run import run_folders
 from loadgenctl.run.context import ResolvedSdk, RunContext, Services
-from loadgenctl.run.host import StateMark, remove_mark, write_mark
 from loadgenctl.run.resume import Resumption, examine
+from loadgenctl.run.run_folders import StateMark, remove_mark, write_mark
 from loadgenctl.run.saved_storage import SavedStorage, copy_folder, saved, unpacked
 from loadgenctl.sdks.base import STATE, RoleRecipe
 from loadgenctl.slog.follow import SlogFollower
@@ -47,7 +47,7 @@ def open_records(
     """
     resumption.require_same_sdk(sdk.resolved, sdk.deviations)
     plan, status = resumption.plan, resumption.status
-    held.enter_context(host.state_in_use(plan.state_dir))
+    held.enter_context(run_folders.state_in_use(plan.state_dir))
     if not resumption.same_start(examine(resumption.folder)):
         raise UsageError(
             f"{resumption.folder} has changed: another process resumed it",
@@ -97,7 +97,7 @@ def set_aside(resumption: Resumption, shared: Path, services: Services) -> None:
         attempt = FIRST if counting is None else counting.attempt(spec.index)
         _set_aside(resumption, spec.index, attempt, shared)
     # What is left of events and slogs would pass for that of this attempt.
-    host.remove_path(shared, hint="remove it as its owner, and resume again")
+    run_folders.remove_path(shared, hint="remove it as its owner, and resume again")
 
 
 def _set_aside(resumption: Resumption, stage: int, attempt: int, shared: Path) -> None:
@@ -161,8 +161,8 @@ def _put_back(source: SavedStorage | None, target: Path, state: Path, services: 
     require_inside(target, state)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        host.require_ours(state, target)
-    host.remove_path(target, hint="remove it as its owner, and resume again")
+        run_folders.require_ours(state, target)
+    run_folders.remove_path(target, hint="remove it as its owner, and resume again")
     if source is None:
         return
     services.progress.step(f"unpacking {source.archive.name}")

@@ -16,14 +16,14 @@ from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan, StageSpec
 from loadgenctl.owner import host_id
 from loadgenctl.records.plan_codec import ANEW, recorded_plan
+from loadgenctl.records.raw_parts import PRUNED
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.retention import PRUNED
 from loadgenctl.records.status import Status
 from loadgenctl.records.superseded import BEGINS
 from loadgenctl.roles.load_client import Failures
-from loadgenctl.run.host import STATE_PARTS, StateMark, read_mark
+from loadgenctl.run.run_folders import STATE_PARTS, StateMark, read_mark
 from loadgenctl.run.saved_storage import saved
-from loadgenctl.sources.inplace import is_blank
+from loadgenctl.sources.fill_folder import is_blank
 
 FINISH = "perf-stage-finish"
 

@@ -25,7 +25,7 @@ from loadgenctl.records.plan_codec import plan_document
 from loadgenctl.records.run_log import RunLog
 from loadgenctl.records.store import RunStore
 from loadgenctl.roles.pod import Pod, PodFolders, PodOptions
-from loadgenctl.run import disk_space, failure, host, network_setup, restore, saved_storage
+from loadgenctl.run import disk_space, failure, network_setup, restore, run_folders, saved_storage
 from loadgenctl.run.context import RunContext, Services, role_context
 from loadgenctl.run.resume import Resumption, resumable
 from loadgenctl.run.sdk_build import NO_IMAGE, make_image, make_sdk, resolve, sweep
@@ -170,20 +170,20 @@ def _make_pod(ctx: RunContext, image: ImageRef, source_dir: Path) -> Pod:
     plan = ctx.plan
     folders = PodFolders(source=source_dir, shared=ctx.shared, state=plan.state_dir)
     if ctx.resumption is None:
-        ctx.held.enter_context(host.state_in_use(folders.state))
+        ctx.held.enter_context(run_folders.state_in_use(folders.state))
     else:
         _begin(ctx, "bring back the state")
         restore.set_aside(ctx.resumption, folders.shared, ctx)
     if plan.reset:
-        host.reset_state(folders.state)
-    host.make_folders(folders, ctx.role_user)
+        run_folders.reset_state(folders.state)
+    run_folders.make_folders(folders, ctx.role_user)
     if ctx.resumption is not None:
         roles = role_context(plan, ctx.resumption.stage)
         chain = ctx.family.chain(roles)
         restore.restore(ctx.resumption, chain, clients(ctx.family, roles), ctx)
     bootstrap = {"bootstrap_json": plan.bootstrap}
     tools = folders.shared / "tools"
-    host.copy_tools(ctx.family.tools(), tools, sim_toml=plan.sim_config, **bootstrap)
+    run_folders.copy_tools(ctx.family.tools(), tools, sim_toml=plan.sim_config, **bootstrap)
     network_setup.lay_out(ctx.found, folders.shared)
     uid, gid = ctx.role_user
     options = PodOptions(

@@ -11,7 +11,7 @@ from loadgenctl.plainfile import NotPlainError, RolePath
 from loadgenctl.process import Child, Runner, own_python
 from loadgenctl.records import schema
 from loadgenctl.records.archive import partial_of
-from loadgenctl.records.retention import COPIES, PARTIAL
+from loadgenctl.records.raw_parts import COPIES, PARTIAL
 
 PACK_TIMEOUT = 1800.0
 COPY = ".copy"

@@ -11,17 +11,17 @@ from pathlib import PurePosixPath
 
 from loadgenctl.errors import Interrupted, LoadFailed, LoadgenError, OutputFolderError
 from loadgenctl.model import StageSpec
-from loadgenctl.monitor.agent_client import AgentClient, AgentSpec
+from loadgenctl.monitor.chain_agent import AgentClient, AgentSpec
 from loadgenctl.monitor.sampler import Sampler
 from loadgenctl.plainfile import NotPlainError
-from loadgenctl.records.retention import COPIES
+from loadgenctl.records.raw_parts import COPIES
 from loadgenctl.run import network_setup
 from loadgenctl.run.chain_side import ChainSide, NoChain
 from loadgenctl.run.context import RunContext
 from loadgenctl.run.failure import as_error
-from loadgenctl.run.host import Standing, StateMark, write_mark
 from loadgenctl.run.load_side import CLIENT, LoadSide
 from loadgenctl.run.progress import Live
+from loadgenctl.run.run_folders import Standing, StateMark, write_mark
 from loadgenctl.run.saved_storage import saved
 from loadgenctl.run.watch import CALM, Watch
 from loadgenctl.sdks.base import STATE

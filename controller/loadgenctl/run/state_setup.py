@@ -13,7 +13,7 @@ from loadgenctl.model import ChainNetwork, Command
 from loadgenctl.records.reader import parse_row
 from loadgenctl.roles.pod import SETUP
 from loadgenctl.run.context import RunContext
-from loadgenctl.run.host import read_mark
+from loadgenctl.run.run_folders import read_mark
 from loadgenctl.sdks.base import CLIENT_ANSWER, RoleRecipe, clients
 
 PROVISION = "provision"

@@ -7,7 +7,7 @@ Lines have three forms (docs/slog.md), which differ in what precedes the type:
     {"time":S,"monotime":M,"type":"…",…}
 
 Lines that another program rewrote may have spaces, reordered fields or a byte order mark: they are
-parsed completely (`slog.rewritten_lines`).
+parsed completely (`slog.reformatted_lines`).
 
 A byte search runs over complete chunks; a hit counts only in the head of its line. A payload that
 quotes an event never counts: in a JSON string its quotation marks are escaped, and it is not in the
@@ -27,7 +27,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 from loadgenctl.slog.line_splitter import Span
 
 if TYPE_CHECKING:
-    from loadgenctl.slog.rewritten_lines import OddLines
+    from loadgenctl.slog.reformatted_lines import OddLines
 
 CREATE_VAT: Final = "create-vat"
 VAT_STARTUP_FINISH: Final = "vat-startup-finish"

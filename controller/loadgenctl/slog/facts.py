@@ -34,7 +34,7 @@ from typing import Any, Final, Literal, TypeGuard
 import orjson
 
 from loadgenctl.slog import events as ev
-from loadgenctl.slog.clocks import Marks
+from loadgenctl.slog.clock_steps import Marks
 from loadgenctl.slog.event_fields import (
     TIME_LIMIT,
     WHOLE_LIMIT,
@@ -46,7 +46,7 @@ from loadgenctl.slog.event_fields import (
 )
 from loadgenctl.slog.line_splitter import LineSplitter, LongLine, Span, count_lines
 from loadgenctl.slog.model import ticks_between
-from loadgenctl.slog.rewritten_lines import BOM, OddLines, event_of, is_json
+from loadgenctl.slog.reformatted_lines import BOM, OddLines, event_of, is_json
 
 LINES, RESULTS, OPENED, REPLAYED, CREATED, EVENT, ODD, CENSUS, REWRITTEN, FED = range(10)
 

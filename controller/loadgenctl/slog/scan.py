@@ -37,7 +37,7 @@ from typing import Any, Final
 from loadgenctl.slog import events as ev
 from loadgenctl.slog import facts
 from loadgenctl.slog.block_tracker import BlockLog
-from loadgenctl.slog.clocks import Clocks, MarksSummary
+from loadgenctl.slog.clock_steps import Clocks, MarksSummary
 from loadgenctl.slog.events import Stamp, is_usual
 from loadgenctl.slog.facts import EventReader, Fact
 from loadgenctl.slog.files import SlogReader

@@ -11,7 +11,7 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import ResolvedRevision
 from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
-from loadgenctl.sources.listing import content_hash, files, read_inside
+from loadgenctl.sources.tree_hash import content_hash, files, read_inside
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from loadgenctl.sdks.base import BuildRecipe
 from loadgenctl.sources.base import SourceRequest
 from loadgenctl.sources.gitcli import config_environment, quiet_environment
 from loadgenctl.sources.giturl import parse_repository
-from loadgenctl.sources.listing import cheap_hash, read_inside, stat_line
+from loadgenctl.sources.tree_hash import cheap_hash, read_inside, stat_line
 
 _FULL = re.compile(r"[0-9a-f]{40}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from loadgenctl.records import columns
-from loadgenctl.stats import load_run
+from loadgenctl.stats import read_run
 
 Kind = Literal["text", "whole", "number", "truth", "numbers", "wholes"]
 """Of a column; the last two are lists of numbers."""
@@ -67,7 +67,7 @@ def tables(folders: Sequence[Path]) -> list[Table]:
     cycles: list[Row] = []
     samples: list[Row] = []
     for folder in folders:
-        data = load_run.load(folder.resolve(), slogs=False)
+        data = read_run.load(folder.resolve(), slogs=False)
         run = {"run": data.folder.path.name}
         for number, stage in data.stages.items():
             blocks += (run | {"stage": number} | row for row in stage.blocks)

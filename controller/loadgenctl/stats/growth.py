@@ -15,8 +15,8 @@ from statistics import median
 from typing import Any, Final
 
 from loadgenctl.stats.blocks import without_bootstrap
-from loadgenctl.stats.load_run import RunData, StageData
 from loadgenctl.stats.numbers import rounded
+from loadgenctl.stats.read_run import RunData, StageData
 
 Points = Sequence[tuple[float, float]]
 Row = Mapping[str, Any]

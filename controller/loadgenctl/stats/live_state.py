@@ -18,8 +18,8 @@ from loadgenctl.records.reader import RowFollower, RunFolder
 from loadgenctl.records.status import Status
 from loadgenctl.records.superseded import Counting
 from loadgenctl.stats.live_collectors import Blocks, Cycles, Marks, Readings, number
-from loadgenctl.stats.load_run import planned_stages
 from loadgenctl.stats.numbers import rounded
+from loadgenctl.stats.read_run import planned_stages
 from loadgenctl.stats.summary import CHAIN_ONLY, LOAD, sdk_row
 
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ from loadgenctl.records import schema
 from loadgenctl.records.encode import document_bytes, row_bytes
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.superseded import ATTEMPT, FIRST
-from loadgenctl.stats import load_run
+from loadgenctl.stats import read_run
 from loadgenctl.stats.summary import RunSummary, summarize_data
 
 Row = Mapping[str, Any]
@@ -59,7 +59,7 @@ def regenerate(path: Path) -> Regenerated:
     # The summary has the name of the folder itself, not of a link to it.
     path = path.resolve()
     before = RunFolder(path)
-    data = load_run.load(path, regen=True)
+    data = read_run.load(path, regen=True)
     tables = {schema.BLOCKS: _blocks(data), schema.CYCLES: _cycles(data)}
     changes = {
         schema.BLOCKS: _compare(before, schema.BLOCKS, tables, _block_key),
@@ -77,13 +77,13 @@ def regenerate(path: Path) -> Regenerated:
     )
 
 
-def _blocks(data: load_run.RunData) -> list[Row]:
+def _blocks(data: read_run.RunData) -> list[Row]:
     return [
         {"stage": number, **row} for number, stage in data.stages.items() for row in stage.blocks
     ]
 
 
-def _cycles(data: load_run.RunData) -> list[Row]:
+def _cycles(data: read_run.RunData) -> list[Row]:
     """The finished ones, as during a run."""
     return [
         {"stage": number, **row}
@@ -93,13 +93,13 @@ def _cycles(data: load_run.RunData) -> list[Row]:
     ]
 
 
-def _as_written(row: Row, data: load_run.RunData) -> bytes:
+def _as_written(row: Row, data: read_run.RunData) -> bytes:
     """A row's line; in a stage of a later attempt with the attempt, or it would not count."""
     attempt = data.stages[row["stage"]].attempt
     return row_bytes(row if attempt == FIRST else {**row, ATTEMPT: attempt})
 
 
-def _summary(data: load_run.RunData) -> RunSummary:
+def _summary(data: read_run.RunData) -> RunSummary:
     # The files that are replaced have no damage any more.
     for name in (schema.BLOCKS, schema.CYCLES, schema.SUMMARY):
         data.folder.damage.pop(name, None)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgenctl.records.shape import mapping_of, stage_number
-from loadgenctl.stats import load_run
+from loadgenctl.stats import read_run
 from loadgenctl.stats.numbers import rounded
-from loadgenctl.stats.perf_finish import perf_finish_stats
+from loadgenctl.stats.original_perf_finish import perf_finish_stats
 from loadgenctl.stats.summary import LOADED, measured_blocks, summarize_data
 
 Row = dict[str, Any]
@@ -131,7 +131,7 @@ class RunRow:
 
 def run_row(folder: Path) -> RunRow:
     """The row of a results folder. Raises `OutputFolderError` if there is no run."""
-    data = load_run.load(folder.resolve(), slogs=False)
+    data = read_run.load(folder.resolve(), slogs=False)
     summary = summarize_data(data)
     return RunRow(_original(data, summary), _own(summary), _detail(summary))
 
@@ -158,7 +158,7 @@ def _detail_order(name: str) -> tuple[int, int]:
     return (0, 0) if number is None else (1, number)
 
 
-def _original(data: load_run.RunData, summary: Mapping[str, Any]) -> Row:
+def _original(data: read_run.RunData, summary: Mapping[str, Any]) -> Row:
     recorded = data.perf.finish_stats or {}
     if data.folder.original:
         # There a run with a duration is one that succeeded.

@@ -17,13 +17,13 @@ from typing import Any, Final
 from loadgenctl.records.reader import last_heard
 from loadgenctl.records.shape import mapping_of
 from loadgenctl.records.superseded import FIRST
-from loadgenctl.stats import load_run
+from loadgenctl.stats import read_run
 from loadgenctl.stats.blocks import block_summary, select, without_bootstrap
 from loadgenctl.stats.cycles import checked, cycle_summaries
 from loadgenctl.stats.growth import growth_rows
 from loadgenctl.stats.numbers import rounded
 from loadgenctl.stats.resources import resource_rows
-from loadgenctl.stats.vats import startup_row, step_rows, vat_rows
+from loadgenctl.stats.slog_rows import startup_row, step_rows, vat_rows
 
 RunSummary = dict[str, Any]
 
@@ -38,13 +38,13 @@ LOADED: Final = "loaded"
 def summarize(folder: Path, *, regen: bool = False, slogs: bool = True) -> RunSummary:
     """Compute the summary of a results folder.
 
-    `regen` and `slogs` as in `stats.load_run.load`. Raises `OutputFolderError` if there is no run.
+    `regen` and `slogs` as in `stats.read_run.load`. Raises `OutputFolderError` if there is no run.
     """
-    data = load_run.load(Path(folder), regen=regen, slogs=slogs)
+    data = read_run.load(Path(folder), regen=regen, slogs=slogs)
     return summarize_data(data)
 
 
-def summarize_data(data: load_run.RunData) -> RunSummary:
+def summarize_data(data: read_run.RunData) -> RunSummary:
     """The summary of records that are already loaded."""
     stages = [_stage(data, stage) for stage in data.stages.values()]
     summary: RunSummary = {
@@ -80,7 +80,7 @@ def sdk_row(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run(data: load_run.RunData) -> dict[str, Any]:
+def _run(data: read_run.RunData) -> dict[str, Any]:
     run, status = data.run, data.folder.status
     started = run.get("started_at") or data.perf.started_at
     row: dict[str, Any] = {
@@ -118,7 +118,7 @@ def _run(data: load_run.RunData) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def stage_kind(data: load_run.RunData, stage: load_run.StageData) -> str:
+def stage_kind(data: read_run.RunData, stage: read_run.StageData) -> str:
     """`load` or `chain-only`: by the plan, else by what happened."""
     planned = data.stage_plan(stage.times.stage).get("chain_only")
     if planned is None:
@@ -138,7 +138,7 @@ def measured_blocks(stage: Mapping[str, Any]) -> Mapping[str, Any]:
     return mapping_of(mapping_of(stage.get("blocks")).get(LOADED if loaded else "live"))
 
 
-def _stage(data: load_run.RunData, stage: load_run.StageData) -> dict[str, Any]:
+def _stage(data: read_run.RunData, stage: read_run.StageData) -> dict[str, Any]:
     times = stage.times
     row: dict[str, Any] = {
         "stage": times.stage,
@@ -169,7 +169,7 @@ def _stage(data: load_run.RunData, stage: load_run.StageData) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _blocks(stage: load_run.StageData) -> dict[str, dict[str, Any]]:
+def _blocks(stage: read_run.StageData) -> dict[str, dict[str, Any]]:
     """The summaries by group, with `loaded` for the loaded window; absent without blocks."""
     groups: dict[str, Sequence[Mapping[str, Any]]] = {**select(stage.blocks)}
     groups |= {"live": stage.live_blocks, LOADED: stage.loaded_blocks}
@@ -177,7 +177,7 @@ def _blocks(stage: load_run.StageData) -> dict[str, dict[str, Any]]:
     return {name: summary for name, summary in summaries.items() if summary is not None}
 
 
-def _durations(data: load_run.RunData, stage: load_run.StageData) -> dict[str, float | int]:
+def _durations(data: read_run.RunData, stage: read_run.StageData) -> dict[str, float | int]:
     """The stage's own durations, and those that need the stage before."""
     durations = stage.times.durations()
     before = data.stages.get(stage.times.stage - 1)
@@ -192,7 +192,7 @@ def _durations(data: load_run.RunData, stage: load_run.StageData) -> dict[str, f
     return durations
 
 
-def _totals(data: load_run.RunData) -> dict[str, Any]:
+def _totals(data: read_run.RunData) -> dict[str, Any]:
     """Over all stages; summaries are of all blocks and cycles, not averages of averages."""
     blocks = [row for stage in data.stages.values() for row in without_bootstrap(stage.blocks)]
     cycles = [row for stage in data.stages.values() for row in stage.cycles]

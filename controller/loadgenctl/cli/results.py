@@ -79,7 +79,7 @@ def stats_command(
     from rich.console import Console
 
     from loadgenctl.cli.find_runs import find_runs
-    from loadgenctl.cli.output import print_csv, print_json, width_for
+    from loadgenctl.cli.print_data import print_csv, print_json, width_for
     from loadgenctl.cli.report_files import ReportFiles
     from loadgenctl.errors import UsageError
     from loadgenctl.reports.facts import read_facts

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from loadgenctl.records.shape import mapping_of
 from loadgenctl.slog.block_rows import BLOCK_FIELDS
-from loadgenctl.stats import load_run
+from loadgenctl.stats import read_run
 from loadgenctl.stats.blocks import METRICS, block_summary, select
 from loadgenctl.stats.cycles import blocks_during, cycle_summaries
 from loadgenctl.stats.numbers import rounded
@@ -59,16 +59,16 @@ def finish_run(
     `record` writes the `perf-finish` event with the stats that it is called with; the summary that
     is returned counts it. `metadata` as in `perf_finish_stats`. Raises `OutputFolderError`.
     """
-    data = load_run.load(folder, slogs=False)
+    data = read_run.load(folder, slogs=False)
     record(perf_finish_stats(data, success=success, metadata=metadata))
     data.perf = read_perf(data.folder.perf())
     # Last: the event is written even if the run is killed while it reads large slogs.
-    load_run.read_slogs(data)
+    read_run.read_slogs(data)
     return summarize_data(data)
 
 
 def perf_finish_stats(
-    data: load_run.RunData, *, success: bool, metadata: Mapping[str, Any]
+    data: read_run.RunData, *, success: bool, metadata: Mapping[str, Any]
 ) -> Stats:
     """Compute the stats of a run from its records.
 
@@ -102,7 +102,7 @@ def perf_finish_stats(
     return _present(stats)
 
 
-def full_metadata(metadata: Mapping[str, Any], data: load_run.RunData) -> Stats:
+def full_metadata(metadata: Mapping[str, Any], data: read_run.RunData) -> Stats:
     """`metadata` with `testData` as the original's readers expect it: camel case, and the SDK.
 
     If `testData` does not have the SDK's revision and commit time (epoch s), they are those of the
@@ -150,7 +150,7 @@ def _time_name(mark: str) -> str:
     return "endedAt" if mark == "finished_at" else camel_case(mark.replace("_", "-"))
 
 
-def _stage(data: load_run.RunData, stage: load_run.StageData, cycles_before: int) -> Stats:
+def _stage(data: read_run.RunData, stage: read_run.StageData, cycles_before: int) -> Stats:
     times, plan = stage.times, data.stage_plan(stage.times.stage)
     heights = [row["blockHeight"] for row in stage.blocks]
     groups = {
@@ -179,7 +179,7 @@ def _stage(data: load_run.RunData, stage: load_run.StageData, cycles_before: int
 
 
 def _stage_config(
-    data: load_run.RunData, stage: load_run.StageData, plan: Mapping[str, Any]
+    data: read_run.RunData, stage: read_run.StageData, plan: Mapping[str, Any]
 ) -> dict[str, Any]:
     config = {
         "chainOnly": stage_kind(data, stage) == CHAIN_ONLY,
@@ -241,7 +241,7 @@ def _cycles_summary(summary: Mapping[str, Any]) -> Stats:
     return _present(stats)
 
 
-def _first(stages: Iterable[load_run.StageData], name: str, start: str, end: str) -> Stats:
+def _first(stages: Iterable[read_run.StageData], name: str, start: str, end: str) -> Stats:
     """Start, end and duration in the first stage that has both."""
     for stage in stages:
         span = stage.times.span(start, end)

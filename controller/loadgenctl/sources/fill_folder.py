@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from loadgenctl.errors import UsageError
-from loadgenctl.sources.cache import remove_tree
 from loadgenctl.sources.locks import try_exclusive
+from loadgenctl.sources.sdk_cache import remove_tree
 
 UNFINISHED = ".loadgenctl-unfinished"
 """A file in a folder that is being filled, or whose filling was killed."""

@@ -12,8 +12,8 @@ from loadgenctl.errors import OutputFolderError
 from loadgenctl.plainfile import open_plain
 from loadgenctl.records import schema
 from loadgenctl.records.atomic import replace_file
+from loadgenctl.records.raw_parts import PRUNED
 from loadgenctl.records.reader import RunFolder
-from loadgenctl.records.retention import PRUNED
 
 COMPUTED: Final = (schema.BLOCKS, schema.CYCLES, schema.SUMMARY)
 """The files that can be computed again, in the order in which they are replaced."""

@@ -36,7 +36,7 @@ def show_options(settings: Settings, *, as_json: bool) -> None:
     """Print every option that has a value, in the order of the help."""
     from rich.text import Text
 
-    from loadgenctl.cli.output import print_json, print_table
+    from loadgenctl.cli.print_data import print_json, print_table
     from loadgenctl.formatting import harmless
     from loadgenctl.plan.settings import rows
 
@@ -89,7 +89,7 @@ def _known(purpose: str | None) -> list[Option]:
 
     if purpose is None:
         return list(OPTIONS)
-    from loadgenctl.plan.purposes import KEYS_FOR
+    from loadgenctl.plan.accepted_options import KEYS_FOR
 
     return [option for option in OPTIONS if option.key in KEYS_FOR[purpose]]
 
