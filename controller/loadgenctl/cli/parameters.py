@@ -88,7 +88,7 @@ class OptionsCommand(TyperCommand):
     """
 
     purpose: ClassVar[str | None] = None
-    """A key of `plan.accepted_options.KEYS_FOR`: the options that the command accepts; None: all."""
+    """A key of `plan.accepted_options.KEYS_FOR`: the options that a command accepts; None: all."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The usual help, then the table of options."""
