@@ -44,14 +44,27 @@ class ManyRunsCommand(OptionsCommand):
     purpose = "many"
 
 
+_Branch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Branch to follow. Default: the repository's default branch."
+    ),
+]
+_Keep = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N", help="Keep raw data and build of the newest N finished revisions."
+    ),
+]
+_MaxDisk = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Disk space for all attempts, e.g. 200g. Default: no limit."),
+]
+
+
 def daily_command(
     ctx: typer.Context,
-    branch: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Branch to follow. Default: the repository's default branch."
-        ),
-    ] = None,
+    branch: _Branch = None,
     poll: Annotated[
         str,
         typer.Option(metavar="TIME", help="Polling interval, in minutes or with a unit (90s)."),
@@ -60,18 +73,8 @@ def daily_command(
         int, typer.Option(min=1, metavar="N", help="Give up on a revision after N failures.")
     ] = 3,
     retry_after: RetryAfter = "5",
-    keep: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Keep raw data and build of the newest N finished revisions."
-        ),
-    ] = 10,
-    max_disk: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE", help="Disk space for all attempts, e.g. 200g. Default: no limit."
-        ),
-    ] = None,
+    keep: _Keep = 10,
+    max_disk: _MaxDisk = None,
     once: Annotated[
         bool,
         typer.Option("--once", help="Run the newest revision once, if it is due, then exit."),

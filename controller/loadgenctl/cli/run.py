@@ -30,32 +30,35 @@ _LOG_WIDTH = 100
 """Columns of the tables in a run's log."""
 
 
+_Json = Annotated[bool, typer.Option("--json", help="Print the summary (or the plan) as JSON.")]
+_Top = Annotated[
+    bool,
+    typer.Option("--top", help="Show the live view of `loadgenctl top`, on a terminal."),
+]
+_Resume = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Resume a run that was killed, interrupted or failed, at its first unfinished"
+        " stage. It uses the recorded plan and the same results folder. Of the options below,"
+        " only --timeout.* and --disk.* are accepted with it.",
+    ),
+]
+
+
 def run_command(
     ctx: typer.Context,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Resolve the revision, print the plan, run nothing."),
     ] = False,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print the summary (or the plan) as JSON.")
-    ] = False,
+    json_output: _Json = False,
     quiet: Quiet = False,
-    top: Annotated[
-        bool,
-        typer.Option("--top", help="Show the live view of `loadgenctl top`, on a terminal."),
-    ] = False,
+    top: _Top = False,
     junit: Junit = None,
     markdown: Markdown = None,
     config: Config = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Resume a run that was killed, interrupted or failed, at its first unfinished"
-            " stage. It uses the recorded plan and the same results folder. Of the options below,"
-            " only --timeout.* and --disk.* are accepted with it.",
-        ),
-    ] = None,
+    resume: _Resume = None,
 ) -> None:
     """Measure one SDK revision under load.
 
