@@ -28,7 +28,7 @@ def measure(settings: Settings) -> list[str]:
         for name, usages in taken.items()
     ]
     return [
-        f"Each {ROUNDS} times in turns.",
+        f"Each {ROUNDS} times, alternating.",
         "",
         *table(["command", "wall, s", "target"], rows),
     ]

@@ -60,8 +60,8 @@ def measure(settings: Settings) -> list[str]:
     )
     sizes = {name: path.stat().st_size / 1e6 for name, path in archives.items()}
     lines = [
-        f"A slog of {size:.0f} MB, in the page cache. Scans: {settings.rounds} rounds, in turns;",
-        f"packing: {len(packed[GZIP])} rounds. Medians, with the range.",
+        f"A slog of {size:.0f} MB, in the page cache. Scans: {settings.rounds} rounds,",
+        f"alternating; packing: {len(packed[GZIP])} rounds. Medians, with the range.",
         "",
         *_programs({**taken, **packed}, sizes, size),
         "",

@@ -343,7 +343,16 @@ def test_the_next_steps_can_be_pasted_into_a_shell() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--stages=3", "--stage.loadgen.faucet.interval=3", "--publish", "--output-dir=x"]
+    "option",
+    [
+        "--stages=3",
+        "--stage.loadgen.faucet.interval=3",
+        "--publish",
+        "--output-dir=x",
+        "--timeout.block=9",
+        "--timeout.cycle=9",
+        "--timeout.provision=9",
+    ],
 )
 def test_options_without_meaning_by_hand_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
@@ -359,9 +368,10 @@ def test_help_shows_the_options_that_mean_something(
 ) -> None:
     said = Shell(tmp_path, capsys).run("compose", "--help")
     assert said.exit_code == 0
-    for word in ("--into", "--revision", "--limit.ROLE.cpus", "--sim-config"):
+    for word in ("--into", "--revision", "--limit.ROLE.cpus", "--timeout.ROLE", "--sim-config"):
         assert word in said.words
-    assert "--stages" not in said.words
+    for word in ("--stages", "--timeout.block"):
+        assert word not in said.words
 
 
 def test_a_folder_must_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -251,6 +251,7 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
         ("--stage.0.chain-only", "--stage.0.chain-only means nothing"),
         ("--stage.0.loadgen.faucet.interval 3", "--stage.0.loadgen.faucet.interval means nothing"),
         ("--publish", "--publish means nothing"),
+        ("--timeout.provision 9", "--timeout.provision means nothing"),
         ("--stage.loadgen.cycles 3", "end by Ctrl-C, not after some cycles"),
         ("--chain-only --stage.loadgen.amm.interval 3", "--chain-only leaves no load generator"),
         ("--stage.loadgen.amm.intervall 3", "amm has no setting 'intervall'"),

@@ -13,7 +13,9 @@ from loadgenctl.plan.lookup import find
 from loadgenctl.plan.options import OPTIONS, WAITS
 from loadgenctl.plan.settings import DEFAULT, Settings, merge
 
-TIMEOUTS = ("timeout.*", *(f"timeout.{wait}" for wait in WAITS))
+ROLE_TIMEOUTS = "timeout.*"
+"""The time limits for roles to start."""
+TIMEOUTS = (ROLE_TIMEOUTS, *(f"timeout.{wait}" for wait in WAITS))
 """All time limits."""
 BUILD_KEYS = ("sdk", "revision", "sdk-repo", "src")
 """The options that say what is built, for the commands that only build."""
@@ -27,7 +29,7 @@ BY_HAND_KEYS = (
     "limit.*.cpus",
     "limit.*.memory",
     "limit.*.pids",
-    *TIMEOUTS,
+    ROLE_TIMEOUTS,
 )
 """The options that have a meaning for roles driven by hand."""
 RESUME_KEYS = ("disk.needed", "disk.reserve", *TIMEOUTS)
@@ -36,6 +38,8 @@ ONE_RUN_KEYS = ("revision", "src", "output-dir")
 """The options of a single run; commands that make many runs set them themselves."""
 UP_KEYS = (
     *BY_HAND_KEYS,
+    "timeout.block",
+    "timeout.cycle",
     "engine",
     "network",
     "port.*",
