@@ -30,6 +30,7 @@ _WORDS: Final = {
     "array": "an array",
     "object": "a table",
 }
+_FOUND: Final = {**_WORDS, "float": "a decimal number"}
 
 
 class Refused(ValueError):
@@ -125,7 +126,7 @@ def _refused(kind: Any, name: str, reason: str, cause: BaseException | None) -> 
             hint=f"write [[{name}]]" if tables else None,
         )
     words = " or ".join(_WORDS.get(each, each) for each in wanted)
-    return Refused(f"{name} must be {words}, not {_WORDS.get(types['found'], types['found'])}")
+    return Refused(f"{name} must be {words}, not {_FOUND.get(types['found'], types['found'])}")
 
 
 def _inside(kind: Any, field: str | None) -> Any:

@@ -67,7 +67,10 @@ def test_a_configuration_is_read_as_the_sdks_own_tests_write_it() -> None:
         (b"<html>", "not JSON"),
         (b"[" * 100_000, "not JSON"),
         (b"[]", "not a JSON object"),
-        (b'{"chainName": NaN}', r"not JSON: .* \(byte 14\)"),
+        (b"", "not JSON: 'Expecting value: line 1 column 1"),
+        (b'{"chainName": NaN}', "not JSON: it has the number 'NaN'"),
+        (b'{"chainName": 1e400}', "not JSON: it has the number '1e400'"),
+        (b'{"chainName": "\\ud800"}', "chainName is .*ud800.*, not a chain's name"),
         (document(chainName=None), "chainName must be text, not null"),
         (document(chainName='net"\n[p2p]'), "chainName is .* not a chain's name"),
         (document(chainName="--home=/"), "chainName is .* not a chain's name"),
@@ -99,6 +102,12 @@ def test_a_configuration_is_read_as_the_sdks_own_tests_write_it() -> None:
 def test_what_does_not_look_like_one_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         parse_config(data, "it")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_json_in_any_unicode_encoding_is_read(encoding: str) -> None:
+    data = document().decode().encode(encoding)
+    assert parse_config(data, "it") == parse_config(document(), "it")
 
 
 def test_a_genesis_goes_on_as_it_came() -> None:

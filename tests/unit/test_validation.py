@@ -45,7 +45,7 @@ def refusal(document: Any, name: str = "top") -> Refused:
     ("document", "message", "hint"),
     [
         (7, "top must be a table, not a whole number", None),
-        ({"name": 1.5}, "top.name must be text, not a number", None),
+        ({"name": 1.5}, "top.name must be text, not a decimal number", None),
         ({"name": None}, "top.name must be text, not null", None),
         ({"mixed": []}, "top.mixed must be a whole number or text, not an array", None),
         ({"nam": "x"}, "unknown setting top.nam", "did you mean top.name?"),

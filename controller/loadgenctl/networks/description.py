@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -209,12 +210,22 @@ def _trust(given: _Trust | None) -> TrustPoint | None:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise Refused(f"this is not JSON: {error}") from error
+        # Not by msgspec, which refuses a byte order mark and every encoding but UTF-8.
+        document = json.loads(data, parse_float=_finite, parse_constant=_finite)
+    except Refused:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"this is not JSON: {_shown(str(error))}") from error
     if not isinstance(document, dict):
         raise Refused("this is not a JSON object")
     return document
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise Refused(f"this is not JSON: it has the number {_shown(text)}")
+    return value
 
 
 def _sha256(data: bytes) -> str:
