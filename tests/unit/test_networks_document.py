@@ -70,7 +70,7 @@ def test_a_configuration_is_read_as_the_sdks_own_tests_write_it() -> None:
         (b"", "not JSON: 'Expecting value: line 1 column 1"),
         (b'{"chainName": NaN}', "not JSON: it has the number 'NaN'"),
         (b'{"chainName": 1e400}', "not JSON: it has the number '1e400'"),
-        (b'{"chainName": "\\ud800"}', "chainName is .*ud800.*, not a chain's name"),
+        (b'{"chainName": "\\ud800"}', "chainName is .*ud800.*, which is not a chain's name"),
         (document(chainName=None), "chainName must be text, not null"),
         (document(chainName='net"\n[p2p]'), "chainName is .* not a chain's name"),
         (document(chainName="--home=/"), "chainName is .* not a chain's name"),
