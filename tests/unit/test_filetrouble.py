@@ -98,7 +98,7 @@ def test_the_folder_that_denies_access_is_told_apart_from_the_path(foreign: Path
         assert culprit(foreign / "sdk" / ".locks" / "x.lock") == foreign
         told = file_error(PermissionError(errno.EACCES, "Permission denied", foreign / "a" / "b"))
     assert f"{foreign} belongs to root" in told.message
-    assert "your own" in str(told.hint)
+    assert "you own" in str(told.hint)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_what_is_filled_stays_and_has_no_mark(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="another loadgenctl"), filling(tmp_path):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
-    with pytest.raises(UsageError, match="not empty"), filling(tmp_path):
+    with pytest.raises(UsageError, match="no longer empty"), filling(tmp_path):
         pass
     assert (tmp_path / "made").exists()
 
