@@ -87,7 +87,7 @@ def test_the_store_goes_on_where_the_run_was_and_marks_its_rows(tmp_path: Path) 
         first.perf("setup")
     (tmp_path / "blocks.jsonl").write_bytes(b'{"torn": ')
     (tmp_path / "summary.json").write_text("{}")
-    # Another boot: its monotonic clock begins anew, and its wall clock is a day on.
+    # Another boot: its monotonic clock begins again, and its wall clock is a day on.
     later = FakeClock(EPOCH + 86400)
     tries = another(
         first.status, stage=1, state="x", options={}, began_at=later.wall(), heard_at=EPOCH + 50

@@ -1,4 +1,4 @@
-"""`loadgenctl regen`: the computed files of a folder, made anew from its raw records."""
+"""`loadgenctl regen`: the computed files of a folder, made again from its raw records."""
 
 from __future__ import annotations
 

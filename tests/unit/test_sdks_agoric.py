@@ -231,7 +231,7 @@ def test_build_steps_keep_their_caches_where_the_recipe_says() -> None:
 
 
 def test_the_steps_of_the_first_era_did_not_change() -> None:
-    """Another text would build every kept SDK of it anew."""
+    """Another text would build every kept SDK of it again."""
     assert recipe_id(of_era("2021-spring", {"packages/xsnap/moddable": MODDABLE}).build()) == (
         "2377a46d360d60d0"
     )

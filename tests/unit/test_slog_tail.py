@@ -114,7 +114,7 @@ def test_a_compressed_slog_is_shown_and_over(tmp_path: Path) -> None:
 
 
 def test_a_new_file_in_the_place_of_the_old_one(tmp_path: Path) -> None:
-    """A chain that was started again by hand begins its slog anew."""
+    """A chain that was started again by hand begins its slog again."""
     file, clock = tmp_path / "chain.slog", FakeClock()
     file.write_bytes(slog(1, 2))
 

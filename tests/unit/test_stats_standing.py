@@ -150,7 +150,7 @@ def test_a_restart_makes_no_negative_cpu_and_leaves_what_is_gone(tmp_path: Path)
     assert [(row["role"], row["cpu_percentage"]) for row in found["containers"]] == [
         ("chain", None)
     ]
-    # Within a stage: a process of the same name that began anew, then it goes on.
+    # Within a stage: a process of the same name that began again, then it continues.
     run.process(130, "kernel", 0.25, stage=2)
     assert stand(live)["processes"][0]["cpu_percentage"] is None
     run.process(140, "kernel", 0.75, stage=2)

@@ -10,7 +10,7 @@ from loadgenctl.errors import UsageError
 from loadgenctl.model import RunPlan
 from loadgenctl.records.json_documents import decoded
 
-ANEW = "run it again without --resume"
+RUN_AGAIN = "run it again without --resume"
 _KEYS = {
     "duration_s": "duration",
     "monitor_interval_s": "monitor_interval",
@@ -30,14 +30,14 @@ def plan_document(plan: RunPlan) -> dict[str, Any]:
 def recorded_plan(document: Mapping[str, Any]) -> RunPlan:
     """The `plan` of a run.json. Raises `UsageError` for one that this version cannot execute."""
     if "plan" not in document:
-        raise UsageError("its run.json has no plan", hint=ANEW)
+        raise UsageError("its run.json has no plan", hint=RUN_AGAIN)
     plan = _renamed(document["plan"], _ATTRIBUTES)
     if isinstance(plan, dict) and isinstance(plan.get("stages"), list):
         plan["stages"] = [_renamed(stage, _ATTRIBUTES) for stage in plan["stages"]]
     try:
         return decoded(RunPlan, plan, "plan")
     except ValueError as error:
-        raise UsageError(f"its run.json cannot be read: {error}", hint=ANEW) from error
+        raise UsageError(f"its run.json cannot be read: {error}", hint=RUN_AGAIN) from error
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from loadgenctl.errors import LoadgenError, UsageError
 from loadgenctl.model import ResolvedRevision, RunPlan, StageSpec
 from loadgenctl.owner import host_id
-from loadgenctl.records.plan_codec import ANEW, recorded_plan
+from loadgenctl.records.plan_codec import RUN_AGAIN, recorded_plan
 from loadgenctl.records.raw_parts import PRUNED
 from loadgenctl.records.reader import RunFolder
 from loadgenctl.records.status import Status
@@ -115,7 +115,7 @@ class Resumption:
                 raise UsageError(
                     f"{self.folder} cannot be resumed: its SDK was"
                     f" {recorded.get(name)!s:.17}, and is now {now!s:.17}",
-                    hint=f"restore the SDK as it was, or {ANEW}",
+                    hint=f"restore the SDK as it was, or {RUN_AGAIN}",
                 )
 
         before = recorded.get("deviations", list(deviations))
@@ -123,7 +123,7 @@ class Resumption:
             raise UsageError(
                 f"{self.folder} cannot be resumed: its SDK was built with other overrides of the"
                 " site than those that are set now",
-                hint=f"set [site.npm] and [site.go] as they were, or {ANEW}",
+                hint=f"set [site.npm] and [site.go] as they were, or {RUN_AGAIN}",
             )
 
     @property
@@ -139,7 +139,7 @@ class Resumption:
             raise UsageError(
                 f"{self.folder} cannot be resumed: its stages ran in the image {before}, and this"
                 f" loadgenctl makes {tag}",
-                hint=f"resume it with the loadgenctl that started it, or {ANEW}",
+                hint=f"resume it with the loadgenctl that started it, or {RUN_AGAIN}",
             )
 
 
@@ -156,10 +156,10 @@ def examine(folder: Path) -> Resumption:
     """How the run can be resumed. Raises `UsageError` with the reason why it cannot."""
     records = RunFolder(folder.resolve())
     if records.original:
-        raise _cannot(folder, "it is of the original load generator", hint=ANEW)
+        raise _cannot(folder, "it is of the original load generator", hint=RUN_AGAIN)
     status = _ended(records, folder)
     if (folder / PRUNED).exists():
-        raise _cannot(folder, f"its raw data was removed to free space ({PRUNED})", hint=ANEW)
+        raise _cannot(folder, f"its raw data was removed to free space ({PRUNED})", hint=RUN_AGAIN)
     document = records.run
     plan = _plan(records, folder, document)
     _require_same_machine(folder, document, status)
@@ -188,7 +188,7 @@ def examine(folder: Path) -> Resumption:
 def _ended(records: RunFolder, folder: Path) -> Status:
     written = records.status
     if written is None:
-        raise _cannot(folder, "its status.json is missing or damaged", hint=ANEW)
+        raise _cannot(folder, "its status.json is missing or damaged", hint=RUN_AGAIN)
     status = written.as_found()
     if status.outcome == "passed":
         raise _cannot(folder, "it passed: nothing is left to do", hint=f"loadgenctl stats {folder}")
@@ -209,19 +209,19 @@ def _ended(records: RunFolder, folder: Path) -> Status:
 
 def _plan(records: RunFolder, folder: Path, document: Mapping[str, Any]) -> RunPlan:
     if not document:
-        raise _cannot(folder, "it ended before run.json was written", hint=ANEW)
+        raise _cannot(folder, "it ended before run.json was written", hint=RUN_AGAIN)
     try:
         plan = recorded_plan(document)
     except UsageError as error:
         raise _cannot(folder, error.message, hint=error.hint) from error
     run_id = document.get("run_id")
     if not (isinstance(run_id, str) and run_id.isalnum()):
-        raise _cannot(folder, "its run.json has no run_id", hint=ANEW)
+        raise _cannot(folder, "its run.json has no run_id", hint=RUN_AGAIN)
     if plan.by_hand:
         raise _cannot(folder, "it was driven by hand", hint="start it again: loadgenctl up")
     if plan.origin is not None:
         why = "its chain belongs to a network that others run, which has made blocks since"
-        raise _cannot(folder, why, hint=ANEW)
+        raise _cannot(folder, why, hint=RUN_AGAIN)
     sdk = document.get("sdk")
     commit = sdk.get("commit") if isinstance(sdk, Mapping) else None
     if plan.source_dir is None and isinstance(commit, str):
@@ -245,7 +245,7 @@ def _require_same_machine(folder: Path, document: Mapping[str, Any], status: Sta
         raise _cannot(
             folder,
             f"it ran on another machine ({recorded.get('hostname')}), whose numbers do not compare",
-            hint=ANEW,
+            hint=RUN_AGAIN,
         )
 
 
@@ -277,7 +277,9 @@ def _start_state(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None
     if stage == 0:
         if not plan.reset and mark is not None:
             why = "stage 0 began with the state of an earlier run (--no-reset) and changed it"
-            raise _cannot(folder, why, hint=f"restore that state in {plan.state_dir}, and {ANEW}")
+            raise _cannot(
+                folder, why, hint=f"restore that state in {plan.state_dir}, and {RUN_AGAIN}"
+            )
         return StartState("new")
     if not all((plan.state_dir / name).is_dir() for name in STATE_PARTS):
         mark = None
@@ -305,7 +307,7 @@ def _start_state(folder: Path, plan: RunPlan, stage: int, mark: StateMark | None
         why += f", and {plan.state_dir} does not hold the chain of this run"
     else:
         why += f", and in stage {mark.stage} the chain was not stopped cleanly"
-    hint = f"{ANEW}; with --stage.save-storage every stage can be resumed"
+    hint = f"{RUN_AGAIN}; with --stage.save-storage every stage can be resumed"
     raise _cannot(folder, why, hint=hint)
 
 
@@ -335,7 +337,7 @@ def _require_end(folder: Path, plan: RunPlan, failed: Mapping[int, Failures]) ->
         unprepared = sum(each.preparations for each in failed.values())
         what = f"{cycles} load cycles" if cycles else f"{unprepared} preparations of the load"
         why = f"all its stages are finished, and it failed because {what} failed"
-        raise _cannot(folder, why, hint=ANEW)
+        raise _cannot(folder, why, hint=RUN_AGAIN)
     for spec in plan.stages:
         if spec.save_storage and not saved(folder, "chain", spec.index).exists:
             why = f"all its stages are finished, and the storage of stage {spec.index} is lost"
