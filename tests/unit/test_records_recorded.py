@@ -28,7 +28,7 @@ LINES = (
 
 
 def planned(line: str) -> RunPlan:
-    return make_plan(merge(line.split(), {}, None, ""), now=0, cwd=Path("/work"))
+    return make_plan(merge(line.split(), {}, None, ""), now=0, cwd=Path("/home/user"))
 
 
 def recorded(plan: RunPlan) -> Any:
